@@ -1,0 +1,24 @@
+"""Convolution and pooling as plain functions over plain arrays: no Tensor, no autograd, no global state.
+
+Installed as ``tinycnn.kernels``. The same contract is written several times, each one a lesson and each
+proven equal to the first:
+
+========== ============================================================================================
+`loops`    the documented equations verbatim, as loops: slow, and the oracle for the others
+`im2col`   patches laid out as a matrix, then one matrix product; NumPy and CuPy arrays alike
+========== ============================================================================================
+
+The contract, in the notation of `tinycnn.kernels.geometry`:
+
+=================================================== ==========================================
+``conv2d(x, w)``                                    (N, C, H, W) * (K, C/G, KH, KW) -> (N, K, OH, OW)
+``conv2d_input(g, w, size)``                        (N, K, OH, OW) -> (N, C, H, W)
+``conv2d_weight(x, g, kernel_size)``                -> (K, C/G, KH, KW)
+``max_pool2d(x, kernel_size)``, ``min_pool2d``      -> values and the flat index of each winner
+``pool_gather(x, index)``, ``pool_scatter(g, index, size)``   the winners' values, and the adjoint
+``sum_pool2d(x, kernel_size)``, ``sum_pool2d_input(g, kernel_size, size)``  sums of windows, and the adjoint
+=================================================== ==========================================
+
+The three convolutions are the three partial contractions of one trilinear form ``<g, conv2d(x, w)>``:
+fix two of x, w, g and it is linear in the third. Hence each one's derivatives are the other two.
+"""

@@ -1,0 +1,31 @@
+"""tinycnn: the convolutional network you can read, step through and trust."""
+
+from tinycnn import functional
+from tinycnn.anomaly import AnomalyError
+from tinycnn.backend import BackendError, manual_seed, use, using
+from tinycnn.creation import ones, rand, randn, zeros
+from tinycnn.gradcheck import GradcheckError, gradcheck
+from tinycnn.modes import detect_anomaly, no_grad
+from tinycnn.tensor import Function, Tensor, grad
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AnomalyError",
+    "BackendError",
+    "Function",
+    "GradcheckError",
+    "Tensor",
+    "detect_anomaly",
+    "functional",
+    "grad",
+    "gradcheck",
+    "manual_seed",
+    "no_grad",
+    "ones",
+    "rand",
+    "randn",
+    "use",
+    "using",
+    "zeros",
+]

@@ -1,0 +1,144 @@
+"""The backend switch: which array library new arrays live in, and which kernels serve an array.
+
+An operation runs where its inputs live. Nothing is copied from one library to the other silently:
+`to_backend` (``Tensor.to``) is the one call that moves an array.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinycnn.kernels.arrays import Array, array_module
+
+BACKENDS = ("numpy", "cupy")
+KERNELS = ("im2col", "loops")
+
+_current: str | None = None  # None until the first use: then the environment variable decides
+_generators: dict[str, Any] = {}
+_seed: int | None = None
+
+
+class BackendError(RuntimeError):
+    """A backend that cannot be used here, or arrays of two backends in one operation."""
+
+
+def use(backend: str) -> None:
+    """Let new arrays live in `backend`, "numpy" or "cupy", from here on.
+
+    The environment variable ``TINYCNN_BACKEND`` sets the one to begin with.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    BackendError
+        Where CuPy cannot be used: says whether the package or the GPU is missing.
+    """
+    global _current
+    library(backend)
+    _current = backend
+
+
+@contextmanager
+def using(backend: str) -> Iterator[None]:
+    """As `use`, for the ``with`` block only."""
+    global _current
+    before = current()
+    use(backend)
+    try:
+        yield
+    finally:
+        _current = before
+
+
+def current() -> str:
+    """Return the name of the backend new arrays live in."""
+    if _current is None:
+        use(os.environ.get("TINYCNN_BACKEND") or "numpy")
+    assert _current is not None
+    return _current
+
+
+def library(backend: str) -> ModuleType:
+    """Return the array library of `backend`, after checking that it works here.
+
+    Raises
+    ------
+    ValueError, BackendError
+        As `use`.
+    """
+    if backend == "numpy":
+        return np
+    if backend != "cupy":
+        raise ValueError(f"unknown backend {backend!r}; there are {', '.join(map(repr, BACKENDS))}")
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        raise BackendError(
+            f"the backend 'cupy' needs the CuPy package ({error}); with an NVIDIA driver for CUDA 12 install "
+            "'tinycnn[cuda12]', for CUDA 13 'tinycnn[cuda13]' (never both)"
+        ) from error
+    if not cupy.cuda.is_available():
+        raise BackendError(
+            f"CuPy {cupy.__version__} is installed, but it finds no NVIDIA GPU: `nvidia-smi` must list one, "
+            "with a driver as new as the CuPy package's CUDA version; tinycnn.use('numpy') runs on the CPU"
+        )
+    return cupy
+
+
+def why_not(backend: str) -> str | None:
+    """Return the reason that `backend` cannot be used here, or None where it can."""
+    try:
+        library(backend)
+    except BackendError as error:
+        return str(error)
+    return None
+
+
+def backend_of(array: Array) -> str:
+    """Return the name of the backend that `array` lives in."""
+    return array_module(array).__name__
+
+
+def to_backend(array: Array, backend: str) -> Array:
+    """Return `array` in `backend`: a copy where it lives elsewhere, else `array` itself."""
+    xp = library(backend)
+    if backend_of(array) == backend:
+        return array
+    return xp.asarray(array) if backend == "cupy" else array_module(array).asnumpy(array)
+
+
+def kernels(array: Array) -> ModuleType:
+    """Return the module of `tinycnn.kernels` that serves `array`.
+
+    ``TINYCNN_CONV=loops`` chooses the documented loops: slow, to learn and to compare.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name in ``TINYCNN_CONV``.
+    """
+    name = os.environ.get("TINYCNN_CONV") or "im2col"
+    if name not in KERNELS:
+        raise ValueError(f"unknown kernels TINYCNN_CONV={name!r}; there are {', '.join(KERNELS)}")
+    return importlib.import_module(f"tinycnn.kernels.{name}")
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the random numbers (initial weights, dropout) of every backend."""
+    global _seed
+    _seed = seed
+    _generators.clear()
+
+
+def generator(backend: str | None = None) -> Any:
+    """Return the random generator of `backend` (the current one by default)."""
+    backend = backend or current()
+    if backend not in _generators:
+        _generators[backend] = library(backend).random.default_rng(_seed)
+    return _generators[backend]

@@ -1,0 +1,27 @@
+"""Data: labelled pictures from files, folders and downloads, augmented and cut into batches."""
+
+from tinycnn.data.augment import Augment
+from tinycnn.data.dataset import Dataset, from_arrays, stratified_split
+from tinycnn.data.folder import image_arrays, image_folder
+from tinycnn.data.idx import read_idx
+from tinycnn.data.loader import DataLoader
+from tinycnn.data.mnist import digits, fashion_mnist, mnist
+from tinycnn.data.npy import read_npy, read_npz
+from tinycnn.data.sources import load
+
+__all__ = [
+    "Augment",
+    "DataLoader",
+    "Dataset",
+    "digits",
+    "fashion_mnist",
+    "from_arrays",
+    "image_arrays",
+    "image_folder",
+    "load",
+    "mnist",
+    "read_idx",
+    "read_npy",
+    "read_npz",
+    "stratified_split",
+]

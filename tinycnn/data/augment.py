@@ -1,0 +1,110 @@
+"""Augmentation: every picture a little different each time it is seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random flips, rotations and shifts, drawn for each picture on its own, in this order.
+
+    Parameters
+    ----------
+    shift
+        Up to so many whole pixels along H and along W, either way.
+    rotate
+        Up to so many degrees about the centre, either way.
+    flip
+        Mirror left and right with probability 1/2.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a negative or fractional `shift`, and a `rotate` outside 0 .. 180.
+    """
+
+    shift: int = 0
+    rotate: float = 0.0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shift, int) or isinstance(self.shift, bool):
+            raise TypeError(f"shift must be a whole number of pixels, it is {self.shift!r}")
+        if self.shift < 0:
+            raise ValueError(f"shift must be at least 0 pixels, it is {self.shift}")
+        if not 0 <= self.rotate <= 180:  # NaN fails, too
+            raise ValueError(f"rotate must be in 0 .. 180 degrees, it is {self.rotate}")
+
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raise a ValueError where pictures (C, H, W) are too small for the shift."""
+        _, H, W = image_shape
+        if self.shift >= min(H, W):
+            raise ValueError(
+                f"shift = {self.shift} can move pictures of (H, W) = {(H, W)} out of sight; "
+                f"at most {min(H, W) - 1} fits"
+            )
+
+    def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return new images (N, C, H, W) made of `images`, float32 of the same shape, with draws from `rng`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For other dtypes and shapes, and pictures too small for the shift.
+        """
+        if images.dtype != np.float32:
+            raise TypeError(f"images of {images.dtype}: augmentation takes float32")
+        if images.ndim != 4 or 0 in images.shape:
+            raise ValueError(
+                f"images of shape {images.shape}: augmentation takes (N, C, H, W), none of them 0"
+            )
+        N, C, H, W = images.shape
+        self.check((C, H, W))
+
+        images = images.copy()
+        if self.flip:
+            flipped = rng.random(N) < 0.5
+            images[flipped] = images[flipped, :, :, ::-1]
+        if self.rotate:
+            images = rotated(images, rng.uniform(-self.rotate, self.rotate, (N,)))
+        if self.shift:
+            down, right = rng.integers(-self.shift, self.shift + 1, (2, N))
+            images = shifted(images, down, right)
+        return images
+
+
+def shifted(images: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Move picture n of (N, C, H, W) by ``down[n]`` and ``right[n]`` pixels; zeros move in."""
+    N, _, H, W = images.shape
+    k = int(max(np.abs(down).max(), np.abs(right).max()))
+    padded = np.pad(images, ((0, 0), (0, 0), (k, k), (k, k)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (H, W), (2, 3))  # (N, C, 2k+1, 2k+1, H, W)
+    moved = windows[np.arange(N), :, k - down, k - right]  # (N, C, H, W): a window higher up shows it lower
+    return np.ascontiguousarray(moved)
+
+
+def rotated(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """Turn picture n of (N, C, H, W) by ``degrees[n]`` anticlockwise about its centre; zeros outside.
+
+    Every pixel of the result looks up where it came from, which lies between four pixels, and takes their
+    mean weighted by nearness (bilinear sampling).
+    """
+    N, C, H, W = images.shape
+    angle = np.deg2rad(degrees)[:, None, None]  # (N, 1, 1)
+    y, x = np.arange(H)[:, None] - (H - 1) / 2, np.arange(W) - (W - 1) / 2  # (H, 1), (W,); y points down
+    from_y = (H - 1) / 2 + np.sin(angle) * x + np.cos(angle) * y  # (N, H, W)
+    from_x = (W - 1) / 2 + np.cos(angle) * x - np.sin(angle) * y
+    top, left = np.floor(from_y).astype(np.int64), np.floor(from_x).astype(np.int64)
+
+    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))).reshape(N, C, -1)  # a frame of zeros
+    result = np.zeros_like(images)
+    for row, near_y in ((top, 1 - (from_y - top)), (top + 1, from_y - top)):
+        for column, near_x in ((left, 1 - (from_x - left)), (left + 1, from_x - left)):
+            # whatever lies outside is looked up in the frame: -1 becomes 0 there, H or W the last
+            place = (row.clip(-1, H) + 1) * (W + 2) + column.clip(-1, W) + 1
+            pixels = np.take_along_axis(padded, place.reshape(N, 1, H * W), axis=2).reshape(images.shape)
+            result += pixels * (near_y * near_x).astype(np.float32)[:, None]  # (N, C, H, W) * (N, 1, H, W)
+    return result

@@ -1,0 +1,59 @@
+"""The IDX format of the MNIST files, plain or gzip.
+
+An IDX file is: two zero bytes, one byte for the type, one byte for the number of dimensions, every
+dimension as a big-endian 32-bit integer, then the array in C order, big-endian.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from tinycnn.data.files import MAX_DEFLATE_RATIO, expect_end, naming, open_plain_or_gzip, read_exactly
+
+TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def read_idx(path: str | Path) -> np.ndarray:
+    """Return the array in an IDX file; gzip is recognised by its magic bytes.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Names the file: a wrong magic number, type or number of dimensions, a size that the file cannot
+        have (checked before any memory is allocated), a truncated or damaged file, bytes left over.
+    """
+    path = Path(path)
+    with naming(path), open_plain_or_gzip(path) as (stream, gzipped):
+        magic = read_exactly(stream, 4)
+        if magic[:2] != b"\0\0":
+            raise ValueError(f"not an IDX file: it starts with {bytes(magic[:2])!r}, not with two zero bytes")
+        if magic[2] not in TYPES:
+            known = ", ".join(f"0x{code:02x}" for code in TYPES)
+            raise ValueError(f"unknown IDX type 0x{magic[2]:02x}; there are {known}")
+        dtype, ndim = np.dtype(TYPES[magic[2]]), magic[3]
+        if not 1 <= ndim <= 64:
+            raise ValueError(f"an array of {ndim} dimensions; NumPy has 1 to 64")
+        shape = tuple(np.frombuffer(read_exactly(stream, 4 * ndim), ">u4").tolist())
+        if 0 in shape:
+            raise ValueError(f"the array is empty: its shape is {shape}")
+
+        nbytes = math.prod(shape) * dtype.itemsize
+        claimed = 4 + 4 * ndim + nbytes
+        size = path.stat().st_size
+        if claimed != size and not gzipped:
+            raise ValueError(
+                f"the header says {shape} {dtype.name}, so {claimed} bytes; the file has {size} bytes"
+            )
+        if claimed > size * MAX_DEFLATE_RATIO:
+            raise ValueError(
+                f"the header says {shape} {dtype.name}, so {claimed} bytes; "
+                f"the file's {size} bytes of gzip cannot hold more than {size * MAX_DEFLATE_RATIO}"
+            )
+        data = read_exactly(stream, nbytes)
+        expect_end(stream)
+        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)

@@ -1,0 +1,110 @@
+"""DataLoader: batches whose order and augmentation depend on numbers alone, so training resumes anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tinycnn.data.augment import Augment
+from tinycnn.data.dataset import Dataset
+from tinycnn.tensor import Tensor
+
+ORDER, AUGMENT = 0, 1  # what random numbers are for
+
+
+class DataLoader:
+    """Cut a data set into batches (images, labels): float32 (N, C, H, W) in [0, 1] and int64 (N,).
+
+    Iterating runs through one epoch; ``epoch`` counts them. Batch b of epoch e is always the same: its
+    random numbers come from a generator seeded with (seed, e, b), not from one that has a past.
+
+    Parameters
+    ----------
+    dataset
+        What to cut.
+    batch_size
+        N of every batch; the last one of an epoch may be smaller.
+    shuffle
+        A new order each epoch.
+    augment
+        Changes the images of each batch.
+    seed
+        Of the order and the augmentation, at least 0.
+    drop_last
+        Leave out a last batch that is smaller.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a `batch_size` that is no positive integer, or leaves no batch; a negative `seed`; a shift as
+        large as the pictures.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int = 32,
+        *,
+        shuffle: bool = False,
+        augment: Augment | None = None,
+        seed: int = 0,
+        drop_last: bool = False,
+    ) -> None:
+        _check_at_least(1, batch_size=batch_size)
+        _check_at_least(0, seed=seed)
+        if drop_last and batch_size > len(dataset):
+            raise ValueError(
+                f"no batch is left: batch_size = {batch_size}, {dataset.name!r} has {len(dataset)} pictures, "
+                "and drop_last leaves out smaller batches"
+            )
+        if augment is not None:
+            augment.check(dataset.image_shape)
+        self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
+        self.augment, self.seed, self.drop_last = augment, seed, drop_last
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole if self.drop_last or rest == 0 else whole + 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Run through the next epoch."""
+        self.epoch += 1
+        return self.batches(self.epoch - 1)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Run through the epoch with number `epoch`, counted from 0, from batch number `start` on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a negative `epoch`, and a `start` outside 0 .. len(self).
+        """
+        _check_at_least(0, epoch=epoch, start=start)
+        if start > len(self):
+            raise ValueError(f"start = {start}: an epoch has {len(self)} batches, 0 .. {len(self)} fit")
+        return self._batches(epoch, start)
+
+    def _batches(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
+        N = len(self.dataset)
+        order = self._rng(ORDER, epoch, 0).permutation(N) if self.shuffle else np.arange(N)
+        for number in range(start, len(self)):
+            picked = order[number * self.batch_size : (number + 1) * self.batch_size]
+            images = self.dataset.scaled(picked)
+            if self.augment is not None:
+                images = self.augment(images, self._rng(AUGMENT, epoch, number))
+            yield Tensor(images), Tensor(self.dataset.labels[picked])
+
+    def _rng(self, purpose: int, epoch: int, batch: int) -> np.random.Generator:
+        # the seed comes last: it may be any number of 32-bit words long, the others are one word each
+        return np.random.default_rng([purpose, epoch, batch, self.seed])
+
+
+def _check_at_least(least: int, **values: int) -> None:
+    for name, value in values.items():
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise TypeError(f"{name} must be an integer, it is {value!r}")
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, it is {value}")

@@ -1,0 +1,143 @@
+"""MNIST and Fashion-MNIST: the embedded part, a folder of the four IDX files, or a download."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tinycnn.data.dataset import Dataset, from_arrays
+from tinycnn.data.download import cache_folder, download
+from tinycnn.data.files import naming
+from tinycnn.data.idx import read_idx
+from tinycnn.data.npy import read_npz
+
+TRAIN = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+DIGITS = tuple("0123456789")
+MNIST_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+MNIST_SHA256 = {  # of the uncompressed files
+    TRAIN[0]: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    TRAIN[1]: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    TEST[0]: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    TEST[1]: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+FASHION = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+FASHION_MIRRORS = (
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+)
+FASHION_SHA256 = {
+    TRAIN[0]: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    TRAIN[1]: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    TEST[0]: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    TEST[1]: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+
+
+def digits() -> tuple[Dataset, Dataset]:
+    """Return the embedded part of MNIST, (train, test): 10,000 and 2,000 pictures (N, 1, 28, 28), uint8.
+
+    They are the first 1,000 training and the first 200 test pictures of each digit. No network is needed.
+    """
+    arrays = read_npz(Path(__file__).with_name("digits.npz"))
+    return (
+        from_arrays(arrays["x_train"], arrays["y_train"], DIGITS, "digits train"),
+        from_arrays(arrays["x_test"], arrays["y_test"], DIGITS, "digits test"),
+    )
+
+
+def mnist(
+    folder: str | Path | None = None, *, mirrors: Sequence[str] = MNIST_MIRRORS
+) -> tuple[Dataset, Dataset]:
+    """Return MNIST, (train, test): 60,000 and 10,000 pictures (N, 1, 28, 28), uint8.
+
+    Parameters
+    ----------
+    folder
+        Where the four IDX files are, gzip or not; None downloads what is missing into the folder
+        ``TINYCNN_DATA``/mnist, by default in the user's cache.
+    mirrors
+        Addresses to download from, tried in turn.
+
+    Raises
+    ------
+    FileNotFoundError
+        Names the file that `folder` lacks.
+    ConnectionError
+        Where no mirror can be reached: says what to put where by hand.
+    ValueError
+        Names the file that is damaged.
+    """
+    return _read_or_download("mnist", folder, mirrors, MNIST_SHA256, DIGITS)
+
+
+def fashion_mnist(
+    folder: str | Path | None = None, *, mirrors: Sequence[str] = FASHION_MIRRORS
+) -> tuple[Dataset, Dataset]:
+    """Return Fashion-MNIST, ten kinds of clothes in MNIST's format; everything else is as in `mnist`."""
+    return _read_or_download("fashion-mnist", folder, mirrors, FASHION_SHA256, FASHION)
+
+
+def find_idx(folder: Path, name: str) -> Path | None:
+    """Return the file called `name` in any of its spellings, or None."""
+    found = (folder / spelling for spelling in _spellings(name))
+    return next((path for path in found if path.is_file()), None)
+
+
+def _spellings(name: str) -> list[str]:
+    dotted = name.replace("-idx", ".idx")  # some archives spell it train-images.idx3-ubyte
+    return [name, f"{name}.gz", dotted, f"{dotted}.gz"]
+
+
+def _read_or_download(
+    name: str,
+    folder: str | Path | None,
+    mirrors: Sequence[str],
+    sha256: dict[str, str],
+    classes: tuple[str, ...],
+) -> tuple[Dataset, Dataset]:
+    if folder is None:
+        folder = cache_folder() / name
+        for file, checksum in sha256.items():
+            if find_idx(folder, file) is None:
+                try:
+                    download(f"{file}.gz", checksum, mirrors, folder)
+                except ConnectionError as error:
+                    raise ConnectionError(
+                        f"{name}: {error}\nTo place the files by hand, put {', '.join(sha256)}, each "
+                        f"with or without .gz, into {folder}. The data set 'digits' needs no network."
+                    ) from error
+    return (
+        _read_pair(Path(folder), TRAIN, classes, f"{name} train"),
+        _read_pair(Path(folder), TEST, classes, f"{name} test"),
+    )
+
+
+def _read_pair(folder: Path, files: tuple[str, str], classes: tuple[str, ...], name: str) -> Dataset:
+    images, labels = (_require(folder, file) for file in files)
+    arrays = read_idx(images), read_idx(labels)
+    with naming(f"{images} with {labels}"):
+        return from_arrays(*arrays, classes, name)
+
+
+def _require(folder: Path, name: str) -> Path:
+    path = find_idx(folder, name)
+    if path is None:
+        raise FileNotFoundError(f"{folder} lacks {name}; any of {', '.join(_spellings(name))} fits")
+    return path

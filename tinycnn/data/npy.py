@@ -1,0 +1,97 @@
+"""NumPy's own files, .npy and .npz: numbers only, never a pickle, every header checked against the size."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from tinycnn.data.files import MAX_DEFLATE_RATIO, Stream, expect_end, naming, read_exactly
+
+if TYPE_CHECKING:
+    import zipfile
+
+
+def read_npy(path: str | Path) -> np.ndarray:
+    """Return the array in a .npy file as a read-only memory map.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Names the file: not a .npy file, Python objects or other things than numbers, a header that does
+        not match the file's size.
+    """
+    path = Path(path)
+    with naming(path), path.open("rb") as stream:
+        shape, order, dtype = _read_header(stream, path.stat().st_size)
+        array = np.memmap(path, dtype, mode="r", offset=stream.tell(), shape=shape, order=order)
+        return np.asarray(array)  # still mapped, as a plain array
+
+
+def read_npz(path: str | Path) -> dict[str, np.ndarray]:
+    """Return all arrays in a .npz file (stored, or compressed with deflate) by their names.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Names the file: as `read_npy`, for the archive and for every array in it.
+    """
+    import zipfile
+
+    path = Path(path)
+    with naming(path), path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+        members = archive.infolist()
+        packed = sum(member.compress_size for member in members)
+        if packed > path.stat().st_size:
+            raise ValueError(f"its members claim {packed} packed bytes, more than the file has")
+        return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
+    import zipfile
+
+    with naming(member.filename):
+        ratios = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MAX_DEFLATE_RATIO}
+        if member.flag_bits & 1 or member.compress_type not in ratios:
+            raise ValueError("encrypted, or packed otherwise than numpy.savez and savez_compressed do")
+        most = member.compress_size * ratios[member.compress_type]
+        if member.file_size > most:
+            raise ValueError(
+                f"{member.file_size} bytes are claimed, its {member.compress_size} packed bytes "
+                f"cannot hold more than {most}"
+            )
+        with archive.open(member) as stream:
+            shape, order, dtype = _read_header(stream, member.file_size)
+            data = read_exactly(stream, math.prod(shape) * dtype.itemsize)
+            expect_end(stream)
+        return np.frombuffer(data, dtype).reshape(shape, order=order)
+
+
+def _read_header(stream: Stream, size: int) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
+    """Read a .npy header and check it against the `size` of the whole in bytes."""
+    from numpy.lib import format as npy
+
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    try:
+        version = npy.read_magic(stream)
+        if version not in readers:
+            raise ValueError(f"format version {version}, known are {', '.join(map(str, readers))}")
+        shape, fortran_order, dtype = readers[version](stream)
+    except Exception as error:  # the header is a Python literal: parsing a damaged one can raise anything
+        raise ValueError(f"not a .npy array ({error})") from error
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, that is a pickle, which is never loaded: save numbers")
+    if dtype.kind not in "biufc":
+        raise ValueError(f"it holds {dtype}, not numbers")
+    if any(n < 1 for n in shape):
+        raise ValueError(f"the array is empty: its shape is {shape}")
+    claimed = stream.tell() + math.prod(shape) * dtype.itemsize
+    if claimed != size:
+        raise ValueError(f"the header says {shape} {dtype}, so {claimed} bytes; there are {size} bytes")
+    return shape, "F" if fortran_order else "C", dtype

@@ -1,0 +1,62 @@
+"""One door to every data set: by its name, or by the folder it is in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tinycnn.data.dataset import Dataset
+from tinycnn.data.folder import image_arrays, image_folder, visible
+from tinycnn.data.mnist import TEST, TRAIN, digits, fashion_mnist, find_idx, mnist
+
+NAMED = {"digits": digits, "mnist": mnist, "fashion-mnist": fashion_mnist}
+ACCEPTED = (
+    "accepted are 'digits' (embedded), 'mnist' and 'fashion-mnist' (downloaded once), and the path of a "
+    f"folder: with the IDX files {', '.join(TRAIN + TEST)} (each with or without .gz), with images.npy and "
+    "labels.npy, or with one subfolder of pictures per class"
+)
+
+
+def load(
+    source: str | Path, *, size: tuple[int, int] | None = None, test_fraction: float = 0.2, seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Return (train, test) of a data set.
+
+    Parameters
+    ----------
+    source
+        "digits", "mnist", "fashion-mnist", or the path of a folder, which is read by `mnist` (IDX files),
+        `image_arrays` or `image_folder`, whichever it has the files for. A folder with the same name as a
+        data set is "./digits".
+    size
+        (H, W) to resize the pictures of an `image_folder` to.
+    test_fraction, seed
+        See `stratified_split`; for a folder without a split of its own.
+
+    Raises
+    ------
+    ValueError
+        Where `source` is none of these; where a file is damaged, see there; for a `size` without pictures.
+    """
+    folder = Path(source)
+    kind = _sniff(source, folder)
+    if kind == "pictures":
+        return image_folder(folder, size, test_fraction, seed)
+    if size is not None:
+        raise ValueError(f"size={size!r} resizes folders of pictures; {str(source)!r} is none")
+    if kind == "arrays":
+        return image_arrays(folder, test_fraction, seed)
+    return mnist(folder) if kind == "idx" else NAMED[kind]()
+
+
+def _sniff(source: str | Path, folder: Path) -> str:
+    """Return what `source` is: the name of a data set, "idx", "arrays" or "pictures"."""
+    if isinstance(source, str) and source in NAMED:
+        return source
+    if any(find_idx(folder, name) for name in TRAIN + TEST):
+        return "idx"
+    if any((folder / name).is_file() for name in ("images.npy", "labels.npy")):
+        return "arrays"
+    if folder.is_dir() and any(path.is_dir() for path in visible(folder)):
+        return "pictures"
+    found = "is a folder without any of these" if folder.is_dir() else "is no data set and no folder"
+    raise ValueError(f"{str(source)!r} {found}; {ACCEPTED}")

@@ -1,0 +1,149 @@
+"""Nonlinearities (Eq. 5's f) and softmax (Eq. 4). g stands for dL/dy."""
+
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.tensor import Function, Tensor
+
+from .arithmetic import exp
+from .dims import one_dim
+from .reduction import sum
+
+
+class ReLU(Function):
+    """y = max(x, 0). dL/dx = g where x > 0, else 0."""
+
+    def forward(self, x: Array) -> Array:
+        y = array_module(x).maximum(x, 0)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved_tensors
+        return g * (y > 0)  # x > 0 exactly where y > 0
+
+
+class LeakyReLU(Function):
+    """y = x where x > 0, else slope * x. dL/dx = g where x > 0, else slope * g."""
+
+    def __init__(self, negative_slope: float) -> None:
+        self.negative_slope = negative_slope
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        factor = xp.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
+        self.save_for_backward(factor)
+        return x * factor
+
+    def backward(self, g: Tensor) -> Tensor:
+        (factor,) = self.saved_tensors
+        return g * factor
+
+
+class Sigmoid(Function):
+    """y = 1 / (1 + e^{-x}). dL/dx = g * y * (1 - y)."""
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        e = xp.exp(-xp.abs(x))  # at most 1, so nothing overflows
+        y = xp.where(x >= 0, 1, e) / (1 + e)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved_tensors
+        return g * (y * (1 - y))
+
+
+class Tanh(Function):
+    """y = tanh(x). dL/dx = g * (1 - y^2)."""
+
+    def forward(self, x: Array) -> Array:
+        y = array_module(x).tanh(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved_tensors
+        return g * (1 - y * y)
+
+
+class Softplus(Function):
+    """y = log(1 + e^x), computed as max(x, 0) + log(1 + e^{-|x|}). dL/dx = g * sigmoid(x)."""
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        self.save_for_backward(x)
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved_tensors
+        return g * sigmoid(x)
+
+
+class Softmax(Function):
+    """y_k = e^{x_k} / sum_j e^{x_j} (Eq. 4). dL/dx_k = y_k * (g_k - sum_j g_j y_j)."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        e = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
+        y = e / e.sum(axis=self.dim, keepdims=True)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved_tensors
+        return y * (g - sum(g * y, self.dim, keepdim=True))
+
+
+class LogSoftmax(Function):
+    """y_k = x_k - log sum_j e^{x_j}. dL/dx_k = g_k - e^{y_k} * sum_j g_j."""
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        shifted = x - x.max(axis=self.dim, keepdims=True)
+        y = shifted - xp.log(xp.exp(shifted).sum(axis=self.dim, keepdims=True))
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved_tensors
+        return g - exp(y) * sum(g, self.dim, keepdim=True)
+
+
+def relu(x: Tensor) -> Tensor:
+    """Return max(x, 0); the derivative at 0 is taken as 0."""
+    return ReLU()(x)
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """Return x where positive, else ``negative_slope * x``."""
+    return LeakyReLU(negative_slope)(x)
+
+
+def sigmoid(x: Tensor) -> Tensor:
+    """Return 1 / (1 + e^{-x})."""
+    return Sigmoid()(x)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Return the hyperbolic tangent."""
+    return Tanh()(x)
+
+
+def softplus(x: Tensor) -> Tensor:
+    """Return log(1 + e^x), a smooth ReLU."""
+    return Softplus()(x)
+
+
+def softmax(x: Tensor, dim: int) -> Tensor:
+    """Return e^x over its sum along `dim`: positive numbers that sum to 1 (Eq. 4)."""
+    return Softmax(one_dim(dim, x.ndim))(x)
+
+
+def log_softmax(x: Tensor, dim: int) -> Tensor:
+    """Return log(softmax(x)), which stays finite where softmax rounds to 0."""
+    return LogSoftmax(one_dim(dim, x.ndim))(x)

@@ -1,0 +1,292 @@
+"""Elementwise arithmetic: equation, forward, derivative. g stands for dL/dy.
+
+Inputs of different shapes are broadcast, so every gradient is summed back to its input's shape
+(`unbroadcast`).
+"""
+
+from typing import Any
+
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.tensor import Function, Tensor, as_tensor
+
+from .broadcasting import unbroadcast
+
+
+class Add(Function):
+    """y = a + b. dL/da = g, dL/db = g."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.shapes = a.shape, b.shape
+        return a + b
+
+    def backward(self, g: Tensor) -> tuple[Tensor, Tensor]:
+        return unbroadcast(g, self.shapes[0]), unbroadcast(g, self.shapes[1])
+
+
+class Sub(Function):
+    """y = a - b. dL/da = g, dL/db = -g."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.shapes = a.shape, b.shape
+        return a - b
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        need_a, need_b = self.needs_input_grad
+        return (
+            unbroadcast(g, self.shapes[0]) if need_a else None,
+            unbroadcast(-g, self.shapes[1]) if need_b else None,
+        )
+
+
+class Mul(Function):
+    """y = a * b. dL/da = g * b, dL/db = g * a."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.save_for_backward(a, b)
+        return a * b
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = self.saved_tensors
+        need_a, need_b = self.needs_input_grad
+        return (
+            unbroadcast(g * b, a.shape) if need_a else None,
+            unbroadcast(g * a, b.shape) if need_b else None,
+        )
+
+
+class Div(Function):
+    """y = a / b. dL/da = g / b, dL/db = -g * a / b^2."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.save_for_backward(a, b)
+        return a / b
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = self.saved_tensors
+        need_a, need_b = self.needs_input_grad
+        return (
+            unbroadcast(g / b, a.shape) if need_a else None,
+            unbroadcast(-g * a / (b * b), b.shape) if need_b else None,
+        )
+
+
+class Neg(Function):
+    """y = -x. dL/dx = -g."""
+
+    def forward(self, x: Array) -> Array:
+        return -x
+
+    def backward(self, g: Tensor) -> Tensor:
+        return -g
+
+
+class Pow(Function):
+    """y = a^b. dL/da = g * b * a^(b-1), dL/db = g * y * log(a)."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        y = a**b
+        self.save_for_backward(a, b, y)
+        return y
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b, y = self.saved_tensors
+        need_a, need_b = self.needs_input_grad
+        grad_a = grad_b = None
+        if need_a:
+            # Where b = 0 the factor b makes the gradient 0; 0^(-1) would make it NaN.
+            exponent = where(b.data == 0, 1.0, b - 1)
+            grad_a = unbroadcast(g * b * a**exponent, a.shape)
+        if need_b:
+            # The limit of a^b * log(a) for a -> 0 is 0 where b > 0.
+            grad_b = unbroadcast(g * y * log(where(a.data == 0, 1.0, a)), b.shape)
+        return grad_a, grad_b
+
+
+class Abs(Function):
+    """y = |x|. dL/dx = g * sign(x), 0 at x = 0."""
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        self.save_for_backward(xp.sign(x))
+        return xp.abs(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (sign,) = self.saved_tensors
+        return g * sign
+
+
+class Exp(Function):
+    """y = e^x. dL/dx = g * y."""
+
+    def forward(self, x: Array) -> Array:
+        y = array_module(x).exp(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved_tensors
+        return g * y
+
+
+class Log(Function):
+    """y = ln(x). dL/dx = g / x."""
+
+    def forward(self, x: Array) -> Array:
+        self.save_for_backward(x)
+        return array_module(x).log(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        (x,) = self.saved_tensors
+        return g / x
+
+
+class Sqrt(Function):
+    """y = sqrt(x). dL/dx = g / (2 * y)."""
+
+    def forward(self, x: Array) -> Array:
+        y = array_module(x).sqrt(x)
+        self.save_for_backward(y)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (y,) = self.saved_tensors
+        return g / (y * 2)
+
+
+class Clip(Function):
+    """y = min(max(x, lower), upper). dL/dx = g where lower <= x <= upper, else 0."""
+
+    def __init__(self, lower: float | None, upper: float | None) -> None:
+        self.lower, self.upper = lower, upper
+
+    def forward(self, x: Array) -> Array:
+        y = array_module(x).clip(x, self.lower, self.upper)
+        self.save_for_backward(y == x)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (inside,) = self.saved_tensors
+        return g * inside
+
+
+class Where(Function):
+    """y = a where the condition holds, else b. dL/da = g where it holds, dL/db = g where it does not."""
+
+    def __init__(self, condition: Array) -> None:
+        self.condition = condition
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.shapes = a.shape, b.shape
+        return array_module(a).where(self.condition, a, b)
+
+    def backward(self, g: Tensor) -> tuple[Tensor, Tensor]:
+        return (
+            unbroadcast(where(self.condition, g, 0.0), self.shapes[0]),
+            unbroadcast(where(self.condition, 0.0, g), self.shapes[1]),
+        )
+
+
+def _both(a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """Return both as tensors; a number becomes one like the other operand."""
+    if isinstance(a, Tensor):
+        return a, as_tensor(b, like=a)
+    return as_tensor(a, like=b if isinstance(b, Tensor) else None), as_tensor(b)
+
+
+def add(a: Any, b: Any) -> Tensor:
+    """Return a + b, elementwise with broadcasting."""
+    return Add()(*_both(a, b))
+
+
+def sub(a: Any, b: Any) -> Tensor:
+    """Return a - b, elementwise with broadcasting."""
+    return Sub()(*_both(a, b))
+
+
+def mul(a: Any, b: Any) -> Tensor:
+    """Return a * b, elementwise with broadcasting."""
+    return Mul()(*_both(a, b))
+
+
+def div(a: Any, b: Any) -> Tensor:
+    """Return a / b, elementwise with broadcasting."""
+    return Div()(*_both(a, b))
+
+
+def neg(x: Tensor) -> Tensor:
+    """Return -x."""
+    return Neg()(as_tensor(x))
+
+
+def pow(a: Any, b: Any) -> Tensor:
+    """Return a^b, elementwise with broadcasting; either may be a number."""
+    return Pow()(*_both(a, b))
+
+
+def abs(x: Tensor) -> Tensor:
+    """Return |x|; its derivative at 0 is taken as 0."""
+    return Abs()(as_tensor(x))
+
+
+def exp(x: Tensor) -> Tensor:
+    """Return e^x."""
+    return Exp()(as_tensor(x))
+
+
+def log(x: Tensor) -> Tensor:
+    """Return the natural logarithm of x."""
+    return Log()(as_tensor(x))
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """Return the square root of x."""
+    return Sqrt()(as_tensor(x))
+
+
+def clip(x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
+    """Return x, limited to [min, max]; no gradient flows where it was limited.
+
+    Raises
+    ------
+    ValueError
+        Where both limits are missing, or min is above max.
+    """
+    if min is None and max is None:
+        raise ValueError("clip needs min, max or both")
+    if min is not None and max is not None and min > max:
+        raise ValueError(f"clip: min={min} is above max={max}")
+    return Clip(min, max)(as_tensor(x))
+
+
+def where(condition: Any, a: Any, b: Any) -> Tensor:
+    """Return a where `condition` holds, else b; all three are broadcast.
+
+    Raises
+    ------
+    TypeError
+        Where the condition is not boolean.
+    """
+    condition = condition.data if isinstance(condition, Tensor) else condition
+    if getattr(condition, "dtype", None) != bool:
+        raise TypeError(f"where needs a boolean condition, got {getattr(condition, 'dtype', condition)!r}")
+    return Where(condition)(*_both(a, b))
+
+
+def less(a: Tensor, b: Any) -> Tensor:
+    """Return where a < b, as booleans."""
+    return Tensor(a.data < as_tensor(b, like=a).data)
+
+
+def less_equal(a: Tensor, b: Any) -> Tensor:
+    """Return where a <= b, as booleans."""
+    return Tensor(a.data <= as_tensor(b, like=a).data)
+
+
+def greater(a: Tensor, b: Any) -> Tensor:
+    """Return where a > b, as booleans."""
+    return Tensor(a.data > as_tensor(b, like=a).data)
+
+
+def greater_equal(a: Tensor, b: Any) -> Tensor:
+    """Return where a >= b, as booleans."""
+    return Tensor(a.data >= as_tensor(b, like=a).data)

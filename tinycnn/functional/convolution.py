@@ -1,0 +1,223 @@
+"""Convolution (Eq. 1), its two derivatives and the transposed convolution.
+
+All three Functions are one trilinear form with one argument left open::
+
+    T(x, w, g) = <g, conv2d(x, w)>
+               = sum_{n,k,oh,ow,c,r,s} g[n,k,oh,ow] * w[k,c,r,s] * x[n, c, oh*SH-PH+r*DH, ow*SW-PW+s*DW]
+
+    conv2d(x, w)         leaves g open   (N, K, OH, OW)
+    conv2d_input(g, w)   leaves x open   (N, C, H, W)
+    conv2d_weight(x, g)  leaves w open   (K, C/G, KH, KW)
+
+T is linear in each of the three, so the derivative of any one of them by an argument is the one of the other
+two that leaves this argument open. That closes the circle: gradients of any order are these three again.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tinycnn import backend
+from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.geometry import Pair, conv2d_geometry, pair
+from tinycnn.tensor import Function, Tensor
+
+from .arithmetic import add
+from .shape import reshape
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a kernel walks over the input: (SH, SW), (PH, PW), (DH, DW) and G."""
+
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+    @classmethod
+    def of(cls, stride: Any, padding: Any, dilation: Any, groups: int) -> "Window":
+        """Check the arguments; an int stands for both directions."""
+        return cls(
+            pair(stride, "stride"), pair(padding, "padding", minimum=0), pair(dilation, "dilation"), groups
+        )
+
+    @property
+    def options(self) -> tuple[Pair, Pair, Pair, int]:
+        """The kernels' last four arguments."""
+        return self.stride, self.padding, self.dilation, self.groups
+
+
+class Conv2d(Function):
+    """y = conv2d(x, w) (Eq. 1). dL/dx = conv2d_input(g, w), dL/dw = conv2d_weight(x, g)."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+
+    def forward(self, x: Array, w: Array) -> Array:
+        self.save_for_backward(x, w)
+        return backend.kernels(x).conv2d(x, w, *self.window.options)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, w = self.saved_tensors
+        need_x, need_w = self.needs_input_grad
+        return (
+            Conv2dInput(self.window, x.shape[2:])(g, w) if need_x else None,
+            Conv2dWeight(self.window, w.shape[2:])(x, g) if need_w else None,
+        )
+
+
+class Conv2dInput(Function):
+    """y = conv2d_input(x, w), x over the output. dL/dx = conv2d(g, w), dL/dw = conv2d_weight(g, x)."""
+
+    def __init__(self, window: Window, size: Pair) -> None:
+        self.window, self.size = window, size
+
+    def forward(self, x: Array, w: Array) -> Array:
+        self.save_for_backward(x, w)
+        return backend.kernels(x).conv2d_input(x, w, self.size, *self.window.options)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, w = self.saved_tensors
+        need_x, need_w = self.needs_input_grad
+        return (
+            Conv2d(self.window)(g, w) if need_x else None,
+            Conv2dWeight(self.window, w.shape[2:])(g, x) if need_w else None,
+        )
+
+
+class Conv2dWeight(Function):
+    """y = conv2d_weight(x, v), v over the output. dL/dx = conv2d_input(v, g), dL/dv = conv2d(x, g)."""
+
+    def __init__(self, window: Window, kernel_size: Pair) -> None:
+        self.window, self.kernel_size = window, kernel_size
+
+    def forward(self, x: Array, v: Array) -> Array:
+        self.save_for_backward(x, v)
+        return backend.kernels(x).conv2d_weight(x, v, self.kernel_size, *self.window.options)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, v = self.saved_tensors
+        need_x, need_v = self.needs_input_grad
+        return (
+            Conv2dInput(self.window, x.shape[2:])(v, g) if need_x else None,
+            Conv2d(self.window)(x, g) if need_v else None,
+        )
+
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Convolution as every framework has it (a cross-correlation: the kernel is not flipped). Eq. 1.
+
+    y[n,k,oh,ow] = b[k] + sum_{c,r,s} x[n, c, oh*SH - PH + r*DH, ow*SW - PW + s*DW] * w[k,c,r,s]
+
+    Parameters
+    ----------
+    x
+        (N, C, H, W).
+    weight
+        (K, C/G, KH, KW).
+    bias
+        (K,) or None.
+    stride, padding, dilation
+        (SH, SW), (PH, PW), (DH, DW), or one int for both; the padding is zeros on all sides.
+    groups
+        G: filter k sees the C/G input channels of its group only.
+
+    Returns
+    -------
+    Tensor
+        (N, K, OH, OW), OH = floor((H + 2*PH - DH*(KH-1) - 1) / SH) + 1, OW likewise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With every size involved and what would fit.
+    """
+    window = Window.of(stride, padding, dilation, groups)
+    conv2d_geometry(x.shape, weight.shape, *window.options)
+    return _add_bias("conv2d", Conv2d(window)(x, weight), bias)
+
+
+def conv_transpose2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
+    """Transposed convolution: every input cell adds its copy of the kernel to the output.
+
+    It is `conv2d`'s derivative by the input, used forward: it makes (N, K, OH, OW) into (N, C, H, W), so
+    here the letters of `conv2d` stand reversed.
+
+    Parameters
+    ----------
+    x
+        (N, K, OH, OW): K channels go in.
+    weight
+        (K, C/G, KH, KW): C channels come out.
+    bias
+        (C,) or None.
+    stride, padding, dilation, groups
+        Those of the convolution that would lead back.
+    output_padding
+        Rows and columns added to the size, less than stride or dilation: with a stride above 1 several input
+        sizes of that convolution have the same output size, and this chooses one.
+
+    Returns
+    -------
+    Tensor
+        (N, C, H, W), H = (OH-1)*SH - 2*PH + DH*(KH-1) + output_padding + 1, W likewise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With every size involved and what would fit.
+    """
+    window = Window.of(stride, padding, dilation, groups)
+    extra = pair(output_padding, "output_padding", minimum=0)
+    if x.ndim != 4 or weight.ndim != 4:
+        raise ValueError(
+            f"conv_transpose2d: the input must be (N, K, OH, OW) and the weight (K, C/G, KH, KW), "
+            f"got {x.shape} and {weight.shape}"
+        )
+    if x.shape[1] != weight.shape[0]:
+        raise ValueError(
+            f"conv_transpose2d: the input {x.shape} has K={x.shape[1]} channels, but the weight "
+            f"(K, C/G, KH, KW)={weight.shape} takes K={weight.shape[0]}"
+        )
+    size = []
+    for d, (out, S, P, D, kernel, e) in enumerate(
+        zip(x.shape[2:], window.stride, window.padding, window.dilation, weight.shape[2:], extra, strict=True)
+    ):
+        if e >= max(S, D):
+            raise ValueError(
+                f"conv_transpose2d: output_padding {extra} must be less than stride {window.stride} "
+                f"or dilation {window.dilation}"
+            )
+        size.append((out - 1) * S - 2 * P + D * (kernel - 1) + e + 1)
+        if size[d] < 1:
+            raise ValueError(
+                f"conv_transpose2d: the output {'HW'[d]} would be {size[d]} for the input {x.shape}, "
+                f"kernel (KH, KW)={weight.shape[2:]}, stride {window.stride}, padding {window.padding}, "
+                f"dilation {window.dilation}: use less padding"
+            )
+    return _add_bias("conv_transpose2d", Conv2dInput(window, (size[0], size[1]))(x, weight), bias)
+
+
+def _add_bias(name: str, y: Tensor, bias: Tensor | None) -> Tensor:
+    if bias is None:
+        return y
+    if bias.shape != y.shape[1:2]:
+        raise ValueError(f"{name}: the bias must have one number a channel, {y.shape[1:2]}, got {bias.shape}")
+    return add(y, reshape(bias, 1, y.shape[1], 1, 1))

@@ -1,0 +1,39 @@
+"""Dimension arguments: negative ones count from the end, as in PyTorch."""
+
+import operator
+from collections.abc import Sequence
+
+Dims = int | Sequence[int] | None
+
+
+def one_dim(dim: int, ndim: int) -> int:
+    """Return `dim` counted from the front.
+
+    Raises
+    ------
+    TypeError, IndexError
+        Where it is no integer, or no dimension of a tensor with `ndim` of them.
+    """
+    try:
+        index = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"dim must be an integer, got {dim!r}") from None
+    if not -ndim <= index < ndim:
+        raise IndexError(f"dim {dim} is out of range for {ndim} dimensions: -{ndim} to {ndim - 1} fit")
+    return index % ndim
+
+
+def many_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
+    """Return `dim`, one or several, counted from the front; None stands for all.
+
+    Raises
+    ------
+    TypeError, IndexError, ValueError
+        As `one_dim`, and where one is named twice.
+    """
+    if dim is None:
+        return tuple(range(ndim))
+    dims = tuple(one_dim(d, ndim) for d in (dim if isinstance(dim, Sequence) else [dim]))
+    if len(set(dims)) != len(dims):
+        raise ValueError(f"dim {dim} names a dimension twice")
+    return dims

@@ -1,0 +1,29 @@
+"""Dropout."""
+
+from tinycnn import backend
+from tinycnn.tensor import Tensor
+
+from .arithmetic import mul
+
+
+def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
+    """Set each element to 0 with probability `p` and divide the rest by 1 - p, so that the mean stays.
+
+    Out of training x is returned as it is. Random numbers: `tinycnn.manual_seed`.
+
+    Raises
+    ------
+    ValueError
+        Where `p` is not in [0, 1].
+
+    References
+    ----------
+    Srivastava et al. 2014, Dropout.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout: p is a probability, 0 to 1, got {p}")
+    if not training or p == 0:
+        return x
+    keep = backend.generator(x.backend).random(x.shape, dtype="float32") >= p
+    scale = 0.0 if p == 1 else 1 / (1 - p)
+    return mul(x, Tensor(keep * x.dtype.type(scale)))

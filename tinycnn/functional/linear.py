@@ -1,0 +1,95 @@
+"""Matrix product and dense layer (Eq. 3). g stands for dL/dy."""
+
+from tinycnn.kernels.arrays import Array
+from tinycnn.tensor import Function, Tensor, as_tensor
+
+from .arithmetic import add
+from .broadcasting import unbroadcast
+from .shape import reshape, transpose
+
+
+class MatMul(Function):
+    """y = A B, for the last two dimensions. dL/dA = g B^T, dL/dB = A^T g."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.save_for_backward(a, b)
+        return a @ b
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = self.saved_tensors
+        need_a, need_b = self.needs_input_grad
+        return (
+            unbroadcast(g @ transpose(b, -1, -2), a.shape) if need_a else None,
+            unbroadcast(transpose(a, -1, -2) @ g, b.shape) if need_b else None,
+        )
+
+
+class Linear(Function):
+    """Y = X W^T, (N, in) (out, in) -> (N, out). dL/dX = g W, dL/dW = g^T X."""
+
+    def forward(self, x: Array, weight: Array) -> Array:
+        self.save_for_backward(x, weight)
+        return x @ weight.T
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, weight = self.saved_tensors
+        need_x, need_weight = self.needs_input_grad
+        return (
+            g @ weight if need_x else None,
+            transpose(g, 0, 1) @ x if need_weight else None,
+        )
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Return the matrix product over the last two dimensions, the others broadcast; vectors as in NumPy.
+
+    Raises
+    ------
+    ValueError
+        Where the inner sizes differ.
+    """
+    a, b = as_tensor(a), as_tensor(b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError(f"matmul needs at least one dimension each, got {a.shape} and {b.shape}: use *")
+    left = reshape(a, 1, *a.shape) if a.ndim == 1 else a
+    right = reshape(b, *b.shape, 1) if b.ndim == 1 else b
+    if left.shape[-1] != right.shape[-2]:
+        raise ValueError(
+            f"matmul: {a.shape} @ {b.shape}: the last size of the first, {left.shape[-1]}, "
+            f"must equal the second's last but one, {right.shape[-2]}"
+        )
+    y = MatMul()(left, right)
+    if a.ndim == 1:
+        y = reshape(y, *y.shape[:-2], y.shape[-1])
+    return reshape(y, *y.shape[:-1]) if b.ndim == 1 else y
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Dense layer, y = W x + b (Eq. 3): (..., in) -> (..., out).
+
+    Parameters
+    ----------
+    x
+        (..., in).
+    weight
+        (out, in).
+    bias
+        (out,) or None.
+
+    Raises
+    ------
+    ValueError
+        Where the sizes do not fit each other.
+    """
+    if weight.ndim != 2:
+        raise ValueError(f"linear: the weight must be (out, in), got shape {weight.shape}")
+    if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: the input {x.shape} must end in in={weight.shape[1]} for the weight (out, in)={weight.shape}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: the bias must be (out,)={weight.shape[:1]}, got shape {bias.shape}")
+    rows = x if x.ndim == 2 else reshape(x, -1, x.shape[-1])
+    y = Linear()(rows, weight)
+    y = y if bias is None else add(y, bias)
+    return y if x.ndim == 2 else reshape(y, *x.shape[:-1], weight.shape[0])

@@ -1,0 +1,139 @@
+"""Losses (Eq. 6): how far the outputs are from the truth.
+
+Classification losses take logits, the numbers before softmax or sigmoid: log(softmax(z)) computed in two
+steps is log(0) = -inf as soon as softmax rounds to 0, in one step it is not.
+"""
+
+from typing import Any
+
+from tinycnn.kernels.arrays import Array
+from tinycnn.tensor import Tensor, as_tensor
+
+from .activation import log_softmax, softplus
+from .arithmetic import abs, add, mul, neg, sub
+from .reduction import mean, sum
+from .shape import gather, permute, reshape
+
+
+def cross_entropy(
+    logits: Tensor, target: Any, reduction: str = "mean", label_smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy from logits: L_n = -log softmax(z_n)[y_n] (Eq. 6).
+
+    dL_n/dz_nk = softmax(z_n)[k] - [k = y_n]: the output minus the one-hot truth.
+
+    Parameters
+    ----------
+    logits
+        (N, K), or (N, K, H, W) for one label a pixel.
+    target
+        (N,) or (N, H, W) integer labels, 0 to K-1.
+    reduction
+        "mean" over N, "sum" or "none".
+    label_smoothing
+        This share of the truth is spread evenly over all K classes.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where shapes do not fit, or a label is no integer or out of range.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
+    labels = _check_labels("cross_entropy", logits, target)
+    log_p = log_softmax(logits, 1)
+    picked = _picked(log_p, labels)
+    if label_smoothing:
+        picked = add(mul(picked, 1 - label_smoothing), mul(mean(log_p, 1), label_smoothing))
+    return _reduce(neg(picked), reduction)
+
+
+def nll_loss(log_probabilities: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Negative log-likelihood: L_n = -x[n, y_n], for x = log_softmax(logits); see `cross_entropy`."""
+    labels = _check_labels("nll_loss", log_probabilities, target)
+    return _reduce(neg(_picked(log_probabilities, labels)), reduction)
+
+
+def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Squared error (x - target)^2, mean over all elements.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes differ: they are not broadcast.
+    """
+    difference = sub(x, _same_shape("mse_loss", x, target))
+    return _reduce(mul(difference, difference), reduction)
+
+
+def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Absolute error |x - target|, mean over all elements; shapes as `mse_loss`."""
+    return _reduce(abs(sub(x, _same_shape("l1_loss", x, target))), reduction)
+
+
+def binary_cross_entropy_with_logits(logits: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of a yes-or-no answer: -t * log sigmoid(z) - (1 - t) * log(1 - sigmoid(z)).
+
+    Computed as t * softplus(-z) + (1 - t) * softplus(z), since log sigmoid(z) = -softplus(-z).
+
+    Parameters
+    ----------
+    logits
+        Any shape.
+    target
+        The same shape, probabilities from 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes differ: they are not broadcast.
+    """
+    t = _same_shape("binary_cross_entropy_with_logits", logits, target)
+    return _reduce(add(mul(t, softplus(neg(logits))), mul(sub(1, t), softplus(logits))), reduction)
+
+
+def _reduce(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "mean":
+        return mean(loss)
+    if reduction == "sum":
+        return sum(loss)
+    if reduction == "none":
+        return loss
+    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+
+
+def _same_shape(name: str, x: Tensor, target: Any) -> Tensor:
+    t = as_tensor(target, like=x)
+    if t.shape != x.shape:
+        raise ValueError(f"{name}: the target has shape {t.shape}, the input {x.shape}: they must be equal")
+    return t
+
+
+def _picked(x: Tensor, labels: Array) -> Tensor:
+    """Return x[n, labels[n]] of (N, K), or the same at every pixel of (N, K, H, W)."""
+    if x.ndim == 2:
+        return reshape(gather(x, 1, labels.reshape(-1, 1)), *labels.shape)
+    last = permute(x, 0, *range(2, x.ndim), 1)  # (N, H, W, K)
+    rows = reshape(last, -1, x.shape[1])
+    return reshape(gather(rows, 1, labels.reshape(-1, 1)), *labels.shape)
+
+
+def _check_labels(name: str, x: Tensor, target: Any) -> Array:
+    """Return the labels as an array in x's backend, after checking shape, dtype and range."""
+    if x.ndim < 2:
+        raise ValueError(f"{name}: the input must be (N, K) or (N, K, H, W), got shape {x.shape}")
+    t = as_tensor(target)
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers, got {t.dtype}; one-hot targets are not taken")
+    N, K = x.shape[:2]
+    expected = (N, *x.shape[2:])
+    if t.shape != expected:
+        raise ValueError(f"{name}: labels for the input {x.shape} must have shape {expected}, got {t.shape}")
+    if t.numel():
+        lowest, highest = int(t.data.min()), int(t.data.max())
+        if lowest < 0 or highest >= K:
+            raise ValueError(
+                f"{name}: labels go from 0 to K-1={K - 1} for the input (N, K, ...)={x.shape}, "
+                f"got {lowest} to {highest}"
+            )
+    return t.to(x.backend).data

@@ -1,0 +1,177 @@
+"""Pooling (Eq. 2): one statistic of each window. g stands for dL/dy.
+
+Max and min are a gather: they read one cell a window. The adjoint is a scatter: g goes back to that cell, and
+where overlapping windows share a winner it adds up. Sum and mean read every cell, so g goes to every cell.
+"""
+
+from typing import Any
+
+from tinycnn import backend
+from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.geometry import Pair, pair, pool2d_geometry
+from tinycnn.tensor import Function, Tensor
+
+from .reduction import max as reduce_max
+from .reduction import mean as reduce_mean
+from .shape import flatten, reshape
+
+
+class ExtremePool2d(Function):
+    """y = the maximum (minimum) of each window (Eq. 2). dL/dx = g at the winners: the first of equal ones."""
+
+    def __init__(self, which: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
+        self.which, self.options = which, (kernel_size, stride, padding, dilation)
+
+    def forward(self, x: Array) -> Array:
+        self.size = x.shape[2:]
+        y, index = getattr(backend.kernels(x), f"{self.which}_pool2d")(x, *self.options)
+        self.save_for_backward(index)
+        return y
+
+    def backward(self, g: Tensor) -> Tensor:
+        (index,) = self.saved_tensors
+        return PoolScatter(index.data, self.size)(g)
+
+
+class PoolGather(Function):
+    """y = x at one cell a window. dL/dx = g added at these cells."""
+
+    def __init__(self, index: Array) -> None:
+        self.index = index
+
+    def forward(self, x: Array) -> Array:
+        self.size = x.shape[2:]
+        return backend.kernels(x).pool_gather(x, self.index)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return PoolScatter(self.index, self.size)(g)
+
+
+class PoolScatter(Function):
+    """y = zeros with x added at one cell a window: `PoolGather`'s adjoint. dL/dx = g at these cells."""
+
+    def __init__(self, index: Array, size: Pair) -> None:
+        self.index, self.size = index, size
+
+    def forward(self, x: Array) -> Array:
+        return backend.kernels(x).pool_scatter(x, self.index, self.size)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return PoolGather(self.index)(g)
+
+
+class SumPool2d(Function):
+    """y = the sum of each window. dL/dx = g, added to every cell of its window."""
+
+    def __init__(self, kernel_size: Pair, stride: Pair, padding: Pair) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: Array) -> Array:
+        self.size = x.shape[2:]
+        return backend.kernels(x).sum_pool2d(x, self.kernel_size, self.stride, self.padding)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return SumPool2dInput(self.kernel_size, self.size, self.stride, self.padding)(g)
+
+
+class SumPool2dInput(Function):
+    """y = zeros with x added to every cell of its window: `SumPool2d`'s adjoint. dL/dx = sums of windows of g."""
+
+    def __init__(self, kernel_size: Pair, size: Pair, stride: Pair, padding: Pair) -> None:
+        self.kernel_size, self.size, self.stride, self.padding = kernel_size, size, stride, padding
+
+    def forward(self, x: Array) -> Array:
+        return backend.kernels(x).sum_pool2d_input(x, self.kernel_size, self.size, self.stride, self.padding)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return SumPool2d(self.kernel_size, self.stride, self.padding)(g)
+
+
+def max_pool2d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+) -> Tensor:
+    """Maximum of each window (Eq. 2): (N, C, H, W) -> (N, C, OH, OW).
+
+    Parameters
+    ----------
+    x
+        (N, C, H, W).
+    kernel_size, stride, padding, dilation
+        An int or (height, width). The stride is the kernel's size by default; padding never wins, and is at
+        most half the kernel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With every size involved and what would fit.
+    """
+    return _extreme_pool2d("max", x, kernel_size, stride, padding, dilation)
+
+
+def min_pool2d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+) -> Tensor:
+    """Minimum of each window; see `max_pool2d`."""
+    return _extreme_pool2d("min", x, kernel_size, stride, padding, dilation)
+
+
+def _extreme_pool2d(
+    which: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any
+) -> Tensor:
+    kernel, step, border = _window(x, kernel_size, stride, padding, dilation)
+    return ExtremePool2d(which, kernel, step, border, pair(dilation, "dilation"))(x)
+
+
+def sum_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
+    """Sum of each window, padding counting as 0; arguments as `max_pool2d`."""
+    return SumPool2d(*_window(x, kernel_size, stride, padding))(x)
+
+
+def avg_pool2d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
+) -> Tensor:
+    """Mean of each window; arguments as `max_pool2d`.
+
+    With `count_include_pad` the sum is divided by KH*KW everywhere, else by the number of cells inside.
+    """
+    window = _window(x, kernel_size, stride, padding)
+    total = SumPool2d(*window)(x)
+    if count_include_pad:
+        return total / (window[0][0] * window[0][1])
+    inside = backend.library(x.backend).ones((1, 1, *x.shape[2:]), x.dtype)
+    return total / SumPool2d(*window)(Tensor(inside))
+
+
+def global_avg_pool2d(x: Tensor) -> Tensor:
+    """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
+    _images(x)
+    return reduce_mean(x, (2, 3), keepdim=True)
+
+
+def global_max_pool2d(x: Tensor) -> Tensor:
+    """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
+    _images(x)
+    return reshape(reduce_max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
+
+
+def upsample_nearest(x: Tensor, scale_factor: Any) -> Tensor:
+    """Repeat every cell: (N, C, H, W) -> (N, C, H*a, W*b) for the factor (a, b) or one for both.
+
+    It is the adjoint of summing windows of that size side by side.
+    """
+    _images(x)
+    a, b = pair(scale_factor, "scale_factor")
+    return SumPool2dInput((a, b), (x.shape[2] * a, x.shape[3] * b), (a, b), (0, 0))(x)
+
+
+def _window(
+    x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
+) -> tuple[Pair, Pair, Pair]:
+    """Check the arguments and return the kernel's size, stride and padding as pairs."""
+    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
+    return (geometry.KH, geometry.KW), (geometry.SH, geometry.SW), (geometry.PH, geometry.PW)
+
+
+def _images(x: Tensor) -> None:
+    if x.ndim != 4 or 0 in x.shape[2:]:
+        raise ValueError(f"the input must be (N, C, H, W) with H, W at least 1, got shape {x.shape}")

@@ -1,0 +1,652 @@
+"""Tensor, Function and the walk back through the graph: the whole of autograd.
+
+A `Function` computes an array from arrays (`forward`) and knows its derivative (`backward`). Calling one on
+tensors makes a tensor that remembers the Function that created it, and the Function remembers where its
+inputs came from. So the results of a computation hold on to a graph, and `backward` walks it from the end.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinycnn import backend as _backend
+from tinycnn.anomaly import check_backward, check_forward, fingerprint, user_line
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.modes import modes, set_grad_enabled
+
+
+class Tensor:
+    """An array that can ask for its gradient.
+
+    Parameters
+    ----------
+    data
+        A number, a nested list, an array or a Tensor. An array of the current backend (`tinycnn.use`) is
+        shared, not copied; a CuPy array stays where it is; everything else becomes a new array there.
+    dtype
+        By default that of `data`; Python floats become float32.
+    requires_grad
+        Whether `backward` shall leave dL/d(this tensor) in ``grad``. Floating point only.
+    backend
+        "numpy" or "cupy": where the array shall live instead.
+
+    Raises
+    ------
+    TypeError
+        For data that are not numbers, and for a gradient of integers.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_requires_grad", "_version", "creator", "grad")
+    __array_ufunc__ = None  # so that `array * tensor` asks the tensor
+
+    _data: Array
+    _requires_grad: bool
+    _version: list[int]  # how often the array was changed in place; views of one array share the list
+    creator: Function | None  # the operation whose result this is; None for a leaf
+    grad: Tensor | None
+
+    def __init__(
+        self, data: Any, dtype: Any = None, requires_grad: bool = False, backend: str | None = None
+    ) -> None:
+        self._data = _new_array(data, dtype, backend)
+        self._version = data._version if isinstance(data, Tensor) and data._data is self._data else [0]
+        self.creator = None
+        self.grad = None
+        self._requires_grad = False
+        if requires_grad:
+            self.requires_grad = True
+
+    @property
+    def data(self) -> Array:
+        """The array itself. Writing to it is not recorded; ``t.data -= step`` is noticed as a change."""
+        return self._data
+
+    @data.setter
+    def data(self, array: Array) -> None:
+        self._data = array
+        self._version[0] += 1
+
+    def mark_dirty(self) -> None:
+        """Say that the array was changed in place, so that a graph which saved it refuses to go on."""
+        self._version[0] += 1
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self._data.dtype.kind != "f":
+            raise TypeError(
+                f"only floating point tensors can require a gradient, this one of shape {self.shape} is "
+                f"{self._data.dtype}; make it Tensor(data, dtype='float32', requires_grad=True)"
+            )
+        if not value and self.creator is not None:
+            raise RuntimeError(f"only a leaf can stop requiring a gradient; {self!r} is a result: use detach()")
+        self._requires_grad = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of all dimensions."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return self._data.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The NumPy dtype."""
+        return self._data.dtype
+
+    @property
+    def backend(self) -> str:
+        """Where the array lives, "numpy" or "cupy"."""
+        return _backend.backend_of(self._data)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this is no operation's result."""
+        return self.creator is None
+
+    def numel(self) -> int:
+        """Return the number of elements."""
+        return self._data.size
+
+    def item(self) -> float:
+        """Return the only element as a Python number."""
+        if self._data.size != 1:
+            raise ValueError(f"item() is for one element, this tensor has {self._data.size}: {self.shape}")
+        return self._data.item()
+
+    def numpy(self) -> np.ndarray:
+        """Return the array in NumPy: the array itself where it lives there, else a copy."""
+        return _backend.to_backend(self._data, "numpy")
+
+    def detach(self) -> Tensor:
+        """Return a tensor with the same array that no gradient flows through."""
+        return _view_of(self, self._data)
+
+    def argmax(self, dim: int | None = None) -> Tensor:
+        """Return where the (first) maximum along `dim` is, int64; no gradient."""
+        return Tensor(self._data.argmax(axis=dim))
+
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+    ) -> None:
+        """Add d<gradient, self>/d(leaf) to ``leaf.grad`` of every leaf that requires it.
+
+        Gradients ACCUMULATE, within one walk as between walks: with ``b = a + a; c = b + b`` every use of a
+        tensor contributes one term to its derivative (the chain rule's sum). So zero them between steps.
+
+        Parameters
+        ----------
+        gradient
+            The same shape as this tensor; 1 by default, for a tensor of one element.
+        retain_graph
+            Keep what the graph saved, to walk it again; by default only with `create_graph`.
+        create_graph
+            Record this walk too, so that the gradients can be differentiated.
+
+        Raises
+        ------
+        RuntimeError
+            No gradient is required, the shape of `gradient` differs, the graph was walked and freed before,
+            or an array it saved was changed in place.
+        """
+        _walk([self], [_seed_gradient(self, gradient)], None, create_graph, retain_graph)
+
+    def retain_grad(self) -> None:
+        """Let `backward` leave the gradient of this result, too, in ``grad``; leaves always have theirs."""
+        if self.creator is not None:
+            self.creator.retains = weakref.ref(self)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self._requires_grad and (modes.grad_enabled or self.creator is not None):
+            raise RuntimeError(
+                f"cannot write into {self!r}: gradients do not follow assignments. Under tinycnn.no_grad() a "
+                "leaf can be written to; else build a new tensor with where() or concatenate()"
+            )
+        key = tuple(map(_plain, key)) if isinstance(key, tuple) else _plain(key)
+        self._data[key] = _plain(value)
+        self.mark_dirty()
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a tensor without dimensions has no length")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        if self._data.size != 1:
+            raise ValueError(f"a tensor of shape {self.shape} is neither true nor false as a whole")
+        return bool(self._data)
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if not isinstance(self._data, np.ndarray):
+            raise TypeError(
+                f"a tensor of shape {self.shape} on {self.backend} is not copied silently: use tensor.numpy()"
+            )
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        prefix = "Tensor("
+        text = np.array2string(self.numpy(), separator=", ", prefix=prefix, threshold=100, edgeitems=2)
+        notes = [text]
+        if self.dtype.name not in ("float32", "int64", "bool"):
+            notes.append(f"dtype={self.dtype.name}")
+        if self.backend != "numpy":
+            notes.append(f"backend={self.backend!r}")
+        if self.creator is not None:
+            notes.append(f"creator={self.creator.name}")
+        elif self._requires_grad:
+            notes.append("requires_grad=True")
+        return prefix + ", ".join(notes) + ")"
+
+    # The operators and methods below are operations; functional/ stands above this file and attaches them.
+    if TYPE_CHECKING:
+        T: Tensor
+
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def abs(self) -> Tensor: ...
+        def exp(self) -> Tensor: ...
+        def log(self) -> Tensor: ...
+        def sqrt(self) -> Tensor: ...
+        def pow(self, exponent: Any) -> Tensor: ...
+        def clip(self, min: float | None = None, max: float | None = None) -> Tensor: ...
+        def sum(self, dim: Any = None, keepdim: bool = False) -> Tensor: ...
+        def mean(self, dim: Any = None, keepdim: bool = False) -> Tensor: ...
+        def var(self, dim: Any = None, correction: int = 1, keepdim: bool = False) -> Tensor: ...
+        def max(self, dim: int | None = None, keepdim: bool = False) -> Tensor: ...
+        def min(self, dim: int | None = None, keepdim: bool = False) -> Tensor: ...
+        def logsumexp(self, dim: Any, keepdim: bool = False) -> Tensor: ...
+        def reshape(self, *shape: Any) -> Tensor: ...
+        def flatten(self, start_dim: int = 0, end_dim: int = -1) -> Tensor: ...
+        def permute(self, *dims: Any) -> Tensor: ...
+        def transpose(self, dim0: int, dim1: int) -> Tensor: ...
+        def to(self, target: Any) -> Tensor: ...
+        def relu(self) -> Tensor: ...
+        def sigmoid(self) -> Tensor: ...
+        def tanh(self) -> Tensor: ...
+        def softmax(self, dim: int) -> Tensor: ...
+        def log_softmax(self, dim: int) -> Tensor: ...
+
+
+class Function:
+    """One differentiable operation. A subclass gives its options, `forward` and `backward`; see `Mul`.
+
+    An instance is one use of the operation, and a node of the graph: make one, call it once.
+    """
+
+    parents: tuple[Function | Tensor | None, ...] = ()  # per input: its creator, or the leaf, or no gradient
+    needs_input_grad: tuple[bool, ...] = ()
+    shape: tuple[int, ...]  # of the result
+    dtype: np.dtype
+    retains: weakref.ref[Tensor] | None = None
+    line: str = ""  # where the user called it, recorded under detect_anomaly
+
+    _saved: tuple[Any, ...] | None = ()
+
+    @property
+    def name(self) -> str:
+        """The operation's name."""
+        return type(self).__name__
+
+    def forward(self, *arrays: Array) -> Array:
+        """Compute the result from the inputs' arrays."""
+        raise NotImplementedError(f"{self.name} has no forward()")
+
+    def backward(self, g: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
+        """Return dL/d(input) of every input, given `g` = dL/d(result), written in differentiable operations.
+
+        None stands for no gradient; ``needs_input_grad`` says which are not asked for.
+        """
+        raise NotImplementedError(f"{self.name} has no backward(): its derivative is not written yet")
+
+    def save_for_backward(self, *arrays: Array) -> None:
+        """Keep arrays of `forward` for `backward`: inputs, the result, or others."""
+        self._saved = arrays
+
+    @property
+    def saved_tensors(self) -> tuple[Tensor, ...]:
+        """What `forward` saved, as tensors: an input or the result is connected to the graph.
+
+        Raises
+        ------
+        RuntimeError
+            Where the graph was freed, or an array has been changed in place since.
+        """
+        if self._saved is None:
+            raise RuntimeError(
+                f"{self.name}: the graph was walked before and what it saved is freed; "
+                "to walk it twice, call the first backward() or grad() with retain_graph=True"
+            )
+        return tuple(saved.unpack(self) for saved in self._saved)
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Run `forward` on the inputs' arrays and record the operation if a gradient is required."""
+        arrays = [x._data for x in inputs]
+        if len(arrays) > 1:
+            _refuse_mixed_backends(self.name, inputs)
+        needs = [x._requires_grad for x in inputs]
+        self.needs_input_grad = tuple(needs)
+        y = self.forward(*arrays)
+        if not hasattr(y, "strides"):  # reductions of NumPy return scalars
+            y = np.asarray(y)
+        result = _wrap(y)
+        if _shares_memory(y, arrays[0]):
+            result._version = inputs[0]._version
+        if modes.grad_enabled and True in needs and y.dtype.kind == "f":
+            self.parents = tuple(
+                [(x.creator or x) if need else None for x, need in zip(inputs, needs, strict=True)]
+            )
+            self.shape, self.dtype = y.shape, y.dtype
+            if self._saved:
+                self._saved = tuple([_Saved(a, inputs, result) for a in self._saved])
+            result.creator = self
+            result._requires_grad = True
+        if modes.detect_anomaly:
+            self.line = user_line()
+            check_forward(self.name, self.line, arrays, y)
+        return result
+
+    def release(self) -> None:
+        """Free what was saved."""
+        self._saved = None if self._saved else ()
+
+
+class _Saved:
+    """An array kept for backward, and what is needed to see that it is still the same."""
+
+    __slots__ = ("array", "fingerprint", "source", "version", "versions")
+
+    def __init__(self, array: Array, inputs: Sequence[Tensor], result: Tensor) -> None:
+        self.array = array
+        self.source: Tensor | str | None = None
+        self.versions: list[int] | None = None
+        for x in inputs:
+            if array is x._data:
+                self.source, self.versions = x, x._version
+        if array is result._data:
+            # The tensor itself would close a circle with its creator: it is made again in unpack().
+            self.source, self.versions = "result", result._version
+        self.version = self.versions[0] if self.versions else 0
+        self.fingerprint = fingerprint(array) if modes.detect_anomaly else None
+
+    def unpack(self, function: Function) -> Tensor:
+        changed = self.versions is not None and self.versions[0] != self.version
+        if self.fingerprint is not None and not changed:
+            changed = fingerprint(self.array) != self.fingerprint
+        if changed:
+            raise RuntimeError(
+                f"{function.name} saved an array of shape {tuple(self.array.shape)} for backward, and it was "
+                "changed in place since: the gradient would be wrong. Make a new tensor instead "
+                "(x = x + 1), or change it after backward()"
+            )
+        if isinstance(self.source, Tensor):
+            return self.source
+        tensor = _wrap(self.array)
+        if self.source == "result":
+            tensor.creator, tensor._requires_grad = function, True
+        return tensor
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Return d<grad_outputs, outputs>/d(input) for every input, and leave every ``grad`` as it is.
+
+    Parameters
+    ----------
+    outputs, inputs
+        One tensor or several. Inputs may be leaves or results on the way.
+    grad_outputs
+        One for each output, of its shape; 1 by default, for outputs of one element.
+    create_graph
+        Record this walk too, so that the gradients can be differentiated again.
+    retain_graph
+        Keep what the graph saved; by default only with `create_graph`.
+    allow_unused
+        Return None for an input that the outputs do not depend on, instead of an error.
+
+    Raises
+    ------
+    RuntimeError
+        As `Tensor.backward`, and for an unused input.
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None or isinstance(grad_outputs, Tensor) or hasattr(grad_outputs, "shape"):
+        grad_outputs = [grad_outputs] * len(outputs)
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise RuntimeError(f"input {i} of shape {x.shape} does not require a gradient")
+    seeds = [_seed_gradient(y, g) for y, g in zip(outputs, grad_outputs, strict=True)]
+    found = _walk(outputs, seeds, inputs, create_graph, retain_graph)
+    gradients = tuple(found.get(x.creator or x) for x in inputs)
+    for i, (x, gradient) in enumerate(zip(inputs, gradients, strict=True)):
+        if gradient is None and not allow_unused:
+            raise RuntimeError(
+                f"the outputs do not depend on input {i} of shape {x.shape}; "
+                "allow_unused=True returns None for it"
+            )
+    return gradients
+
+
+def topological_order(roots: Iterable[Function | Tensor]) -> list[Function]:
+    """Return every Function below `roots`, each after all that use its result.
+
+    Why an order: a node's gradient is the SUM over all its uses, and must be complete before it is passed on.
+    In ``b = a + a; c = b + b`` a walk that passed on every contribution at once would visit a's creator four
+    times, and 40 such lines would take 2**40 visits. In this order each node is visited once. It is built
+    with a list instead of recursion, because Python's recursion ends at about a thousand nodes.
+    """
+    order: list[Function] = []
+    seen: set[Function] = set()
+    stack: list[tuple[Function, bool]] = [(node, False) for node in roots if isinstance(node, Function)]
+    while stack:
+        node, parents_done = stack.pop()
+        if parents_done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend([(p, False) for p in node.parents if isinstance(p, Function) and p not in seen])
+    order.reverse()
+    return order
+
+
+def _walk(
+    outputs: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    inputs: Sequence[Tensor] | None,
+    create_graph: bool,
+    retain_graph: bool | None,
+) -> dict[Function | Tensor, Tensor]:
+    """Pass gradients from `outputs` down; return those of `inputs`, or (None) add to every leaf's ``grad``."""
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    roots = [y.creator or y for y in outputs]
+    order = topological_order(roots)
+    wanted = None if inputs is None else {x.creator or x for x in inputs}
+    needed = None if wanted is None else _needed(order, wanted)
+    gradients: dict[Function | Tensor, Tensor] = {}
+    with set_grad_enabled(create_graph):
+        for root, seed in zip(roots, seeds, strict=True):
+            gradients[root] = gradients[root] + seed if root in gradients else seed
+        for node in order:
+            g = gradients.get(node)
+            if g is None:
+                continue
+            if wanted is None:
+                del gradients[node]
+                _retain(node, g, create_graph)
+            _pass_on(node, g, gradients, needed)
+            if not retain_graph:
+                node.release()
+        if wanted is None:
+            _accumulate(gradients, seeds, create_graph)
+    return gradients
+
+
+def _needed(order: Sequence[Function], wanted: set[Function | Tensor]) -> set[Function | Tensor]:
+    """Return `wanted` and every node between it and the outputs: no other needs a gradient."""
+    needed = set(wanted)
+    for node in reversed(order):  # inputs first
+        if any(parent in needed for parent in node.parents if parent is not None):
+            needed.add(node)
+    return needed
+
+
+def _pass_on(
+    node: Function,
+    g: Tensor,
+    gradients: dict[Function | Tensor, Tensor],
+    needed: set[Function | Tensor] | None,
+) -> None:
+    """Add what `node` contributes to the gradients of its parents."""
+    asked = node.needs_input_grad
+    if needed is not None:
+        node.needs_input_grad = tuple([parent in needed for parent in node.parents])
+        if True not in node.needs_input_grad:
+            node.needs_input_grad = asked
+            return
+    contributions = node.backward(g)
+    node.needs_input_grad = asked
+    if not isinstance(contributions, tuple):
+        contributions = (contributions,)
+    if len(contributions) != len(node.parents):
+        raise RuntimeError(
+            f"{node.name}.backward returned {len(contributions)} gradients for {len(node.parents)} inputs"
+        )
+    if modes.detect_anomaly:
+        check_backward(node.name, node.line, g._data, [c._data for c in contributions if c is not None])
+    for i, (parent, gradient) in enumerate(zip(node.parents, contributions, strict=True)):
+        if parent is None or gradient is None:
+            continue
+        if gradient.shape != parent.shape:
+            raise RuntimeError(
+                f"{node.name}.backward returned a gradient of shape {gradient.shape} "
+                f"for its input {i} of shape {parent.shape}"
+            )
+        if gradient.dtype != parent.dtype:
+            gradient = gradient.to(parent.dtype)
+        total = gradients.get(parent)
+        gradients[parent] = gradient if total is None else total + gradient
+
+
+def _retain(node: Function, g: Tensor, create_graph: bool) -> None:
+    tensor = node.retains() if node.retains else None
+    if tensor is not None:
+        tensor.grad = _copy(g, create_graph) if tensor.grad is None else tensor.grad + g
+
+
+def _accumulate(
+    gradients: dict[Function | Tensor, Tensor], seeds: Sequence[Tensor], create_graph: bool
+) -> None:
+    """Add the gradients to ``grad`` of the leaves, each an array of its own: grads are changed in place."""
+    taken = {id(seed._data) for seed in seeds}
+    for leaf, g in gradients.items():
+        if not isinstance(leaf, Tensor):
+            continue
+        if leaf.grad is not None:
+            leaf.grad = leaf.grad + g
+        elif g._data.base is not None or id(g._data) in taken:
+            leaf.grad = _copy(g, create_graph)
+        else:
+            leaf.grad = g
+            taken.add(id(g._data))
+
+
+def _copy(g: Tensor, create_graph: bool) -> Tensor:
+    return g * 1 if create_graph else _wrap(g._data.copy())
+
+
+def _seed_gradient(y: Tensor, gradient: Any) -> Tensor:
+    """Return `gradient` as a tensor like `y`, 1 for None."""
+    if not y.requires_grad:
+        raise RuntimeError(
+            f"a tensor of shape {y.shape} that requires no gradient has none: set requires_grad=True on a "
+            "leaf it is computed from, and compute it outside no_grad()"
+        )
+    xp = array_module(y._data)
+    if gradient is None:
+        if y._data.size != 1:
+            raise RuntimeError(
+                f"a gradient starts from one number, but this tensor has shape {y.shape}: "
+                "take its sum() or mean(), or give the gradient of that shape"
+            )
+        return _wrap(xp.ones(y.shape, y.dtype))
+    seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, y.dtype, backend=y.backend)
+    if seed.shape != y.shape:
+        raise RuntimeError(f"the gradient has shape {seed.shape}, the tensor {y.shape}: they must be equal")
+    _refuse_mixed_backends("backward", (y, seed))
+    return seed
+
+
+def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
+    """Return `value` as a tensor; a Python or NumPy number takes the dtype and backend of `like`.
+
+    A number that the dtype of `like` cannot hold (0.5 for int64) keeps its own.
+    """
+    if isinstance(value, Tensor):
+        return value
+    if like is not None and isinstance(value, int | float | np.number | np.bool_):
+        dtype = like.dtype if like.dtype.kind == "f" or isinstance(value, int | np.integer) else None
+        return _wrap(array_module(like._data).asarray(value, dtype))
+    if like is not None and not hasattr(value, "dtype"):
+        return Tensor(value, backend=like.backend)
+    return _wrap(value) if _is_array(value) else Tensor(value)
+
+
+def _wrap(array: Array) -> Tensor:
+    """Make a tensor of an array as it is, without the checks of the constructor."""
+    tensor = Tensor.__new__(Tensor)
+    tensor._data = array
+    tensor._version = [0]
+    tensor.creator = None
+    tensor.grad = None
+    tensor._requires_grad = False
+    return tensor
+
+
+def _view_of(tensor: Tensor, array: Array) -> Tensor:
+    """Make a tensor of an array that shares memory with `tensor`."""
+    view = _wrap(array)
+    view._version = tensor._version
+    return view
+
+
+def _new_array(data: Any, dtype: Any, backend: str | None) -> Array:
+    if isinstance(data, Tensor):
+        data = data._data
+    elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):
+        raise TypeError("a list of tensors is no tensor: use stack() or concatenate(), which gradients follow")
+    if not _is_array(data):
+        given = np.asarray(data)
+        if given.dtype.kind == "f" and not hasattr(data, "dtype"):
+            given = given.astype(np.float32)
+        data = given
+    if data.dtype.kind not in "fiub":
+        raise TypeError(f"a tensor holds real numbers or booleans, not {data.dtype}: {data!r:.60}")
+    if backend is None:
+        backend = _backend.current() if isinstance(data, np.ndarray) else _backend.backend_of(data)
+    array = _backend.to_backend(data, backend)
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or type(value).__module__.partition(".")[0] == "cupy"
+
+
+def _plain(value: Any) -> Any:
+    """Return the array of a tensor, anything else as it is."""
+    return value._data if isinstance(value, Tensor) else value
+
+
+def _shares_memory(view: Array, array: Array) -> bool:
+    return view is array or (view.base is not None and (view.base is array or view.base is array.base))
+
+
+def _refuse_mixed_backends(name: str, tensors: Sequence[Tensor]) -> None:
+    kind = type(tensors[0]._data)
+    for x in tensors:
+        if type(x._data) is not kind and x.backend != tensors[0].backend:
+            a, b = tensors[0], x
+            raise _backend.BackendError(
+                f"{name}: one tensor {a.shape} lives in {a.backend}, another {b.shape} in {b.backend}; "
+                f"move one with tensor.to({a.backend!r}) or tensor.to({b.backend!r})"
+            )
