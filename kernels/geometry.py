@@ -11,6 +11,8 @@ import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 Pair = tuple[int, int]
 
 
@@ -23,10 +25,7 @@ def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
         Where it is neither an integer nor two, or one is below `minimum`.
     """
     try:
-        if hasattr(value, "__len__"):
-            height, width = value
-        else:
-            height = width = value
+        height, width = (value, value) if isinstance(value, int | np.integer) else value
         result = operator.index(height), operator.index(width)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be an integer or a pair of integers, got {value!r}") from None
@@ -232,8 +231,8 @@ def _window(
     if OH < 1 or OW < 1:
         raise ValueError(
             f"{what}: kernel (KH, KW)=({KH}, {KW}) with dilation (DH, DW)=({DH}, {DW}) spans "
-            f"({DH * (KH - 1) + 1}, {DW * (KW - 1) + 1}), which does not fit into the input (H, W)=({H}, {W}) "
-            f"with padding (PH, PW)=({PH}, {PW}), that is ({H + 2 * PH}, {W + 2 * PW}); "
+            f"({DH * (KH - 1) + 1}, {DW * (KW - 1) + 1}), which does not fit into "
+            f"the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}), that is ({H + 2 * PH}, {W + 2 * PW}); "
             f"use a smaller kernel or dilation, or more padding"
         )
     return SH, SW, PH, PW, DH, DW, OH, OW

@@ -63,7 +63,12 @@ def col2im(
 
 
 def conv2d(
-    x: Array, w: Array, stride: Pair = (1, 1), padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1
+    x: Array,
+    w: Array,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    groups: int = 1,
 ) -> Array:
     """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW): (N, K, OH, OW). Eq. 1."""
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
@@ -194,7 +199,7 @@ def pool_gather(x: Array, index: Array) -> Array:
 
 def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
     """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
-    N, C, OH, OW = g.shape
+    N, C = g.shape[:2]
     H, W = size
     xp = array_module(g)
     planes = xp.arange(N * C, dtype=np.intp).reshape(N, C, 1, 1) * (H * W)
@@ -244,10 +249,10 @@ def _pad(x: Array, geometry: Conv2dGeometry | Pool2dGeometry, value: float = 0) 
     return padded
 
 
-def _zeros_padded(xp: ModuleType, N: int, geometry: Conv2dGeometry | Pool2dGeometry, dtype: np.dtype) -> Array:
-    return xp.zeros(
-        (N, geometry.C, geometry.H + 2 * geometry.PH, geometry.W + 2 * geometry.PW), dtype
-    )
+def _zeros_padded(
+    xp: ModuleType, N: int, geometry: Conv2dGeometry | Pool2dGeometry, dtype: np.dtype
+) -> Array:
+    return xp.zeros((N, geometry.C, geometry.H + 2 * geometry.PH, geometry.W + 2 * geometry.PW), dtype)
 
 
 def _crop(padded: Array, geometry: Conv2dGeometry | Pool2dGeometry) -> Array:

@@ -30,8 +30,8 @@ def check_backward(name: str, line: str, g: Array, gradients: Sequence[Array]) -
     for gradient in gradients:
         if (what := _not_finite(gradient)) is not None:
             if (before := _not_finite(g)) is not None:
-                raise AnomalyError(f"the gradient given to the backward of {name} already holds {before}{line}")
-            raise AnomalyError(f"the backward of {name} produced {what} from a finite gradient{line}")
+                raise AnomalyError(f"the gradient given to {name}.backward already holds {before}{line}")
+            raise AnomalyError(f"{name}.backward produced {what} from a finite gradient{line}")
 
 
 def _not_finite(array: Array) -> str | None:

@@ -91,8 +91,8 @@ def gradcheck(
         Where a kink (relu at 0) or a tie (equal maxima) is closer than the step, so that no derivative
         exists there to compare with; and where `f` computes in float32.
     """
-    single = isinstance(inputs, Tensor | np.ndarray)
-    tensors = [as_tensor(x) for x in ([inputs] if single else inputs)]
+    several = [inputs] if isinstance(inputs, Tensor | np.ndarray) else inputs
+    tensors = [as_tensor(x) for x in several]
     points = [_in_float64(x) if x.dtype.kind == "f" else x for x in tensors]
     if not any(x.requires_grad for x in points):
         raise ValueError("gradcheck needs at least one floating point input")
@@ -156,7 +156,9 @@ def _check(
     outputs = [y for y in _outputs(f(*points)) if y.requires_grad]
     if not outputs:
         if order == 1:
-            raise ValueError("no output of the function requires a gradient: it does not depend on the inputs")
+            raise ValueError(
+                "no output of the function requires a gradient: it does not depend on the inputs"
+            )
         result.errors.append(0.0)  # the first derivative is constant
         return
     if any(y.dtype != np.float64 for y in outputs):
@@ -167,7 +169,9 @@ def _check(
             result.kinks.append(note)
     for y in outputs:
         if not np.isfinite(y.numpy()).all():
-            raise ValueError(f"the function gives values that are not finite, shape {y.shape}, at order {order}")
+            raise ValueError(
+                f"the function gives values that are not finite, shape {y.shape}, at order {order}"
+            )
     v = [_random_like(y, rng).numpy() for y in outputs]
     checked = [i for i, x in enumerate(points) if x.requires_grad]
     seeds = [Tensor(a.astype(y.dtype), backend=y.backend) for a, y in zip(v, outputs, strict=True)]

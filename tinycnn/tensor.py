@@ -87,7 +87,9 @@ class Tensor:
                 f"{self._data.dtype}; make it Tensor(data, dtype='float32', requires_grad=True)"
             )
         if not value and self.creator is not None:
-            raise RuntimeError(f"only a leaf can stop requiring a gradient; {self!r} is a result: use detach()")
+            raise RuntimeError(
+                f"only a leaf can stop requiring a gradient; {self!r} is a result: use detach()"
+            )
         self._requires_grad = value
 
     @property
@@ -285,7 +287,7 @@ class Function:
         """Compute the result from the inputs' arrays."""
         raise NotImplementedError(f"{self.name} has no forward()")
 
-    def backward(self, g: Tensor) -> Tensor | None | tuple[Tensor | None, ...]:
+    def backward(self, g: Tensor) -> Tensor | tuple[Tensor | None, ...] | None:
         """Return dL/d(input) of every input, given `g` = dL/d(result), written in differentiable operations.
 
         None stands for no gradient; ``needs_input_grad`` says which are not asked for.
@@ -457,7 +459,7 @@ def _walk(
     create_graph: bool,
     retain_graph: bool | None,
 ) -> dict[Function | Tensor, Tensor]:
-    """Pass gradients from `outputs` down; return those of `inputs`, or (None) add to every leaf's ``grad``."""
+    """Pass gradients from `outputs` down; return those of `inputs`, or add to every leaf's ``grad``."""
     retain_graph = create_graph if retain_graph is None else retain_graph
     roots = [y.creator or y for y in outputs]
     order = topological_order(roots)
@@ -614,7 +616,9 @@ def _new_array(data: Any, dtype: Any, backend: str | None) -> Array:
     if isinstance(data, Tensor):
         data = data._data
     elif isinstance(data, list | tuple) and any(isinstance(x, Tensor) for x in data):
-        raise TypeError("a list of tensors is no tensor: use stack() or concatenate(), which gradients follow")
+        raise TypeError(
+            "a list of tensors is no tensor: use stack() or concatenate(), which gradients follow"
+        )
     if not _is_array(data):
         given = np.asarray(data)
         if given.dtype.kind == "f" and not hasattr(data, "dtype"):

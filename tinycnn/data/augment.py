@@ -1,7 +1,5 @@
 """Augmentation: every picture a little different each time it is seen."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

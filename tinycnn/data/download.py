@@ -1,7 +1,5 @@
 """Downloading data files into the cache folder: several mirrors, checked bytes, all or nothing."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +61,7 @@ def _check_sha256(path: Path, expected: str) -> None:
     import hashlib
 
     digest = hashlib.sha256()
-    with naming("what came is not the right file"), open_plain_or_gzip(path) as (stream, _):
+    with open_plain_or_gzip(path) as (stream, _), naming("what came is not the right file"):
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
         if digest.hexdigest() != expected:

@@ -1,8 +1,5 @@
 """Reading files that may be damaged or hostile: nothing is allocated on a header's word alone."""
 
-from __future__ import annotations
-
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
@@ -18,13 +15,10 @@ CHUNK = 1 << 20  # bytes
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Turn what is wrong with the contents of a file into a ValueError that names the file."""
-    import gzip
-    import zipfile
-
+    """Turn whatever goes wrong with the contents of a file into a ValueError that names the file."""
     try:
         yield
-    except (ValueError, TypeError, EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except Exception as error:  # damage surfaces as OSError, EOFError, zlib.error, struct.error, ...
         raise ValueError(f"{path}: {error}") from error
 
 

@@ -4,8 +4,6 @@ An IDX file is: two zero bytes, one byte for the type, one byte for the number o
 dimension as a big-endian 32-bit integer, then the array in C order, big-endian.
 """
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 
@@ -28,7 +26,7 @@ def read_idx(path: str | Path) -> np.ndarray:
         have (checked before any memory is allocated), a truncated or damaged file, bytes left over.
     """
     path = Path(path)
-    with naming(path), open_plain_or_gzip(path) as (stream, gzipped):
+    with open_plain_or_gzip(path) as (stream, gzipped), naming(path):
         magic = read_exactly(stream, 4)
         if magic[:2] != b"\0\0":
             raise ValueError(f"not an IDX file: it starts with {bytes(magic[:2])!r}, not with two zero bytes")

@@ -1,7 +1,5 @@
 """DataLoader: batches whose order and augmentation depend on numbers alone, so training resumes anywhere."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """MNIST and Fashion-MNIST: the embedded part, a folder of the four IDX files, or a download."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

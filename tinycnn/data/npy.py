@@ -26,7 +26,7 @@ def read_npy(path: str | Path) -> np.ndarray:
         not match the file's size.
     """
     path = Path(path)
-    with naming(path), path.open("rb") as stream:
+    with path.open("rb") as stream, naming(path):
         shape, order, dtype = _read_header(stream, path.stat().st_size)
         array = np.memmap(path, dtype, mode="r", offset=stream.tell(), shape=shape, order=order)
         return np.asarray(array)  # still mapped, as a plain array
@@ -45,7 +45,7 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     import zipfile
 
     path = Path(path)
-    with naming(path), path.open("rb") as raw, zipfile.ZipFile(raw) as archive:
+    with path.open("rb") as raw, naming(path), zipfile.ZipFile(raw) as archive:
         members = archive.infolist()
         packed = sum(member.compress_size for member in members)
         if packed > path.stat().st_size:

@@ -1,7 +1,5 @@
 """One door to every data set: by its name, or by the folder it is in."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tinycnn.data.dataset import Dataset

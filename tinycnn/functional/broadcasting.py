@@ -27,9 +27,7 @@ class SumTo(Function):
     def forward(self, x: Array) -> Array:
         self.from_shape = x.shape
         new = x.ndim - len(self.to_shape)
-        dims = tuple(
-            d for d in range(x.ndim) if d < new or (self.to_shape[d - new] == 1 and x.shape[d] != 1)
-        )
+        dims = tuple(d for d in range(x.ndim) if d < new or (self.to_shape[d - new] == 1 and x.shape[d] != 1))
         return x.sum(axis=dims, keepdims=True).reshape(self.to_shape)
 
     def backward(self, g: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from tinycnn.kernels.geometry import Pair, conv2d_geometry, pair
 from tinycnn.tensor import Function, Tensor
 
 from .arithmetic import add
-from .shape import reshape
+from .shape import pad, reshape
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class Conv2d(Function):
         x, w = self.saved_tensors
         need_x, need_w = self.needs_input_grad
         return (
-            Conv2dInput(self.window, x.shape[2:])(g, w) if need_x else None,
-            Conv2dWeight(self.window, w.shape[2:])(x, g) if need_w else None,
+            Conv2dInput(self.window, _plane(x))(g, w) if need_x else None,
+            Conv2dWeight(self.window, _plane(w))(x, g) if need_w else None,
         )
 
 
@@ -81,7 +81,7 @@ class Conv2dInput(Function):
         need_x, need_w = self.needs_input_grad
         return (
             Conv2d(self.window)(g, w) if need_x else None,
-            Conv2dWeight(self.window, w.shape[2:])(g, x) if need_w else None,
+            Conv2dWeight(self.window, _plane(w))(g, x) if need_w else None,
         )
 
 
@@ -99,7 +99,7 @@ class Conv2dWeight(Function):
         x, v = self.saved_tensors
         need_x, need_v = self.needs_input_grad
         return (
-            Conv2dInput(self.window, x.shape[2:])(v, g) if need_x else None,
+            Conv2dInput(self.window, _plane(x))(v, g) if need_x else None,
             Conv2d(self.window)(x, g) if need_v else None,
         )
 
@@ -212,7 +212,16 @@ def conv_transpose2d(
                 f"kernel (KH, KW)={weight.shape[2:]}, stride {window.stride}, padding {window.padding}, "
                 f"dilation {window.dilation}: use less padding"
             )
+    # With an output_padding of the stride or more, the convolution that leads back has outputs which x lacks.
+    whole = conv2d_geometry((1, weight.shape[1] * groups, *size), weight.shape, *window.options)
+    if (whole.OH, whole.OW) != x.shape[2:]:
+        x = pad(x, (0, whole.OW - x.shape[3], 0, whole.OH - x.shape[2]))
     return _add_bias("conv_transpose2d", Conv2dInput(window, (size[0], size[1]))(x, weight), bias)
+
+
+def _plane(x: Tensor) -> Pair:
+    """Return (H, W) of (N, C, H, W), or (KH, KW) of (K, C/G, KH, KW)."""
+    return x.shape[2], x.shape[3]
 
 
 def _add_bias(name: str, y: Tensor, bias: Tensor | None) -> Tensor:

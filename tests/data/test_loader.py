@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinycnn import Tensor
+from tinycnn.data import Augment, DataLoader, Dataset, from_arrays
+
+AUGMENT = Augment(shift=2, rotate=10, flip=True)
+
+
+def numbered(n):
+    """`n` pictures whose label is their number."""
+    images = np.random.default_rng(0).integers(0, 256, (n, 1, 6, 6), np.uint8)
+    return Dataset(images, np.arange(n), tuple(map(str, range(n))), "numbered")
+
+
+def arrays(batches):
+    return [(images.numpy(), labels.numpy()) for images, labels in batches]
+
+
+def assert_equal(batches, others):
+    assert len(batches) == len(others)
+    for batch, other in zip(batches, others, strict=True):
+        np.testing.assert_array_equal(batch[0], other[0])
+        np.testing.assert_array_equal(batch[1], other[1])
+
+
+def test_a_batch_is_two_tensors():
+    data = numbered(5)
+    (images, labels), _, last = DataLoader(data, 2)
+    assert isinstance(images, Tensor)
+    assert isinstance(labels, Tensor)
+    assert images.shape == (2, 1, 6, 6)
+    assert images.dtype == np.float32
+    assert labels.dtype == np.int64
+    np.testing.assert_array_equal(images.numpy(), data.images[:2] / np.float32(255))
+    assert last[0].shape == (1, 1, 6, 6)
+    assert last[1].numpy().tolist() == [4]
+
+
+@given(
+    n=st.integers(1, 30),
+    batch_size=st.integers(1, 35),
+    shuffle=st.booleans(),
+    drop_last=st.booleans(),
+    epoch=st.integers(0, 5),
+)
+def test_every_picture_once_an_epoch(n, batch_size, shuffle, drop_last, epoch):
+    if drop_last and batch_size > n:
+        return
+    data = numbered(n)
+    loader = DataLoader(data, batch_size, shuffle=shuffle, drop_last=drop_last)
+    batches = arrays(loader.batches(epoch))
+    assert len(batches) == len(loader)
+    numbers = np.concatenate([labels for _, labels in batches])
+    if drop_last:
+        assert len(numbers) == n // batch_size * batch_size
+        assert len(set(numbers.tolist())) == len(numbers)
+    else:
+        assert sorted(numbers) == list(range(n))
+    if not shuffle:
+        assert numbers.tolist() == list(range(len(numbers)))
+    for images, labels in batches:
+        np.testing.assert_array_equal(images, data.scaled(labels))
+
+
+def test_each_epoch_has_its_own_order():
+    loader = DataLoader(numbered(50), 50, shuffle=True)
+    orders = [tuple(labels.numpy()) for _ in range(3) for _, labels in loader]
+    assert len(set(orders)) == 3
+    assert loader.epoch == 3
+    assert tuple(next(iter(loader.batches(1)))[1].numpy()) == orders[1]
+    assert loader.epoch == 3  # batches() does not count
+
+
+def test_seeds_differ_and_repeat():
+    def epoch(seed):
+        return arrays(DataLoader(numbered(40), 8, shuffle=True, augment=AUGMENT, seed=seed))
+
+    assert_equal(epoch(1), epoch(1))
+    for other in (2, 2**32 + 1, 2**64 + 1):
+        assert not np.array_equal(epoch(1)[0][1], epoch(other)[0][1])
+
+
+@given(start=st.integers(0, 7), epoch=st.integers(0, 3), shuffle=st.booleans())
+def test_resuming_equals_the_uninterrupted_run(start, epoch, shuffle):
+    def loader():
+        return DataLoader(numbered(20), 3, shuffle=shuffle, augment=AUGMENT, seed=4)
+
+    whole = loader()
+    for _ in range(epoch):
+        list(whole)
+    uninterrupted = arrays(whole)
+
+    assert_equal(arrays(loader().batches(epoch, start)), uninterrupted[start:])
+    resumed = loader()
+    resumed.epoch = epoch
+    assert_equal(arrays(resumed), uninterrupted)
+
+
+def test_the_same_picture_is_augmented_anew_in_every_batch_and_epoch():
+    data = from_arrays(np.tile(np.random.default_rng(0).random((1, 8, 8)), (4, 1, 1)), [0] * 4)
+    loader = DataLoader(data, 1, augment=Augment(rotate=90))
+    seen = [images.numpy().tobytes() for _ in range(3) for images, _ in loader]
+    assert len(set(seen)) == 12
+
+
+def test_order_and_augmentation_never_share_random_numbers():
+    loader = DataLoader(numbered(9), seed=3)
+    keys = [(purpose, epoch, batch) for purpose in (0, 1) for epoch in range(4) for batch in range(4)]
+    assert len({loader._rng(*key).integers(2**62) for key in keys}) == len(keys)
+
+
+def test_two_iterations_at_once_do_not_disturb_each_other():
+    loader = DataLoader(numbered(10), 2, shuffle=True)
+    both = list(zip(loader, loader, strict=True))
+    assert_equal(arrays(one for one, _ in both), arrays(loader.batches(0)))
+    assert_equal(arrays(other for _, other in both), arrays(loader.batches(1)))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, it is 0"),
+        ({"batch_size": -2}, ValueError, "batch_size"),
+        ({"batch_size": 2.0}, TypeError, r"batch_size must be an integer, it is 2\.0"),
+        ({"batch_size": True}, TypeError, "batch_size"),
+        ({"batch_size": 11, "drop_last": True}, ValueError, "batch_size = 11, 'numbered' has 10 pictures"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"seed": None}, TypeError, "seed"),
+        ({"augment": Augment(shift=6)}, ValueError, r"shift = 6 .* \(6, 6\)"),
+    ],
+)
+def test_bad_options(options, error, says):
+    with pytest.raises(error, match=says):
+        DataLoader(numbered(10), **options)
+
+
+@pytest.mark.parametrize(
+    ("where", "error", "says"),
+    [
+        ((-1,), ValueError, "epoch"),
+        ((0, -1), ValueError, "start"),
+        ((0, 6), ValueError, r"start = 6: an epoch has 5 batches"),
+        ((0.5,), TypeError, "epoch"),
+    ],
+)
+def test_bad_places_are_refused_at_the_call(where, error, says):
+    with pytest.raises(error, match=says):
+        DataLoader(numbered(10), 2).batches(*where)

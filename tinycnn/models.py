@@ -1,0 +1,101 @@
+"""The documented networks, and LeNet-5. Outputs are logits: softmax belongs to the loss (Eq. 6)."""
+
+from collections.abc import Callable
+
+from tinycnn.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Tanh
+
+
+class Model(Sequential):
+    """A network that knows which images it takes.
+
+    Attributes
+    ----------
+    input_shape
+        (C, H, W).
+    """
+
+    def __init__(self, *layers: Module, input_shape: tuple[int, int, int]) -> None:
+        super().__init__(*layers)
+        self.input_shape = input_shape
+
+
+def cnn28(num_classes: int = 10) -> Model:
+    """Return the documented network for 28x28 grey images; 225,034 parameters with ten classes."""
+    return Model(
+        Conv2d(1, 32, 3),  # 32x26x26
+        ReLU(),
+        MaxPool2d(2),  # 32x13x13
+        Conv2d(32, 64, 3),  # 64x11x11
+        ReLU(),
+        MaxPool2d(2),  # 64x5x5
+        Flatten(),
+        Linear(64 * 5 * 5, 128),
+        ReLU(),
+        Linear(128, num_classes),
+        input_shape=(1, 28, 28),
+    )
+
+
+def cnn224(num_classes: int = 10) -> Model:
+    """Return the documented network for 224x224 RGB images; 44,401,226 parameters with ten classes."""
+    return Model(
+        Conv2d(3, 32, 3),  # 32x222x222
+        ReLU(),
+        MaxPool2d(2),  # 32x111x111
+        Conv2d(32, 64, 3),  # 64x109x109
+        ReLU(),
+        MaxPool2d(2),  # 64x54x54
+        Conv2d(64, 128, 3),  # 128x52x52
+        ReLU(),
+        MaxPool2d(2),  # 128x26x26
+        Flatten(),
+        Linear(128 * 26 * 26, 512),
+        ReLU(),
+        Linear(512, num_classes),
+        input_shape=(3, 224, 224),
+    )
+
+
+def lenet5(num_classes: int = 10) -> Model:
+    """Return LeNet-5 for 28x28 grey images; 61,706 parameters with ten classes.
+
+    As today's textbooks have it: every map of the third layer sees all of the second's, the pooling has no
+    weights, and the output is dense. The paper pads 28x28 digits to 32x32; here the first layer does.
+
+    References
+    ----------
+    LeCun et al. 1998, Gradient-based learning applied to document recognition.
+    """
+    return Model(
+        Conv2d(1, 6, 5, padding=2),  # 6x28x28
+        Tanh(),
+        AvgPool2d(2),  # 6x14x14
+        Conv2d(6, 16, 5),  # 16x10x10
+        Tanh(),
+        AvgPool2d(2),  # 16x5x5
+        Flatten(),
+        Linear(16 * 5 * 5, 120),
+        Tanh(),
+        Linear(120, 84),
+        Tanh(),
+        Linear(84, num_classes),
+        input_shape=(1, 28, 28),
+    )
+
+
+MODELS: dict[str, Callable[[int], Model]] = {"cnn28": cnn28, "cnn224": cnn224, "lenet5": lenet5}
+
+
+def build(name: str, num_classes: int = 10) -> Model:
+    """Return the network called `name`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or fewer than two classes.
+    """
+    if name not in MODELS:
+        raise ValueError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
+    if num_classes < 2:
+        raise ValueError(f"{name}: a classifier needs at least 2 classes, got {num_classes}")
+    return MODELS[name](num_classes)

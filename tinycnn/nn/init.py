@@ -1,0 +1,24 @@
+"""Initial weights: PyTorch's defaults, so that training starts where a PyTorch script starts."""
+
+import math
+
+from tinycnn import backend as _backend
+
+from .module import Parameter
+
+
+def uniform(shape: tuple[int, ...], bound: float) -> Parameter:
+    """Return a parameter drawn from U(-bound, bound), float32, in the current backend."""
+    return Parameter((_backend.generator().random(shape, dtype="float32") * 2 - 1) * bound)
+
+
+def fan_in_bound(fan_in: int) -> float:
+    """Return 1/sqrt(fan_in), PyTorch's bound for weights and biases of dense and convolution layers.
+
+    fan_in is how many inputs one output sums. This is Kaiming's uniform rule with the gain for a = sqrt(5).
+
+    References
+    ----------
+    He et al. 2015, Delving Deep into Rectifiers.
+    """
+    return 1 / math.sqrt(fan_in)

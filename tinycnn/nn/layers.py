@@ -1,0 +1,193 @@
+"""Layers with weights: dense, convolution, transposed convolution, normalisation."""
+
+import math
+from typing import Any
+
+from tinycnn import functional as F
+from tinycnn.creation import ones, zeros
+from tinycnn.functional.convolution import Window
+from tinycnn.kernels.geometry import pair
+from tinycnn.tensor import Tensor
+
+from .init import fan_in_bound, uniform
+from .module import Buffer, Module, Parameter
+
+
+class Linear(Module):
+    """Dense layer, y = W x + b (Eq. 3): (N, in) -> (N, out)."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        _positive(in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        bound = fan_in_bound(in_features)
+        self.weight = uniform((out_features, in_features), bound)
+        self.bias = uniform((out_features,), bound) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        """N * in * out."""
+        return math.prod(y_shape) * self.in_features
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+
+
+class _Convolution(Module):
+    """What both convolutions have: sizes, and a weight (rows, columns per group, KH, KW)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        window: Window,
+        bias: bool,
+        transposed: bool,
+    ) -> None:
+        _positive(in_channels=in_channels, out_channels=out_channels, groups=window.groups)
+        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            if channels % window.groups:
+                raise ValueError(f"G={window.groups} groups do not divide {name}={channels}")
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size = pair(kernel_size, "kernel_size")
+        self.stride, self.padding, self.dilation, self.groups = window.options
+        rows, columns = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        shape = (rows, columns // window.groups, *self.kernel_size)
+        bound = fan_in_bound(math.prod(shape[1:]))
+        self.weight = uniform(shape, bound)
+        self.bias = uniform((out_channels,), bound) if bias else None
+
+    def extra_repr(self) -> str:
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
+        for name, default in (("padding", (0, 0)), ("dilation", (1, 1)), ("groups", 1)):
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text if self.bias is not None else text + ", bias=False"
+
+
+class Conv2d(_Convolution):
+    """Convolution (Eq. 1): (N, C, H, W) -> (N, K, OH, OW), weight (K, C/G, KH, KW)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        window = Window.of(stride, padding, dilation, groups)
+        super().__init__(in_channels, out_channels, kernel_size, window, bias, transposed=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        """N * K * OH * OW * (C/G * KH * KW)."""
+        return math.prod(y_shape) * math.prod(self.weight.shape[1:])
+
+
+class ConvTranspose2d(_Convolution):
+    """Transposed convolution, Conv2d's derivative run forward; weight (in, out/G, KH, KW)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+    ) -> None:
+        window = Window.of(stride, padding, dilation, groups)
+        super().__init__(in_channels, out_channels, kernel_size, window, bias, transposed=True)
+        self.output_padding = pair(output_padding, "output_padding", minimum=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(
+            x,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.dilation,
+        )
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        """As many as the convolution that leads back: every input cell times its part of the kernel."""
+        return math.prod(x_shape) * math.prod(self.weight.shape[1:])
+
+
+class BatchNorm2d(Module):
+    """Normalise every channel over the batch, then scale and shift: (N, C, H, W)."""
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True
+    ) -> None:
+        _positive(num_features=num_features)
+        self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, affine
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
+        self.running_mean = Buffer(zeros(num_features))
+        self.running_var = Buffer(ones(num_features))
+        self.num_batches_tracked = Buffer(zeros(dtype="int64"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_images(self, x, self.num_features)
+        if self.training:
+            self.num_batches_tracked.data += 1
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
+
+
+class InstanceNorm2d(Module):
+    """Normalise every channel of every image by itself: (N, C, H, W)."""
+
+    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False) -> None:
+        _positive(num_features=num_features)
+        self.num_features, self.eps, self.affine = num_features, eps, affine
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        _check_images(self, x, self.num_features)
+        return F.instance_norm(x, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}, eps={self.eps}, affine={self.affine}"
+
+
+def _positive(**sizes: int) -> None:
+    for name, size in sizes.items():
+        if not isinstance(size, int) or size < 1:
+            raise ValueError(f"{name} must be a positive integer, got {size!r}")
+
+
+def _check_images(layer: Module, x: Tensor, C: int) -> None:
+    if x.ndim != 4 or x.shape[1] != C:
+        raise ValueError(
+            f"{type(layer).__name__}({C}): the input must be (N, C, H, W) with C={C}, got shape {x.shape}"
+        )

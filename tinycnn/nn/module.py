@@ -1,0 +1,171 @@
+"""Module: parameters under names, and modules inside modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinycnn import backend as _backend
+from tinycnn.tensor import Tensor
+
+Hook = Callable[["Module", tuple[Any, ...], Tensor], None]
+
+
+class Parameter(Tensor):
+    """A tensor that training changes."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(data, requires_grad=requires_grad)
+
+
+class Buffer(Tensor):
+    """A tensor that is saved with the weights but not trained: running statistics."""
+
+    __slots__ = ()
+
+
+class Module:
+    """A layer, or a network of layers: assign parameters, buffers and modules to attributes.
+
+    A subclass writes ``forward``. Names in ``state_dict`` are the attributes' names joined by dots, as in
+    PyTorch.
+    """
+
+    training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Compute the output."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Run `forward`, then the hooks."""
+        y = self.forward(*args, **kwargs)
+        for hook in vars(self).get("_forward_hooks", ()):
+            hook(self, args, y)
+        return y
+
+    def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
+        """Call ``hook(module, inputs, output)`` after every forward; the function returned ends that."""
+        hooks: list[Hook] = vars(self).setdefault("_forward_hooks", [])
+        hooks.append(hook)
+        return lambda: hooks.remove(hook)
+
+    def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        """Return how many multiply-adds one forward from `x_shape` to `y_shape` takes; 0 if it has no weights."""
+        return 0
+
+    def extra_repr(self) -> str:
+        """Return the options that ``repr`` shows."""
+        return ""
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Yield the modules directly inside, with their names."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all inside, with dotted names."""
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def modules(self) -> Iterator[Module]:
+        """Yield this module and all inside."""
+        for _, module in self.named_modules():
+            yield module
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Yield the parameters with dotted names; one that is shared comes once."""
+        seen: set[int] = set()
+        for name, tensor in self._named_tensors():
+            if isinstance(tensor, Parameter) and id(tensor) not in seen:
+                seen.add(id(tensor))
+                yield name, tensor
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield the parameters."""
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """Yield the buffers with dotted names."""
+        for name, tensor in self._named_tensors():
+            if isinstance(tensor, Buffer):
+                yield name, tensor
+
+    def _named_tensors(self) -> Iterator[tuple[str, Parameter | Buffer]]:
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter | Buffer):
+                    yield (f"{prefix}.{name}" if prefix else name), value
+
+    def train(self, mode: bool = True) -> Module:
+        """Switch all modules to training (batch statistics, dropout), or with False to evaluation."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        """Switch all modules to evaluation."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients: they would add up with those of the next `backward`."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def to(self, backend: str) -> Module:
+        """Move all parameters and buffers to `backend`, in place."""
+        for _, tensor in self._named_tensors():
+            tensor.data = _backend.to_backend(tensor.data, backend)
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all parameters and buffers by name; they share memory with the module's."""
+        return {name: tensor.detach() for name, tensor in self._named_tensors()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copy weights by name: from `state_dict`, from safetensors, or PyTorch's own.
+
+        Raises
+        ------
+        ValueError
+            Names every missing, unexpected and misshapen key; then nothing was copied.
+        """
+        own = dict(self._named_tensors())
+        arrays = {name: _array(value) for name, value in state.items()}
+        problems = [f"missing {name} {own[name].shape}" for name in own if name not in arrays]
+        problems += [f"unexpected {name} {a.shape}" for name, a in arrays.items() if name not in own]
+        problems += [
+            f"{name} must have shape {own[name].shape}, got {a.shape}"
+            for name, a in arrays.items()
+            if name in own and own[name].shape != a.shape
+        ]
+        if problems:
+            raise ValueError(f"these weights do not fit {type(self).__name__}: " + "; ".join(problems))
+        for name, tensor in own.items():
+            tensor.data[...] = _backend.to_backend(arrays[name], tensor.backend)
+            tensor.mark_dirty()
+
+    def __repr__(self) -> str:
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        if not lines:
+            return f"{type(self).__name__}({self.extra_repr()})"
+        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+
+    def summary(self, input_shape: tuple[int, ...]) -> Any:
+        """Return a table of every layer for inputs of `input_shape` (without N); see `nn.summary`."""
+        from .summary import summary
+
+        return summary(self, input_shape)
+
+
+def _array(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.data
+    return value if type(value).__module__.partition(".")[0] == "cupy" else np.asarray(value)

@@ -1,0 +1,18 @@
+"""Update rules (Eq. 7) and learning-rate schedules, under PyTorch's names."""
+
+from .adam import Adam, AdamW
+from .optimizer import Optimizer
+from .schedule import CosineAnnealingLR, ExponentialLR, OneCycleLR, Schedule, StepLR
+from .sgd import SGD
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "OneCycleLR",
+    "Optimizer",
+    "Schedule",
+    "StepLR",
+]

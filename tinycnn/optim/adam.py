@@ -1,0 +1,97 @@
+"""Adam: a step of about lr in every direction, whatever the gradient's scale."""
+
+import math
+from collections.abc import Iterable
+
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.tensor import Tensor
+
+from .optimizer import Optimizer, check_range
+
+
+class Adam(Optimizer):
+    """Adam.
+
+    ::
+
+        m <- beta1 * m + (1 - beta1) * g            the gradient's mean
+        v <- beta2 * v + (1 - beta2) * g^2          its mean square
+        theta <- theta - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    m and v start at 0; dividing by 1 - beta^t takes that out again.
+
+    Parameters
+    ----------
+    params, lr, weight_decay, l1
+        See `Optimizer`.
+    betas
+        (beta1, beta2), each in [0, 1).
+    eps
+        Keeps the division finite.
+
+    References
+    ----------
+    Kingma & Ba 2015, Adam: a method for stochastic optimization.
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        l1: float = 0.0,
+    ) -> None:
+        check_range("beta1", betas[0], below=1)
+        check_range("beta2", betas[1], below=1)
+        check_range("eps", eps)
+        self.betas, self.eps = betas, eps
+        super().__init__(params, lr, weight_decay, l1)
+
+    def update(self, theta: Array, g: Array, state: dict[str, Array]) -> None:
+        """Make one step of one parameter."""
+        xp = array_module(theta)
+        (beta1, beta2), m, v, t = self.betas, state["m"], state["v"], self.steps
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * g * g
+        denominator = xp.sqrt(v)
+        denominator /= math.sqrt(1 - beta2**t)
+        denominator += self.eps
+        step = m / denominator
+        step *= self.lr / (1 - beta1**t)
+        theta -= step
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: theta <- theta * (1 - lr * weight_decay), then Adam's step.
+
+    In Adam the penalty's gradient is divided by sqrt(v) with the rest, so that weights with large gradients
+    decay less; here all decay alike.
+
+    References
+    ----------
+    Loshchilov & Hutter 2019, Decoupled weight decay regularization.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        l1: float = 0.0,
+    ) -> None:
+        check_range("weight_decay", weight_decay)
+        super().__init__(params, lr, betas, eps, 0.0, l1)
+        self.decoupled_decay = weight_decay
+
+    def update(self, theta: Array, g: Array, state: dict[str, Array]) -> None:
+        """Make one step of one parameter."""
+        theta *= 1 - self.lr * self.decoupled_decay
+        super().update(theta, g, state)

@@ -1,0 +1,115 @@
+"""What all update rules share: the parameters, the learning rate and a state that can be saved."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tinycnn import backend as _backend
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.tensor import Tensor
+
+
+class Optimizer:
+    """Changes parameters in place along their gradients (Eq. 7).
+
+    Parameters
+    ----------
+    params
+        The tensors to change; each must require a gradient.
+    lr
+        Learning rate.
+    weight_decay
+        l2 of the penalty l2/2 * sum theta^2 (Eq. 8), whose gradient l2 * theta is added.
+    l1
+        Of the penalty l1 * sum |theta| (Eq. 8), whose gradient l1 * sign(theta) is added.
+
+    Attributes
+    ----------
+    state
+        One dict of arrays for each parameter, by the names in ``slots``.
+    steps
+        How many steps were made.
+    """
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(
+        self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, l1: float = 0.0
+    ) -> None:
+        self.params = list(params)
+        if not self.params:
+            raise ValueError("an optimizer needs at least one parameter")
+        for i, p in enumerate(self.params):
+            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
+                raise ValueError(f"parameter {i} is no leaf that requires a gradient: {p!r:.80}")
+        check_range("lr", lr)
+        check_range("weight_decay", weight_decay)
+        check_range("l1", l1)
+        self.lr, self.weight_decay, self.l1 = lr, weight_decay, l1
+        self.steps = 0
+        self.state: list[dict[str, Array]] = [
+            {slot: array_module(p.data).zeros_like(p.data) for slot in self.slots} for p in self.params
+        ]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.params:
+            p.grad = None
+
+    def step(self) -> None:
+        """Make one step; parameters without a gradient stay as they are."""
+        self.steps += 1
+        for p, state in zip(self.params, self.state, strict=True):
+            if p.grad is None:
+                continue
+            self.update(p.data, self.penalised(p), state)
+            p.mark_dirty()
+
+    def penalised(self, p: Tensor) -> Array:
+        """Return the gradient of the loss with the penalties of Eq. 8."""
+        assert p.grad is not None
+        g = p.grad.data
+        if self.weight_decay:
+            g = g + self.weight_decay * p.data
+        if self.l1:
+            g = g + self.l1 * array_module(g).sign(p.data)
+        return g
+
+    def update(self, theta: Array, g: Array, state: dict[str, Array]) -> None:
+        """Change one parameter's array `theta` in place, given its gradient `g`."""
+        raise NotImplementedError(f"{type(self).__name__} has no update()")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the next steps depend on: ``steps``, ``lr`` and each slot of each parameter."""
+        arrays = {f"{i}.{slot}": a for i, state in enumerate(self.state) for slot, a in state.items()}
+        return {"steps": self.steps, "lr": self.lr, **arrays}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            Names what is missing, unexpected or misshapen; then nothing was changed.
+        """
+        own = {f"{i}.{slot}": a for i, slots in enumerate(self.state) for slot, a in slots.items()}
+        given = {key: value for key, value in state.items() if key not in ("steps", "lr")}
+        problems = [f"missing {key}" for key in (*own, "steps", "lr") if key not in state]
+        problems += [f"unexpected {key}" for key in given if key not in own]
+        problems += [
+            f"{key} must have shape {own[key].shape}, got {a.shape}"
+            for key, a in given.items()
+            if key in own and a.shape != own[key].shape
+        ]
+        if problems:
+            raise ValueError(f"this state does not fit {type(self).__name__}: " + "; ".join(problems))
+        for key, array in own.items():
+            array[...] = _backend.to_backend(given[key], _backend.backend_of(array))
+        self.steps, self.lr = int(state["steps"]), float(state["lr"])
+
+
+def check_range(name: str, value: float, below: float = float("inf")) -> None:
+    """Raise ValueError unless 0 <= value < below."""
+    if not 0 <= value < below:
+        raise ValueError(
+            f"{name} must be at least 0{f' and below {below}' if below < 1e9 else ''}, got {value}"
+        )

@@ -1,0 +1,165 @@
+"""Learning-rate schedules: lr as a function of how many scheduler steps were made.
+
+Call ``schedule.step()`` after ``optimizer.step()``: once an epoch or, for one-cycle, once a batch
+(``per_batch``). The names and formulas are PyTorch's.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from .adam import Adam
+from .optimizer import Optimizer
+from .sgd import SGD
+
+
+class Schedule:
+    """Sets ``optimizer.lr`` to ``lr_at(t)`` at the start (t = 0) and at every step.
+
+    Parameters
+    ----------
+    optimizer
+        Its ``lr`` at this moment is the ``base_lr``.
+    """
+
+    per_batch = False
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer, self.base_lr, self.t = optimizer, optimizer.lr, 0
+        self._apply()
+
+    def lr_at(self, t: int) -> float:
+        """Return the learning rate after `t` steps."""
+        raise NotImplementedError(f"{type(self).__name__} has no lr_at()")
+
+    def step(self) -> None:
+        """Go on by one."""
+        self.t += 1
+        self._apply()
+
+    def _apply(self) -> None:
+        self.optimizer.lr = self.lr_at(self.t)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the next steps depend on."""
+        return {"t": self.t, "base_lr": self.base_lr}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.t, self.base_lr = int(state["t"]), float(state["base_lr"])
+        self._apply()
+
+
+class StepLR(Schedule):
+    """lr = base * gamma^floor(t / step_size)."""
+
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        if step_size < 1:
+            raise ValueError(f"step_size must be at least 1, got {step_size}")
+        self.step_size, self.gamma = step_size, gamma
+        super().__init__(optimizer)
+
+    def lr_at(self, t: int) -> float:
+        """Return the learning rate after `t` steps."""
+        return self.base_lr * self.gamma ** (t // self.step_size)
+
+
+class ExponentialLR(Schedule):
+    """lr = base * gamma^t."""
+
+    def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def lr_at(self, t: int) -> float:
+        """Return the learning rate after `t` steps."""
+        return self.base_lr * self.gamma**t
+
+
+class CosineAnnealingLR(Schedule):
+    """lr = eta_min + (base - eta_min) * (1 + cos(pi * t / T_max)) / 2.
+
+    References
+    ----------
+    Loshchilov & Hutter 2017, SGDR.
+    """
+
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        if T_max < 1:
+            raise ValueError(f"T_max must be at least 1, got {T_max}")
+        self.T_max, self.eta_min = T_max, eta_min
+        super().__init__(optimizer)
+
+    def lr_at(self, t: int) -> float:
+        """Return the learning rate after `t` steps."""
+        return self.eta_min + (self.base_lr - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
+
+
+class OneCycleLR(Schedule):
+    """Up to max_lr and down to almost nothing, along cosines, in `total_steps` batches.
+
+    From max_lr / div_factor up to max_lr in the first `pct_start` of the steps, then down to
+    max_lr / div_factor / final_div_factor. Momentum (beta1 of Adam) goes the other way, from max_momentum to
+    base_momentum and back.
+
+    References
+    ----------
+    Smith & Topin 2018, Super-convergence; PyTorch's OneCycleLR.
+    """
+
+    per_batch = True
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+    ) -> None:
+        if total_steps < 2 or not 0 < pct_start < 1:
+            raise ValueError(
+                f"one cycle needs total_steps >= 2 and pct_start between 0 and 1, "
+                f"got {total_steps} and {pct_start}"
+            )
+        self.max_lr, self.total_steps, self.pct_start = max_lr, total_steps, pct_start
+        self.initial_lr = max_lr / div_factor
+        self.final_lr = self.initial_lr / final_div_factor
+        self.cycle_momentum = cycle_momentum and (
+            isinstance(optimizer, Adam) or (isinstance(optimizer, SGD) and optimizer.momentum > 0)
+        )
+        self.base_momentum, self.max_momentum = base_momentum, max_momentum
+        super().__init__(optimizer)
+
+    def lr_at(self, t: int) -> float:
+        """Return the learning rate after `t` steps."""
+        return self._cycle(t, self.initial_lr, self.max_lr, self.final_lr)
+
+    def _apply(self) -> None:
+        if self.t >= self.total_steps:
+            # The last batch's step() comes after the cycle's end: nothing is left to set.
+            if self.t > self.total_steps:
+                raise RuntimeError(f"the cycle of {self.total_steps} steps is over; step() came once more")
+            return
+        super()._apply()
+        if self.cycle_momentum:
+            momentum = self._cycle(self.t, self.max_momentum, self.base_momentum, self.max_momentum)
+            if isinstance(self.optimizer, Adam):
+                self.optimizer.betas = (momentum, self.optimizer.betas[1])
+            elif isinstance(self.optimizer, SGD):
+                self.optimizer.momentum = momentum
+
+    def _cycle(self, t: int, start: float, middle: float, end: float) -> float:
+        peak = self.pct_start * self.total_steps - 1
+        if t <= peak:
+            return _cosine(start, middle, t / peak)
+        return _cosine(middle, end, (t - peak) / (self.total_steps - 1 - peak))
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    """Return the value at `share` of a half cosine wave from `start` to `end`."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
