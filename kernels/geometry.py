@@ -232,7 +232,8 @@ def _window(
         raise ValueError(
             f"{what}: kernel (KH, KW)=({KH}, {KW}) with dilation (DH, DW)=({DH}, {DW}) spans "
             f"({DH * (KH - 1) + 1}, {DW * (KW - 1) + 1}), which does not fit into "
-            f"the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}), that is ({H + 2 * PH}, {W + 2 * PW}); "
+            f"the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}), that is "
+            f"({H + 2 * PH}, {W + 2 * PW}); "
             f"use a smaller kernel or dilation, or more padding"
         )
     return SH, SW, PH, PW, DH, DW, OH, OW

@@ -6,7 +6,7 @@ An operation runs where its inputs live. Nothing is copied from one library to t
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
@@ -20,7 +20,7 @@ KERNELS = ("im2col", "loops")
 
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
-_seed: int | None = None
+_seed: int | Sequence[int] | None = None
 
 
 class BackendError(RuntimeError):
@@ -129,8 +129,8 @@ def kernels(array: Array) -> ModuleType:
     return importlib.import_module(f"tinycnn.kernels.{name}")
 
 
-def manual_seed(seed: int) -> None:
-    """Seed the random numbers (initial weights, dropout) of every backend."""
+def manual_seed(seed: int | Sequence[int]) -> None:
+    """Seed the random numbers (initial weights, dropout) of every backend, by one integer or several."""
     global _seed
     _seed = seed
     _generators.clear()

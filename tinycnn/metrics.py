@@ -57,8 +57,8 @@ def precision_recall_f1(
     """Return precision, recall and their harmonic mean F1.
 
     For one class: precision = right / predicted as it, recall = right / labelled as it,
-    F1 = 2 * precision * recall / (precision + recall). Where a class was never predicted, or never occurs, the
-    share of nothing counts as 0.
+    F1 = 2 * precision * recall / (precision + recall). Where a class was never predicted, or never occurs,
+    the share of nothing counts as 0.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Every differentiable operation with random inputs of random geometry: what `tinycnn gradcheck` goes through.
+"""Every differentiable operation with random inputs: what `tinycnn gradcheck` goes through.
 
 The tests go through the same table, so an operation that is missing here is a failed test.
 """

@@ -76,7 +76,7 @@ def test_a_damaged_gzip_file_is_refused_or_unharmed(data, tmp_path_factory):
     try:  # the gzip header has bytes without meaning: a time, a system
         assert read_idx(path).tolist() == [10, 20, 30]
     except ValueError as error:
-        assert str(path) in str(error)  # noqa: PT017
+        assert str(path) in str(error)
 
 
 @pytest.mark.parametrize(

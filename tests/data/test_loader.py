@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from tinycnn import Tensor
 from tinycnn.data import Augment, DataLoader, Dataset, from_arrays
+from tinycnn.data.loader import AUGMENTATION, ORDER
 
 AUGMENT = Augment(shift=2, rotate=10, flip=True)
 
@@ -107,9 +110,10 @@ def test_the_same_picture_is_augmented_anew_in_every_batch_and_epoch():
 
 
 def test_order_and_augmentation_never_share_random_numbers():
-    loader = DataLoader(numbered(9), seed=3)
-    keys = [(purpose, epoch, batch) for purpose in (0, 1) for epoch in range(4) for batch in range(4)]
-    assert len({loader._rng(*key).integers(2**62) for key in keys}) == len(keys)
+    loaders = [DataLoader(numbered(9), seed=seed) for seed in (0, 3, 3 + 2**32)]
+    keys = list(itertools.product(loaders, (ORDER, AUGMENTATION), range(4), range(4)))
+    firsts = {loader._rng(*key).integers(2**62) for loader, *key in keys}
+    assert len(firsts) == len(keys)
 
 
 def test_two_iterations_at_once_do_not_disturb_each_other():

@@ -55,6 +55,6 @@ def read_exactly(stream: Stream, nbytes: int) -> bytearray:
 
 
 def expect_end(stream: Stream) -> None:
-    """Refuse bytes after the data. Reading on to the end also checks gzip's and zip's checksum."""
+    """Refuse bytes after the data. Reading on to the end also checks gzip's checksum."""
     if stream.read(1):
         raise ValueError("there are bytes left over after the data that the header announces")

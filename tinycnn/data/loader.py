@@ -8,7 +8,7 @@ from tinycnn.data.augment import Augment
 from tinycnn.data.dataset import Dataset
 from tinycnn.tensor import Tensor
 
-ORDER, AUGMENT = 0, 1  # what random numbers are for
+ORDER, AUGMENTATION = 0, 1  # what random numbers are for
 
 
 class DataLoader:
@@ -92,7 +92,7 @@ class DataLoader:
             picked = order[number * self.batch_size : (number + 1) * self.batch_size]
             images = self.dataset.scaled(picked)
             if self.augment is not None:
-                images = self.augment(images, self._rng(AUGMENT, epoch, number))
+                images = self.augment(images, self._rng(AUGMENTATION, epoch, number))
             yield Tensor(images), Tensor(self.dataset.labels[picked])
 
     def _rng(self, purpose: int, epoch: int, batch: int) -> np.random.Generator:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tinycnn.data.files import MAX_DEFLATE_RATIO, Stream, expect_end, naming, read_exactly
+from tinycnn.data.files import MAX_DEFLATE_RATIO, naming, read_exactly
 
 if TYPE_CHECKING:
     import zipfile
+
+MAX_HEADER = 12 + 10_000  # bytes: magic, version and length, then as much as NumPy parses
 
 
 def read_npy(path: str | Path) -> np.ndarray:
@@ -27,8 +30,8 @@ def read_npy(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     with path.open("rb") as stream, naming(path):
-        shape, order, dtype = _read_header(stream, path.stat().st_size)
-        array = np.memmap(path, dtype, mode="r", offset=stream.tell(), shape=shape, order=order)
+        shape, order, dtype, offset = _parse_header(stream.read(MAX_HEADER), path.stat().st_size)
+        array = np.memmap(path, dtype, mode="r", offset=offset, shape=shape, order=order)
         return np.asarray(array)  # still mapped, as a plain array
 
 
@@ -67,17 +70,20 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
                 f"cannot hold more than {most}"
             )
         with archive.open(member) as stream:
-            shape, order, dtype = _read_header(stream, member.file_size)
-            data = read_exactly(stream, math.prod(shape) * dtype.itemsize)
-            expect_end(stream)
-        return np.frombuffer(data, dtype).reshape(shape, order=order)
+            data = read_exactly(stream, min(MAX_HEADER, member.file_size))
+            shape, order, dtype, offset = _parse_header(data, member.file_size)
+            data += read_exactly(stream, member.file_size - len(data))
+        return np.frombuffer(data, dtype, offset=offset).reshape(shape, order=order)
 
 
-def _read_header(stream: Stream, size: int) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
-    """Read a .npy header and check it against the `size` of the whole in bytes."""
+def _parse_header(
+    start: bytes | bytearray, size: int
+) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype, int]:
+    """Return shape, order, dtype and offset of a .npy file that has `size` bytes and starts with `start`."""
     from numpy.lib import format as npy
 
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    stream = io.BytesIO(start)
     try:
         version = npy.read_magic(stream)
         if version not in readers:
@@ -94,4 +100,4 @@ def _read_header(stream: Stream, size: int) -> tuple[tuple[int, ...], Literal["C
     claimed = stream.tell() + math.prod(shape) * dtype.itemsize
     if claimed != size:
         raise ValueError(f"the header says {shape} {dtype}, so {claimed} bytes; there are {size} bytes")
-    return shape, "F" if fortran_order else "C", dtype
+    return shape, "F" if fortran_order else "C", dtype, stream.tell()

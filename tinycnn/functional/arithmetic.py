@@ -267,8 +267,9 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
         Where the condition is not boolean.
     """
     condition = condition.data if isinstance(condition, Tensor) else condition
-    if getattr(condition, "dtype", None) != bool:
-        raise TypeError(f"where needs a boolean condition, got {getattr(condition, 'dtype', condition)!r}")
+    dtype = getattr(condition, "dtype", None)
+    if dtype is None or dtype.kind != "b":
+        raise TypeError(f"where needs a boolean condition, got {condition if dtype is None else dtype!r}")
     return Where(condition)(*_both(a, b))
 
 

@@ -214,7 +214,7 @@ def conv_transpose2d(
             )
     # With an output_padding of the stride or more, the convolution that leads back has outputs which x lacks.
     whole = conv2d_geometry((1, weight.shape[1] * groups, *size), weight.shape, *window.options)
-    if (whole.OH, whole.OW) != x.shape[2:]:
+    if x.shape[2:] != (whole.OH, whole.OW):
         x = pad(x, (0, whole.OW - x.shape[3], 0, whole.OH - x.shape[2]))
     return _add_bias("conv_transpose2d", Conv2dInput(window, (size[0], size[1]))(x, weight), bias)
 

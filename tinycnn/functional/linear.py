@@ -85,7 +85,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ValueError(f"linear: the weight must be (out, in), got shape {weight.shape}")
     if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"linear: the input {x.shape} must end in in={weight.shape[1]} for the weight (out, in)={weight.shape}"
+            f"linear: the input {x.shape} must end in in={weight.shape[1]} "
+            f"for the weight (out, in)={weight.shape}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: the bias must be (out,)={weight.shape[:1]}, got shape {bias.shape}")

@@ -75,7 +75,7 @@ class SumPool2d(Function):
 
 
 class SumPool2dInput(Function):
-    """y = zeros with x added to every cell of its window: `SumPool2d`'s adjoint. dL/dx = sums of windows of g."""
+    """y = zeros with x added to every cell of its window: `SumPool2d`'s adjoint. dL/dx = g's window sums."""
 
     def __init__(self, kernel_size: Pair, size: Pair, stride: Pair, padding: Pair) -> None:
         self.kernel_size, self.size, self.stride, self.padding = kernel_size, size, stride, padding

@@ -233,7 +233,7 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     others = [d for d in range(x.ndim) if d != dim]
     if cells.ndim != x.ndim or any(cells.shape[d] != x.shape[d] for d in others):
         raise ValueError(f"gather: index {cells.shape} must equal {x.shape} except in dimension {dim}")
-    if cells.size and not (0 <= int(cells.min()) and int(cells.max()) < x.shape[dim]):
+    if cells.size and not (int(cells.min()) >= 0 and int(cells.max()) < x.shape[dim]):
         raise IndexError(
             f"gather: indices {int(cells.min())} to {int(cells.max())} in dimension {dim} of {x.shape}: "
             f"0 to {x.shape[dim] - 1} fit"

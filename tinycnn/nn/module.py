@@ -55,7 +55,7 @@ class Module:
         return lambda: hooks.remove(hook)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
-        """Return how many multiply-adds one forward from `x_shape` to `y_shape` takes; 0 if it has no weights."""
+        """Return the multiply-adds of one forward from `x_shape` to `y_shape`; 0 without weights."""
         return 0
 
     def extra_repr(self) -> str:

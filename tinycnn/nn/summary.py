@@ -41,8 +41,12 @@ class Summary:
         rows = [("layer", "output shape", "parameters", "multiply-adds")]
         rows += [("input", _by(self.input_shape), "", "")]
         rows += [
-            (f"{layer.name} {layer.kind}".strip(), _by(layer.output_shape))
-            + (f"{layer.parameters:,}", f"{layer.multiply_adds:,}")
+            (
+                f"{layer.name} {layer.kind}".strip(),
+                _by(layer.output_shape),
+                f"{layer.parameters:,}",
+                f"{layer.multiply_adds:,}",
+            )
             for layer in self.layers
         ]
         rows += [("total", "", f"{self.parameters:,}", f"{self.multiply_adds:,}")]

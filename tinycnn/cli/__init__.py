@@ -1,0 +1,78 @@
+"""The command line: ``tinycnn COMMAND``; one module a command."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from tinycnn import BackendError, GradcheckError, __version__
+
+from . import evaluate, gradcheck, info, predict, train
+from .common import FailedRun, WrongUse
+
+COMMANDS = (train, evaluate, predict, gradcheck, info)
+EXPECTED = (FailedRun, BackendError, GradcheckError, ArithmeticError, OSError, ValueError, TypeError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints, too, are one JSON object where --json asks for it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        sys.exit(_fail(message, 2, "--json" in sys.argv[1:]))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    root = _Parser(
+        prog="tinycnn",
+        description="Train, look into and check small convolutional networks.",
+        epilog="example: tinycnn train --epochs 5",
+    )
+    root.add_argument("--version", action="version", version=f"tinycnn {__version__}")
+    commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        sub = commands.add_parser(
+            command.__name__.rpartition(".")[2],
+            help=command.HELP,
+            description=command.HELP,
+            epilog=f"example: {command.EXAMPLE}",
+        )
+        sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        command.add_arguments(sub)
+        sub.set_defaults(run=command.run)
+    return root
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 for a failed run, 2 for wrong use."""
+    args = parser().parse_args(argv)
+
+    def say(text: str = "") -> None:
+        if not args.json:
+            print(text, flush=True)
+
+    try:
+        result: dict[str, Any] = args.run(args, say)
+        if args.json:
+            print(json.dumps(result))
+        return 0
+    except WrongUse as error:
+        return _fail(str(error), 2, args.json)
+    except BrokenPipeError:
+        # Whoever read standard output has gone (`| head`): leave without a second error at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except EXPECTED as error:
+        return _fail(str(error), 1, args.json)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 1, args.json)
+
+
+def _fail(message: str, status: int, as_json: bool) -> int:
+    print(f"tinycnn: error: {message}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": message}))
+    return status

@@ -1,0 +1,62 @@
+"""``tinycnn evaluate``: how good a trained network is on its test data."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tinycnn import backend as _backend
+from tinycnn import fit, metrics
+from tinycnn.data import DataLoader
+
+from .common import Say, WrongUse, add_backend
+from .run_folder import load_model
+from .settings import load_data
+
+HELP = "evaluate a trained network on test data: accuracy, precision, recall, F1"
+EXAMPLE = "tinycnn evaluate runs/cnn28-digits --json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="run folder, or a weights file in it")
+    parser.add_argument("--data", help="other data than it was trained on; their test part is used")
+    add_backend(parser)
+
+
+def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Evaluate and print a table, one row a class."""
+    with _backend.using(args.backend or _backend.current()):
+        model, config = load_model(args.run_folder)
+        source = args.data or config["data"]
+        _, test = load_data(source)
+        if test.image_shape != model.input_shape or len(test.classes) != len(config["classes"]):
+            raise WrongUse(
+                f"{config['model']} takes images (C, H, W)={model.input_shape} of {len(config['classes'])} "
+                f"classes, {test.name} has {test.image_shape} of {len(test.classes)}"
+            )
+        result = fit.evaluate(model, DataLoader(test, 256))
+    K = len(test.classes)
+    each = metrics.precision_recall_f1(result.labels, result.predictions, average=None, K=K)
+    macro = metrics.precision_recall_f1(result.labels, result.predictions, K=K)
+    matrix = metrics.confusion_matrix(result.labels, result.predictions, K)
+    width = max(5, *(len(name) for name in test.classes))
+    say(f"{config['model']} on {test.name}: {len(test):,} test images")
+    say(f"{'class':<{width}}  precision  recall     F1  images")
+    for k, name in enumerate(test.classes):
+        scores = f"{each.precision[k]:9.2%}  {each.recall[k]:6.2%} {each.f1[k]:6.2%}"
+        say(f"{name:<{width}}  {scores}  {matrix[k].sum():6,}")
+    say(f"{'macro':<{width}}  {macro.precision:9.2%}  {macro.recall:6.2%} {macro.f1:6.2%}  {len(test):6,}")
+    say(f"accuracy {result.accuracy:.2%}, cross-entropy {result.loss:.4f}")
+    return {
+        "run": str(args.run_folder),
+        "data": test.name,
+        "images": len(test),
+        "accuracy": result.accuracy,
+        "loss": result.loss,
+        "macro": macro._asdict(),
+        "classes": {
+            name: {"precision": each.precision[k], "recall": each.recall[k], "f1": each.f1[k]}
+            for k, name in enumerate(test.classes)
+        },
+        "confusion_matrix": matrix.tolist(),
+    }

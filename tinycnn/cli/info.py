@@ -1,0 +1,74 @@
+"""``tinycnn info``: what is installed, and where it can compute."""
+
+import argparse
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from tinycnn import __version__
+from tinycnn import backend as _backend
+
+from .common import Say
+
+HELP = "show versions, backends (and why one is missing), kernels and threads"
+EXAMPLE = "tinycnn info"
+
+PACKAGES = (
+    "numpy",
+    "numba",
+    "matplotlib",
+    "pillow",
+    "pooch",
+    "safetensors",
+    "tqdm",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "numba-cuda",
+)
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add nothing."""
+
+
+def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Print it all."""
+    versions = {name: _version(name) for name in PACKAGES}
+    backends = {name: _backend.why_not(name) for name in _backend.BACKENDS}
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    kernels = os.environ.get("TINYCNN_CONV") or "im2col"
+    # sched_getaffinity: the cores this process may use, which can be fewer than the machine has.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+
+    say(f"tinycnn {__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for name, version in versions.items():
+        say(f"  {name:<14} {version or 'not installed'}")
+    for name, reason in backends.items():
+        say(f"backend {name}: {'available' if reason is None else reason}")
+    say(f"current backend: {_backend.current()}")
+    say(f"convolution kernels: {kernels} (TINYCNN_CONV)")
+    limits = ", ".join(f"{name}={value}" for name, value in threads.items()) or "no limit set"
+    say(f"threads: {cores} cores may be used; matrix products by {blas['name']} {blas['version']}; {limits}")
+    return {
+        "tinycnn": __version__,
+        "python": platform.python_version(),
+        "versions": versions,
+        "backends": {name: {"available": why is None, "reason": why} for name, why in backends.items()},
+        "backend": _backend.current(),
+        "kernels": kernels,
+        "cores": cores,
+        "blas": {"name": blas["name"], "version": blas["version"]},
+        "thread_limits": threads,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

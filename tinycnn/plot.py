@@ -1,0 +1,159 @@
+"""Pictures of data, training and results, as Matplotlib figures; no display is needed."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinycnn.storage import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RIGHT, WRONG = "#2a7f3f", "#c8102e"
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written.
+    """
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=150)
+    write_atomically(path, content.getvalue())
+
+
+def learning_curve(history: Sequence[dict[str, float]]) -> Figure:
+    """Draw loss and accuracy over the epochs, on the training data and on the data held out."""
+    figure = _figure(9, 3.6)
+    epochs = [int(record["epoch"]) for record in history]
+    panels = zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True)
+    for axes, what in panels:
+        for key, label, style in ((what, "training", "o-"), (f"val_{what}", "held out", "s--")):
+            if history and key in history[0]:
+                scale = 100 if what == "accuracy" else 1
+                axes.plot(epochs, [scale * record[key] for record in history], style, label=label)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("accuracy (%)" if what == "accuracy" else "cross-entropy (nats)")
+        axes.set_title(what)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw counts (K, K): one row a label, one column a prediction; shaded by the row's share."""
+    K = len(classes)
+    size = min(max(0.55 * K + 1.6, 4.0), 14.0)
+    figure = _figure(size + 0.6, size)
+    axes = figure.subplots()
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if K <= 30:
+        for (i, j), count in np.ndenumerate(matrix):
+            if count:
+                colour = "white" if share[i, j] > 0.5 else ("black" if i == j else WRONG)
+                axes.text(j, i, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+        axes.set_xticks(range(K), classes, rotation=0 if max(map(len, classes)) < 4 else 60)
+        axes.set_yticks(range(K), classes)
+    axes.set_xlabel("prediction")
+    axes.set_ylabel("label")
+    accuracy = np.trace(matrix) / max(matrix.sum(), 1)
+    axes.set_title(f"{np.trace(matrix):,} of {matrix.sum():,} right ({accuracy:.2%})")
+    figure.colorbar(image, ax=axes, label="share of the label's images", shrink=0.8)
+    return figure
+
+
+def sample_grid(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw images (N, C, H, W) in [0, 1] under their labels, as square a grid as possible."""
+    columns = math.ceil(math.sqrt(len(images)))
+    figure = _figure(1.3 * columns, 1.5 * math.ceil(len(images) / columns))
+    for axes, image, label in zip(_cells(figure, len(images), columns), images, labels, strict=True):
+        _show(axes, image)
+        axes.set_title(classes[label], fontsize=9)
+    return figure
+
+
+def prediction_grid(
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    classes: Sequence[str],
+    rows: int = 4,
+    columns: int = 8,
+    seed: int = 0,
+) -> Figure:
+    """Draw test images drawn at random with their predictions, and one row of the surest mistakes.
+
+    Parameters
+    ----------
+    images
+        (N, C, H, W) in [0, 1].
+    labels
+        (N,).
+    probabilities
+        (N, K).
+    classes
+        K names.
+    rows, columns
+        Of the images drawn at random.
+    seed
+        Of the choice.
+    """
+    predictions = probabilities.argmax(axis=1)
+    sure = probabilities.max(axis=1)
+    drawn = np.random.default_rng(seed).permutation(len(images))[: rows * columns]
+    wrong = np.flatnonzero(predictions != labels)
+    wrong = wrong[np.argsort(-sure[wrong])][:columns]
+    figure = _figure(1.25 * columns, 1.45 * (rows + bool(len(wrong))) + 0.9)
+    heights = [rows, 1.25] if len(wrong) else [rows]
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    groups = [(parts[0], drawn, f"{len(drawn)} of {len(images):,} test images, drawn at random")]
+    if len(wrong):
+        total = int((predictions != labels).sum())
+        groups.append((parts[1], wrong, f"the {len(wrong)} surest of all {total} mistakes"))
+    for part, chosen, title in groups:
+        part.suptitle(title, fontsize=10)
+        for axes, n in zip(_cells(part, len(chosen), columns), chosen, strict=True):
+            _show(axes, images[n])
+            right = predictions[n] == labels[n]
+            text = f"{classes[predictions[n]]}  {sure[n]:.0%}"
+            text = text if right else f"✗ {text}\n(is {classes[labels[n]]})"
+            axes.set_title(text, fontsize=7.5, color=RIGHT if right else WRONG, pad=3)
+            for spine in axes.spines.values():
+                spine.set(visible=not right, color=WRONG, linewidth=2)
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _cells(figure: Any, count: int, columns: int) -> list[Axes]:
+    """Return axes for `count` pictures in rows of `columns`; the cells left over are blank."""
+    grid = figure.subplots(math.ceil(count / columns), columns, squeeze=False).ravel()
+    for axes in grid[count:]:
+        axes.axis("off")
+    return list(grid[:count])
+
+
+def _show(axes: Axes, image: np.ndarray) -> None:
+    """Draw an image (C, H, W) in [0, 1], grey or RGB."""
+    if image.shape[0] == 1:
+        axes.imshow(image[0], cmap="gray", vmin=0, vmax=1)
+    else:
+        axes.imshow(np.moveaxis(image, 0, 2))  # (H, W, C)
+    axes.set_xticks([])
+    axes.set_yticks([])

@@ -1,0 +1,79 @@
+"""Files that are whole or not there: atomic writing, and arrays under names in the safetensors format."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path`: a reader, or a crash, sees the old file or the new one, never a part.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written (folder missing or read-only, disk full): names the file, and leaves what
+        was there before as it is.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.chmod(0o666 & ~_umask())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
+    """Write named arrays and texts as a safetensors file, atomically.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`.
+    """
+    from safetensors.numpy import save
+
+    whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    # ascontiguousarray makes a scalar one-dimensional: keep its shape.
+    whole = {name: array.reshape(arrays[name].shape) for name, array in whole.items()}
+    write_atomically(path, save(whole, dict(metadata)))
+
+
+def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read the named arrays and the texts of a safetensors file.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where it is truncated, corrupt or another format: names the file. Nothing is allocated before the
+        header's claims are compared with the file's size.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return arrays, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no whole safetensors file: {error}") from error
