@@ -55,7 +55,7 @@ def shared_data():
 @pytest.fixture
 def server(monkeypatch):
     """A web server on loopback: `server.files[path]` is what it sends, `server.cut` what it breaks off."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):

@@ -80,7 +80,7 @@ def test_a_bad_data_set_is_refused(images, labels, error, says):
 @pytest.mark.parametrize("C", [1, 3])
 def test_from_arrays_reads_both_layouts(C):
     nchw = RNG.integers(0, 256, (6, C, 4, 5), np.uint8)
-    for images in (nchw, nchw.transpose(0, 2, 3, 1)):
+    for images in (nchw, nchw.transpose(0, 2, 3, 1).copy()):
         data = from_arrays(images, LABELS)
         np.testing.assert_array_equal(data.images, nchw)
         for index in ([3, 1], slice(1, 5)):

@@ -98,7 +98,7 @@ def test_offline_says_what_to_do(server, cache):
 
 
 def test_no_server_at_all(cache, monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     with pytest.raises(ConnectionError, match=r"127\.0\.0\.1.*refused"):
         fashion_mnist(mirrors=["http://127.0.0.1:9/"])
 

@@ -52,7 +52,8 @@ def image_folder(
     folder
         Where to look.
     size
-        (H, W) to resize every picture to, whatever its proportions; None demands that all have one size.
+        (H, W) to resize every picture to (bicubic), whatever its proportions; None demands that all
+        have one size.
     test_fraction, seed
         See `stratified_split`.
 
@@ -142,7 +143,7 @@ def _read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
         ) from error
     if size is not None:
         H, W = size
-        picture = picture.resize((W, H), Image.Resampling.BILINEAR)
+        picture = picture.resize((W, H))
     return np.asarray(picture)
 
 

@@ -96,8 +96,8 @@ class DataLoader:
             yield Tensor(images), Tensor(self.dataset.labels[picked])
 
     def _rng(self, purpose: int, epoch: int, batch: int) -> np.random.Generator:
-        # the seed comes last: it may be any number of 32-bit words long, the others are one word each
-        return np.random.default_rng([purpose, epoch, batch, self.seed])
+        # always four numbers: NumPy takes a shorter list for one that is filled up with zeros
+        return np.random.default_rng([self.seed, purpose, epoch, batch])
 
 
 def _check_at_least(least: int, **values: int) -> None:
