@@ -177,6 +177,8 @@ def pool2d_geometry(
     if len(x_shape) != 4:
         raise ValueError(f"the input must be (N, C, H, W), got shape {tuple(x_shape)}")
     N, C, H, W = x_shape
+    if H < 1 or W < 1:
+        raise ValueError(f"pooling: H and W must be at least 1, got (N, C, H, W)={tuple(x_shape)}")
     KH, KW = pair(kernel_size, "kernel_size")
     window = _window("pooling", H, W, (KH, KW), (KH, KW) if stride is None else stride, padding, dilation)
     SH, SW, PH, PW, DH, DW, OH, OW = window
@@ -186,6 +188,11 @@ def pool2d_geometry(
             f"pooling: padding (PH, PW)=({PH}, {PW}) may be at most half the window, "
             f"({(DH * (KH - 1) + 1) // 2}, {(DW * (KW - 1) + 1) // 2}) for kernel (KH, KW)=({KH}, {KW}) "
             f"with dilation (DH, DW)=({DH}, {DW})"
+        )
+    if _misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW):
+        raise ValueError(
+            f"pooling: with dilation (DH, DW)=({DH}, {DW}) a window lies wholly in the padding "
+            f"(PH, PW)=({PH}, {PW}) around the input (H, W)=({H}, {W}); use less padding or dilation"
         )
     return Pool2dGeometry(N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW)
 
@@ -237,6 +244,14 @@ def _window(
             f"use a smaller kernel or dilation, or more padding"
         )
     return SH, SW, PH, PW, DH, DW, OH, OW
+
+
+def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> bool:
+    """Return whether a window meets no input cell; without dilation half a window cannot miss."""
+    if dilation == 1 or padding == 0:
+        return False
+    starts = range(-padding, windows * stride - padding, stride)
+    return any(all(not 0 <= start + r * dilation < size for r in range(kernel)) for start in starts)
 
 
 def _match_output(g_shape: Sequence[int], expected: Sequence[int], x_shape: Sequence[int]) -> None:

@@ -8,7 +8,8 @@ OH*OW)`` then is the output in N, C, H, W order with nothing left to move.
 an input cell that was copied into several patches collects the gradient of every copy.
 """
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 
 import numpy as np
@@ -56,6 +57,12 @@ def col2im(
     """Add `columns` (N, C*KH*KW, OH*OW) up where they came from, (N, C, H, W): `im2col`'s adjoint."""
     N, C = columns.shape[0], columns.shape[1] // (kernel_size[0] * kernel_size[1])
     geometry = conv2d_geometry((N, C, *size), (1, C, *kernel_size), stride, padding, dilation, 1)
+    expected = (N, C * geometry.KH * geometry.KW, geometry.OH * geometry.OW)
+    if columns.shape != expected:
+        raise ValueError(
+            f"col2im: columns must be (N, C*KH*KW, OH*OW), {expected} for the input (N, C, H, W)="
+            f"{(N, C, *size)} and the kernel (KH, KW)={tuple(kernel_size)}, got shape {columns.shape}"
+        )
     patches = columns.reshape(N, C, geometry.KH, geometry.KW, geometry.OH, geometry.OW)
     padded = _zeros_padded(array_module(columns), N, geometry, columns.dtype)
     _add_columns(padded, patches, geometry)
@@ -160,10 +167,19 @@ def max_pool2d(
 
     Of equal cells the first wins; a NaN wins over any number, the last over all. Padding never wins.
     """
-    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
+    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), operator.gt)
+
+
+def min_pool2d(
+    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
+) -> tuple[Array, Array]:
+    """As `max_pool2d`, with the minimum."""
+    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), operator.lt)
+
+
+def _best(x: Array, geometry: Pool2dGeometry, beats: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
     xp = array_module(x)
-    lowest = -xp.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    padded = _pad(x, geometry, lowest)
+    padded = _pad(x, geometry)
     # The index of an input cell h*W + w, laid out as the padded input is; padding is -1.
     cells = xp.arange(geometry.H * geometry.W, dtype=np.intp).reshape(1, 1, geometry.H, geometry.W)
     cells = _pad(cells, geometry, -1)
@@ -174,26 +190,18 @@ def max_pool2d(
         if y is None or index is None:
             y, index = value.copy(), cell.copy()
             continue
-        better = (value > y) | (value != value)
+        better = beats(value, y) | (value != value)
         if geometry.PH or geometry.PW:
-            better |= (index < 0) & (cell >= 0)
+            better = (better | (index < 0)) & (cell >= 0)
         xp.copyto(y, value, where=better)
         xp.copyto(index, cell, where=better)
     return y, index
 
 
-def min_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
-) -> tuple[Array, Array]:
-    """As `max_pool2d`, with the minimum."""
-    y, index = max_pool2d(-x, kernel_size, stride, padding, dilation)
-    return -y, index
-
-
 def pool_gather(x: Array, index: Array) -> Array:
     """Return the cells `index` (N, C, OH, OW), each h*W + w, of `x` (N, C, H, W)."""
     N, C, H, W = x.shape
-    cells = index.reshape(N, C, -1)
+    cells = index.reshape(N, C, index.shape[2] * index.shape[3])
     return array_module(x).take_along_axis(x.reshape(N, C, H * W), cells, axis=2).reshape(index.shape)
 
 

@@ -8,7 +8,8 @@ where x is 0 outside. Every product ``x * w * g`` of the trilinear form ``<g, co
 the same loop; the three functions differ only in which array they add to.
 """
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -97,20 +98,17 @@ def max_pool2d(
 
     Of equal cells the first wins; a NaN wins over any number, the last over all. Padding never wins.
     """
-    return _best(x, kernel_size, stride, padding, dilation, sign=1)
+    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), operator.gt)
 
 
 def min_pool2d(
     x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
 ) -> tuple[Array, Array]:
     """As `max_pool2d`, with the minimum."""
-    return _best(x, kernel_size, stride, padding, dilation, sign=-1)
+    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), operator.lt)
 
 
-def _best(
-    x: Array, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair, sign: int
-) -> tuple[Array, Array]:
-    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
+def _best(x: Array, geometry: Pool2dGeometry, beats: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
     xp = array_module(x)
     shape = (geometry.N, geometry.C, geometry.OH, geometry.OW)
     index = xp.full(shape, -1, np.intp)
@@ -118,7 +116,7 @@ def _best(
     for n, c, oh, ow, i, j in _pool2d_terms(geometry):
         value, best = x[n, c, i, j], y[n, c, oh, ow]
         first = index[n, c, oh, ow] < 0
-        if first or sign * value > sign * best or value != value:
+        if first or beats(value, best) or value != value:
             y[n, c, oh, ow], index[n, c, oh, ow] = value, i * geometry.W + j
     return y, index
 

@@ -1,5 +1,6 @@
 """What `detect_anomaly` looks for: the first NaN or infinity, and arrays changed behind the graph's back."""
 
+import os
 import traceback
 import zlib
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from tinycnn.kernels.arrays import Array, array_module
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"  # a script tinycnn_demo.py beside it is not inside
 
 
 class AnomalyError(FloatingPointError):

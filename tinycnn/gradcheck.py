@@ -7,21 +7,23 @@ random direction u the derivative along u is one number too, computed in two ind
     by central differences:   (p(x + h*u) - p(x - h*u)) / 2h      error of order h^2
 
 A wrong gradient makes them differ with probability one, at the cost of two evaluations an input, however
-large the arrays are. Only when they differ is every entry looked at by itself, to say which is worst.
+large the arrays are. Only when they differ is the input halved, and the half that differs again, down to the
+entries that are wrong.
 
 The second order checks the first derivative as a function of x and v: ``(x, v) -> dp/dx``.
 """
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor, as_tensor, grad
 
-ENTRIES = 512  # looked at one by one after a mismatch; of larger inputs, as many at random
+TRIES = 512  # parts of an input that are looked at, at most, to find its wrong entries
 
 
 class GradcheckError(AssertionError):
@@ -50,7 +52,7 @@ class GradcheckResult:
 
 def gradcheck(
     f: Callable[..., Any],
-    inputs: Tensor | np.ndarray | Sequence[Any],
+    inputs: Tensor | Array | Sequence[Any],
     order: int = 2,
     step: float = 1e-6,
     rtol: float = 1e-5,
@@ -91,128 +93,169 @@ def gradcheck(
         Where a kink (relu at 0) or a tie (equal maxima) is closer than the step, so that no derivative
         exists there to compare with; and where `f` computes in float32.
     """
-    several = [inputs] if isinstance(inputs, Tensor | np.ndarray) else inputs
+    several = inputs if isinstance(inputs, list | tuple) else [inputs]
     tensors = [as_tensor(x) for x in several]
     points = [_in_float64(x) if x.dtype.kind == "f" else x for x in tensors]
     if not any(x.requires_grad for x in points):
         raise ValueError("gradcheck needs at least one floating point input")
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2, got {order}")
+
+    def outputs(*x: Tensor) -> list[Tensor]:
+        y = f(*x)
+        return [t for t in ([y] if isinstance(y, Tensor) else y) if t.requires_grad]
+
     rng = np.random.default_rng(seed)
     result = GradcheckResult()
-    settings = _Settings(step, rtol, atol)
-    _check(f, points, 1, settings, rng, result)
+    settings = _settings(outputs(*points), _Settings(step, rtol, atol), result)
+    names = [f"input {i} of shape {x.shape}" for i, x in enumerate(points)]
+    _check(_Problem(outputs, points, [f"order 1, {name}" for name in names], settings), rng, result)
     if order == 2:
-        derivative, more = _first_derivative(f, points, rng)
-        _check(derivative, [*points, *more], 2, settings, rng, result)
+        v = [_random_like(y, rng) for y in outputs(*points)]
+        names += [f"incoming gradient {i} of shape {t.shape}" for i, t in enumerate(v)]
+        derivative = _first_derivative(outputs, points)
+        names = [f"order 2, {name}" for name in names]
+        _check(_Problem(derivative, [*points, *v], names, settings), rng, result)
     for kink in result.kinks:
         warnings.warn(kink, GradcheckWarning, stacklevel=2)
     return result
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Settings:
     step: float
     rtol: float
     atol: float
+    eps: float = float(np.finfo(np.float64).eps)  # rounding of one number
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is checked: f from tensors to a list of tensors, at these points, under these names."""
+
+    f: Callable[..., list[Tensor]]
+    points: list[Tensor]
+    names: list[str]
+    settings: _Settings
 
 
 def _in_float64(x: Tensor) -> Tensor:
-    return Tensor(x.data.astype("float64"), requires_grad=True)
-
-
-def _outputs(y: Any) -> list[Tensor]:
-    return [y] if isinstance(y, Tensor) else list(y)
-
-
-def _first_derivative(
-    f: Callable[..., Any], points: list[Tensor], rng: np.random.Generator
-) -> tuple[Callable[..., list[Tensor]], list[Tensor]]:
-    """Return (x, v) -> d<v, f(x)>/dx, and random v."""
-    wrt = [i for i, x in enumerate(points) if x.requires_grad]
-    projections = [_random_like(y, rng) for y in _outputs(f(*points)) if y.requires_grad]
-
-    def derivative(*arguments: Tensor) -> list[Tensor]:
-        x, v = arguments[: len(points)], arguments[len(points) :]
-        outputs = [y for y in _outputs(f(*x)) if y.requires_grad]
-        gradients = grad(outputs, [x[i] for i in wrt], list(v), create_graph=True, allow_unused=True)
-        return [g for g in gradients if g is not None and g.requires_grad]
-
-    return derivative, projections
+    return Tensor(x.data.astype("float64"), requires_grad=True, backend=x.backend)
 
 
 def _random_like(y: Tensor, rng: np.random.Generator) -> Tensor:
     return Tensor(rng.standard_normal(y.shape), requires_grad=True, backend=y.backend)
 
 
-def _check(
-    f: Callable[..., Any],
-    points: list[Tensor],
-    order: int,
-    settings: _Settings,
-    rng: np.random.Generator,
-    result: GradcheckResult,
-) -> None:
-    outputs = [y for y in _outputs(f(*points)) if y.requires_grad]
+def _settings(outputs: list[Tensor], settings: _Settings, result: GradcheckResult) -> _Settings:
+    """Return `settings`, coarser where the function computes in float32; refuse what cannot be checked."""
     if not outputs:
-        if order == 1:
-            raise ValueError(
-                "no output of the function requires a gradient: it does not depend on the inputs"
-            )
-        result.errors.append(0.0)  # the first derivative is constant
-        return
-    if any(y.dtype != np.float64 for y in outputs):
-        # Rounding of float32, about 1e-7, over a step of 1e-6 would leave no correct digit.
-        settings = _Settings(max(settings.step, 1e-3), max(settings.rtol, 1e-2), max(settings.atol, 1e-3))
-        note = "the function computes in float32: checked with a larger step, to about two digits only"
-        if note not in result.kinks:
-            result.kinks.append(note)
+        raise ValueError("no output of the function requires a gradient: it does not depend on the inputs")
+    if all(y.dtype == np.float64 for y in outputs):
+        return settings
+    # Rounding of float32, about 1e-7, over a step of 1e-6 would leave no correct digit.
+    result.kinks.append(
+        "the function computes in float32: checked with a larger step, to about two digits only"
+    )
+    return replace(
+        settings,
+        step=max(settings.step, 1e-3),
+        rtol=max(settings.rtol, 1e-2),
+        atol=max(settings.atol, 1e-3),
+        eps=float(np.finfo(np.float32).eps),
+    )
+
+
+def _first_derivative(
+    outputs: Callable[..., list[Tensor]], points: list[Tensor]
+) -> Callable[..., list[Tensor]]:
+    """Return (x, v) -> d<v, f(x)>/dx.
+
+    A gradient that requires none itself is kept: if it changes with x all the same, backward computed it
+    outside the graph, and that is the fault to find.
+    """
+    wrt = [i for i, x in enumerate(points) if x.requires_grad]
+
+    def derivative(*arguments: Tensor) -> list[Tensor]:
+        x, v = arguments[: len(points)], arguments[len(points) :]
+        inputs = [x[i] for i in wrt]
+        gradients = grad(outputs(*x), inputs, list(v), create_graph=True, allow_unused=True)
+        return [here * 0 if g is None else g for here, g in zip(inputs, gradients, strict=True)]
+
+    return derivative
+
+
+def _check(problem: _Problem, rng: np.random.Generator, result: GradcheckResult) -> None:
+    settings = problem.settings
+    outputs = problem.f(*problem.points)
     for y in outputs:
         if not np.isfinite(y.numpy()).all():
             raise ValueError(
-                f"the function gives values that are not finite, shape {y.shape}, at order {order}"
+                f"the function, or its gradient, gives values that are not finite, in shape {y.shape}"
             )
-    v = [_random_like(y, rng).numpy() for y in outputs]
-    checked = [i for i, x in enumerate(points) if x.requires_grad]
+    v = [rng.standard_normal(y.shape) for y in outputs]
+    checked = [i for i, x in enumerate(problem.points) if x.requires_grad]
     seeds = [Tensor(a.astype(y.dtype), backend=y.backend) for a, y in zip(v, outputs, strict=True)]
-    gradients = grad(outputs, [points[i] for i in checked], seeds, allow_unused=True)
+    connected = [(y, seed) for y, seed in zip(outputs, seeds, strict=True) if y.requires_grad]
+    gradients = grad(
+        [y for y, _ in connected],
+        [problem.points[i] for i in checked],
+        [seed for _, seed in connected],
+        allow_unused=True,
+    )
     worst = 0.0
     for i, gradient in zip(checked, gradients, strict=True):
-        analytic = np.zeros(points[i].shape) if gradient is None else gradient.numpy()
+        analytic = np.zeros(problem.points[i].shape) if gradient is None else gradient.numpy()
         if not analytic.size:
             continue
-        probe = _Probe(f, points, i, v)
+        probe = _Probe(problem, i, v, analytic)
         u = rng.standard_normal(analytic.shape)
-        along, numeric = float((analytic * u).sum()), probe.central(u, settings.step)
-        scale = float(np.sqrt((analytic**2 * u**2).sum())) + abs(numeric)
-        error = abs(along - numeric)
-        if error <= settings.atol + settings.rtol * scale:
-            worst = max(worst, error / max(scale, 1.0))
+        compared = probe.compare(u)
+        if compared.agree:
+            worst = max(worst, compared.error / max(compared.scale, 1.0))
         else:
-            _diagnose(probe, analytic, (along, numeric), order, settings, rng, result)
+            _diagnose(probe, u, problem.names[i], settings, result)
     result.errors.append(worst)
 
 
-class _Probe:
-    """The projection <v, f(x)> as a function of one input."""
+class _Compared(NamedTuple):
+    along: float  # the derivative along a direction, by backward
+    numeric: float  # by central differences
+    scale: float  # the size of the terms that were added up
+    agree: bool
 
-    def __init__(self, f: Callable[..., Any], points: list[Tensor], i: int, v: list[np.ndarray]) -> None:
-        self.f, self.points, self.i, self.v = f, points, i, v
+    @property
+    def error(self) -> float:
+        return abs(self.along - self.numeric)
+
+
+class _Probe:
+    """The projection <v, f(x)> as a function of one input, and the gradient it is said to have."""
+
+    def __init__(self, problem: _Problem, i: int, v: list[np.ndarray], analytic: np.ndarray) -> None:
+        self.problem, self.i, self.v, self.analytic = problem, i, v, analytic
+        settings = problem.settings
+        terms = sum(float(np.abs(a * y).sum()) for a, y in zip(v, self.values(0.0), strict=True))
+        self.rounding = 4 * settings.eps * terms / settings.step
+
+    def values(self, offset: np.ndarray | float) -> list[np.ndarray]:
+        """Return f's values with `offset` added to the input."""
+        moved = list(self.problem.points)
+        here = moved[self.i]
+        moved[self.i] = Tensor(here.numpy() + offset, requires_grad=True, backend=here.backend)
+        return [y.numpy().astype("float64") for y in self.problem.f(*moved)]
 
     def at(self, offset: np.ndarray) -> float:
         """Return the projection with `offset` added to the input."""
-        moved = list(self.points)
-        here = self.points[self.i]
-        moved[self.i] = Tensor(here.numpy() + offset, requires_grad=True, backend=here.backend)
-        # Only as many outputs as have a projection: those that require a gradient.
-        outputs = [y for y in _outputs(self.f(*moved)) if y.requires_grad]
-        return float(
-            sum((a * y.numpy().astype("float64")).sum() for a, y in zip(self.v, outputs, strict=True))
-        )
+        return float(sum((a * y).sum() for a, y in zip(self.v, self.values(offset), strict=True)))
 
-    def central(self, u: np.ndarray, h: float) -> float:
-        """Return the derivative along `u` by central differences."""
-        return (self.at(h * u) - self.at(-h * u)) / (2 * h)
+    def compare(self, u: np.ndarray) -> _Compared:
+        """Compare the two derivatives along `u`."""
+        settings, h = self.problem.settings, self.problem.settings.step
+        along, numeric = float((self.analytic * u).sum()), (self.at(h * u) - self.at(-h * u)) / (2 * h)
+        scale = float(np.sqrt((self.analytic**2 * u**2).sum())) + abs(numeric)
+        tolerance = settings.atol + settings.rtol * scale + self.rounding
+        return _Compared(along, numeric, scale, abs(along - numeric) <= tolerance)
 
     def one_sided(self, u: np.ndarray, h: float) -> tuple[float, float]:
         """Return the derivatives from the left and from the right."""
@@ -220,63 +263,65 @@ class _Probe:
         return (here - self.at(-h * u)) / h, (self.at(h * u) - here) / h
 
 
-def _diagnose(
-    probe: _Probe,
-    analytic: np.ndarray,
-    projection: tuple[float, float],
-    order: int,
-    settings: _Settings,
-    rng: np.random.Generator,
-    result: GradcheckResult,
-) -> None:
-    """Look at the entries one by one: raise for the worst wrong one, note those at a kink."""
-    cells = np.arange(analytic.size)
-    if analytic.size > ENTRIES:
-        cells = np.sort(rng.choice(analytic.size, ENTRIES, replace=False))
+def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, result: GradcheckResult) -> None:
+    """Halve the input down to where it differs: raise for the worst wrong entry, note those at a kink."""
     worst: tuple[float, tuple[int, ...], float, float] | None = None
     kinks: list[tuple[int, ...]] = []
-    for cell in cells:
-        entry = tuple(int(c) for c in np.unravel_index(cell, analytic.shape))
-        unit = np.zeros(analytic.shape)
-        unit[entry] = 1.0
-        value, numeric = float(analytic[entry]), probe.central(unit, settings.step)
-        error = abs(value - numeric)
-        if error <= 10 * settings.atol + settings.rtol * (abs(value) + abs(numeric)):
+    unclear = False
+    parts, tries = [np.arange(u.size)], 0
+    while parts and tries < TRIES:
+        cells = parts.pop()
+        smaller = [part for part in np.array_split(cells, 2) if not probe.compare(_only(u, part)).agree]
+        tries += 2
+        if len(cells) > 1 and smaller:
+            parts += smaller
             continue
-        if _is_kink(probe, unit, value, settings):
+        # One entry; or several, none of which differs by itself: a kink that only together they reach.
+        entry = tuple(int(c) for c in np.unravel_index(cells[0], u.shape))
+        direction = _only(u, cells)
+        compared = probe.compare(direction)
+        if _is_kink(probe, direction, compared.along, settings):
             kinks.append(entry)
-        elif worst is None or not error <= worst[0]:
-            worst = error, entry, value, numeric
-    where = f"order {order}, input {probe.i} of shape {analytic.shape}"
+        elif len(cells) > 1:
+            unclear = True
+        elif worst is None or not compared.error <= worst[0]:
+            worst = compared.error, entry, float(probe.analytic[entry]), compared.numeric / u[entry]
     if worst is not None:
         raise GradcheckError(
             f"{where}: entry {worst[1]} is worst: backward gives {worst[2]:.8g}, finite differences "
-            f"{worst[3]:.8g} (random projection: {projection[0]:.8g} and {projection[1]:.8g})"
+            f"{worst[3]:.8g}"
         )
-    if not kinks:
+    if unclear or not kinks:
+        compared = probe.compare(u)
         raise GradcheckError(
-            f"{where}: along a random direction backward gives {projection[0]:.8g}, finite differences "
-            f"{projection[1]:.8g}; no single entry of the {len(cells)} looked at stands out"
+            f"{where}: along a random direction backward gives {compared.along:.8g}, finite differences "
+            f"{compared.numeric:.8g}; no single entry stands out"
         )
     result.kinks.append(
         f"{where}: a kink or a tie is closer than the step {settings.step:g} at {len(kinks)} entries, the "
-        f"first {kinks[0]}; no derivative exists there to compare with. Move the input away from it"
+        f"first {min(kinks)}; no derivative exists there to compare with. Move the input away from it"
     )
 
 
-def _is_kink(probe: _Probe, unit: np.ndarray, value: float, settings: _Settings) -> bool:
-    """Return whether the left and right derivatives differ, with `value` between them.
+def _only(u: np.ndarray, cells: np.ndarray) -> np.ndarray:
+    """Return `u` at these cells, counted as in ``u.ravel()``, and 0 elsewhere."""
+    part = np.zeros(u.size)
+    part[cells] = u.ravel()[cells]
+    return part.reshape(u.shape)
+
+
+def _is_kink(probe: _Probe, u: np.ndarray, value: float, settings: _Settings) -> bool:
+    """Return whether the left and right derivatives along `u` differ, with `value` between them.
 
     On a smooth function the two differ by O(h), so a tenth of the step makes it a tenth; at a kink within
     the step they stay apart, or come together at the value once the step is short of the kink.
     """
     h = settings.step
-    left, right = probe.one_sided(unit, h)
-    # Differences of values of the size p(x) carry rounding of about 1e-16 * |p| / h.
-    noise = settings.atol + settings.rtol * (abs(left) + abs(right)) + 1e-14 * abs(probe.at(0 * unit)) / h
+    left, right = probe.one_sided(u, h)
+    noise = settings.atol + settings.rtol * (abs(left) + abs(right)) + probe.rounding
     if abs(left - right) <= 100 * noise:
         return False
-    nearer_left, nearer_right = probe.one_sided(unit, h / 10)
+    nearer_left, nearer_right = probe.one_sided(u, h / 10)
     if abs(nearer_left - nearer_right) < 0.5 * abs(left - right):
         return abs((nearer_left + nearer_right) / 2 - value) <= 100 * noise
     low, high = sorted((left, right))

@@ -42,7 +42,8 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, K: int | None 
     K = highest + 1 if K is None else K
     if lowest < 0 or highest >= K:
         raise ValueError(f"classes go from 0 to K-1={K - 1}, got {lowest} to {highest}")
-    return np.bincount(labels.astype(np.int64) * K + predictions, minlength=K * K).reshape(K, K)
+    cells = labels.astype(np.int64) * K + predictions.astype(np.int64)
+    return np.bincount(cells, minlength=K * K).reshape(K, K)
 
 
 def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:

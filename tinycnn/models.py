@@ -2,26 +2,12 @@
 
 from collections.abc import Callable
 
-from tinycnn.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential, Tanh
+from tinycnn.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Tanh
 
 
-class Model(Sequential):
-    """A network that knows which images it takes.
-
-    Attributes
-    ----------
-    input_shape
-        (C, H, W).
-    """
-
-    def __init__(self, *layers: Module, input_shape: tuple[int, int, int]) -> None:
-        super().__init__(*layers)
-        self.input_shape = input_shape
-
-
-def cnn28(num_classes: int = 10) -> Model:
+def cnn28(num_classes: int = 10) -> Sequential:
     """Return the documented network for 28x28 grey images; 225,034 parameters with ten classes."""
-    return Model(
+    return Sequential(
         Conv2d(1, 32, 3),  # 32x26x26
         ReLU(),
         MaxPool2d(2),  # 32x13x13
@@ -32,13 +18,12 @@ def cnn28(num_classes: int = 10) -> Model:
         Linear(64 * 5 * 5, 128),
         ReLU(),
         Linear(128, num_classes),
-        input_shape=(1, 28, 28),
     )
 
 
-def cnn224(num_classes: int = 10) -> Model:
+def cnn224(num_classes: int = 10) -> Sequential:
     """Return the documented network for 224x224 RGB images; 44,401,226 parameters with ten classes."""
-    return Model(
+    return Sequential(
         Conv2d(3, 32, 3),  # 32x222x222
         ReLU(),
         MaxPool2d(2),  # 32x111x111
@@ -52,11 +37,10 @@ def cnn224(num_classes: int = 10) -> Model:
         Linear(128 * 26 * 26, 512),
         ReLU(),
         Linear(512, num_classes),
-        input_shape=(3, 224, 224),
     )
 
 
-def lenet5(num_classes: int = 10) -> Model:
+def lenet5(num_classes: int = 10) -> Sequential:
     """Return LeNet-5 for 28x28 grey images; 61,706 parameters with ten classes.
 
     As today's textbooks have it: every map of the third layer sees all of the second's, the pooling has no
@@ -66,7 +50,7 @@ def lenet5(num_classes: int = 10) -> Model:
     ----------
     LeCun et al. 1998, Gradient-based learning applied to document recognition.
     """
-    return Model(
+    return Sequential(
         Conv2d(1, 6, 5, padding=2),  # 6x28x28
         Tanh(),
         AvgPool2d(2),  # 6x14x14
@@ -79,14 +63,14 @@ def lenet5(num_classes: int = 10) -> Model:
         Linear(120, 84),
         Tanh(),
         Linear(84, num_classes),
-        input_shape=(1, 28, 28),
     )
 
 
-MODELS: dict[str, Callable[[int], Model]] = {"cnn28": cnn28, "cnn224": cnn224, "lenet5": lenet5}
+MODELS: dict[str, Callable[[int], Sequential]] = {"cnn28": cnn28, "cnn224": cnn224, "lenet5": lenet5}
+INPUT_SHAPES = {"cnn28": (1, 28, 28), "cnn224": (3, 224, 224), "lenet5": (1, 28, 28)}  # (C, H, W)
 
 
-def build(name: str, num_classes: int = 10) -> Model:
+def build(name: str, num_classes: int = 10) -> Sequential:
     """Return the network called `name`.
 
     Raises

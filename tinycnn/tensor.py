@@ -137,7 +137,7 @@ class Tensor:
 
     def argmax(self, dim: int | None = None) -> Tensor:
         """Return where the (first) maximum along `dim` is, int64; no gradient."""
-        return Tensor(self._data.argmax(axis=dim))
+        return Tensor(self._data.argmax(axis=dim), backend=self.backend)
 
     def backward(
         self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
@@ -170,7 +170,8 @@ class Tensor:
             self.creator.retains = weakref.ref(self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self._requires_grad and (modes.grad_enabled or self.creator is not None):
+        followed = self._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
+        if (followed and modes.grad_enabled) or self.creator is not None:
             raise RuntimeError(
                 f"cannot write into {self!r}: gradients do not follow assignments. Under tinycnn.no_grad() a "
                 "leaf can be written to; else build a new tensor with where() or concatenate()"
@@ -316,13 +317,17 @@ class Function:
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Run `forward` on the inputs' arrays and record the operation if a gradient is required."""
-        arrays = [x._data for x in inputs]
+        try:
+            arrays = [x._data for x in inputs]
+        except AttributeError:
+            kinds = ", ".join(type(x).__name__ for x in inputs)
+            raise TypeError(f"{self.name} takes tensors, got {kinds}: wrap arrays in Tensor()") from None
         if len(arrays) > 1:
-            _refuse_mixed_backends(self.name, inputs)
+            refuse_mixed_backends(self.name, inputs)
         needs = [x._requires_grad for x in inputs]
         self.needs_input_grad = tuple(needs)
         y = self.forward(*arrays)
-        if not hasattr(y, "strides"):  # reductions of NumPy return scalars
+        if not _is_array(y):  # NumPy's reductions and 0-dimensional arithmetic return scalars
             y = np.asarray(y)
         result = _wrap(y)
         if _shares_memory(y, arrays[0]):
@@ -575,19 +580,21 @@ def _seed_gradient(y: Tensor, gradient: Any) -> Tensor:
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, y.dtype, backend=y.backend)
     if seed.shape != y.shape:
         raise RuntimeError(f"the gradient has shape {seed.shape}, the tensor {y.shape}: they must be equal")
-    _refuse_mixed_backends("backward", (y, seed))
+    refuse_mixed_backends("backward", (y, seed))
     return seed
 
 
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     """Return `value` as a tensor; a Python or NumPy number takes the dtype and backend of `like`.
 
-    A number that the dtype of `like` cannot hold (0.5 for int64) keeps its own.
+    A number that the kind of `like` cannot hold (0.5 for int64, 2 for bool) keeps its own.
     """
     if isinstance(value, Tensor):
         return value
     if like is not None and isinstance(value, int | float | np.number | np.bool_):
-        dtype = like.dtype if like.dtype.kind == "f" or isinstance(value, int | np.integer) else None
+        kind = like.dtype.kind
+        fits = kind == "f" or (kind != "b" and isinstance(value, int | np.integer))
+        dtype = like.dtype if fits else None
         return _wrap(array_module(like._data).asarray(value, dtype))
     if like is not None and not hasattr(value, "dtype"):
         return Tensor(value, backend=like.backend)
@@ -645,7 +652,8 @@ def _shares_memory(view: Array, array: Array) -> bool:
     return view is array or (view.base is not None and (view.base is array or view.base is array.base))
 
 
-def _refuse_mixed_backends(name: str, tensors: Sequence[Tensor]) -> None:
+def refuse_mixed_backends(name: str, tensors: Sequence[Tensor]) -> None:
+    """Raise BackendError where the tensors given to the operation `name` do not live in one backend."""
     kind = type(tensors[0]._data)
     for x in tensors:
         if type(x._data) is not kind and x.backend != tensors[0].backend:

@@ -86,6 +86,15 @@ def test_different_sizes_need_size(grey):
     assert sorted(both_parts([train, test])[:, 0, 7, 2]) == [0, 1, 2, 3, 10, 11, 12, 13, 50]
 
 
+def test_channels(grey):
+    plain, rgb = image_folder(grey, size=(4, 5))[0], image_folder(grey, size=(4, 5), channels=3)[0]
+    assert rgb.image_shape == (3, 4, 5)
+    assert (rgb.images == plain.images).all()  # grey: all three channels alike
+    assert image_folder(grey, size=(4, 5), channels=1)[0].image_shape == (1, 4, 5)
+    with pytest.raises(ValueError, match="channels must be"):
+        image_folder(grey, channels=2)
+
+
 @pytest.mark.parametrize("size", [(0, 4), (4,), (4.0, 4.0), (-1, 2), (1, 2, 3)])
 def test_a_bad_size(size, grey):
     with pytest.raises(ValueError, match="size must be"):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tinycnn import backend as _backend
-from tinycnn import fit, metrics
+from tinycnn import fit, metrics, models
 from tinycnn.data import DataLoader
 
 from .common import Say, WrongUse, add_backend
@@ -28,11 +28,10 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     with _backend.using(args.backend or _backend.current()):
         model, config = load_model(args.run_folder)
         source = args.data or config["data"]
-        _, test = load_data(source)
-        if test.image_shape != model.input_shape or len(test.classes) != len(config["classes"]):
+        _, test = load_data(source, models.INPUT_SHAPES[config["model"]])
+        if len(test.classes) != len(config["classes"]):
             raise WrongUse(
-                f"{config['model']} takes images (C, H, W)={model.input_shape} of {len(config['classes'])} "
-                f"classes, {test.name} has {test.image_shape} of {len(test.classes)}"
+                f"the network knows {len(config['classes'])} classes, {source} has {len(test.classes)}"
             )
         result = fit.evaluate(model, DataLoader(test, 256))
     K = len(test.classes)

@@ -8,6 +8,8 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import functional as F
+from tinycnn import models
+from tinycnn.data.folder import read_picture
 from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
 
@@ -36,7 +38,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     with _backend.using(args.backend or _backend.current()):
         folder = args.run_folder or newest_run()
         model, config = load_model(folder)
-        pictures = [_load(path, model.input_shape, args.invert) for path in args.images]
+        pictures = [_load(path, models.INPUT_SHAPES[config["model"]], args.invert) for path in args.images]
         model.eval()
         probabilities = F.softmax(model(Tensor(np.stack(pictures))), 1).numpy()
     classes = config["classes"]
@@ -58,19 +60,8 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
 
 def _load(path: Path, shape: tuple[int, int, int], invert: bool) -> np.ndarray:
     """Return a picture as (C, H, W) in [0, 1], grey or RGB and resized as the network needs it."""
-    from PIL import Image, UnidentifiedImageError
-
     C, H, W = shape
-    try:
-        with Image.open(path) as image:
-            picture = image.convert("L" if C == 1 else "RGB")
-    except FileNotFoundError:
-        raise
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
-    if picture.size != (W, H):
-        picture = picture.resize((W, H), Image.Resampling.LANCZOS)
-    array = np.asarray(picture, np.float32).reshape(H, W, C) / 255
+    array = read_picture(path, (H, W), C).reshape(H, W, C).astype(np.float32) / 255
     return np.moveaxis(1 - array if invert else array, 2, 0)
 
 

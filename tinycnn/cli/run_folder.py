@@ -18,7 +18,7 @@ def save_weights(path: Path, model: Module, config: Mapping[str, Any]) -> None:
     save_arrays(path, arrays, {"config": json.dumps(dict(config))})
 
 
-def load_model(run: Path) -> tuple[models.Model, dict[str, Any]]:
+def load_model(run: Path) -> tuple[Module, dict[str, Any]]:
     """Return the trained network of a run folder, or of a weights file, and its config.
 
     Raises

@@ -7,9 +7,9 @@ from typing import Any
 
 import tinycnn
 from tinycnn import data, models, optim
-from tinycnn.data import Augment, DataLoader, Dataset
-from tinycnn.data.sources import NAMED
+from tinycnn.data import NAMED, Augment, DataLoader, Dataset
 from tinycnn.fit import Training
+from tinycnn.nn import Module
 
 from .common import WrongUse
 
@@ -63,37 +63,31 @@ class Run:
         return {**self.settings.as_dict(), "classes": list(self.train.classes)}
 
 
-def load_data(source: str) -> tuple[Dataset, Dataset]:
-    """Return training and test data."""
+def load_data(source: str, image_shape: tuple[int, int, int]) -> tuple[Dataset, Dataset]:
+    """Return training and test data with images (C, H, W) = `image_shape`; pictures are brought to it."""
     if source not in NAMED and not Path(source).is_dir():
         raise WrongUse(f"--data {source}: no such folder; there are also {', '.join(NAMED)}")
-    return data.load(source)
-
-
-def build_model(name: str, dataset: Dataset) -> models.Model:
-    """Return the network for the data's classes, after checking that it takes its images."""
-    try:
-        model = models.build(name, len(dataset.classes))
-    except ValueError as error:
-        raise WrongUse(str(error)) from error
-    if model.input_shape != dataset.image_shape:
-        fits = [other for other in models.MODELS if models.build(other).input_shape == dataset.image_shape]
+    if data.kind_of(source) == "pictures":
+        return data.load(source, size=image_shape[1:], channels=image_shape[0])
+    train, test = data.load(source)
+    if train.image_shape != image_shape:
+        fits = [name for name, shape in models.INPUT_SHAPES.items() if shape == train.image_shape]
         raise WrongUse(
-            f"{name} takes images (C, H, W)={model.input_shape}, {dataset.name} has {dataset.image_shape}; "
+            f"the network takes images (C, H, W)={image_shape}, {source} has {train.image_shape}; "
             f"models that fit: {', '.join(fits) or 'none'}"
         )
-    return model
+    return train, test
 
 
 def build_run(settings: Settings) -> Run:
     """Make everything a run needs, as at its start: the same settings give the same numbers."""
-    train, test = load_data(settings.data)
+    train, test = load_data(settings.data, models.INPUT_SHAPES[settings.model])
     held_out = test
     if settings.patience:
         # Stopping by the test data would choose the epoch that suits them: hold out a tenth of the others.
         train, held_out = data.stratified_split(train, 0.1, settings.seed)
     tinycnn.manual_seed(settings.seed)
-    model = build_model(settings.model, train)
+    model = models.build(settings.model, len(train.classes))
     augment = Augment(shift=settings.shift, rotate=settings.rotate, flip=settings.flip)
     loader = DataLoader(train, settings.batch_size, shuffle=True, augment=augment, seed=settings.seed)
     optimizer = build_optimizer(settings, model)
@@ -108,7 +102,7 @@ def build_run(settings: Settings) -> Run:
     return Run(settings, training, train, held_out, test)
 
 
-def build_optimizer(settings: Settings, model: models.Model) -> optim.Optimizer:
+def build_optimizer(settings: Settings, model: Module) -> optim.Optimizer:
     """Return the optimizer by its name."""
     theta, lr, l2, l1 = model.parameters(), settings.lr, settings.weight_decay, settings.l1
     if settings.optimizer == "sgd":

@@ -11,8 +11,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import metrics, plot
-from tinycnn.data import DataLoader
-from tinycnn.data.sources import NAMED
+from tinycnn.data import NAMED, DataLoader
 from tinycnn.fit import (
     Callback,
     Checkpoint,

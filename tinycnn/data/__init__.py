@@ -7,9 +7,10 @@ from tinycnn.data.idx import read_idx
 from tinycnn.data.loader import DataLoader
 from tinycnn.data.mnist import digits, fashion_mnist, mnist
 from tinycnn.data.npy import read_npy, read_npz
-from tinycnn.data.sources import load
+from tinycnn.data.sources import NAMED, kind_of, load
 
 __all__ = [
+    "NAMED",
     "Augment",
     "DataLoader",
     "Dataset",
@@ -18,6 +19,7 @@ __all__ = [
     "from_arrays",
     "image_arrays",
     "image_folder",
+    "kind_of",
     "load",
     "mnist",
     "read_idx",

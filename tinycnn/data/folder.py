@@ -39,6 +39,7 @@ def image_folder(
     size: tuple[int, int] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
+    channels: int | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Return (train, test) of a folder with one subfolder of pictures per class, classes sorted by name.
 
@@ -56,6 +57,8 @@ def image_folder(
         have one size.
     test_fraction, seed
         See `stratified_split`.
+    channels
+        C: 1 to make all pictures grey, 3 to make them RGB; None keeps them as said above.
 
     Raises
     ------
@@ -68,15 +71,17 @@ def image_folder(
     folder = Path(folder)
     if size is not None and (len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size)):
         raise ValueError(f"size must be (H, W), two positive integers, it is {size!r}")
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels must be 1 (grey), 3 (RGB) or None, it is {channels!r}")
     if [path.name for path in visible(folder)] != ["test", "train"]:
         files = _files_of_classes(folder)
-        return stratified_split(_read_dataset([files], [folder.name], size)[0], test_fraction, seed)
+        return stratified_split(_read_dataset([files], [folder.name], size, channels)[0], test_fraction, seed)
 
     train, test = _files_of_classes(folder / "train"), _files_of_classes(folder / "test")
     if train.keys() != test.keys():
         differing = ", ".join(sorted(train.keys() ^ test.keys()))
         raise ValueError(f"{folder}: train and test must have the same classes, only one has {differing}")
-    sets = _read_dataset([train, test], [f"{folder.name} train", f"{folder.name} test"], size)
+    sets = _read_dataset([train, test], [f"{folder.name} train", f"{folder.name} test"], size, channels)
     return sets[0], sets[1]
 
 
@@ -95,10 +100,14 @@ def _files_of_classes(folder: Path) -> dict[str, list[Path]]:
 
 
 def _read_dataset(
-    parts: list[dict[str, list[Path]]], names: list[str], size: tuple[int, int] | None
+    parts: list[dict[str, list[Path]]],
+    names: list[str],
+    size: tuple[int, int] | None,
+    channels: int | None,
 ) -> list[Dataset]:
     """Return a data set for each part; grey or RGB and the size are the same in all."""
-    images = _read_pictures([path for part in parts for paths in part.values() for path in paths], size)
+    paths = [path for part in parts for paths in part.values() for path in paths]
+    images = _read_pictures(paths, size, channels)
     datasets = []
     for part, name in zip(parts, names, strict=True):
         labels = np.repeat(np.arange(len(part)), [len(paths) for paths in part.values()])  # (n,)
@@ -107,11 +116,11 @@ def _read_dataset(
     return datasets
 
 
-def _read_pictures(paths: list[Path], size: tuple[int, int] | None) -> np.ndarray:
-    """Return (N, C, H, W) uint8, C = 1 if all are grey, else 3."""
+def _read_pictures(paths: list[Path], size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
+    """Return (N, C, H, W) uint8; where `channels` is None, C = 1 if all are grey, else 3."""
     pictures: list[np.ndarray] = []  # (H, W) or (H, W, 3)
     for path in paths:
-        pictures.append(_read_picture(path, size))
+        pictures.append(read_picture(path, size, channels))
         first, last = pictures[0].shape[:2], pictures[-1].shape[:2]
         if first != last:
             raise ValueError(
@@ -125,8 +134,14 @@ def _read_pictures(paths: list[Path], size: tuple[int, int] | None) -> np.ndarra
     return images
 
 
-def _read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """Return (H, W) of a grey picture, (H, W, 3) of a coloured one, uint8."""
+def read_picture(path: Path, size: tuple[int, int] | None = None, channels: int | None = None) -> np.ndarray:
+    """Return (H, W) of a grey picture, (H, W, 3) of a coloured one, uint8; see `image_folder`.
+
+    Raises
+    ------
+    ValueError
+        Names the file that is no picture, or has more than 8 bits a channel.
+    """
     from PIL import Image, ImageOps
 
     if path.is_dir():
@@ -141,6 +156,8 @@ def _read_picture(path: Path, size: tuple[int, int] | None) -> np.ndarray:
         raise ValueError(
             f"{path}: no picture that Pillow can read ({error}); move it away or hide it"
         ) from error
+    if channels is not None:
+        picture = picture.convert("L" if channels == 1 else "RGB")
     if size is not None:
         H, W = size
         picture = picture.resize((W, H))

@@ -15,7 +15,12 @@ ACCEPTED = (
 
 
 def load(
-    source: str | Path, *, size: tuple[int, int] | None = None, test_fraction: float = 0.2, seed: int = 0
+    source: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
 ) -> tuple[Dataset, Dataset]:
     """Return (train, test) of a data set.
 
@@ -25,29 +30,37 @@ def load(
         "digits", "mnist", "fashion-mnist", or the path of a folder, which is read by `mnist` (IDX files),
         `image_arrays` or `image_folder`, whichever it has the files for. A folder with the same name as a
         data set is "./digits".
-    size
-        (H, W) to resize the pictures of an `image_folder` to.
+    size, channels
+        What an `image_folder` makes of its pictures.
     test_fraction, seed
         See `stratified_split`; for a folder without a split of its own.
 
     Raises
     ------
     ValueError
-        Where `source` is none of these; where a file is damaged, see there; for a `size` without pictures.
+        Where `source` is none of these; where a file is damaged, see there; for a `size` or `channels`
+        without pictures.
     """
     folder = Path(source)
-    kind = _sniff(source, folder)
+    kind = kind_of(source)
     if kind == "pictures":
-        return image_folder(folder, size, test_fraction, seed)
-    if size is not None:
-        raise ValueError(f"size={size!r} resizes folders of pictures; {str(source)!r} is none")
+        return image_folder(folder, size, test_fraction, seed, channels)
+    if size is not None or channels is not None:
+        raise ValueError(f"size= and channels= are for folders of pictures; {str(source)!r} is none")
     if kind == "arrays":
         return image_arrays(folder, test_fraction, seed)
     return mnist(folder) if kind == "idx" else NAMED[kind]()
 
 
-def _sniff(source: str | Path, folder: Path) -> str:
-    """Return what `source` is: the name of a data set, "idx", "arrays" or "pictures"."""
+def kind_of(source: str | Path) -> str:
+    """Return what `source` is: the name of a data set, "idx", "arrays" or "pictures".
+
+    Raises
+    ------
+    ValueError
+        Where it is none of these; says what is accepted.
+    """
+    folder = Path(source)
     if isinstance(source, str) and source in NAMED:
         return source
     if any(find_idx(folder, name) for name in TRAIN + TEST):

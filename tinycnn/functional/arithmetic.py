@@ -4,10 +4,14 @@ Inputs of different shapes are broadcast, so every gradient is summed back to it
 (`unbroadcast`).
 """
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Function, Tensor, as_tensor
+from tinycnn.tensor import Function, Tensor, as_tensor, refuse_mixed_backends
 
 from .broadcasting import unbroadcast
 
@@ -255,7 +259,9 @@ def clip(x: Tensor, min: float | None = None, max: float | None = None) -> Tenso
         raise ValueError("clip needs min, max or both")
     if min is not None and max is not None and min > max:
         raise ValueError(f"clip: min={min} is above max={max}")
-    return Clip(min, max)(as_tensor(x))
+    # A NumPy number would impose its dtype on the result, a Python number does not.
+    lower, upper = (limit.item() if isinstance(limit, np.generic) else limit for limit in (min, max))
+    return Clip(lower, upper)(as_tensor(x))
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -266,28 +272,36 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     TypeError
         Where the condition is not boolean.
     """
-    condition = condition.data if isinstance(condition, Tensor) else condition
     dtype = getattr(condition, "dtype", None)
     if dtype is None or dtype.kind != "b":
         raise TypeError(f"where needs a boolean condition, got {condition if dtype is None else dtype!r}")
-    return Where(condition)(*_both(a, b))
+    a, b = _both(a, b)
+    condition = as_tensor(condition)
+    refuse_mixed_backends("where", (condition, a, b))
+    return Where(condition.data.copy())(a, b)  # a copy: whoever gave it may change it before backward
 
 
 def less(a: Tensor, b: Any) -> Tensor:
     """Return where a < b, as booleans."""
-    return Tensor(a.data < as_tensor(b, like=a).data)
+    return _compare(operator.lt, a, b)
 
 
 def less_equal(a: Tensor, b: Any) -> Tensor:
     """Return where a <= b, as booleans."""
-    return Tensor(a.data <= as_tensor(b, like=a).data)
+    return _compare(operator.le, a, b)
 
 
 def greater(a: Tensor, b: Any) -> Tensor:
     """Return where a > b, as booleans."""
-    return Tensor(a.data > as_tensor(b, like=a).data)
+    return _compare(operator.gt, a, b)
 
 
 def greater_equal(a: Tensor, b: Any) -> Tensor:
     """Return where a >= b, as booleans."""
-    return Tensor(a.data >= as_tensor(b, like=a).data)
+    return _compare(operator.ge, a, b)
+
+
+def _compare(operation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:
+    b = as_tensor(b, like=a)
+    refuse_mixed_backends(operation.__name__, (a, b))
+    return Tensor(operation(a.data, b.data), backend=a.backend)

@@ -42,7 +42,16 @@ def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     ValueError
         Where the shapes do not fit.
     """
-    return x if x.shape == shape else BroadcastTo(shape)(x)
+    shape = tuple(shape)
+    if x.shape == shape:
+        return x
+    new = len(shape) - x.ndim
+    if new < 0 or any(size not in (1, to) for size, to in zip(x.shape, shape[new:], strict=True)):
+        raise ValueError(
+            f"broadcast_to: {x.shape} does not fit into {shape}: counted from the last dimension, "
+            "every size must be equal or 1"
+        )
+    return BroadcastTo(shape)(x)
 
 
 def unbroadcast(g: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -26,4 +26,4 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         return x
     keep = backend.generator(x.backend).random(x.shape, dtype="float32") >= p
     scale = 0.0 if p == 1 else 1 / (1 - p)
-    return mul(x, Tensor(keep * x.dtype.type(scale)))
+    return mul(x, Tensor(keep * x.dtype.type(scale), backend=x.backend))

@@ -46,7 +46,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        Where the inner sizes differ.
+        Where the inner sizes differ, or the others are not broadcast to each other.
     """
     a, b = as_tensor(a), as_tensor(b)
     if a.ndim == 0 or b.ndim == 0:
@@ -57,6 +57,11 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
         raise ValueError(
             f"matmul: {a.shape} @ {b.shape}: the last size of the first, {left.shape[-1]}, "
             f"must equal the second's last but one, {right.shape[-2]}"
+        )
+    if any(m != n and 1 not in (m, n) for m, n in zip(left.shape[-3::-1], right.shape[-3::-1], strict=False)):
+        raise ValueError(
+            f"matmul: {a.shape} @ {b.shape}: the sizes before the last two must be equal or 1, "
+            f"got {left.shape[:-2]} and {right.shape[:-2]}"
         )
     y = MatMul()(left, right)
     if a.ndim == 1:

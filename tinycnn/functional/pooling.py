@@ -139,7 +139,7 @@ def avg_pool2d(
     if count_include_pad:
         return total / (window[0][0] * window[0][1])
     inside = backend.library(x.backend).ones((1, 1, *x.shape[2:]), x.dtype)
-    return total / SumPool2d(*window)(Tensor(inside))
+    return total / SumPool2d(*window)(Tensor(inside, backend=x.backend))
 
 
 def global_avg_pool2d(x: Tensor) -> Tensor:

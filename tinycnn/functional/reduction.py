@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor
 
@@ -78,7 +80,8 @@ class LogSumExp(Function):
         xp = array_module(x)
         m = x.max(axis=self.dims, keepdims=True)
         m = xp.where(xp.isfinite(m), m, 0)  # inf - inf would be NaN
-        y = m + xp.log(xp.exp(x - m).sum(axis=self.dims, keepdims=True))
+        with np.errstate(divide="ignore"):  # log(0) = -inf is right where every x is -inf
+            y = m + xp.log(xp.exp(x - m).sum(axis=self.dims, keepdims=True))
         self.save_for_backward(x, y)
         return y
 

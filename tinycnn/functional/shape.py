@@ -9,7 +9,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Function, Tensor, as_tensor
+from tinycnn.tensor import Function, Tensor, as_tensor, refuse_mixed_backends
 
 from .dims import one_dim
 
@@ -213,7 +213,11 @@ def index(x: Tensor, key: Any) -> Tensor:
     """Return x[key], for integers, slices, None, ... and arrays of integers or booleans, as in NumPy."""
 
     def plain(k: Any) -> Any:
-        return k.data if isinstance(k, Tensor) else k
+        if isinstance(k, np.generic) or not hasattr(k, "dtype"):
+            return k
+        k = as_tensor(k)
+        refuse_mixed_backends("index", (x, k))
+        return k.data.copy()  # whoever gave it may change it before backward
 
     return Index(tuple(plain(k) for k in key) if isinstance(key, tuple) else plain(key))(x)
 
@@ -226,7 +230,9 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     ValueError, TypeError, IndexError
         Where the index is no integer tensor of as many dimensions, or points outside.
     """
-    cells = as_tensor(index).data
+    index = as_tensor(index)
+    refuse_mixed_backends("gather", (x, index))
+    cells = index.data.copy()  # whoever gave it may change it before backward
     dim = one_dim(dim, x.ndim)
     if cells.dtype.kind not in "iu":
         raise TypeError(f"gather: the index must hold integers, got {cells.dtype}")
@@ -296,8 +302,20 @@ def pad(x: Tensor, widths: Sequence[int], value: float = 0.0) -> Tensor:
 
 
 def to(x: Tensor, target: Any) -> Tensor:
-    """Return `x` in another backend ("numpy", "cupy") or dtype; the gradient comes back the same way."""
+    """Return `x` in another backend ("numpy", "cupy") or dtype; the gradient comes back the same way.
+
+    Raises
+    ------
+    TypeError
+        Where `target` is neither.
+    """
     if target in _backend.BACKENDS:
         return x if x.backend == target else Move(target)(x)
-    dtype = np.dtype(target)
+    try:
+        dtype = np.dtype(target)
+    except TypeError:
+        dtype = None
+    if dtype is None or dtype.kind not in "fiub":
+        backends = ", ".join(map(repr, _backend.BACKENDS))
+        raise TypeError(f"to() takes a backend ({backends}) or a dtype of real numbers, got {target!r}")
     return x if x.dtype == dtype else Cast(dtype)(x)

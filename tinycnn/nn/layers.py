@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 from tinycnn import functional as F
 from tinycnn.creation import ones, zeros
 from tinycnn.functional.convolution import Window
@@ -182,7 +184,7 @@ class InstanceNorm2d(Module):
 
 def _positive(**sizes: int) -> None:
     for name, size in sizes.items():
-        if not isinstance(size, int) or size < 1:
+        if not isinstance(size, int | np.integer) or size < 1:
             raise ValueError(f"{name} must be a positive integer, got {size!r}")
 
 

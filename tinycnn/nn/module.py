@@ -120,9 +120,11 @@ class Module:
             parameter.grad = None
 
     def to(self, backend: str) -> Module:
-        """Move all parameters and buffers to `backend`, in place."""
+        """Move all parameters, their gradients and the buffers to `backend`, in place."""
         for _, tensor in self._named_tensors():
             tensor.data = _backend.to_backend(tensor.data, backend)
+            if tensor.grad is not None:
+                tensor.grad = tensor.grad.detach().to(backend)
         return self
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from tinycnn import backend as _backend
 from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
 
-from .module import Module
+from .module import Module, Parameter
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
     removers = []
     counted: set[int] = set()
     for name, module in model.named_modules():
-        if any(True for _ in module.named_children()):
+        own = any(isinstance(value, Parameter) for value in vars(module).values())
+        if not own and any(True for _ in module.named_children()):
             continue
 
         def record(module: Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:

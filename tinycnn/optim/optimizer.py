@@ -41,6 +41,8 @@ class Optimizer:
         for i, p in enumerate(self.params):
             if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
                 raise ValueError(f"parameter {i} is no leaf that requires a gradient: {p!r:.80}")
+        if len({id(p) for p in self.params}) < len(self.params):
+            raise ValueError("a parameter is given twice: it would be changed twice in every step")
         check_range("lr", lr)
         check_range("weight_decay", weight_decay)
         check_range("l1", l1)
@@ -61,6 +63,9 @@ class Optimizer:
         for p, state in zip(self.params, self.state, strict=True):
             if p.grad is None:
                 continue
+            for slot, array in state.items():
+                if type(array) is not type(p.data):  # the parameter was moved to another backend
+                    state[slot] = _backend.to_backend(array, p.backend)
             self.update(p.data, self.penalised(p), state)
             p.mark_dirty()
 

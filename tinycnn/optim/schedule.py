@@ -156,7 +156,7 @@ class OneCycleLR(Schedule):
     def _cycle(self, t: int, start: float, middle: float, end: float) -> float:
         peak = self.pct_start * self.total_steps - 1
         if t <= peak:
-            return _cosine(start, middle, t / peak)
+            return _cosine(start, middle, t / peak if peak else 1)
         return _cosine(middle, end, (t - peak) / (self.total_steps - 1 - peak))
 
 

@@ -1,0 +1,40 @@
+import json
+
+import numpy as np
+import pytest
+
+from tinycnn.cli import main
+from tinycnn.data import digits
+
+
+@pytest.fixture(scope="session")
+def digits_folder(tmp_path_factory):
+    """images.npy and labels.npy with 400 digits."""
+    folder = tmp_path_factory.mktemp("data") / "some-digits"
+    folder.mkdir()
+    train, _ = digits()
+    np.save(folder / "images.npy", train.images[:400, 0])
+    np.save(folder / "labels.npy", train.labels[:400])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(digits_folder, tmp_path_factory):
+    """The folder of a short run of LeNet-5."""
+    folder = tmp_path_factory.mktemp("runs") / "lenet"
+    command = ["train", "--data", digits_folder, "--model", "lenet5", "--epochs", 2, "--out", folder]
+    assert main([*map(str, command), "--lr", "0.01"]) == 0
+    return folder
+
+
+@pytest.fixture
+def tinycnn_json(capsys):
+    """Run a command with --json; return its exit status and the object it printed."""
+
+    def run(*command):
+        status = main([*map(str, command), "--json"])
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1  # one object and nothing else
+        return status, json.loads(out)
+
+    return run

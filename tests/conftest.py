@@ -1,0 +1,40 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+sys.path.append(str(Path(__file__).parent))  # geometries.py and strict_cupy.py, for every test module
+
+import strict_cupy
+
+from tinycnn import backend as _backend
+
+# The machine may be busy: how long one example takes says nothing.
+settings.register_profile("tinycnn", deadline=None)
+settings.load_profile("tinycnn")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """CuPy's strict stand-in, in CuPy's place."""
+    monkeypatch.setitem(sys.modules, "cupy", strict_cupy)
+    monkeypatch.setattr(_backend, "_generators", {})
+
+
+@pytest.fixture(params=["numpy", "stand-in", "cupy"])
+def backend(request):
+    """The name of a backend that new arrays live in; the stand-in takes the name of CuPy."""
+    if request.param == "stand-in":
+        request.getfixturevalue("stand_in")
+    name = "numpy" if request.param == "numpy" else "cupy"
+    if reason := _backend.why_not(name):
+        pytest.skip(reason)
+    with _backend.using(name):
+        yield name

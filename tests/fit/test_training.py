@@ -1,0 +1,158 @@
+import threading
+
+import numpy as np
+import pytest
+
+import tinycnn
+from tinycnn import functional as F
+from tinycnn import nn, optim
+from tinycnn.data import DataLoader
+from tinycnn.fit import Callback, DivergedError, EarlyStopping, EpochReport, ProgressBar, evaluate, fit
+
+
+def test_training_learns_and_records(make_training):
+    training = make_training(epochs=6, lr=1e-2)
+    history = fit(training)
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1]["loss"] < history[0]["loss"] / 2
+    assert history[-1]["val_accuracy"] > 0.5 > 0.1  # chance is 0.1
+    assert set(history[0]) == {"epoch", "lr", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"}
+
+
+def test_one_epoch_is_the_loop_written_out(make_training):
+    training, by_hand = make_training(epochs=1), make_training(epochs=1)
+    fit(training)
+    losses, right = [], 0
+    for batch, (images, labels) in enumerate(by_hand.train.batches(0)):
+        tinycnn.manual_seed((2, 0, batch, 0))  # dropout's numbers, as `fit` documents them
+        logits = by_hand.model(images)
+        loss = F.cross_entropy(logits, labels)
+        by_hand.optimizer.zero_grad()
+        loss.backward()
+        by_hand.optimizer.step()
+        by_hand.schedule.step()
+        losses.append(loss.item() * len(labels))
+        right += int((logits.numpy().argmax(1) == labels.numpy()).sum())
+    for a, b in zip(training.model.parameters(), by_hand.model.parameters(), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+    assert training.history[0]["loss"] == pytest.approx(sum(losses) / 192)
+    assert training.history[0]["accuracy"] == right / 192
+
+
+def test_without_validation_or_schedule(make_training):
+    history = fit(make_training(epochs=1, schedule=False, validation=False))
+    assert "val_loss" not in history[0]
+    assert history[0]["lr"] == 3e-3
+
+
+def test_a_schedule_by_epoch_steps_once_an_epoch(make_training):
+    training = make_training(epochs=3, lr=0.1, kind=optim.SGD, schedule=False)
+    training.schedule = optim.ExponentialLR(training.optimizer, 0.5)
+    assert [record["lr"] for record in fit(training)] == [0.1, 0.05, 0.025]
+
+
+def test_callbacks_are_called_in_turn(make_training):
+    calls = []
+
+    class Log(Callback):
+        def __getattribute__(self, name):
+            if name.startswith("on_"):
+                return lambda training: calls.append(name)
+            return super().__getattribute__(name)
+
+    fit(make_training(epochs=2), [Log()])
+    epoch = ["on_epoch_begin", *["on_batch_end"] * 6, "on_epoch_end"]
+    assert calls == ["on_fit_begin", *epoch, *epoch, "on_fit_end"]
+
+
+def test_a_callback_can_stop_the_run_between_batches(make_training):
+    class StopAt(Callback):
+        def on_batch_end(self, training):
+            if (training.epoch, training.batch) == (1, 3):
+                training.stop = "enough"
+
+    training = make_training()
+    fit(training, [StopAt()])
+    assert (training.epoch, training.batch, len(training.history)) == (1, 3, 1)
+
+
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy"])
+def test_early_stopping_without_progress(make_training, monitor):
+    training = make_training(epochs=9, lr=0.0, kind=optim.SGD, schedule=False)
+    training.model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))  # no batch norm: nothing changes
+    fit(training, [EarlyStopping(monitor, patience=2)])
+    assert len(training.history) == 3  # the first is the best, then two without improvement
+    assert monitor in training.stop
+
+
+def test_early_stopping_lets_progress_go_on(make_training):
+    training = make_training(epochs=3)
+    training.history = [{"loss": 3.0}, {"loss": 2.0}, {"loss": 2.5}]
+    EarlyStopping("loss", patience=2).on_epoch_end(training)
+    assert not training.stop
+    training.history.append({"loss": 2.0})  # as good is no improvement
+    EarlyStopping("loss", patience=2).on_epoch_end(training)
+    assert training.stop
+
+
+def test_early_stopping_refuses_what_is_not_there(make_training):
+    with pytest.raises(ValueError, match="no validation data"):
+        fit(make_training(validation=False), [EarlyStopping("val_loss")])
+    with pytest.raises(ValueError, match="no 'colour'; it has epoch, lr, loss"):
+        fit(make_training(epochs=1), [EarlyStopping("colour")])
+    with pytest.raises(ValueError, match="patience must be at least 1"):
+        EarlyStopping(patience=0)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow is what this is about
+def test_divergence_is_an_error_and_names_a_way_out(make_training):
+    training = make_training(epochs=1, lr=1e30, kind=optim.SGD, schedule=False, validation=False)
+    training.model = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.ReLU(), nn.Linear(32, 10))
+    training.optimizer = optim.SGD(training.model.parameters(), 1e30)
+    with pytest.raises(DivergedError, match=r"became nan in epoch 1.*lower learning rate than 1e\+30"):
+        fit(training)
+
+
+def test_no_epochs(make_training):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        fit(make_training(epochs=0, schedule=False))
+
+
+def test_fit_works_outside_the_main_thread(make_training):
+    training = make_training(epochs=1)
+    thread = threading.Thread(target=fit, args=(training,))
+    thread.start()
+    thread.join()
+    assert training.epoch == 1
+
+
+def test_evaluate_leaves_the_model_as_it_was(make_training, few_digits):
+    training = make_training()
+    training.model.train()
+    state = {name: t.numpy().copy() for name, t in training.model.state_dict().items()}
+    result = evaluate(training.model, DataLoader(few_digits[1], 30))
+    assert training.model.training
+    for name, t in training.model.state_dict().items():
+        np.testing.assert_array_equal(t.numpy(), state[name])
+    assert result.logits.shape == (100, 10)
+    np.testing.assert_allclose(result.probabilities.sum(1), 1, rtol=1e-6)
+    assert result.accuracy == (result.predictions == few_digits[1].labels).mean()
+    whole = evaluate(training.model, DataLoader(few_digits[1], 100))
+    np.testing.assert_allclose(whole.loss, result.loss, rtol=1e-6)  # whatever the batches
+
+
+def test_progress_is_quiet_without_a_terminal(make_training, capfd):
+    lines = []
+    fit(make_training(epochs=2), [ProgressBar(), EpochReport(lines.append)])
+    assert capfd.readouterr() == ("", "")
+    assert len(lines) == 2
+    assert lines[0].startswith("epoch 1/2  loss ")
+
+
+def test_progress_on_a_terminal(make_training, capfd, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    fit(make_training(epochs=1), [ProgressBar(every=1)])
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "epoch 1/1" in err
+    assert "images/s" in err

@@ -1,0 +1,62 @@
+"""Hypothesis strategies: sizes of convolutions and poolings that fit, over all options."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tinycnn.kernels.geometry import output_size
+
+SEEDS = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def pairs(low, high):
+    return st.tuples(st.integers(low, high), st.integers(low, high))
+
+
+@st.composite
+def convolutions(draw, smallest_batch=0):
+    """Return the shapes of x, w and of the output, and the options."""
+    N, G = draw(st.integers(smallest_batch, 3)), draw(st.integers(1, 3))
+    C, K = G * draw(st.integers(1, 2)), G * draw(st.integers(1, 2))
+    kernel, stride, padding, dilation = (draw(pairs(*ends)) for ends in ((1, 3), (1, 3), (0, 2), (1, 2)))
+    size = draw(_sizes(kernel, padding, dilation))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": G}
+    output = map(output_size, size, kernel, stride, padding, dilation)
+    return (N, C, *size), (K, C // G, *kernel), (N, K, *output), options
+
+
+@st.composite
+def poolings(draw, dilated=False, smallest_batch=0):
+    """Return the shapes of x and of the output, and the options."""
+    N, C = draw(st.integers(smallest_batch, 2)), draw(st.integers(1, 2))
+    kernel, stride = draw(pairs(1, 3)), draw(pairs(1, 3))
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    dilation = draw(pairs(1, 2)) if dilated and padding == (0, 0) else (1, 1)
+    size = draw(_sizes(kernel, padding, dilation))
+    options = {"kernel_size": kernel, "stride": stride, "padding": padding}
+    output = map(output_size, size, kernel, stride, padding, dilation)
+    return (N, C, *size), (N, C, *output), options | ({"dilation": dilation} if dilated else {})
+
+
+@st.composite
+def _sizes(draw, kernel, padding, dilation):
+    """Return an input size: the smallest that holds one window, or a little more."""
+    spans = [D * (k - 1) + 1 - 2 * P for k, P, D in zip(kernel, padding, dilation, strict=True)]
+    return tuple(max(span, 1) + draw(st.integers(0, 4)) for span in spans)
+
+
+LAYOUTS = {
+    "contiguous": lambda a: a,
+    "channels last": lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+    "every other": lambda a: np.repeat(a, 2, axis=3)[..., ::2],
+    "backwards": lambda a: np.ascontiguousarray(a[..., ::-1])[..., ::-1],
+}
+
+
+@st.composite
+def arrays(draw, rng, *shapes):
+    """Return float arrays of these shapes, of one dtype, laid out in one way in memory, all read-only."""
+    dtype, layout = draw(st.sampled_from(["float32", "float64"])), draw(st.sampled_from(list(LAYOUTS)))
+    result = [LAYOUTS[layout](rng.standard_normal(shape).astype(dtype)) for shape in shapes]
+    for a in result:
+        a.flags.writeable = False
+    return result

@@ -1,0 +1,125 @@
+from unittest import mock
+
+import numpy as np
+import pytest
+from geometries import SEEDS, arrays, convolutions
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.signal import correlate2d
+
+from tinycnn.kernels import im2col, loops
+
+CONVOLUTIONS = pytest.mark.parametrize("kernels", [loops, im2col], ids=["loops", "im2col"])
+# One image at a time through the columns' buffer, two of one size, all at once.
+PIECE_BYTES = st.sampled_from([1, 2000, 1 << 20])
+# The products' order differs from one implementation to the other, and with it the rounding.
+CLOSE = {"float32": {"rtol": 1e-5, "atol": 1e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
+
+
+def by_scipy(x, w, stride, padding, dilation, groups):
+    """Sum SciPy's two-dimensional correlations over the channels of each filter's group."""
+    (PH, PW), (DH, DW), (SH, SW) = padding, dilation, stride
+    x = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    K, C_per_group, KH, KW = w.shape
+    spread = np.zeros((K, C_per_group, DH * (KH - 1) + 1, DW * (KW - 1) + 1))
+    spread[..., ::DH, ::DW] = w
+
+    def plane(image, k):
+        first = k // (K // groups) * C_per_group
+        channels = range(C_per_group)
+        return sum(correlate2d(image[first + c], spread[k, c], "valid")[::SH, ::SW] for c in channels)
+
+    return np.array([[plane(image, k) for k in range(K)] for image in x])
+
+
+@given(convolutions(smallest_batch=1), SEEDS)
+def test_loops_equal_scipy(case, rng):
+    x_shape, w_shape, y_shape, options = case
+    x, w = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
+    y = loops.conv2d(x, w, **options)
+    assert y.shape == y_shape
+    assert_allclose(y, by_scipy(x, w, **options), rtol=1e-12, atol=1e-12)
+
+
+@given(convolutions(smallest_batch=1), SEEDS)
+def test_loops_equal_pytorch(case, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
+    x, w, g = (rng.standard_normal(shape) for shape in case[:3])
+    options = case[3]
+    a, b = torch.tensor(x, requires_grad=True), torch.tensor(w, requires_grad=True)
+    y = torch.nn.functional.conv2d(a, b, **options)
+    y.backward(torch.tensor(g))
+    assert_allclose(loops.conv2d(x, w, **options), y.detach().numpy(), rtol=1e-12, atol=1e-12)
+    by_input = loops.conv2d_input(g, w, x.shape[2:], **options)
+    assert_allclose(by_input, a.grad.numpy(), rtol=1e-12, atol=1e-12)
+    by_weight = loops.conv2d_weight(x, g, w.shape[2:], **options)
+    assert_allclose(by_weight, b.grad.numpy(), rtol=1e-12, atol=1e-12)
+
+
+@given(convolutions(), SEEDS, st.data(), PIECE_BYTES)
+def test_im2col_equals_loops(case, rng, data, piece_bytes):
+    x, w, g = data.draw(arrays(rng, *case[:3]))
+    size, kernel_size, options = x.shape[2:], w.shape[2:], case[3]
+    with mock.patch.dict(im2col.PIECE_BYTES, numpy=piece_bytes):
+        results = [
+            (
+                m.conv2d(x, w, **options),
+                m.conv2d_input(g, w, size, **options),
+                m.conv2d_weight(x, g, kernel_size, **options),
+            )
+            for m in (im2col, loops)
+        ]
+    for ours, expected in zip(*results, strict=True):
+        assert ours.dtype == expected.dtype == x.dtype
+        assert ours.flags.c_contiguous
+        assert_allclose(ours, expected, **CLOSE[x.dtype.name])
+
+
+@CONVOLUTIONS
+@given(convolutions(), SEEDS)
+def test_the_three_are_one_trilinear_form(kernels, case, rng):
+    x, w, g = (rng.standard_normal(shape) for shape in case[:3])
+    options = case[3]
+    form = (kernels.conv2d(x, w, **options) * g).sum()
+    assert_allclose((kernels.conv2d_input(g, w, x.shape[2:], **options) * x).sum(), form, atol=1e-10)
+    assert_allclose((kernels.conv2d_weight(x, g, w.shape[2:], **options) * w).sum(), form, atol=1e-10)
+
+
+@given(convolutions(), SEEDS)
+def test_col2im_is_the_adjoint_of_im2col(case, rng):
+    x_shape, w_shape, _, options = case
+    del options["groups"]
+    x = rng.standard_normal(x_shape)
+    columns = im2col.im2col(x, w_shape[2:], **options)
+    other = rng.standard_normal(columns.shape)
+    back = im2col.col2im(other, x.shape[2:], w_shape[2:], **options)
+    assert_allclose((columns * other).sum(), (x * back).sum(), atol=1e-10)
+
+
+def test_im2col_lays_one_patch_a_column():
+    columns = im2col.im2col(np.arange(9.0).reshape(1, 1, 3, 3), (2, 2))
+    assert_array_equal(columns[0].T, [[0, 1, 3, 4], [1, 2, 4, 5], [3, 4, 6, 7], [4, 5, 7, 8]])
+
+
+def test_col2im_adds_where_patches_overlap():
+    counts = im2col.col2im(np.ones((1, 4, 4)), (3, 3), (2, 2))
+    assert_array_equal(counts[0, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+
+
+@CONVOLUTIONS
+def test_mixed_dtypes_give_the_wider_one(kernels, rng):
+    x, w = rng.standard_normal((2, 1, 3, 3)).astype("float32"), rng.standard_normal((1, 1, 2, 2))
+    assert kernels.conv2d(x, w).dtype == "float64"
+    assert_allclose(kernels.conv2d(x, w), kernels.conv2d(x.astype("float64"), w))
+
+
+@CONVOLUTIONS
+def test_inputs_are_left_as_they_are(kernels, rng):
+    x, w, g = (rng.standard_normal(shape) for shape in ((2, 2, 4, 4), (2, 2, 3, 3), (2, 2, 4, 4)))
+    before = [a.copy() for a in (x, w, g)]
+    kernels.conv2d(x, w, padding=(1, 1))
+    kernels.conv2d_input(g, w, (4, 4), padding=(1, 1))
+    kernels.conv2d_weight(x, g, (3, 3), padding=(1, 1))
+    for a, b in zip((x, w, g), before, strict=True):
+        assert_array_equal(a, b)

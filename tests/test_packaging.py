@@ -1,0 +1,106 @@
+"""The three ways to have tinycnn: a wheel, an editable install, a plain checkout."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+HEAVY = ("numba", "matplotlib", "PIL", "pooch", "safetensors", "tqdm", "scipy", "cupy", "torch")
+
+TRY = """
+import sys
+import tinycnn
+assert "kernels" not in sys.modules, "kernels/ is imported under its own name"
+import tinycnn.kernels.loops, tinycnn.kernels.im2col
+from tinycnn.data import digits
+train, test = digits()
+assert (len(train), len(test)) == (10000, 2000)
+print(tinycnn.__file__)
+"""
+
+
+def run(code, cwd, path=""):
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    command = [sys.executable, *([] if path else ["-P"]), "-c", code]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_import_loads_numpy_and_nothing_heavier(tmp_path):
+    code = "import sys, tinycnn; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = run(code, tmp_path, ROOT).split()
+    assert "numpy" in loaded
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_the_parts_a_script_starts_with_load_nothing_heavier_either(tmp_path):
+    parts = "nn, optim, losses, metrics, data, fit, models, plot, cli".replace(" ", "").split(",")
+    code = f"import sys, {', '.join(f'tinycnn.{part}' for part in parts)}; tinycnn.data.digits();"
+    code += "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    assert not set(HEAVY) & set(run(code, tmp_path, ROOT).split())
+
+
+def test_a_plain_checkout(tmp_path):
+    assert Path(run(TRY, tmp_path, ROOT)) == ROOT / "tinycnn" / "__init__.py"
+
+
+def test_every_folder_with_code_is_a_package():
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    listed = set(config["tool"]["setuptools"]["packages"])
+    folders = {path.parent.relative_to(ROOT) for path in ROOT.glob("tinycnn/**/*.py")}
+    folders |= {Path("tinycnn") / path.parent.relative_to(ROOT) for path in ROOT.glob("kernels/**/*.py")}
+    assert {".".join(folder.parts) for folder in folders} == listed
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A folder with the sdist, and the wheel built from it."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--outdir", str(out), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_all_code_data_and_licences(built):
+    (wheel,) = built.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    expected = {str(path.relative_to(ROOT)) for path in ROOT.glob("tinycnn/**/*.py")}
+    expected |= {f"tinycnn/{path.relative_to(ROOT)}" for path in ROOT.glob("kernels/**/*.py")}
+    expected |= {"tinycnn/py.typed", "tinycnn/data/digits.npz", "tinycnn/data/LICENSE-digits.md"}
+    assert expected <= names
+    assert {name.split("/")[0] for name in names} == {"tinycnn", f"{wheel.name.split('-py3')[0]}.dist-info"}
+    for licence in ("LICENSE", "DATA_LICENSES.md"):
+        assert any(name.endswith(f"licenses/{licence}") for name in names)
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_the_kernels_once(built):
+    (sdist,) = built.glob("*.tar.gz")
+    names = tarfile.open(sdist).getnames()
+    assert [name for name in names if name.endswith("im2col.py")]
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_works(built, tmp_path):
+    (wheel,) = built.glob("*.whl")
+    target = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", target, wheel]
+    subprocess.run(list(map(str, command)), check=True)
+    assert Path(run(TRY, tmp_path, target)) == target / "tinycnn" / "__init__.py"
+
+
+def test_the_install_at_hand_works_from_anywhere(tmp_path):
+    """Under .ci/run this is the editable install of the README's second command."""
+    if subprocess.run([sys.executable, "-m", "pip", "show", "-q", "tinycnn"]).returncode:
+        pytest.skip("tinycnn is not installed here: this is a plain checkout")
+    run(TRY, tmp_path)
