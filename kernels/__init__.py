@@ -10,14 +10,18 @@ proven equal to the first:
 
 The contract, in the notation of `tinycnn.kernels.geometry`:
 
-=================================================== ==========================================
-``conv2d(x, w)``                                    (N, C, H, W) * (K, C/G, KH, KW) -> (N, K, OH, OW)
-``conv2d_input(g, w, size)``                        (N, K, OH, OW) -> (N, C, H, W)
-``conv2d_weight(x, g, kernel_size)``                -> (K, C/G, KH, KW)
-``max_pool2d(x, kernel_size)``, ``min_pool2d``      -> values and the flat index of each winner
-``pool_gather(x, index)``, ``pool_scatter(g, index, size)``   the winners' values, and the adjoint
-``sum_pool2d(x, kernel_size)``, ``sum_pool2d_input(g, kernel_size, size)``  sums of windows, and the adjoint
-=================================================== ==========================================
+``conv2d(x, w)``
+    (N, C, H, W) and (K, C/G, KH, KW) -> (N, K, OH, OW)
+``conv2d_input(g, w, size)``
+    (N, K, OH, OW) and (K, C/G, KH, KW) -> (N, C, H, W)
+``conv2d_weight(x, g, kernel_size)``
+    (N, C, H, W) and (N, K, OH, OW) -> (K, C/G, KH, KW)
+``max_pool2d(x, kernel_size)``, ``min_pool2d(x, kernel_size)``
+    the winners' values and their indices h*W + w, both (N, C, OH, OW)
+``pool_gather(x, index)``, ``pool_scatter(g, index, size)``
+    the cells at the winners' places, and the adjoint
+``sum_pool2d(x, kernel_size)``, ``sum_pool2d_input(g, kernel_size, size)``
+    the sums of windows, and the adjoint
 
 The three convolutions are the three partial contractions of one trilinear form ``<g, conv2d(x, w)>``:
 fix two of x, w, g and it is linear in the third. Hence each one's derivatives are the other two.

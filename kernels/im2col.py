@@ -38,7 +38,15 @@ def im2col(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
 ) -> Array:
-    """Lay the patches of `x` (N, C, H, W) out as columns: (N, C*KH*KW, OH*OW)."""
+    """Lay the patches of `x` (N, C, H, W) out as columns: (N, C*KH*KW, OH*OW).
+
+    >>> import numpy as np
+    >>> im2col(np.arange(6).reshape(1, 1, 2, 3), (2, 2))  # two patches, side by side
+    array([[[0, 1],
+            [1, 2],
+            [3, 4],
+            [4, 5]]])
+    """
     geometry = conv2d_geometry(x.shape, (1, x.shape[1], *kernel_size), stride, padding, dilation, 1)
     N, C, KH, KW, OH, OW = (getattr(geometry, letter) for letter in ("N", "C", "KH", "KW", "OH", "OW"))
     columns = array_module(x).empty((N, C, KH, KW, OH, OW), x.dtype)
@@ -54,7 +62,13 @@ def col2im(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
 ) -> Array:
-    """Add `columns` (N, C*KH*KW, OH*OW) up where they came from, (N, C, H, W): `im2col`'s adjoint."""
+    """Add `columns` (N, C*KH*KW, OH*OW) up where they came from, (N, C, H, W): `im2col`'s adjoint.
+
+    >>> import numpy as np
+    >>> col2im(np.ones((1, 4, 2)), (2, 3), (2, 2))  # the middle column was in both patches
+    array([[[[1., 2., 1.],
+             [1., 2., 1.]]]])
+    """
     N, C = columns.shape[0], columns.shape[1] // (kernel_size[0] * kernel_size[1])
     geometry = conv2d_geometry((N, C, *size), (1, C, *kernel_size), stride, padding, dilation, 1)
     expected = (N, C * geometry.KH * geometry.KW, geometry.OH * geometry.OW)

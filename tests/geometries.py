@@ -1,6 +1,7 @@
 """Hypothesis strategies: sizes of convolutions and poolings that fit, over all options."""
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from tinycnn.kernels.geometry import output_size
@@ -28,13 +29,21 @@ def convolutions(draw, smallest_batch=0):
 def poolings(draw, dilated=False, smallest_batch=0):
     """Return the shapes of x and of the output, and the options."""
     N, C = draw(st.integers(smallest_batch, 2)), draw(st.integers(1, 2))
-    kernel, stride = draw(pairs(1, 3)), draw(pairs(1, 3))
-    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
-    dilation = draw(pairs(1, 2)) if dilated and padding == (0, 0) else (1, 1)
+    kernel, stride, dilation = draw(pairs(1, 3)), draw(pairs(1, 3)), draw(pairs(1, 3 if dilated else 1))
+    spans = [D * (k - 1) + 1 for k, D in zip(kernel, dilation, strict=True)]
+    padding = tuple(draw(st.integers(0, span // 2)) for span in spans)
     size = draw(_sizes(kernel, padding, dilation))
+    for axis in zip(size, kernel, stride, padding, dilation, strict=True):
+        assume(_every_window_meets_a_cell(*axis))
     options = {"kernel_size": kernel, "stride": stride, "padding": padding}
     output = map(output_size, size, kernel, stride, padding, dilation)
     return (N, C, *size), (N, C, *output), options | ({"dilation": dilation} if dilated else {})
+
+
+def _every_window_meets_a_cell(size, kernel, stride, padding, dilation):
+    starts = range(-padding, size + padding - dilation * (kernel - 1), stride)
+    cells = set(range(size))
+    return all(cells & set(range(start, start + dilation * kernel, dilation)) for start in starts)
 
 
 @st.composite

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-__name__ = "cupy"  # noqa: A001
+__name__ = "cupy"
 __version__ = "stand-in"
 
 
@@ -90,7 +90,7 @@ def _strict(function, owner=None):
 
 
 def _operators():
-    for name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
         function = getattr(operator, f"__{name}__")
         in_place = getattr(operator, f"__i{name}__")
 
@@ -105,7 +105,7 @@ def _operators():
             return a
 
         yield from ((f"__{name}__", of), (f"__r{name}__", reflected), (f"__i{name}__", assign))
-    for name in "lt le gt ge eq ne neg abs invert".split():
+    for name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"):
         yield f"__{name}__", _strict(getattr(operator, f"__{name}__"))
 
 

@@ -41,7 +41,7 @@ class GradcheckResult:
     Attributes
     ----------
     errors
-        For each order the largest relative difference |backward - differences| / scale of a projection.
+        For each order the largest relative difference, ``|backward - differences| / scale``, of a projection.
     kinks
         What could not be judged, one sentence each.
     """
@@ -86,6 +86,14 @@ def gradcheck(
         Names order, input and worst entry, with both values.
     ValueError
         Where there is nothing to check, or f gives something that is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tinycnn
+    >>> result = tinycnn.gradcheck(lambda x: x.exp(), np.array([0.0, 1.0]))
+    >>> max(result.errors) < 1e-8
+    True
 
     Warns
     -----

@@ -38,7 +38,7 @@ class MSELoss(Module):
 
 
 class L1Loss(Module):
-    """|x - target|."""
+    """``|x - target|``."""
 
     def __init__(self, reduction: str = "mean") -> None:
         self.reduction = reduction

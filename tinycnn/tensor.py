@@ -38,6 +38,15 @@ class Tensor:
     ------
     TypeError
         For data that are not numbers, and for a gradient of integers.
+
+    Examples
+    --------
+    >>> import tinycnn
+    >>> x = tinycnn.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad  # dy/dx = 2x
+    Tensor([2., 4., 6.])
     """
 
     __slots__ = ("__weakref__", "_data", "_requires_grad", "_version", "creator", "grad")
@@ -414,6 +423,15 @@ def grad(
     ------
     RuntimeError
         As `Tensor.backward`, and for an unused input.
+
+    Examples
+    --------
+    >>> import tinycnn
+    >>> x = tinycnn.Tensor(2.0, requires_grad=True)
+    >>> (first,) = tinycnn.grad(x**3, x, create_graph=True)  # 3 x^2
+    >>> (second,) = tinycnn.grad(first, x)  # 6 x
+    >>> first.item(), second.item()
+    (12.0, 12.0)
     """
     outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)

@@ -11,9 +11,9 @@ class Net(nn.Module):
     """Two convolutions, each halved by pooling, then two dense layers."""
 
     def __init__(self):
-        self.conv1 = nn.Conv2d(1, 16, 3)  # 1x28x28 -> 16x26x26
-        self.conv2 = nn.Conv2d(16, 32, 3)  # 16x13x13 -> 32x11x11
-        self.dense1 = nn.Linear(32 * 5 * 5, 64)
+        self.conv1 = nn.Conv2d(1, 32, 3)  # 1x28x28 -> 32x26x26
+        self.conv2 = nn.Conv2d(32, 64, 3)  # 32x13x13 -> 64x11x11
+        self.dense1 = nn.Linear(64 * 5 * 5, 64)
         self.dense2 = nn.Linear(64, 10)
 
     def forward(self, x):
@@ -26,10 +26,10 @@ class Net(nn.Module):
 
 tinycnn.manual_seed(0)
 train, test = digits()
-batches = DataLoader(train, batch_size=32, shuffle=True, augment=Augment(shift=1))
+batches = DataLoader(train, batch_size=32, shuffle=True, augment=Augment(shift=2))
 net, epochs = Net(), 4
 optimizer = optim.Adam(net.parameters())
-schedule = optim.OneCycleLR(optimizer, max_lr=3e-3, total_steps=epochs * len(batches))
+schedule = optim.OneCycleLR(optimizer, max_lr=4e-3, total_steps=epochs * len(batches))
 for epoch in range(epochs):
     for images, labels in batches:
         loss = F.cross_entropy(net(images), labels)  # forward: the graph is recorded

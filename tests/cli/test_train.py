@@ -92,7 +92,9 @@ def test_cnn224_trains_from_arrays(tmp_path, tinycnn_json):
     np.save(tmp_path / "images.npy", images.astype(np.uint8))
     np.save(tmp_path / "labels.npy", labels)
     command = ["train", "--data", tmp_path, "--model", "cnn224", "--epochs", 2, "--batch-size", 3]
-    status, result = tinycnn_json(*command, "--lr", "1e-4", "--schedule", "constant", "--out", tmp_path / "run")
+    status, result = tinycnn_json(
+        *command, "--lr", "1e-4", "--schedule", "constant", "--out", tmp_path / "run"
+    )
     assert status == 0
     assert result["parameters"] == 44_401_226 - 8 * 513  # two classes instead of ten
     assert result["history"][1]["loss"] < result["history"][0]["loss"]
@@ -145,9 +147,7 @@ def test_resuming_what_is_complete_does_it_no_harm(trained, tinycnn_json):
 
 def test_new_runs_get_new_folders(digits_folder, tmp_path, monkeypatch, tinycnn_json):
     monkeypatch.chdir(tmp_path)
-    runs = [
-        tinycnn_json("train", "--data", digits_folder, *SHORT, "--epochs", 1)[1]["run"] for _ in range(2)
-    ]
+    runs = [tinycnn_json("train", "--data", digits_folder, *SHORT, "--epochs", 1)[1]["run"] for _ in range(2)]
     assert runs == ["runs/lenet5-some-digits", "runs/lenet5-some-digits-2"]
     time.sleep(0.01)
     os.utime(tmp_path / runs[0] / "weights.safetensors")
@@ -163,7 +163,10 @@ WRONG_USE = {
     "no learning rate": (["--lr", "0"], "not a finite number above 0"),
     "NaN": (["--lr", "nan"], "not a finite number"),
     "negative penalty": (["--l1", "-1"], "not a finite number of at least 0"),
-    "model for other images": (["--model", "cnn224"], r"takes images (C, H, W)=(3, 224, 224), digits has (1, 28"),
+    "model for other images": (
+        ["--model", "cnn224"],
+        r"takes images (C, H, W)=(3, 224, 224), digits has (1, 28",
+    ),
     "nothing to resume": (["--resume", "nowhere"], "there is no checkpoint.safetensors in it"),
     "no such backend": (["--backend", "torch"], "invalid choice: 'torch'"),
 }

@@ -86,7 +86,11 @@ def test_a_checkpoint_of_another_model_names_every_key(make_training, tmp_path):
     before = weights(other)
     with pytest.raises(ValueError, match="does not fit") as error:
         load_checkpoint(path, other)
-    for part in ("missing 2.weight (2, 3)", "unexpected 6.bias (10,)", "0.bias must have shape (5,), got (4,)"):
+    for part in (
+        "missing 2.weight (2, 3)",
+        "unexpected 6.bias (10,)",
+        "0.bias must have shape (5,), got (4,)",
+    ):
         assert part in str(error.value)
     for name, array in before.items():
         np.testing.assert_array_equal(weights(other)[name], array)

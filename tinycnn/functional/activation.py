@@ -67,7 +67,7 @@ class Tanh(Function):
 
 
 class Softplus(Function):
-    """y = log(1 + e^x), computed as max(x, 0) + log(1 + e^{-|x|}). dL/dx = g * sigmoid(x)."""
+    """y = log(1 + e^x), computed as ``max(x, 0) + log(1 + e^{-|x|})``. dL/dx = g * sigmoid(x)."""
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)

@@ -107,7 +107,7 @@ class Pow(Function):
 
 
 class Abs(Function):
-    """y = |x|. dL/dx = g * sign(x), 0 at x = 0."""
+    """``y = |x|``. dL/dx = g * sign(x), 0 at x = 0."""
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
@@ -228,7 +228,7 @@ def pow(a: Any, b: Any) -> Tensor:
 
 
 def abs(x: Tensor) -> Tensor:
-    """Return |x|; its derivative at 0 is taken as 0."""
+    """Return ``|x|``; its derivative at 0 is taken as 0."""
     return Abs()(as_tensor(x))
 
 

@@ -139,6 +139,15 @@ def conv2d(
     ------
     TypeError, ValueError
         With every size involved and what would fit.
+
+    Examples
+    --------
+    >>> from tinycnn import Tensor, functional as F
+    >>> x = Tensor([[[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]]])  # (1, 1, 2, 3)
+    >>> w = Tensor([[[[-1.0, 1.0]]]])  # right minus left
+    >>> F.conv2d(x, w)
+    Tensor([[[[1., 1.],
+              [1., 1.]]]])
     """
     window = Window.of(stride, padding, dilation, groups)
     conv2d_geometry(x.shape, weight.shape, *window.options)

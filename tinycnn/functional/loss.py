@@ -37,6 +37,12 @@ def cross_entropy(
     ------
     TypeError, ValueError
         Where shapes do not fit, or a label is no integer or out of range.
+
+    Examples
+    --------
+    >>> from tinycnn import Tensor, functional as F
+    >>> F.cross_entropy(Tensor([[0.0, 0.0]]), [1]).item()  # log(2): two classes, no idea
+    0.6931471824645996
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
@@ -67,7 +73,7 @@ def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
 
 
 def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """Absolute error |x - target|, mean over all elements; shapes as `mse_loss`."""
+    """Absolute error ``|x - target|``, mean over all elements; shapes as `mse_loss`."""
     return _reduce(abs(sub(x, _same_shape("l1_loss", x, target))), reduction)
 
 

@@ -20,9 +20,9 @@ class LayerSummary:
     multiply_adds: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Summary:
-    """All layers in the order they ran; ``str`` gives the table."""
+    """All layers in the order they ran; shown as a table."""
 
     input_shape: tuple[int, ...]
     layers: tuple[LayerSummary, ...]
@@ -37,7 +37,7 @@ class Summary:
         """Multiply-adds of one image's forward."""
         return sum(layer.multiply_adds for layer in self.layers)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = [("layer", "output shape", "parameters", "multiply-adds")]
         rows += [("input", _by(self.input_shape), "", "")]
         rows += [

@@ -20,7 +20,7 @@ class Optimizer:
     weight_decay
         l2 of the penalty l2/2 * sum theta^2 (Eq. 8), whose gradient l2 * theta is added.
     l1
-        Of the penalty l1 * sum |theta| (Eq. 8), whose gradient l1 * sign(theta) is added.
+        Of the penalty ``l1 * sum |theta|`` (Eq. 8), whose gradient l1 * sign(theta) is added.
 
     Attributes
     ----------
