@@ -225,9 +225,9 @@ def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
     H, W = size
     xp = array_module(g)
     planes = xp.arange(N * C, dtype=np.intp).reshape(N, C, 1, 1) * (H * W)
-    # bincount adds what falls into the same cell; windows that overlap can share a winner.
-    x = xp.bincount((index + planes).ravel(), weights=g.ravel(), minlength=N * C * H * W)
-    return x.astype(g.dtype, copy=False).reshape(N, C, H, W)
+    x = xp.zeros(N * C * H * W, g.dtype)
+    xp.add.at(x, (index + planes).ravel(), g.ravel())  # not =: windows that overlap can share a winner
+    return x.reshape(N, C, H, W)
 
 
 def sum_pool2d(x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0)) -> Array:

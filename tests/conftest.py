@@ -21,6 +21,11 @@ def rng():
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session")
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
+
+
 @pytest.fixture
 def stand_in(monkeypatch):
     """CuPy's strict stand-in, in CuPy's place."""

@@ -22,6 +22,8 @@ class ndarray:  # noqa: N801
         self.host, self.base = host, base
 
     def __getattr__(self, name):
+        if name.startswith("__"):  # __array_interface__ would hand the array over
+            raise AttributeError(name)
         value = getattr(self.host, name)
         return _strict(value, self) if callable(value) else _boxed(value, self)
 
@@ -83,7 +85,8 @@ def _strict(function, owner=None):
 
     def strict(*inputs, **options):
         options = {name: _unboxed(value) for name, value in options.items()}
-        return _boxed(function(*_unboxed(inputs), **options), owner or (inputs[0] if inputs else None))
+        source = inputs[0] if owner is None and inputs else owner
+        return _boxed(function(*_unboxed(inputs), **options), source)
 
     strict.at = _strict(function.at) if isinstance(function, np.ufunc) else None
     return strict
@@ -124,6 +127,10 @@ def asarray(value, dtype=None):
 
 def asnumpy(array):
     return _host(array).copy()
+
+
+def unravel_index(indices, dims):
+    return _strict(np.unravel_index)(indices.astype(int), dims)  # of arrays only: a number has no astype()
 
 
 def _host(value):

@@ -3,8 +3,11 @@
 import os
 import traceback
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from tinycnn.kernels.arrays import Array, array_module
 
@@ -14,6 +17,10 @@ _PACKAGE = f"{Path(__file__).parent}{os.sep}"  # a script tinycnn_demo.py beside
 class AnomalyError(FloatingPointError):
     """An operation produced a NaN or an infinity."""
 
+    def __init__(self, what: str, line: str) -> None:
+        super().__init__(what + line)
+        self.what = what
+
 
 def check_forward(name: str, line: str, inputs: Sequence[Array], result: Array) -> None:
     """Raise if `result` has a NaN or an infinity, saying whether an input already had one."""
@@ -22,17 +29,26 @@ def check_forward(name: str, line: str, inputs: Sequence[Array], result: Array) 
     shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
     for i, x in enumerate(inputs):
         if (before := _not_finite(x)) is not None:
-            raise AnomalyError(f"input {i} of {name}({shapes}) already holds {before}{line}")
-    raise AnomalyError(f"{name}({shapes}) produced {what} from finite inputs{line}")
+            raise AnomalyError(f"input {i} of {name}({shapes}) already holds {before}", line)
+    raise AnomalyError(f"{name}({shapes}) produced {what} from finite inputs", line)
 
 
-def check_backward(name: str, line: str, g: Array, gradients: Sequence[Array]) -> None:
+@contextmanager
+def check_backward(name: str, line: str, g: Array) -> Iterator[None]:
+    """Say of a NaN or an infinity in `g`, or made inside the block, which operation's backward it is."""
+    if (before := _not_finite(g)) is not None:
+        raise AnomalyError(f"the gradient given to {name}.backward already holds {before}", line)
+    try:
+        yield
+    except AnomalyError as error:
+        raise AnomalyError(f"{name}.backward: {error.what}", line) from None
+
+
+def check_gradients(name: str, line: str, gradients: Sequence[Array]) -> None:
     """Raise if a gradient has a NaN or an infinity."""
     for gradient in gradients:
         if (what := _not_finite(gradient)) is not None:
-            if (before := _not_finite(g)) is not None:
-                raise AnomalyError(f"the gradient given to {name}.backward already holds {before}{line}")
-            raise AnomalyError(f"{name}.backward produced {what} from a finite gradient{line}")
+            raise AnomalyError(f"{name}.backward produced {what} from a finite gradient", line)
 
 
 def _not_finite(array: Array) -> str | None:
@@ -43,8 +59,9 @@ def _not_finite(array: Array) -> str | None:
     count = int(bad.sum())
     if not count:
         return None
-    first = tuple(int(i) for i in xp.unravel_index(int(bad.ravel().argmax()), array.shape))
-    return f"{count} of {array.size} values that are not finite, the first {array[first]} at {first}"
+    first = tuple(int(i) for i in np.unravel_index(int(bad.ravel().argmax()), array.shape))
+    value = array[first].item()
+    return f"{count} of {array.size} values that are not finite, the first {value} at {first}"
 
 
 def fingerprint(array: Array) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinycnn import backend as _backend
-from tinycnn.anomaly import check_backward, check_forward, fingerprint, user_line
+from tinycnn.anomaly import check_backward, check_forward, check_gradients, fingerprint, user_line
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes, set_grad_enabled
 
@@ -529,8 +529,10 @@ def _pass_on(
         if True not in node.needs_input_grad:
             node.needs_input_grad = asked
             return
-    contributions = node.backward(g)
-    node.needs_input_grad = asked
+    try:
+        contributions = _backward(node, g)
+    finally:
+        node.needs_input_grad = asked
     if not isinstance(contributions, tuple):
         contributions = (contributions,)
     if len(contributions) != len(node.parents):
@@ -538,7 +540,7 @@ def _pass_on(
             f"{node.name}.backward returned {len(contributions)} gradients for {len(node.parents)} inputs"
         )
     if modes.detect_anomaly:
-        check_backward(node.name, node.line, g._data, [c._data for c in contributions if c is not None])
+        check_gradients(node.name, node.line, [c._data for c in contributions if c is not None])
     for i, (parent, gradient) in enumerate(zip(node.parents, contributions, strict=True)):
         if parent is None or gradient is None:
             continue
@@ -551,6 +553,13 @@ def _pass_on(
             gradient = gradient.to(parent.dtype)
         total = gradients.get(parent)
         gradients[parent] = gradient if total is None else total + gradient
+
+
+def _backward(node: Function, g: Tensor) -> Any:
+    if not modes.detect_anomaly:
+        return node.backward(g)
+    with check_backward(node.name, node.line, g._data):
+        return node.backward(g)
 
 
 def _retain(node: Function, g: Tensor, create_graph: bool) -> None:

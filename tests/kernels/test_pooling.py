@@ -16,8 +16,7 @@ AWKWARD = st.sampled_from(
 
 @BOTH
 @given(poolings(dilated=True, smallest_batch=1), SEEDS, AWKWARD)
-def test_max_and_its_winner_equal_pytorch(kernels, case, rng, values):
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
+def test_max_and_its_winner_equal_pytorch(kernels, torch, case, rng, values):
     assume(all(k >= 2 * P for P, k in zip(case[2]["padding"], case[2]["kernel_size"], strict=True)))
     x = rng.choice([*values, *rng.standard_normal(2)], case[0])
     expected, winners = torch.nn.functional.max_pool2d(torch.tensor(x), **case[2], return_indices=True)
@@ -63,8 +62,7 @@ def test_sums_equal_loops(case, rng, data):
 
 @BOTH
 @given(poolings(smallest_batch=1), SEEDS)
-def test_sums_equal_pytorch(kernels, case, rng):
-    torch = pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
+def test_sums_equal_pytorch(kernels, torch, case, rng):
     x = rng.standard_normal(case[0])
     expected = torch.nn.functional.avg_pool2d(torch.tensor(x), **case[2], divisor_override=1)
     assert_allclose(kernels.sum_pool2d(x, **case[2]), expected.numpy(), atol=1e-12)

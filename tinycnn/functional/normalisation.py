@@ -16,7 +16,7 @@ class Normalise(Function):
     """
 
     def __init__(self, dims: tuple[int, ...], eps: float) -> None:
-        self.dims, self.eps = dims, eps
+        self.dims, self.eps = dims, float(eps)  # a NumPy number would impose its dtype on the result
 
     def forward(self, x: Array) -> Array:
         xp = array_module(x)

@@ -71,7 +71,10 @@ def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
     layers: list[LayerSummary] = []
     removers = []
     counted: set[int] = set()
+    names: dict[Module, str] = {}
     for name, module in model.named_modules():
+        names.setdefault(module, name)  # one that is used twice is watched once
+    for module, name in names.items():
         own = any(isinstance(value, Parameter) for value in vars(module).values())
         if not own and any(True for _ in module.named_children()):
             continue

@@ -1,0 +1,169 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import ks_2samp
+
+import tinycnn
+from tinycnn import losses, nn
+from tinycnn.tensor import Tensor
+
+IMAGES = (3, 4, 9, 8)
+# A layer, its arguments and the shape of an input; PyTorch's has the same name and takes the same.
+LAYERS = [
+    (nn.Linear, (5, 3), (2, 5)),
+    (nn.Linear, (5, 3, False), (2, 4, 5)),
+    (nn.Conv2d, (4, 6, 3), IMAGES),
+    (nn.Conv2d, (4, 6, (3, 2), (2, 1), (1, 2), (1, 2), 2, False), IMAGES),
+    (nn.ConvTranspose2d, (4, 6, 3), IMAGES),
+    (nn.ConvTranspose2d, (4, 6, (3, 2), (2, 3), 1, (1, 2), 2, True, (1, 2)), IMAGES),
+    (nn.BatchNorm2d, (4, 1e-3, 0.2), IMAGES),
+    (nn.BatchNorm2d, (4, 1e-5, 0.1, False), IMAGES),
+    (nn.InstanceNorm2d, (4,), IMAGES),
+    (nn.ReLU, (), IMAGES),
+    (nn.LeakyReLU, (0.2,), IMAGES),
+    (nn.Sigmoid, (), IMAGES),
+    (nn.Tanh, (), IMAGES),
+    (nn.Softplus, (), IMAGES),
+    (nn.Softmax, (1,), IMAGES),
+    (nn.MaxPool2d, ((3, 2),), IMAGES),
+    (nn.MaxPool2d, (3, 2, 1), IMAGES),
+    (nn.AvgPool2d, (3, 2, 1), IMAGES),
+    (nn.Dropout, (0.0,), IMAGES),
+    (nn.Flatten, (), IMAGES),
+    (nn.Flatten, (0, 2), IMAGES),
+    (nn.Unflatten, (-1, (2, 4)), IMAGES),
+    (nn.Upsample, (2,), IMAGES),
+    (nn.GlobalAvgPool2d, (), IMAGES),
+    (nn.GlobalMaxPool2d, (), IMAGES),
+]
+EVERY_LAYER = pytest.mark.parametrize(
+    ("layer", "arguments", "shape"), LAYERS, ids=[f"{layer.__name__}{a}" for layer, a, _ in LAYERS]
+)
+
+
+def pytorchs(torch, layer, arguments):
+    """Return PyTorch's layer for ours."""
+    if layer is nn.Upsample:
+        return torch.nn.Upsample(None, *arguments)
+    if layer in (nn.GlobalAvgPool2d, nn.GlobalMaxPool2d):
+        return getattr(torch.nn, layer.__name__.replace("Global", "Adaptive"))(1)
+    return getattr(torch.nn, layer.__name__)(*arguments)
+
+
+def layout(module):
+    return [
+        (name, tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in module.state_dict().items()
+    ]
+
+
+@EVERY_LAYER
+def test_weights_go_both_ways_and_the_outputs_agree(layer, arguments, shape, rng, torch):
+    ours, theirs = layer(*arguments), pytorchs(torch, layer, arguments)
+    assert layout(ours) == layout(theirs)
+    ours.load_state_dict(theirs.state_dict())
+    x = rng.standard_normal(shape).astype("float32")
+    for training in True, True, False:  # twice, for running statistics
+        y, expected = ours.train(training)(Tensor(x)), theirs.train(training)(torch.tensor(x))
+        assert_allclose(y.numpy(), expected.detach().numpy(), rtol=1e-4, atol=1e-5)
+    fresh = pytorchs(torch, layer, arguments).eval()
+    fresh.load_state_dict({name: torch.tensor(t.numpy()) for name, t in ours.state_dict().items()})
+    assert_allclose(fresh(torch.tensor(x)).detach().numpy(), y.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@EVERY_LAYER
+def test_gradients_agree(layer, arguments, shape, rng, torch):
+    ours, theirs = layer(*arguments), pytorchs(torch, layer, arguments)
+    ours.load_state_dict(theirs.state_dict())
+    x = rng.standard_normal(shape).astype("float32")
+    t, u = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, expected = ours(t), theirs(u)
+    g = rng.standard_normal(y.shape).astype("float32")
+    y.backward(g)
+    expected.backward(torch.tensor(g))
+    for p, q in zip([t, *ours.parameters()], [u, *theirs.parameters()], strict=True):
+        assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments"),
+    [
+        (nn.Linear, (300, 100)),
+        (nn.Conv2d, (12, 80, (3, 5), 1, 0, 1, 4)),
+        (nn.ConvTranspose2d, (80, 12, (3, 5), 1, 0, 0, 4)),
+    ],
+)
+def test_initial_weights_have_pytorchs_distribution(layer, arguments, torch):
+    ours, theirs = layer(*arguments), pytorchs(torch, layer, arguments)
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        a, b = p.numpy().ravel(), q.detach().numpy().ravel()
+        assert p.dtype == np.float32
+        assert ks_2samp(a, b).pvalue > 1e-6
+        if a.size > 1000:
+            assert np.abs(a).max() == pytest.approx(np.abs(b).max(), rel=0.01)
+
+
+def test_initial_weights_follow_the_seed():
+    def weights():
+        tinycnn.manual_seed(5)
+        return nn.Linear(3, 4).weight.numpy()
+
+    assert (weights() == weights()).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: nn.Linear(0, 2), "in_features must be a positive integer, got 0"),
+        (lambda: nn.Linear(2, 1.5), r"out_features must be a positive integer, got 1\.5"),
+        (lambda: nn.Conv2d(3, -1, 3), "out_channels must be a positive integer, got -1"),
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), "G=2 groups do not divide in_channels=3"),
+        (lambda: nn.ConvTranspose2d(4, 3, 3, groups=2), "G=2 groups do not divide out_channels=3"),
+        (lambda: nn.Conv2d(3, 4, 0), "kernel_size must be at least 1, got 0"),
+        (lambda: nn.Conv2d(3, 4, 3, stride=0), "stride must be at least 1, got 0"),
+        (lambda: nn.Dropout(2), "p is a probability, 0 to 1, got 2"),
+        (lambda: nn.BatchNorm2d(3)(Tensor(np.ones((2, 4, 5)))), r"2d\(3\): .* C=3, got shape \(2, 4, 5\)"),
+        (lambda: nn.InstanceNorm2d(3)(Tensor(np.ones((3, 4)))), r"2d\(3\): .* got shape \(3, 4\)"),
+        (lambda: nn.Linear(3, 2)(Tensor(np.ones((2, 4)))), r"\(2, 4\) must end in in=3"),
+    ],
+)  # fmt: skip
+def test_wrong_sizes(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_sizes_may_be_numpys_integers():
+    assert nn.Linear(np.prod((2, 3)), np.int32(2)).weight.shape == (2, 6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (nn.Conv2d(1, 2, 3), "Conv2d(1, 2, kernel_size=(3, 3), stride=(1, 1))"),
+        (
+            nn.Conv2d(2, 2, 3, 2, 1, 1, 2, False),
+            "Conv2d(2, 2, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), groups=2, bias=False)",
+        ),
+        (nn.Linear(3, 2), "Linear(3, 2, bias=True)"),
+        (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, stride=2, padding=0)"),
+        (nn.BatchNorm2d(2), "BatchNorm2d(2, eps=1e-05, momentum=0.1, affine=True)"),
+        (nn.Dropout(0.2), "Dropout(p=0.2)"),
+        (nn.ReLU(), "ReLU()"),
+    ],
+)
+def test_repr(layer, text):
+    assert repr(layer) == text
+
+
+def test_the_losses_are_their_functions(rng, torch):
+    z, labels = rng.standard_normal((4, 3)).astype("float32"), rng.integers(0, 3, 4)
+    t = rng.random((4, 3)).astype("float32")
+    for name, target, options in [
+        ("CrossEntropyLoss", labels, {"label_smoothing": 0.1, "reduction": "sum"}),
+        ("NLLLoss", labels, {}),
+        ("MSELoss", t, {"reduction": "none"}),
+        ("L1Loss", t, {}),
+        ("BCEWithLogitsLoss", t, {"reduction": "sum"}),
+    ]:
+        ours = getattr(losses, name)(**options)(Tensor(z), target)
+        theirs = getattr(torch.nn, name)(**options)(torch.tensor(z), torch.tensor(target))
+        assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5)

@@ -1,0 +1,213 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tinycnn import optim
+from tinycnn.tensor import Tensor
+
+RULES = {
+    "SGD": ("SGD", {"lr": 0.1}),
+    "momentum": ("SGD", {"lr": 0.05, "momentum": 0.9}),
+    "Nesterov": ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True}),
+    "SGD, decay": ("SGD", {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.1}),
+    "Adam": ("Adam", {"lr": 0.05}),
+    "Adam, all options": ("Adam", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    "AdamW": ("AdamW", {"lr": 0.05}),
+    "AdamW, all options": ("AdamW", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.3}),
+}
+
+
+def problem(rng, dtype="float64"):
+    """Return start values and a loss (for both libraries) that is no quadratic."""
+    A, b = rng.standard_normal((6, 3)).astype(dtype), rng.standard_normal(6).astype(dtype)
+
+    def loss(w, c, constant):
+        r = (constant(A) @ w - constant(b)).tanh() * c
+        return (r * r).sum()
+
+    return [rng.standard_normal(3).astype(dtype), np.array([1.5], dtype)], loss
+
+
+def compare(torch, rng, name, options, l1=0.0):
+    """Make the same 20 steps in both libraries, in PyTorch with an explicit l1 penalty."""
+    start, loss = problem(rng)
+    ours = [Tensor(a.copy(), requires_grad=True) for a in start]
+    theirs = [torch.tensor(a, requires_grad=True) for a in start]
+    rule, twin = getattr(optim, name)(ours, l1=l1, **options), getattr(torch.optim, name)(theirs, **options)
+    for _ in range(20):
+        rule.zero_grad()
+        twin.zero_grad()
+        loss(*ours, Tensor).backward()
+        penalty = l1 * sum(p.abs().sum() for p in theirs)
+        (loss(*theirs, torch.tensor) + penalty).backward()
+        rule.step()
+        twin.step()
+        for p, q in zip(ours, theirs, strict=True):
+            assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("name", "options"), RULES.values(), ids=RULES)
+def test_twenty_steps_equal_pytorchs(name, options, rng, torch):
+    compare(torch, rng, name, options)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+def test_l1_is_the_gradient_of_the_explicit_penalty(name, rng, torch):
+    compare(torch, rng, name, {"lr": 0.01}, l1=0.2)
+
+
+@pytest.mark.parametrize(("name", "options"), RULES.values(), ids=RULES)
+def test_a_saved_state_continues_bit_by_bit(name, options, rng):
+    start, loss = problem(rng, "float32")
+
+    def steps(parameters, rule, count):
+        for _ in range(count):
+            rule.zero_grad()
+            loss(*parameters, Tensor).backward()
+            rule.step()
+
+    whole = [Tensor(a.copy(), requires_grad=True) for a in start]
+    steps(whole, getattr(optim, name)(whole, **options), 7)
+    first = [Tensor(a.copy(), requires_grad=True) for a in start]
+    rule = getattr(optim, name)(first, **options)
+    steps(first, rule, 3)
+    second = [Tensor(p.numpy().copy(), requires_grad=True) for p in first]
+    state = {
+        key: value.copy() if hasattr(value, "copy") else value for key, value in rule.state_dict().items()
+    }
+    steps(first, rule, 1)  # what was saved does not hang on what comes after
+    resumed = getattr(optim, name)(second, **options)
+    resumed.lr = 99
+    resumed.load_state_dict(state)
+    steps(second, resumed, 4)
+    for p, q in zip(whole, second, strict=True):
+        assert_array_equal(p.numpy(), q.numpy())
+
+
+def test_a_state_that_does_not_fit_is_named_and_changes_nothing():
+    w = Tensor([1.0, 2.0], requires_grad=True)
+    rule = optim.Adam([w])
+    state = rule.state_dict() | {"0.m": np.ones(3), "1.v": np.ones(2)}
+    del state["0.v"], state["lr"]
+    with pytest.raises(ValueError, match=r"missing 0\.v; missing lr; unexpected 1\.v; 0\.m must have"):
+        rule.load_state_dict(state)
+    assert not rule.state[0]["m"].any()
+
+
+def test_a_parameter_without_a_gradient_stays():
+    w, unused = (Tensor([1.0], requires_grad=True) for _ in range(2))
+    rule = optim.SGD([w, unused], lr=0.1, weight_decay=1.0)
+    (w * 2).backward()
+    rule.step()
+    assert w.item() == pytest.approx(0.7)
+    assert unused.item() == 1
+
+
+def test_float32_stays_and_is_changed_in_place():
+    for name, options in RULES.values():
+        w = Tensor([1.0], requires_grad=True)
+        array = w.data
+        rule = getattr(optim, name)([w], **options)
+        (w * w).backward()
+        gradient = w.grad.numpy().copy()
+        rule.step()
+        assert w.data is array
+        assert w.dtype == np.float32
+        assert_array_equal(w.grad.numpy(), gradient)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda w: optim.SGD([]), "at least one parameter"),
+        (lambda w: optim.SGD([w, w * 1]), "parameter 1 is no leaf that requires a gradient"),
+        (lambda w: optim.SGD([w.detach()]), "parameter 0 is no leaf"),
+        (lambda w: optim.SGD([w, w]), "a parameter is given twice"),
+        (lambda w: optim.SGD([w], lr=-1), "lr must be at least 0, got -1"),
+        (lambda w: optim.SGD([w], lr=float("nan")), "lr must be at least 0, got nan"),
+        (lambda w: optim.SGD([w], momentum=1.0), r"momentum must be at least 0 and below 1, got 1\.0"),
+        (lambda w: optim.SGD([w], nesterov=True), "nesterov needs a momentum above 0"),
+        (lambda w: optim.Adam([w], betas=(0.9, 1)), "beta2 must be at least 0 and below 1, got 1"),
+        (lambda w: optim.Adam([w], eps=-1), "eps must be at least 0"),
+        (lambda w: optim.AdamW([w], weight_decay=-1), "weight_decay must be at least 0"),
+        (lambda w: optim.SGD([w], l1=-1), "l1 must be at least 0"),
+        (lambda w: optim.StepLR(optim.SGD([w]), 0), "step_size must be at least 1, got 0"),
+        (lambda w: optim.CosineAnnealingLR(optim.SGD([w]), 0), "T_max must be at least 1, got 0"),
+        (lambda w: optim.OneCycleLR(optim.SGD([w]), 1.0, 1), "total_steps >= 2 .* got 1 and 0.3"),
+        (lambda w: optim.OneCycleLR(optim.SGD([w]), 1.0, 5, pct_start=1.0), "pct_start between 0 and 1"),
+    ],
+)
+def test_bad_settings(make, says):
+    with pytest.raises(ValueError, match=says):
+        make(Tensor([1.0], requires_grad=True))
+
+
+SCHEDULES = {
+    "StepLR": {"step_size": 3, "gamma": 0.5},
+    "ExponentialLR": {"gamma": 0.9},
+    "CosineAnnealingLR": {"T_max": 20, "eta_min": 0.01},
+    "OneCycleLR": {"max_lr": 0.5, "total_steps": 21},
+}
+RULE = pytest.mark.parametrize(
+    ("name", "options"), [("SGD", {"momentum": 0.5}), ("Adam", {}), ("AdamW", {"betas": (0.7, 0.99)})]
+)
+
+
+def momentum(rule):
+    group = rule.param_groups[0] if hasattr(rule, "param_groups") else vars(rule)
+    return group["betas"] if "betas" in group else group["momentum"]
+
+
+@RULE
+@pytest.mark.parametrize(
+    ("schedule", "settings"),
+    [
+        *SCHEDULES.items(),
+        (
+            "OneCycleLR",
+            {"max_lr": 1, "total_steps": 21, "pct_start": 0.6, "div_factor": 5, "final_div_factor": 7},
+        ),
+        ("OneCycleLR", {"max_lr": 1, "total_steps": 21, "cycle_momentum": False}),
+        ("OneCycleLR", {"max_lr": 1, "total_steps": 21, "base_momentum": 0.2, "max_momentum": 0.9}),
+    ],
+)
+def test_learning_rates_and_momenta_follow_pytorchs(schedule, settings, name, options, torch):
+    mine = getattr(optim, name)([Tensor([1.0], requires_grad=True)], lr=0.3, **options)
+    twin = getattr(torch.optim, name)([torch.ones(1, requires_grad=True)], lr=0.3, **options)
+    ours, theirs = (
+        getattr(optim, schedule)(mine, **settings),
+        getattr(torch.optim.lr_scheduler, schedule)(twin, **settings),
+    )
+    for _ in range(20):
+        assert mine.lr == pytest.approx(twin.param_groups[0]["lr"], rel=1e-9)
+        assert momentum(mine) == pytest.approx(momentum(twin))
+        twin.step()
+        ours.step()
+        theirs.step()
+
+
+@pytest.mark.parametrize(("schedule", "settings"), SCHEDULES.items())
+def test_a_saved_schedule_continues(schedule, settings):
+    def start():
+        rule = optim.SGD([Tensor([1.0], requires_grad=True)], lr=0.3, momentum=0.5)
+        return rule, getattr(optim, schedule)(rule, **settings)
+
+    (rule, whole), (other, resumed) = start(), start()
+    for _ in range(5):
+        whole.step()
+    resumed.load_state_dict(whole.state_dict())
+    for _ in range(5):
+        assert (rule.lr, rule.momentum) == (other.lr, other.momentum)
+        whole.step()
+        resumed.step()
+
+
+def test_one_cycle_may_begin_at_its_peak_and_ends_with_its_steps():
+    rule = optim.SGD([Tensor([1.0], requires_grad=True)], lr=0.1)
+    schedule = optim.OneCycleLR(rule, 1.0, 10, pct_start=0.1)  # the first of ten steps is the peak
+    assert rule.lr == 1
+    for _ in range(10):
+        schedule.step()  # once after each of the ten batches
+    assert rule.lr == pytest.approx(1 / 25 / 1e4)
+    with pytest.raises(RuntimeError, match=r"the cycle of 10 steps is over; step\(\) came once more"):
+        schedule.step()

@@ -1,0 +1,598 @@
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import tinycnn
+from tinycnn import functional as F
+from tinycnn.nn import Linear
+from tinycnn.optim import SGD
+from tinycnn.tensor import Function, Tensor, grad, topological_order
+
+CHANGED = "saved an array of shape .* changed in place since"
+
+
+def leaf(*values, dtype="float64"):
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+class TestConstruction:
+    @pytest.mark.parametrize(
+        ("data", "dtype"),
+        [
+            (1.5, "float32"),
+            ([1.5, 2], "float32"),
+            ([[1, 2]], "int64"),
+            (True, "bool"),
+            (np.float64(1.5), "float64"),
+            (np.ones(2), "float64"),
+            (np.ones(2, "float16"), "float16"),
+            (np.ones(2, "uint8"), "uint8"),
+            (Tensor([1.5], "float64"), "float64"),
+        ],
+    )
+    def test_dtypes_of_arrays_are_kept_and_of_python_numbers_are_float32(self, data, dtype):
+        assert Tensor(data).dtype == dtype
+        assert Tensor(data, "float16").dtype == np.float16
+
+    def test_an_array_is_shared_and_a_list_is_not(self):
+        a, numbers = np.ones(2), [1.0, 1.0]
+        assert Tensor(a).data is a
+        assert Tensor(a).numpy() is a
+        assert Tensor(a, "float32").data is not a
+        t = Tensor(numbers)
+        t[0] = 5
+        assert numbers == [1, 1]
+
+    @pytest.mark.parametrize(
+        ("data", "error", "says"),
+        [
+            ("abc", TypeError, r"holds real numbers or booleans, not <U3: array\('abc'"),
+            (None, TypeError, r"not object: array\(None"),
+            (1j, TypeError, "not complex128"),
+            ([leaf(1.0), leaf(2.0)], TypeError, r"use stack\(\) or concatenate\(\)"),
+            ([[1], [2, 3]], ValueError, "inhomogeneous"),
+        ],
+    )
+    def test_what_is_no_array_of_numbers_is_refused(self, data, error, says):
+        with pytest.raises(error, match=says):
+            Tensor(data)
+
+    @pytest.mark.parametrize("data", [1, [True], np.ones(3, "uint8")])
+    def test_integers_have_no_gradient(self, data):
+        with pytest.raises(TypeError, match="only floating point tensors can require a gradient"):
+            Tensor(data, requires_grad=True)
+
+    def test_a_result_cannot_stop_requiring_a_gradient(self):
+        with pytest.raises(RuntimeError, match=r"use detach\(\)"):
+            (leaf(1.0) * 2).requires_grad = False
+
+    def test_random_tensors_follow_the_seed(self, backend):
+        for make in tinycnn.rand, tinycnn.randn:
+            tinycnn.manual_seed(3)
+            first = make(100)
+            tinycnn.manual_seed(3)
+            assert first.dtype == np.float32
+            assert first.backend == backend
+            assert_array_equal(make(100).numpy(), first.numpy())
+
+
+class TestOperators:
+    @pytest.mark.parametrize(
+        "number", [2, 2.0, True, np.float64(2), np.float32(2), np.int64(2), np.bool_(True)]
+    )
+    def test_numbers_keep_float32(self, number):
+        x = Tensor([1.0, 3.0])
+        results = [
+            x + number, number + x, x - number, number - x, x * number, number * x, x / number, number / x,
+            x**number, number**x, F.clip(x, number), F.where(x > 1, x, number),
+        ]  # fmt: skip
+        assert {y.dtype.name for y in results} == {"float32"}
+        a, n = x.numpy(), np.float32(number)
+        expected = [a + n, n + a, a - n, n - a, a * n, n * a, a / n, n / a, a**n, n**a]
+        expected += [a.clip(n), np.where(a > 1, a, n)]
+        for y, e in zip(results, expected, strict=True):
+            assert_array_equal(y.numpy(), e)
+
+    def test_an_array_on_the_left_gives_a_tensor(self):
+        x, a = leaf(1.0, 2.0), np.array([3.0, 4.0])
+        for y, e in ((a + x, [4, 6]), (a - x, [2, 2]), (a * x, [3, 8]), (a / x, [3, 2]), (a**x, [3, 16])):
+            assert y.requires_grad
+            assert_array_equal(y.numpy(), e)
+        assert (a @ x).item() == 11
+        assert_array_equal((a < x).numpy(), [False, False])
+
+    @pytest.mark.parametrize("dtype", ["uint8", "int64"])
+    def test_integers(self, dtype):
+        x = Tensor(np.array([1, 2], dtype))
+        assert (x * 2).dtype == dtype
+        assert_array_equal((x * 0.5).numpy(), [0.5, 1])
+        assert_array_equal((x / 2).numpy(), [0.5, 1])
+
+    def test_booleans_count_as_numbers(self):
+        mask = Tensor([True, False])
+        assert_array_equal((mask * 2).numpy(), [2, 0])
+        assert_array_equal((1 - mask + mask).numpy(), [1, 1])
+        assert_array_equal((mask * 0.5).numpy(), [0.5, 0])
+
+    def test_comparisons(self):
+        x = Tensor([1.0, 2.0, 3.0])
+        assert_array_equal((x < 2).numpy(), [True, False, False])
+        assert_array_equal((x <= Tensor([2.0])).numpy(), [True, True, False])
+        assert_array_equal((np.float64(2) < x).numpy(), [False, False, True])
+        assert_array_equal((x >= np.float64(2)).numpy(), [False, True, True])
+
+    def test_a_result_without_dimensions_is_an_array_too(self):
+        x = Tensor([1.0, 2.0])
+        for y in (x.sum(), x[0], x.max(), Tensor(1.0) * 2, Tensor(4.0).sqrt(), x @ x):
+            assert y.shape == ()
+            assert isinstance(y.data, np.ndarray)
+            y[...] = 7
+            assert y.item() == 7
+
+    def test_conversions(self):
+        assert float(Tensor([2.5])) == 2.5
+        assert int(Tensor([[2]])) == 2
+        assert bool(Tensor(0.0)) is False
+        assert_array_equal(np.asarray(Tensor([1, 2])), [1, 2])
+        assert [row.item() for row in Tensor([1, 2])] == [1, 2]
+        assert len(Tensor([[1, 2, 3]])) == 1
+        assert Tensor([[1, 5], [7, 2]]).argmax(1).numpy().tolist() == [1, 0]
+
+    @pytest.mark.parametrize(
+        ("call", "error", "says"),
+        [
+            (lambda: bool(Tensor([1, 2])), ValueError, r"shape \(2,\) is neither true nor false"),
+            (lambda: Tensor([1, 2]).item(), ValueError, r"this tensor has 2: \(2,\)"),
+            (lambda: len(Tensor(1)), TypeError, "no length"),
+            (lambda: Tensor([1]).T, ValueError, "T is for matrices"),
+        ],
+    )
+    def test_refusals(self, call, error, says):
+        with pytest.raises(error, match=says):
+            call()
+
+    @pytest.mark.parametrize(
+        ("tensor", "text"),
+        [
+            (Tensor([1.0, 2.0]), "Tensor([1., 2.])"),
+            (Tensor(np.ones(1)), "Tensor([1.], dtype=float64)"),
+            (leaf(1.0, dtype="float32"), "Tensor([1.], requires_grad=True)"),
+            (leaf(1.0, dtype="float32") * 2, "Tensor([2.], creator=Mul)"),
+        ],
+    )
+    def test_repr(self, tensor, text):
+        assert repr(tensor) == text
+
+
+class TestBackward:
+    def test_every_use_of_a_tensor_adds_its_share(self):
+        a = leaf(3.0)
+        b = a + a
+        c = b + b
+        c.backward()
+        assert a.grad.item() == 4
+
+    def test_gradients_accumulate_until_they_are_forgotten(self):
+        x = leaf(2.0)
+        (x * x).backward()
+        (x * 3).backward()
+        assert x.grad.item() == 7
+        x.grad = None
+        (x * 3).backward()
+        assert x.grad.item() == 3
+
+    def test_a_gradient_may_be_given_and_must_fit(self):
+        x = leaf(1.0, 2.0)
+        (x * x).backward([1.0, 10.0])
+        assert_array_equal(x.grad.numpy(), [2, 40])
+        with pytest.raises(RuntimeError, match=r"the gradient has shape \(3,\), the tensor \(2,\)"):
+            (x * x).backward(np.ones(3))
+        with pytest.raises(RuntimeError, match=r"starts from one number, but this tensor has shape \(2,\)"):
+            (x * x).backward()
+
+    def test_the_backward_of_a_leaf_is_the_gradient_given(self):
+        x, g = leaf(1.0, 2.0), Tensor(np.ones(2))
+        x.backward(g)
+        g[0] = 5
+        assert_array_equal(x.grad.numpy(), [1, 1])
+
+    def test_gradients_have_their_tensors_dtype(self):
+        x, w = leaf(1.0, dtype="float32"), leaf(2.0)
+        (x * w).backward()
+        assert x.grad.dtype == np.float32
+        assert w.grad.dtype == np.float64
+
+    def test_what_needs_no_gradient_has_none(self):
+        x, constant = leaf(1.0), Tensor(np.ones(1))
+        with pytest.raises(RuntimeError, match="requires no gradient has none"):
+            (constant * 2).backward()
+        (x * constant).backward()
+        assert constant.grad is None
+        with tinycnn.no_grad():
+            assert not (x * 2).requires_grad
+        assert not x.detach().requires_grad
+        assert not (x > 0).requires_grad
+        assert x.detach().data is x.data
+
+    def test_no_grad_ends_with_its_block_even_by_an_error(self):
+        x = leaf(1.0)
+        with pytest.raises(ZeroDivisionError), tinycnn.no_grad():
+            _ = 1 / 0
+        assert (x * 2).requires_grad
+
+        @tinycnn.no_grad()
+        def silent():
+            return x * 2
+
+        assert not silent().requires_grad
+
+    def test_retain_grad_leaves_the_gradient_of_a_result(self):
+        x = leaf(2.0)
+        y = x * x
+        unasked = y * 1
+        y.retain_grad()
+        (unasked * 5).backward()
+        assert y.grad.item() == 5
+        assert x.grad.item() == 20
+        assert unasked.grad is None
+
+    def test_a_graph_is_freed_by_the_walk_unless_retained(self):
+        x = leaf(2.0)
+        y = x * x
+        y.backward(retain_graph=True)
+        y.backward()
+        assert x.grad.item() == 8
+        with pytest.raises(RuntimeError, match=r"Mul: the graph was walked before .* retain_graph=True"):
+            y.backward()
+        assert x.grad.item() == 8
+
+    def test_what_was_saved_is_freed_at_once(self):
+        x = leaf(*np.ones(1000))
+        y = F.exp(x)
+        saved = weakref.ref(y.data)
+        z = y.sum()
+        del y
+        assert saved() is not None
+        gc.disable()
+        try:
+            z.backward()
+            assert saved() is None
+        finally:
+            gc.enable()
+
+    def test_a_graph_that_is_dropped_leaves_nothing_for_the_garbage_collector(self):
+        x = leaf(*np.ones(1000))
+        gc.disable()
+        try:
+            y = F.softmax(F.exp(x) * x, 0)
+            saved = weakref.ref(y.data)
+            del y
+            assert saved() is None
+        finally:
+            gc.enable()
+
+    @pytest.mark.parametrize("create_graph", [False, True])
+    def test_gradients_share_memory_with_nothing(self, create_graph):
+        a, b, c = leaf(1.0, 1.0), leaf(1.0, 1.0), leaf(1.0, 1.0)
+        g = np.ones(2)
+        (a + b + F.reshape(c, 1, 2).reshape(2)).backward(g, create_graph=create_graph)
+        a.grad.data *= 5
+        g *= 7
+        assert_array_equal(b.grad.numpy(), [1, 1])
+        assert_array_equal(c.grad.numpy(), [1, 1])
+        x = leaf(1.0, 1.0)
+        x.sum().backward()
+        x.grad.data *= 5  # a broadcast gradient would be read-only
+        x.sum().backward()
+        assert_array_equal(x.grad.numpy(), [6, 6])
+
+
+class TestGrad:
+    def test_leaves_and_results_on_the_way(self):
+        x = leaf(3.0)
+        y = x * x
+        z = y * y
+        gradients = grad(z, [x, y, z])
+        assert [g.item() for g in gradients] == [108, 18, 1]
+        assert x.grad is None
+
+    def test_several_outputs_add_up(self):
+        x = leaf(1.0, 2.0)
+        (g,) = grad([x.sum(), x * x], x, [None, [1.0, 10.0]])
+        assert_array_equal(g.numpy(), [3, 41])
+
+    def test_an_unused_input(self):
+        x, y = leaf(1.0), leaf(1.0)
+        with pytest.raises(RuntimeError, match=r"do not depend on input 1 of shape \(1,\); allow_unused"):
+            grad(x * 2, [x, y])
+        gx, gy = grad(x * 2, [x, y], allow_unused=True)
+        assert gx.item() == 2
+        assert gy is None
+
+    def test_an_input_that_requires_no_gradient(self):
+        with pytest.raises(RuntimeError, match=r"input 0 of shape \(1,\) does not require a gradient"):
+            grad(leaf(1.0) * 2, Tensor([1.0]))
+
+    def test_only_what_leads_to_the_inputs_is_computed(self):
+        called = []
+
+        class Noted(Function):
+            def forward(self, x):
+                return x * 1
+
+            def backward(self, g):
+                called.append(self)
+                return g
+
+        x, y = leaf(1.0), leaf(1.0)
+        (g,) = grad(x * Noted()(y), x)
+        assert g.item() == 1
+        assert not called
+
+    def test_create_graph_makes_the_gradient_differentiable(self):
+        x = leaf(2.0)
+        (first,) = grad(x**4, x, create_graph=True)
+        (second,) = grad(first, x, create_graph=True)
+        (third,) = grad(second, x)
+        assert [first.item(), second.item(), third.item()] == [32, 48, 48]
+        (first,) = grad(x**4, x)
+        assert not first.requires_grad
+
+    def test_a_walk_does_not_record_under_no_grad_and_records_despite_it(self):
+        x = leaf(2.0)
+        y = x**3
+        with tinycnn.no_grad():
+            (g,) = grad(y, x, create_graph=True)
+        assert g.requires_grad
+
+
+class TestLargeGraphs:
+    @pytest.mark.parametrize("length", [10_000, 100_000])
+    def test_a_long_chain(self, length):
+        x = leaf(1.0)
+        y = x
+        for _ in range(length):
+            y = y + 1
+        y.backward()
+        assert x.grad.item() == 1
+        del y  # taking it apart must not recurse either
+
+    def test_each_node_is_visited_once(self):
+        visits = []
+
+        class Doubled(Function):
+            def forward(self, a, b):
+                return a + b
+
+            def backward(self, g):
+                visits.append(self)
+                return g, g
+
+        x = leaf(1.0)
+        y = x
+        for _ in range(40):
+            y = Doubled()(y, y)
+        assert len(topological_order([y.creator])) == 40
+        y.backward()
+        assert len(visits) == 40
+        assert x.grad.item() == 2**40
+
+
+class TestChangesInPlace:
+    """An array that was saved for backward and has changed since would give a wrong gradient, silently."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda w: setattr(w, "data", w.data - 1),
+            lambda w: w.__setitem__(0, 5.0),
+            lambda w: w.detach().__setitem__(..., 5.0),
+            lambda w: w.reshape(2, 1).__setitem__(0, 5.0),
+            lambda w: w[1:].__setitem__(0, 5.0),
+            lambda w: w[None].transpose(0, 1).__setitem__(0, 5.0),
+            lambda w: Tensor(w).__setitem__(0, 5.0),
+            lambda w: w.mark_dirty(),
+        ],
+    )
+    def test_a_saved_array_is_found_changed(self, change):
+        w = leaf(1.0, 2.0)
+        y = w * w
+        with tinycnn.no_grad():
+            change(w)
+        with pytest.raises(RuntimeError, match=rf"Mul {CHANGED}"):
+            y.sum().backward()
+
+    def test_the_operator_on_data(self):
+        w = leaf(1.0)
+        y = w * w
+        w.data -= 0.5
+        with pytest.raises(RuntimeError, match=CHANGED):
+            y.backward()
+
+    def test_through_the_tensor_that_a_saved_view_was_made_of(self):
+        w = leaf(1.0, 2.0)
+        part = w[1:]
+        y = part * part
+        w.data -= 1
+        with pytest.raises(RuntimeError, match=CHANGED):
+            y.backward()
+
+    def test_a_saved_result(self):
+        y = F.exp(leaf(1.0))
+        z = y + 1
+        y.data += 1
+        with pytest.raises(RuntimeError, match=f"Exp {CHANGED}"):
+            z.backward()
+
+    def test_a_step_between_forward_and_backward(self, rng):
+        model = Linear(3, 1)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        x = Tensor(rng.standard_normal((2, 3)), requires_grad=True)
+        first, second = model(x).sum(), model(x).sum()
+        first.backward()
+        optimizer.step()
+        with pytest.raises(RuntimeError, match=f"Linear {CHANGED}"):
+            second.backward()
+
+    def test_what_was_not_saved_may_change(self):
+        x, w = leaf(1.0), leaf(2.0)
+        y = (x + 1) * w.detach() - x
+        x.data -= 5
+        y.backward()
+        assert x.grad.item() == 1
+
+    def test_after_backward_everything_may_change(self):
+        w = leaf(1.0)
+        (w * w).backward()
+        w.data -= 0.5
+        (w * w).backward()
+        assert w.grad.item() == 3
+
+    @pytest.mark.parametrize("use", ["labels", "index", "mask", "gather", "where"])
+    def test_indices_may_change_after_the_forward(self, use):
+        x = Tensor(np.arange(4.0).reshape(2, 2), requires_grad=True)
+        index = np.array([[1], [0]])
+        mask = np.array([True, False])
+        y = {
+            "labels": lambda: F.nll_loss(x, index[:, 0], "sum") * -1,
+            "index": lambda: x[np.array([0, 1]), index[:, 0]].sum(),
+            "mask": lambda: x[mask].sum() * 1,
+            "gather": lambda: F.gather(x, 1, index).sum(),
+            "where": lambda: F.where(mask, x, 0.0).sum(),
+        }[use]()
+        index[:], mask[:] = 0, False
+        y.backward()
+        expected = {"mask": [[1, 1], [0, 0]], "where": [[1, 0], [1, 0]]}.get(use, [[0, 1], [1, 0]])
+        assert_array_equal(x.grad.numpy(), expected)
+
+    def test_writing_where_gradients_could_not_follow_is_refused(self):
+        x, result, free = leaf(1.0, 2.0), leaf(1.0, 2.0) * 2, Tensor(np.zeros(2))
+        for target, value in ((x, 1.0), (result, 1.0), (free, x), (free[0:1], x[0])):
+            with pytest.raises(RuntimeError, match="gradients do not follow assignments"):
+                target[0] = value
+        with tinycnn.no_grad():
+            x[0], free[0] = 5.0, x[1]
+            with pytest.raises(RuntimeError, match="gradients do not follow"):
+                result[0] = 1.0
+        assert x.numpy().tolist() == [5, 2]
+        assert free.numpy().tolist() == [2, 0]
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in.*:RuntimeWarning")
+class TestDetectAnomaly:
+    def test_the_operation_that_made_it_is_named_with_its_line(self):
+        x = leaf(1.0, 0.0)
+        with (
+            tinycnn.detect_anomaly(),
+            pytest.raises(
+                tinycnn.AnomalyError, match=r"^Log\(\(2,\)\) produced 1 of 2 .* -inf at \(1,\) from"
+            ) as caught,
+        ):
+            F.sum(F.log(x))  # this line
+        assert f"{__file__}:" in str(caught.value)
+        assert str(caught.value).endswith("F.sum(F.log(x))  # this line")
+
+    def test_an_input_that_already_held_it_is_named(self):
+        with (
+            tinycnn.detect_anomaly(),
+            pytest.raises(
+                tinycnn.AnomalyError, match=r"^input 1 of Add\(\(2,\), \(2,\)\) already holds 1 of 2 .* nan"
+            ),
+        ):
+            leaf(1.0, 1.0) + leaf(np.nan, 0.0)
+
+    def test_backward_names_the_operation_and_the_line_of_its_forward(self):
+        x = leaf(0.0)
+        with tinycnn.detect_anomaly():
+            y = F.sqrt(x)  # forward
+            with pytest.raises(
+                tinycnn.AnomalyError, match=r"^Sqrt.backward: Div.* produced .* inf at \(0,\)"
+            ) as caught:
+                y.backward()
+        assert str(caught.value).endswith("y = F.sqrt(x)  # forward")
+
+    def test_a_gradient_that_already_held_it(self):
+        x = leaf(1.0)
+        with (
+            tinycnn.detect_anomaly(),
+            pytest.raises(tinycnn.AnomalyError, match=r"^the gradient given to Neg.backward already holds"),
+        ):
+            (-x).backward([np.inf])
+
+    def test_a_change_that_no_counter_sees(self):
+        x = leaf(1.0)
+        y = x * x
+        x.data[...] = 5  # in silence, and the gradient is wrong
+        y.backward()
+        assert x.grad.item() == 10
+        with tinycnn.detect_anomaly():
+            y = x * x
+            x.data[...] = 7
+            with pytest.raises(RuntimeError, match=f"Mul {CHANGED}"):
+                y.backward()
+
+    def test_all_is_well(self, backend):
+        x = tinycnn.ones(2, 3, requires_grad=True)
+        with tinycnn.detect_anomaly():
+            F.cross_entropy(F.exp(x) * x, [0, 1]).backward()
+        assert np.isfinite(x.grad.numpy()).all()
+
+    def test_it_ends_with_its_block(self):
+        with tinycnn.detect_anomaly():
+            pass
+        F.log(Tensor([0.0]))
+
+    def test_it_works_on_every_backend(self, backend):
+        with tinycnn.detect_anomaly(), pytest.raises(tinycnn.AnomalyError, match=r"-inf at \(0, 1\)"):
+            F.log(Tensor([[1.0, 0.0]]))
+
+
+class TestFunction:
+    """What someone meets who writes an operation."""
+
+    def make(self, result):
+        class Custom(Function):
+            def forward(self, a, b):
+                return a * b
+
+            def backward(self, g):
+                return result(g)
+
+        return Custom()(leaf(1.0, 2.0), leaf(1.0, 2.0))
+
+    def test_too_few_gradients(self):
+        with pytest.raises(RuntimeError, match=r"Custom.backward returned 1 gradients for 2 inputs"):
+            self.make(lambda g: g).backward([1.0, 1.0])
+
+    def test_a_wrong_shape(self):
+        with pytest.raises(RuntimeError, match=r"shape \(\) for its input 1 of shape \(2,\)"):
+            self.make(lambda g: (g, g.sum())).backward([1.0, 1.0])
+
+    def test_none_stands_for_no_gradient(self):
+        self.make(lambda g: (g, None)).backward([1.0, 1.0])
+
+    def test_what_is_not_written_is_named(self):
+        class Half(Function):
+            def forward(self, x):
+                return x / 2
+
+        with pytest.raises(NotImplementedError, match=r"Half has no backward\(\)"):
+            Half()(leaf(1.0)).backward()
+        with pytest.raises(NotImplementedError, match=r"Function has no forward\(\)"):
+            Function()(leaf(1.0))
+
+    def test_a_number_may_be_returned(self):
+        class Total(Function):
+            def forward(self, x):
+                self.size = x.shape
+                return float(x.sum())
+
+            def backward(self, g):
+                return F.broadcast_to(g, self.size)
+
+        x = leaf(1.0, 2.0)
+        Total()(x).backward()
+        assert_array_equal(x.grad.numpy(), [1, 1])
