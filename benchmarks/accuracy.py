@@ -26,14 +26,16 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="JSON file to write the table to")
     args = parser.parse_args()
     rows = []
-    print(f"{args.model} on {Path(args.data).name}, {args.epochs} epochs\nseed  test accuracy  seconds", flush=True)
+    print(f"{args.model} on {Path(args.data).name}, {args.epochs} epochs")
+    print("seed  test accuracy  seconds", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for seed in args.seeds:
             command = [sys.executable, "-m", "tinycnn", "train", "--json", "--seed", seed]
             command += ["--data", args.data, "--model", args.model, "--epochs", args.epochs]
             command += ["--out", f"{folder}/{seed}"]
             result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            rows.append({"seed": int(seed), **{key: result[key] for key in ("accuracy", "epochs", "seconds")}})
+            kept = {key: result[key] for key in ("accuracy", "epochs", "seconds")}
+            rows.append({"seed": int(seed), **kept})
             print(f"{seed:>4}  {result['accuracy']:13.2%}  {result['seconds']:7.0f}", flush=True)
     accuracies = [row["accuracy"] for row in rows]
     median = statistics.median(accuracies)

@@ -16,4 +16,5 @@ autodoc_inherit_docstrings = False  # forward and backward are what their class 
 napoleon_numpy_docstring = True
 napoleon_google_docstring = False
 myst_heading_anchors = 3
-suppress_warnings = ["myst.xref_missing", "misc.highlighting_failure"]  # the README's links are the repository's
+# The README's links are the repository's.
+suppress_warnings = ["myst.xref_missing", "misc.highlighting_failure"]

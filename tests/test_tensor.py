@@ -584,6 +584,14 @@ class TestFunction:
         with pytest.raises(NotImplementedError, match=r"Function has no forward\(\)"):
             Function()(leaf(1.0))
 
+    def test_an_instance_is_one_use(self):
+        relu, x = F.activation.ReLU(), leaf(1.0, -1.0)
+        y = relu(x)
+        with pytest.raises(RuntimeError, match="ReLU was called before: an instance is one use"):
+            relu(-x)
+        y.sum().backward()
+        assert_array_equal(x.grad.numpy(), [1, 0])
+
     def test_a_number_may_be_returned(self):
         class Total(Function):
             def forward(self, x):

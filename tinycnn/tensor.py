@@ -333,6 +333,8 @@ class Function:
             raise TypeError(f"{self.name} takes tensors, got {kinds}: wrap arrays in Tensor()") from None
         if len(arrays) > 1:
             refuse_mixed_backends(self.name, inputs)
+        if self.parents:
+            raise RuntimeError(f"{self.name} was called before: an instance is one use, make one for each")
         needs = [x._requires_grad for x in inputs]
         self.needs_input_grad = tuple(needs)
         y = self.forward(*arrays)

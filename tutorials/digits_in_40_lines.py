@@ -1,4 +1,4 @@
-"""Train a convolutional network on real handwritten digits: no command, no callbacks, the loop in the open."""
+"""Train a convolutional network on real handwritten digits, with the training loop in the open."""
 
 import tinycnn
 from tinycnn import functional as F

@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match=r"cannot write .*file/weights"):
         write_atomically(tmp_path / "file" / "weights", b"")
-    with pytest.raises(OSError, match="cannot write .*missing/weights"):
+    with pytest.raises(OSError, match=r"cannot write .*missing/weights"):
         write_atomically(tmp_path / "missing" / "weights", b"")
 
 

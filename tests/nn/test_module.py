@@ -135,6 +135,18 @@ def test_sequential():
         nn.Sequential(nn.ReLU(), relu)
 
 
+def test_a_subclass_of_sequential_may_have_more_modules():
+    class WithHead(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Linear(2, 2))
+            self.head = nn.Linear(2, 1)
+
+        def forward(self, x):
+            return self.head(super().forward(x))
+
+    assert list(WithHead().state_dict()) == ["0.weight", "0.bias", "head.weight", "head.bias"]
+
+
 def test_a_module_without_forward_says_so():
     class Empty(nn.Module):
         pass

@@ -1,5 +1,7 @@
 """Batch and instance normalisation: the same equation over different dimensions."""
 
+import math
+
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor
 
@@ -75,7 +77,7 @@ def batch_norm(
     dims = (0, *range(2, x.ndim))
     shape = (1, x.shape[1], *[1] * (x.ndim - 2))
     if training or running_mean is None or running_var is None:
-        count = x.numel() // max(x.shape[1], 1)
+        count = math.prod(x.shape[d] for d in dims)
         if training and count < 2:
             raise ValueError(
                 f"batch_norm: in training every channel needs more than one value, the input {x.shape} has "

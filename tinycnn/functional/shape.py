@@ -170,11 +170,12 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     """
     sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     sizes = tuple(operator.index(size) for size in sizes)
+    count = math.prod(x.shape)
     known = math.prod(size for size in sizes if size != -1)
-    if sizes.count(-1) == 1 and known and x.numel() % known == 0:
-        sizes = tuple(x.numel() // known if size == -1 else size for size in sizes)
-    if any(size < 0 for size in sizes) or math.prod(sizes) != x.numel():
-        raise ValueError(f"cannot reshape {x.shape}, {x.numel()} elements, to {sizes}")
+    if sizes.count(-1) == 1 and known and count % known == 0:
+        sizes = tuple(count // known if size == -1 else size for size in sizes)
+    if any(size < 0 for size in sizes) or math.prod(sizes) != count:
+        raise ValueError(f"cannot reshape {x.shape}, {count} elements, to {sizes}")
     return x if sizes == x.shape else Reshape(sizes)(x)
 
 

@@ -22,9 +22,10 @@ class Sequential(Module):
         return x
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the layers with their numbers as names."""
+        """Yield the layers with their numbers as names, then a subclass's own modules."""
         for i, layer in enumerate(self.layers):
             yield str(i), layer
+        yield from super().named_children()
 
     def __len__(self) -> int:
         return len(self.layers)
