@@ -119,7 +119,9 @@ def test_gradcheck_fails_for_a_wrong_derivative(monkeypatch, capsys):
         def backward(self, g):
             return g * 2
 
-    monkeypatch.setitem(operations.EXAMPLES, "wrong", lambda rng: Example(Wrong(), [rng.random(3)]))
+    monkeypatch.setitem(
+        operations.EXAMPLES, "wrong", lambda rng: Example(lambda x: Wrong()(x), [rng.random(3)])
+    )
     assert main(["gradcheck", "wrong"]) == 1
     said = capsys.readouterr()
     assert "wrong: wrong: order 1, input 0 of shape (3,): entry" in said.err
