@@ -332,6 +332,35 @@ class TestGrad:
         assert g.item() == 1
         assert not called
 
+    def test_a_detached_factor_stays_a_constant_in_the_gradient(self):
+        # Both factors are one array; only the second is a function of x.
+        x = leaf(3.0)
+        (first,) = grad(x.detach() * x * x, x, create_graph=True)
+        (second,) = grad(first, x)
+        assert [first.item(), second.item()] == [18, 6]
+        (first,) = grad(x * x.detach(), x, create_graph=True)
+        assert not first.requires_grad
+
+    def test_a_walk_that_failed_can_be_made_again(self):
+        class Flaky(Function):
+            failed = False
+
+            def forward(self, a, b):
+                return a + b
+
+            def backward(self, g):
+                if not self.failed:
+                    self.failed = True
+                    raise ZeroDivisionError
+                return tuple(g if need else None for need in self.needs_input_grad)
+
+        x, y = leaf(1.0), leaf(1.0)
+        z = Flaky()(x, y)
+        with pytest.raises(ZeroDivisionError):
+            grad(z, x)
+        z.backward()
+        assert x.grad.item() == y.grad.item() == 1
+
     def test_create_graph_makes_the_gradient_differentiable(self):
         x = leaf(2.0)
         (first,) = grad(x**4, x, create_graph=True)

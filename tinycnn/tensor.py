@@ -333,6 +333,7 @@ class Function:
             raise TypeError(f"{self.name} takes tensors, got {kinds}: wrap arrays in Tensor()") from None
         if len(arrays) > 1:
             refuse_mixed_backends(self.name, inputs)
+            arrays = _distinct(arrays)
         if self.parents:
             raise RuntimeError(f"{self.name} was called before: an instance is one use, make one for each")
         needs = [x._requires_grad for x in inputs]
@@ -349,7 +350,7 @@ class Function:
             )
             self.shape, self.dtype = y.shape, y.dtype
             if self._saved:
-                self._saved = tuple([_Saved(a, inputs, result) for a in self._saved])
+                self._saved = tuple([_Saved(a, inputs, arrays, result) for a in self._saved])
             result.creator = self
             result._requires_grad = True
         if modes.detect_anomaly:
@@ -367,12 +368,14 @@ class _Saved:
 
     __slots__ = ("array", "fingerprint", "source", "version", "versions")
 
-    def __init__(self, array: Array, inputs: Sequence[Tensor], result: Tensor) -> None:
+    def __init__(
+        self, array: Array, inputs: Sequence[Tensor], arrays: Sequence[Array], result: Tensor
+    ) -> None:
         self.array = array
         self.source: Tensor | str | None = None
         self.versions: list[int] | None = None
-        for x in inputs:
-            if array is x._data:
+        for x, given in zip(inputs, arrays, strict=True):
+            if array is given:
                 self.source, self.versions = x, x._version
         if array is result._data:
             # The tensor itself would close a circle with its creator: it is made again in unpack().
@@ -675,6 +678,17 @@ def _is_array(value: Any) -> bool:
 def _plain(value: Any) -> Any:
     """Return the array of a tensor, anything else as it is."""
     return value._data if isinstance(value, Tensor) else value
+
+
+def _distinct(arrays: list[Array]) -> list[Array]:
+    """Return the arrays, one that comes twice as a view the second time.
+
+    What `forward` saves is told by its identity. In ``x.detach() * x`` both inputs have one array, but only
+    one of them has a gradient, and its derivative is the other, which has none.
+    """
+    if len(set(map(id, arrays))) == len(arrays):
+        return arrays
+    return [a.view() if any(a is b for b in arrays[:i]) else a for i, a in enumerate(arrays)]
 
 
 def _shares_memory(view: Array, array: Array) -> bool:
