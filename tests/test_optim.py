@@ -211,3 +211,19 @@ def test_one_cycle_may_begin_at_its_peak_and_ends_with_its_steps():
     assert rule.lr == pytest.approx(1 / 25 / 1e4)
     with pytest.raises(RuntimeError, match=r"the cycle of 10 steps is over; step\(\) came once more"):
         schedule.step()
+
+
+@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
+def test_a_parameter_whose_gradient_comes_late_starts_its_own_count(torch, kind):
+    ours = [Tensor(np.ones(3), requires_grad=True) for _ in range(2)]
+    theirs = [torch.ones(3, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    optimizer, expected = getattr(optim, kind)(ours), getattr(torch.optim, kind)(theirs)
+    for step in range(6):
+        for both in (ours, theirs):
+            loss = (both[0] * both[0]).sum() if step < 4 else (both[0] * both[1]).sum()
+            loss.backward()
+        optimizer.step()
+        expected.step()
+        for a, b in zip(ours, theirs, strict=True):
+            assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-12)
+            a.grad = b.grad = None

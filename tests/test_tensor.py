@@ -633,3 +633,18 @@ class TestFunction:
         x = leaf(1.0, 2.0)
         Total()(x).backward()
         assert_array_equal(x.grad.numpy(), [1, 1])
+
+
+def test_equality_is_of_elements_and_a_key_is_the_tensor_itself():
+    a, b = Tensor([1.0, 2.0]), Tensor([1.0, 3.0])
+    assert (a == b).numpy().tolist() == [True, False]
+    assert (a != 2).numpy().tolist() == [True, False]
+    assert {a: "a", b: "b"}[a] == "a"
+
+
+def test_new_tensors_take_sizes_or_a_shape():
+    for make in (tinycnn.zeros, tinycnn.ones, tinycnn.rand, tinycnn.randn):
+        assert make(2, 3).shape == make((2, 3)).shape == (2, 3)
+        assert make().shape == ()
+        with pytest.raises(ValueError, match="negative"):
+            make(-1)

@@ -1,28 +1,47 @@
 """New tensors: constants and random numbers, in the current backend."""
 
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 from tinycnn import backend as _backend
 from tinycnn.tensor import Tensor
 
 
-def zeros(*shape: int, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
+def zeros(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of zeros."""
     xp = _backend.library(_backend.current())
-    return Tensor(xp.zeros(shape, dtype), requires_grad=requires_grad)
+    return Tensor(xp.zeros(_sizes(shape), dtype), requires_grad=requires_grad)
 
 
-def ones(*shape: int, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
+def ones(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of ones."""
     xp = _backend.library(_backend.current())
-    return Tensor(xp.ones(shape, dtype), requires_grad=requires_grad)
+    return Tensor(xp.ones(_sizes(shape), dtype), requires_grad=requires_grad)
 
 
-def rand(*shape: int, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
+def rand(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of uniform random numbers in [0, 1); `tinycnn.manual_seed` seeds them."""
-    return Tensor(_backend.generator().random(shape, dtype=dtype), requires_grad=requires_grad)
+    return Tensor(_backend.generator().random(_sizes(shape), dtype=dtype), requires_grad=requires_grad)
 
 
-def randn(*shape: int, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
+def randn(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of normal random numbers, mean 0 and variance 1; `tinycnn.manual_seed` seeds them."""
-    return Tensor(_backend.generator().standard_normal(shape, dtype=dtype), requires_grad=requires_grad)
+    return Tensor(
+        _backend.generator().standard_normal(_sizes(shape), dtype=dtype), requires_grad=requires_grad
+    )
+
+
+def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return the sizes of ``zeros(2, 3)`` and of ``zeros((2, 3))``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where they are no integers, or negative.
+    """
+    given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
+    sizes = tuple(operator.index(size) for size in given)
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"no size may be negative, got {sizes}")
+    return sizes

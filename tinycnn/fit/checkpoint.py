@@ -34,10 +34,10 @@ def save_checkpoint(path: Path, training: Training, config: Mapping[str, Any]) -
     arrays = {f"model.{name}": t.numpy() for name, t in training.model.state_dict().items()}
     numbers: dict[str, Any] = {}
     for key, value in training.optimizer.state_dict().items():
-        if isinstance(value, int | float):
-            numbers[key] = value
-        else:
+        if hasattr(value, "shape"):
             arrays[f"optimizer.{key}"] = _backend.to_backend(value, "numpy")
+        else:
+            numbers[key] = value
     loss, right = float(training.totals.loss), int(training.totals.right)
     state = {
         "epoch": training.epoch,

@@ -281,6 +281,16 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     return Where(condition.data.copy())(a, b)  # a copy: whoever gave it may change it before backward
 
 
+def equal(a: Tensor, b: Any) -> Tensor:
+    """Return where a == b, as booleans."""
+    return _compare(operator.eq, a, b)
+
+
+def not_equal(a: Tensor, b: Any) -> Tensor:
+    """Return where a != b, as booleans."""
+    return _compare(operator.ne, a, b)
+
+
 def less(a: Tensor, b: Any) -> Tensor:
     """Return where a < b, as booleans."""
     return _compare(operator.lt, a, b)

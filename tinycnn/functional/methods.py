@@ -27,6 +27,8 @@ def _attach() -> None:
     unary_and_comparisons = {
         "__neg__": arithmetic.neg,
         "__abs__": arithmetic.abs,
+        "__eq__": arithmetic.equal,
+        "__ne__": arithmetic.not_equal,
         "__lt__": arithmetic.less,
         "__le__": arithmetic.less_equal,
         "__gt__": arithmetic.greater,

@@ -51,10 +51,10 @@ class Adam(Optimizer):
         self.betas, self.eps = betas, eps
         super().__init__(params, lr, weight_decay, l1)
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array]) -> None:
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
         """Make one step of one parameter."""
         xp = array_module(theta)
-        (beta1, beta2), m, v, t = self.betas, state["m"], state["v"], self.steps
+        (beta1, beta2), m, v = self.betas, state["m"], state["v"]
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
@@ -91,7 +91,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, 0.0, l1)
         self.decoupled_decay = weight_decay
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array]) -> None:
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
         """Make one step of one parameter."""
         theta *= 1 - self.lr * self.decoupled_decay
-        super().update(theta, g, state)
+        super().update(theta, g, state, t)

@@ -27,7 +27,7 @@ class Optimizer:
     state
         One dict of arrays for each parameter, by the names in ``slots``.
     steps
-        How many steps were made.
+        How many steps each parameter made.
     """
 
     slots: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Optimizer:
         check_range("weight_decay", weight_decay)
         check_range("l1", l1)
         self.lr, self.weight_decay, self.l1 = lr, weight_decay, l1
-        self.steps = 0
+        self.steps = [0] * len(self.params)
         self.state: list[dict[str, Array]] = [
             {slot: array_module(p.data).zeros_like(p.data) for slot in self.slots} for p in self.params
         ]
@@ -59,14 +59,14 @@ class Optimizer:
 
     def step(self) -> None:
         """Make one step; parameters without a gradient stay as they are."""
-        self.steps += 1
-        for p, state in zip(self.params, self.state, strict=True):
+        for i, (p, state) in enumerate(zip(self.params, self.state, strict=True)):
             if p.grad is None:
                 continue
+            self.steps[i] += 1
             for slot, array in state.items():
                 if type(array) is not type(p.data):  # the parameter was moved to another backend
                     state[slot] = _backend.to_backend(array, p.backend)
-            self.update(p.data, self.penalised(p), state)
+            self.update(p.data, self.penalised(p), state, self.steps[i])
             p.mark_dirty()
 
     def penalised(self, p: Tensor) -> Array:
@@ -79,14 +79,14 @@ class Optimizer:
             g = g + self.l1 * array_module(g).sign(p.data)
         return g
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array]) -> None:
-        """Change one parameter's array `theta` in place, given its gradient `g`."""
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
+        """Change one parameter, `theta`, in place, given its gradient `g`; it is its step `t`, from 1."""
         raise NotImplementedError(f"{type(self).__name__} has no update()")
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next steps depend on: ``steps``, ``lr`` and each slot of each parameter."""
         arrays = {f"{i}.{slot}": a for i, state in enumerate(self.state) for slot, a in state.items()}
-        return {"steps": self.steps, "lr": self.lr, **arrays}
+        return {"steps": list(self.steps), "lr": self.lr, **arrays}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`.
@@ -100,6 +100,8 @@ class Optimizer:
         given = {key: value for key, value in state.items() if key not in ("steps", "lr")}
         problems = [f"missing {key}" for key in (*own, "steps", "lr") if key not in state]
         problems += [f"unexpected {key}" for key in given if key not in own]
+        if len(state.get("steps", self.steps)) != len(self.params):
+            problems.append(f"steps of {len(state['steps'])} parameters, not {len(self.params)}")
         problems += [
             f"{key} must have shape {own[key].shape}, got {a.shape}"
             for key, a in given.items()
@@ -109,7 +111,7 @@ class Optimizer:
             raise ValueError(f"this state does not fit {type(self).__name__}: " + "; ".join(problems))
         for key, array in own.items():
             array[...] = _backend.to_backend(given[key], _backend.backend_of(array))
-        self.steps, self.lr = int(state["steps"]), float(state["lr"])
+        self.steps, self.lr = list(state["steps"]), float(state["lr"])
 
 
 def check_range(name: str, value: float, below: float = float("inf")) -> None:

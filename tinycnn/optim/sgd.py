@@ -47,7 +47,7 @@ class SGD(Optimizer):
         self.slots = ("velocity",) if momentum else ()
         super().__init__(params, lr, weight_decay, l1)
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array]) -> None:
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
         """Make one step of one parameter."""
         if self.momentum:
             v = state["velocity"]
