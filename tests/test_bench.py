@@ -1,0 +1,354 @@
+import importlib.util
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tinycnn import plot
+from tinycnn.bench import chart, inputs, measure, on_tinycnn, peak, startup, works
+from tinycnn.bench import report as report_module
+from tinycnn.bench.contestants import CONTESTANTS, PYTORCH, TINYCNN, Contestant, variant
+from tinycnn.bench.process import NotInstalled, Worker, WorkerError
+from tinycnn.bench.report import Report, amount
+from tinycnn.bench.summary import Measurement, Quartiles, Tolerance, agree, difference, ratio
+from tinycnn.cli import bench, main
+from tinycnn.fit import EpochReport
+
+ROOT = Path(__file__).parents[1]
+CPU = ROOT / "benchmarks" / "cpu.py"
+PLAN = measure.Plan(threads=1, rounds=2, turn=0)
+NOBODY = Contestant("nobody", "tinycnn.bench.on_nobody", "on_nobody")
+WORKS = works.WORKS
+
+
+@pytest.fixture
+def chain_input(tmp_path):
+    path = tmp_path / "chain.npz"
+    inputs.save(path, inputs.make(WORKS["chain"]))
+    return path
+
+
+@pytest.fixture
+def worker():
+    with Worker(TINYCNN, threads=1) as worker:
+        yield worker
+
+
+def test_a_worker_runs_a_work(worker, chain_input):
+    worker.prepare("chain", chain_input)
+    (gradient,) = [worker.numbers(1)]
+    assert len(gradient) == works.CHAIN_SIZE
+    assert worker.numbers(2) == gradient * 2  # nothing is trained here: each run gives the same
+    seconds = worker.time(3)
+    assert len(seconds) == 3
+    assert all(s > 0 for s in seconds)
+    assert worker.peak_memory() > 2**20
+
+
+def test_the_chain_computes_what_it_says():
+    work, arrays = WORKS["chain"], inputs.make(WORKS["chain"])
+    engine = on_tinycnn.Engine(1)
+    gradient = engine.numbers(engine.prepare(work, arrays)())
+    x, a, b = (arrays[name].astype(float) for name in "xab")
+    y, dy = x, 0
+    for _ in range(work.N // 2):
+        y, dy = y * a + b, y + a * dy  # d(y*a + b)/da = y + a * dy/da
+    np.testing.assert_allclose(gradient, dy, rtol=1e-4)
+
+
+def test_the_environment_is_set_before_the_library_is_imported():
+    environment = CONTESTANTS[2].environ(3)
+    assert environment["OPENBLAS_NUM_THREADS"] == environment["TINYCNN_THREADS"] == "3"
+    assert "mmap_max=0" in environment["GLIBC_TUNABLES"]
+    assert "GLIBC_TUNABLES" not in PYTORCH.environ(3)
+    assert variant("TINYCNN_CONV=loops").environ(1)["TINYCNN_CONV"] == "loops"
+    with pytest.raises(ValueError, match="NAME=VALUE"):
+        variant("loops")
+
+
+def test_a_worker_that_is_killed(worker, chain_input):
+    worker.prepare("chain", chain_input)
+    os.kill(worker.process.pid, signal.SIGKILL)
+    with pytest.raises(
+        WorkerError, match=r"tinycnn died at chain \(killed by SIGKILL\); its last words: none"
+    ):
+        worker.time(1)
+    assert not worker.alive
+
+
+def test_a_worker_that_fails_goes_on(worker, chain_input, tmp_path):
+    with pytest.raises(WorkerError, match="tinycnn failed at chain: RuntimeError: no work is prepared"):
+        worker.work = "chain"
+        worker.time(1)
+    with pytest.raises(WorkerError, match="FileNotFoundError"):
+        worker.prepare("chain", tmp_path / "missing.npz")
+    worker.prepare("chain", chain_input)
+
+
+def test_workers_that_cannot_start(tmp_path):
+    with pytest.raises(WorkerError, match="tinycnn: cannot start python-nowhere"):
+        Worker(TINYCNN, 1, str(tmp_path / "python-nowhere"))
+    silent = tmp_path / "silent"
+    silent.write_text("#!/bin/sh\necho no time today >&2\nexit 7\n")
+    silent.chmod(0o755)
+    with pytest.raises(WorkerError, match=r"\(exit status 7\); its last words: no time today"):
+        Worker(TINYCNN, 1, str(silent))
+
+
+def test_a_peer_that_is_not_installed_is_no_error():
+    versions, missing = measure.look([TINYCNN, NOBODY], PLAN)
+    assert list(versions) == ["tinycnn"]
+    assert missing == {"nobody": "not installed"}
+    with pytest.raises(NotInstalled, match="cannot be imported: No module named"):
+        Worker(Contestant("broken", "package", "on_nobody"), 1)
+
+
+def test_rounds(tmp_path):
+    plain = variant("TINYCNN_CONV=im2col")
+    (m,) = measure.measure([WORKS["chain"]], [TINYCNN, plain, NOBODY], PLAN, tmp_path)
+    assert [len(values) for values in m.rounds["tinycnn"]] == [1, 1]  # a run a turn, two rounds
+    assert m.rounds.keys() == {"tinycnn", plain.name}
+    assert m.failures == {"nobody": "not installed"}
+    assert m.difference(plain.name, "tinycnn") == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory(tmp_path):
+    m = measure.peak_memory(WORKS["cnn28-b32"], [TINYCNN], PLAN, tmp_path)
+    assert m.unit == "B"
+    assert 10 * 2**20 < m.rounds["tinycnn"][0][0] < 2**32
+
+
+def losses(weights):
+    """Of a few steps with four images, which are enough to tell weights apart."""
+    work = WORKS["cnn28-b32"]
+    arrays = inputs.make(work)
+    few = {"x": arrays["x"][:, :4], "y": arrays["y"][:, :4]}
+    run = on_tinycnn.Engine(1).prepare(work, arrays | few | weights)
+    return [run() for _ in range(5)]
+
+
+def test_losses_from_other_weights_do_not_agree():
+    m = Measurement("cnn28-b32", "cnn28")
+    other = inputs.weights_of(inputs.make(WORKS["cnn28-b32"], seed=1))
+    nearly = {"3.weight": inputs.make(WORKS["cnn28-b32"])["3.weight"] * np.float32(1.01)}
+    for name, weights in {PYTORCH.name: {}, "same": {}, "nearly": nearly, "other": other}.items():
+        m.numbers[name], m.tolerances[name] = losses(weights), measure.TOLERANCES["step"]
+    for name, problem in zip(("nearly", "other"), m.problems(PYTORCH.name), strict=True):
+        assert problem.startswith(
+            f"cnn28: the results of {name} differ from those of PyTorch eager, by up to "
+        )
+
+
+# Their times are nobody's business here: that they do the same work is.
+SMALL = [name for name in WORKS if name not in ("cnn224-b8", "cnn28-b128")]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_pytorch_computes_the_same(name):
+    pytest.importorskip("torch")
+    from tinycnn.bench import on_pytorch
+
+    work = WORKS[name]
+    arrays = inputs.make(work)
+    results = []
+    for engine in (on_tinycnn.Engine(1), on_pytorch.Engine(1), on_pytorch.Engine(1, tuned=True)):
+        run = engine.prepare(work, {key: array.copy() for key, array in arrays.items()})
+        results.append(
+            np.concatenate([engine.numbers(run()).ravel() for _ in range(3 if work.trains else 1)])
+        )
+    for result in results[1:]:
+        assert agree(result, results[0], Tolerance(1e-4, 1e-4))
+
+
+@pytest.mark.parametrize("name", ["cnn28-b32", "inference-b1"])
+@pytest.mark.parametrize(("engine", "package"), [("on_tensorflow", "tensorflow"), ("on_dezero", "dezero")])
+def test_the_other_peers_compute_the_same(name, engine, package):
+    pytest.importorskip(package)
+    module = importlib.import_module(f"tinycnn.bench.{engine}")
+    arrays = inputs.make(WORKS[name])
+    ours, theirs = on_tinycnn.Engine(1), module.Engine(1)
+    a = ours.numbers(ours.prepare(WORKS[name], arrays)())
+    b = theirs.numbers(theirs.prepare(WORKS[name], arrays)())
+    assert difference(b.ravel(), a.ravel()) < 1e-5
+
+
+def test_flop():
+    assert inputs.flop(WORKS["chain"]) is None
+    for name, expected in {"cnn28-b32": 0.49e9, "cnn224-b8": 23.6e9, "dcgan-b64": 9.4e9}.items():
+        assert inputs.flop(WORKS[name]) == pytest.approx(expected, rel=0.01)
+    assert inputs.flop(WORKS["conv-13x13-input"]) == 2 * 32 * 64 * 11 * 11 * 32 * 9
+    assert works.CONVOLUTIONS[3].output_size == (7, 7)
+
+
+def test_choose():
+    assert works.choose([]) == list(works.NAMES)
+    assert works.choose(["conv-13x13"]) == [f"conv-13x13-{d}" for d in ("forward", "input", "weight")]
+    assert works.choose(["chain", "memory-cnn224"]) == ["chain", "memory-cnn224-b8"]
+    for unknown in ("cnn", "chains", ""):
+        with pytest.raises(ValueError, match="there is no work"):
+            works.choose([unknown])
+
+
+def test_ratios_are_taken_round_by_round():
+    ours, theirs = [[1.0, 3.0], [4.0], [30.0]], [[4.0], [4.0, 4.0], [20.0]]
+    assert ratio(ours, theirs) == Quartiles(0.75, 1.0, 1.25)  # of 2/4, 4/4, 30/20
+
+
+def test_differences():
+    assert difference([], [1.0]) == math.inf
+    assert difference([math.nan], [1.0]) == math.inf
+    assert difference([0.0, 0.0], [0.0, 0.0]) == 0
+    assert not agree([math.nan], [math.nan], Tolerance(1, 1))
+
+
+@pytest.fixture
+def report():
+    numbers = {"numbers": {PYTORCH.name: [1.0], "tinycnn": [1.0]}}
+    tolerances = {"tolerances": dict.fromkeys((PYTORCH.name, "tinycnn"), Tolerance(1e-3, 1e-3))}
+    measurements = [
+        Measurement("cnn28-b32", "cnn28 step", aim=0.5, flop=10**9, **numbers, **tolerances),
+        Measurement("conv-a", "a"),
+        Measurement("conv-b", "b"),
+        Measurement("memory-x", "memory", unit="B"),
+    ]
+    for m, ours in zip(measurements, (0.01, 0.04, 0.01, 2**20), strict=True):
+        theirs = 0.02 if m.unit == "s" else 2**21
+        m.rounds = {PYTORCH.name: [[theirs, theirs]] * 3, "tinycnn": [[ours]] * 3}
+    machine = {"processor": "abacus", "cores": 2, "python": "3.11", "numpy": "2", "load": 0.1}
+    versions = {PYTORCH.name: "2.13.0", "tinycnn": "0.1.0"}
+    plan = {"threads": 2, "rounds": 3, "turn": 0.5}
+    peaks = [{"sgemm": 120.0, "fma": 200.0}]
+    return Report(list(versions), versions, {"DeZero": "not installed"}, machine, plan, peaks, measurements)
+
+
+def test_the_table(report):
+    heading = "\n".join(report.heading())
+    assert "DeZero not installed" in heading
+    assert "sgemm 120 GFLOP/s, fma 200 GFLOP/s" in heading
+    row = report.row(report.measurements[0]).split()
+    assert row == ["cnn28", "step", "20", "ms", "0.50", "0.50-0.50", "0.50", "100", "50%"]
+    assert report.ending()[0].split()[-2:] == ["1.00", "1.00"]  # the geometric mean of 2 and 1/2
+    assert report.row(report.measurements[3]).split()[:4] == ["memory", "2", "MiB", "0.50"]
+    assert not report.problems
+    said = json.loads(json.dumps(report.as_dict()))
+    assert said["works"]["cnn28-b32"]["contestants"]["tinycnn"]["ratio_quartiles"] == [0.5, 0.5, 0.5]
+    assert said["works"]["cnn28-b32"]["contestants"]["tinycnn"]["percent_of_peak"] == 50
+
+
+def test_the_table_says_what_is_wrong(report):
+    m = report.measurements[0]
+    m.numbers["tinycnn"] = [1.1]
+    m.rounds.pop(PYTORCH.name)
+    m.failures[PYTORCH.name] = "PyTorch eager died"
+    assert "failed" in report.row(m)
+    assert [line.startswith("PROBLEM cnn28 step: ") for line in report.ending()[-2:]] == [True, True]
+
+
+def test_the_table_without_pytorch(report):
+    report.contestants = ["tinycnn"]
+    assert report.row(report.measurements[0]).split()[2:] == ["10", "ms", "0.50", "100", "50%"]
+    assert not report.problems
+    with pytest.raises(ValueError, match="nothing to draw"):
+        chart.draw(report)
+
+
+def test_amounts():
+    texts = [amount(Quartiles(0, seconds, 9), "s") for seconds in (12.34, 0.5, 3e-5, 2e-7)]
+    assert texts == ["12.3 s", "500 ms", "30 us", "0.20 us"]
+
+
+def test_the_chart(report, tmp_path):
+    from PIL import Image
+
+    plot.save(chart.draw(report), tmp_path / "chart.png")
+    pixels = np.asarray(Image.open(tmp_path / "chart.png").convert("L"))
+    assert min(pixels.shape) > 300
+    assert pixels.std() > 10
+
+
+def test_the_lines_of_a_training_are_understood():
+    lines = []
+    record = {"loss": 0.1, "accuracy": 0.97, "val_loss": 0.0612, "val_accuracy": 0.9815, "seconds": 3.0}
+    EpochReport(lines.append).on_epoch_end(SimpleNamespace(history=[record], epoch=1, epochs=5))
+    assert startup.LINE.search(lines[0])[1] == "98.15"
+
+
+def test_when_98_percent_are_reached():
+    course = startup.Course("tinycnn", [(10.0, 0.97), (20.0, 0.98), (30.0, 0.975)])
+    assert course.seconds_to(0.98) == 20
+    with pytest.raises(WorkerError, match=r"tinycnn reached 98.00% in 3 epochs, not 99%"):
+        course.seconds_to(0.99)
+
+
+def test_peaks():
+    assert peak.sgemm_gflops(64) > 0
+    assert peak.fma_gflops(1, sweeps=10) > 0
+    assert peak.machine()["cores"] >= 1
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The command with one small work."""
+    monkeypatch.setattr(bench, "SHORT", ("chain",))
+    monkeypatch.setattr(bench, "TURN", 0)
+    monkeypatch.setattr(report_module, "measure_peak", lambda threads: {"sgemm": 100.0, "fma": None})
+
+
+def test_tinycnn_bench(quick, capsys):
+    assert main(["bench", "--rounds", "1", "--threads", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "200 small operations" in out
+    assert "threads: 1, rounds: 1" in out
+    assert main(["bench", "--rounds", "1", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["works"]["chain"]["contestants"]["tinycnn"]["quartiles"][1] > 0
+    if importlib.util.find_spec("torch") is None:
+        assert said["missing"] == {PYTORCH.name: "not installed"}
+
+
+def test_tinycnn_bench_without_a_tinycnn_that_starts(quick, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert main(["bench"]) == 1
+    assert "tinycnn: cannot start python" in capsys.readouterr().err
+
+
+def test_tinycnn_bench_fails_where_results_differ(quick, monkeypatch, capsys):
+    monkeypatch.setattr(Report, "problems", ["chain: the results differ"])
+    assert main(["bench", "--rounds", "1"]) == 1
+    assert "chain: the results differ" in capsys.readouterr().err
+
+
+def test_the_benchmark_writes_its_table_and_chart(tmp_path):
+    command = [sys.executable, CPU, "--only", "chain", "--rounds", "1", "--variant", "TINYCNN_CONV=im2col"]
+    done = subprocess.run(
+        [*map(str, command), "--out", str(tmp_path / "out")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads((tmp_path / "out" / "cpu.json").read_text())
+    assert said["plan"] == {"threads": peak.cores(), "rounds": 1, "turn": 0.5}
+    assert str(ROOT) not in json.dumps(said)
+    assert (tmp_path / "out" / "cpu.png").is_file() == (said["reference"] is not None)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--only", "cnn29"], "there is no work 'cnn29'; there are cnn28-b32,"),
+        (["--rounds", "0"], "at least 1"),
+        (["--peer-python", "jax=python"], "there is no peer 'jax'; there are torch, tinycnn,"),
+        (["--peer-python", "torch=nowhere"], "there is no interpreter nowhere"),
+        (["--variant", "fast"], "NAME=VALUE"),
+    ],
+)
+def test_wrong_use_of_the_benchmark(options, says):
+    done = subprocess.run([sys.executable, str(CPU), *options], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert says in done.stderr

@@ -1,0 +1,133 @@
+"""The works on tinycnn."""
+
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+import tinycnn
+from tinycnn import Tensor, backend, models, no_grad, optim
+from tinycnn import functional as F
+from tinycnn.nn import Module, Sequential
+
+from .inputs import Arrays, weights_of
+from .networks import discriminator, generator
+from .works import Work
+
+Run = Callable[[], Any]
+
+
+class Engine:
+    """tinycnn as a contestant; TINYCNN_THREADS has been set before."""
+
+    version = tinycnn.__version__
+
+    def __init__(self, threads: int) -> None:
+        self.kinds: dict[str, Callable[[Work, Arrays], Run]] = {
+            "step": _step,
+            "gan": _gan,
+            "inference": _inference,
+            "chain": _chain,
+            "conv": _conv,
+        }
+
+    def prepare(self, work: Work, arrays: Arrays) -> Run:
+        """Return the function that does the work once."""
+        return self.kinds[work.kind](work, arrays)
+
+    def numbers(self, result: Any) -> np.ndarray:
+        """Return the result of a run as an array."""
+        return result.numpy() if isinstance(result, Tensor) else np.asarray(result)
+
+
+def _loaded(model: Sequential, weights: Arrays) -> Sequential:
+    model.load_state_dict(weights)
+    return model
+
+
+def _step(work: Work, arrays: Arrays) -> Run:
+    model = _loaded(models.build(work.network), weights_of(arrays))
+    optimizer = optim.Adam(model.parameters(), work.lr)
+    batches = cycle([(Tensor(x), Tensor(y)) for x, y in zip(arrays["x"], arrays["y"], strict=True)])
+
+    def run() -> float:
+        x, y = next(batches)
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return run
+
+
+def _gan(work: Work, arrays: Arrays) -> Run:
+    G, D = _loaded(generator(), weights_of(arrays, "G.")), _loaded(discriminator(), weights_of(arrays, "D."))
+    G_optimizer, D_optimizer = (optim.Adam(m.parameters(), 2e-4, betas=(0.5, 0.999)) for m in (G, D))
+    batches = cycle([(Tensor(x), Tensor(z)) for x, z in zip(arrays["x"], arrays["z"], strict=True)])
+    real, fake = tinycnn.ones(work.N, 1), tinycnn.zeros(work.N, 1)
+    bce = F.binary_cross_entropy_with_logits
+
+    def run() -> float:
+        x, z = next(batches)
+        images = G(z)
+        _require_grad(D, True)
+        D_loss = bce(D(x), real) + bce(D(images.detach()), fake)
+        D_optimizer.zero_grad()
+        D_loss.backward()
+        D_optimizer.step()
+        _require_grad(D, False)
+        G_loss = bce(D(images), real)
+        G_optimizer.zero_grad()
+        G_loss.backward()
+        G_optimizer.step()
+        return D_loss.item() + G_loss.item()
+
+    return run
+
+
+def _require_grad(model: Module, value: bool) -> None:
+    for parameter in model.parameters():
+        parameter.requires_grad = value
+
+
+def _inference(work: Work, arrays: Arrays) -> Run:
+    model = _loaded(models.build(work.network), weights_of(arrays))
+    model.eval()
+    x = Tensor(arrays["x"])
+
+    @no_grad()
+    def run() -> Tensor:
+        return model(x)
+
+    return run
+
+
+def _chain(work: Work, arrays: Arrays) -> Run:
+    x, a, b = (Tensor(arrays[name], requires_grad=True) for name in "xab")
+
+    def run() -> Tensor:
+        x.grad = a.grad = b.grad = None
+        y = x
+        for _ in range(work.N // 2):
+            y = y * a + b
+        y.sum().backward()
+        assert a.grad is not None
+        return a.grad
+
+    return run
+
+
+def _conv(work: Work, arrays: Arrays) -> Run:
+    c = work.convolution
+    assert c is not None
+    x, w, g = arrays["x"], arrays["w"], arrays["g"]
+    window = (c.stride, c.stride), (c.padding, c.padding)
+    kernels = backend.kernels(x)
+    directions: dict[str, Run] = {
+        "forward": lambda: kernels.conv2d(x, w, *window),
+        "input": lambda: kernels.conv2d_input(g, w, (c.H, c.W), *window),
+        "weight": lambda: kernels.conv2d_weight(x, g, (c.KH, c.KW), *window),
+    }
+    return directions[work.direction]

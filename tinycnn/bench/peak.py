@@ -1,0 +1,123 @@
+"""What the machine can do: float32 additions and multiplications a second, at most.
+
+A multiplication and an addition in one instruction (FMA), on numbers that stay in registers, is the most
+there is. A large matrix product is the most that ordinary code reaches.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .contestants import TINYCNN
+from .process import WorkerError, command
+
+REPEATS = 20
+LANES = 1024  # numbers a thread works on: they stay in its first-level cache
+CHAIN = 8  # FMAs on each of them between load and store, see `_fma_loop`
+
+
+def measure_peak(threads: int) -> dict[str, float | None]:
+    """Return GFLOP/s of "sgemm" and "fma" (None without Numba), measured in a process of its own.
+
+    Raises
+    ------
+    WorkerError
+        Where that process fails.
+    """
+    done = subprocess.run(
+        command(sys.executable, "tinycnn.bench.peak", str(threads)),
+        env=TINYCNN.environ(threads),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise WorkerError(f"the machine's peak could not be measured: {done.stderr.strip()[-300:]}")
+    return json.loads(done.stdout)
+
+
+def machine() -> dict[str, Any]:
+    """Return what this machine is, and how busy it was in the last minute."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return {
+        "processor": model,
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def cores() -> int:
+    """Return the number of cores this process may use, which can be fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def sgemm_gflops(n: int = 1024) -> float:
+    """Return GFLOP/s of NumPy's matrix product (n, n) @ (n, n)."""
+    a = np.random.default_rng(0).random((n, n), "float32")
+    out = np.empty_like(a)
+    return 2 * n**3 / _shortest(lambda: np.matmul(a, a, out=out)) / 1e9
+
+
+def fma_gflops(threads: int, sweeps: int = 20_000) -> float | None:
+    """Return GFLOP/s of FMAs on all threads; None without Numba."""
+    try:
+        from numba import njit
+    except ImportError:
+        return None
+    # "contract" makes v * a + b one instruction; nogil lets the threads run at the same time.
+    loop = njit(fastmath={"contract"}, nogil=True)(_fma_loop)
+    half = np.float32(0.5)  # v * 0.5 + 0.5 tends to 1: no overflow, nothing subnormal
+    rows = np.zeros((threads, LANES), np.float32)
+    with ThreadPoolExecutor(threads) as pool:
+        seconds = _shortest(lambda: list(pool.map(lambda row: loop(row, half, half, sweeps), rows)))
+    return 2 * CHAIN * LANES * threads * sweeps / seconds / 1e9
+
+
+def _fma_loop(row: np.ndarray, a: np.float32, b: np.float32, sweeps: int) -> None:
+    for _ in range(sweeps):
+        for j in range(row.size):
+            # Eight in a row, so that load and store are hidden; the compiler takes many j at a time.
+            v = row[j]
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            row[j] = v
+
+
+def _shortest(work: Callable[[], Any]) -> float:
+    """Return the seconds of the fastest run: for a peak, what disturbs does not count."""
+    work()
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("threads", type=int)
+    threads = parser.parse_args().threads
+    print(json.dumps({"sgemm": max(sgemm_gflops(512), sgemm_gflops(1024)), "fma": fma_gflops(threads)}))

@@ -1,0 +1,155 @@
+"""What is measured: training steps, inference, a chain of small operations, single convolutions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+STEPS_COMPARED = 20  # of training: what is wrong anywhere shows in the losses by then
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution's geometry; stride and padding are the same in both directions."""
+
+    N: int
+    C: int
+    H: int
+    W: int
+    K: int
+    KH: int
+    KW: int
+    stride: int = 1
+    padding: int = 0
+
+    @cached_property
+    def output_size(self) -> tuple[int, int]:
+        """(OH, OW)."""
+        OH = (self.H + 2 * self.padding - self.KH) // self.stride + 1
+        OW = (self.W + 2 * self.padding - self.KW) // self.stride + 1
+        return OH, OW
+
+    @property
+    def flop(self) -> int:
+        """A multiplication and an addition for every n, k, oh, ow, c, r, s: the same in all directions."""
+        OH, OW = self.output_size
+        return 2 * self.N * self.K * OH * OW * self.C * self.KH * self.KW
+
+    def __str__(self) -> str:
+        text = f"N{self.N} C{self.C} {self.H}x{self.W} K{self.K} {self.KH}x{self.KW}"
+        text += f" s{self.stride}" if self.stride > 1 else ""
+        return text + (f" p{self.padding}" if self.padding else "")
+
+
+@dataclass(frozen=True)
+class Work:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name, title
+        On the command line, and in the table.
+    kind
+        "step" (forward, cross-entropy, backward, Adam), "gan", "inference", "chain" or "conv".
+    network
+        Of `tinycnn.models`, for "step" and "inference".
+    N
+        Batch size; for "chain" the number of operations.
+    lr
+        Of Adam, for "step".
+    direction
+        "forward", "input" or "weight": which of the three convolutions.
+    aim
+        The ratio to PyTorch eager that tinycnn is built to reach.
+    """
+
+    name: str
+    title: str
+    kind: str
+    network: str = ""
+    N: int = 0
+    lr: float = 1e-3
+    convolution: Convolution | None = None
+    direction: str = ""
+    aim: float | None = None
+
+    @property
+    def trains(self) -> bool:
+        """Whether each run changes the weights."""
+        return self.kind in ("step", "gan")
+
+    @property
+    def group(self) -> str:
+        """Works of one group are measured in the same processes: the directions of a convolution."""
+        return self.name.removesuffix(f"-{self.direction}")
+
+
+CONVOLUTIONS = (
+    Convolution(32, 32, 13, 13, 64, 3, 3),
+    Convolution(8, 64, 54, 54, 128, 3, 3),
+    Convolution(8, 3, 224, 224, 32, 3, 3),
+    Convolution(64, 64, 14, 14, 128, 4, 4, stride=2, padding=1),
+    Convolution(32, 128, 28, 28, 128, 3, 3, padding=1),
+)
+CHAIN_SIZE = 32  # elements: so few that only the overhead of an operation counts
+
+
+def _convolution_works() -> list[Work]:
+    return [
+        Work(
+            f"conv-{c.H}x{c.W}-{direction}",
+            f"{c}, {direction}",
+            "conv",
+            convolution=c,
+            direction=direction,
+            aim=1.5,
+        )
+        for c in CONVOLUTIONS
+        for direction in ("forward", "input", "weight")
+    ]
+
+
+WORKS: dict[str, Work] = {
+    work.name: work
+    for work in (
+        Work("cnn28-b32", "cnn28 step, batch 32", "step", "cnn28", 32, aim=0.5),
+        Work("cnn28-b128", "cnn28 step, batch 128", "step", "cnn28", 128, aim=0.5),
+        # 1e-3 makes the loss of so large a dense layer jump, and rounding errors with it
+        Work("cnn224-b8", "cnn224 step, batch 8", "step", "cnn224", 8, lr=1e-4, aim=0.4),
+        Work("dcgan-b64", "DCGAN step, batch 64", "gan", "dcgan", 64, aim=0.8),
+        Work("inference-b1", "cnn28 inference, batch 1", "inference", "cnn28", 1, aim=0.8),
+        Work("inference-b256", "cnn28 inference, batch 256", "inference", "cnn28", 256, aim=0.3),
+        Work("chain", "200 small operations, there and back", "chain", N=200, aim=0.8),
+        *_convolution_works(),
+    )
+}
+
+# Measured in other ways than by the time of a run, see `tinycnn.bench.measure` and `tinycnn.bench.startup`.
+MEMORY = {f"memory-{work.name}": work for work in WORKS.values() if work.trains}
+MEMORY_AIMS = {"memory-cnn224-b8": 1.0}
+FIRST_LOSS, TO_98 = "start-first-loss", "start-98"
+TO_98_AIM = 0.5
+
+NAMES = (*WORKS, *MEMORY, FIRST_LOSS, TO_98)
+
+
+def choose(only: Sequence[str]) -> list[str]:
+    """Return the names chosen: each of `only` stands for itself and for what continues it after a hyphen.
+
+    Raises
+    ------
+    ValueError
+        For one that chooses nothing.
+
+    Examples
+    --------
+    >>> choose(["cnn28", "start-98"])
+    ['cnn28-b32', 'cnn28-b128', 'start-98']
+    """
+    for prefix in only:
+        if not any(_chosen(name, prefix) for name in NAMES):
+            raise ValueError(f"there is no work {prefix!r}; there are {', '.join(NAMES)}")
+    return [name for name in NAMES if not only or any(_chosen(name, prefix) for prefix in only)]
+
+
+def _chosen(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(f"{prefix}-")
