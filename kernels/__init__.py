@@ -6,6 +6,7 @@ proven equal to the first:
 ========== ============================================================================================
 `loops`    the documented equations verbatim, as loops: slow, and the oracle for the others
 `im2col`   patches laid out as a matrix, then one matrix product; NumPy and CuPy arrays alike
+`cpu`      the same in pieces that stay in the cache, compiled by Numba, on all cores
 ========== ============================================================================================
 
 The contract, in the notation of `tinycnn.kernels.geometry`:

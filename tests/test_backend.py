@@ -254,3 +254,37 @@ def test_tensors_that_live_elsewhere_say_so(stand_in):
         x[0] = 3
         x[1:] = Tensor(np.array([4.0]), backend="cupy")
     assert x.numpy().tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "size", "dtype", "module"),
+    [
+        ("", 1 << 14, "float32", "cpu"),
+        ("", 1 << 14, "float64", "cpu"),
+        ("", 1 << 13, "float32", "im2col"),  # small: threads would cost more than the work
+        ("", 1 << 14, "float16", "im2col"),
+        ("", 1 << 14, "int64", "im2col"),
+        ("cpu", 1, "float32", "cpu"),
+        ("im2col", 1 << 20, "float32", "im2col"),
+        ("loops", 1, "float32", "loops"),
+    ],
+)
+def test_which_kernels_serve_an_array(monkeypatch, chosen, size, dtype, module):
+    monkeypatch.setenv("TINYCNN_CONV", chosen)
+    assert _backend.kernels(np.empty(size, dtype)).__name__ == f"tinycnn.kernels.{module}"
+
+
+def test_without_numba_all_arrays_are_served_all_the_same(monkeypatch):
+    monkeypatch.delenv("TINYCNN_CONV", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    _backend._can_compile.cache_clear()
+    try:
+        assert _backend.kernels(np.empty(1 << 20)).__name__ == "tinycnn.kernels.im2col"
+    finally:
+        _backend._can_compile.cache_clear()
+
+
+def test_kernels_that_do_not_serve_an_array(monkeypatch):
+    monkeypatch.setenv("TINYCNN_CONV", "cpu")
+    with pytest.raises(ValueError, match=r"serves float32 and float64.*not int64 of numpy, shape \(2, 3\)"):
+        _backend.kernels(np.zeros((2, 3), np.int64))

@@ -4,10 +4,11 @@ An operation runs where its inputs live. Nothing is copied from one library to t
 `to_backend` (``Tensor.to``) is the one call that moves an array.
 """
 
-import importlib
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,8 @@ import numpy as np
 from tinycnn.kernels.arrays import Array, array_module
 
 BACKENDS = ("numpy", "cupy")
-KERNELS = ("im2col", "loops")
+KERNELS = ("cpu", "im2col", "loops")
+COMPILED_FROM = 1 << 14  # elements: below, starting threads costs more than it saves
 
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
@@ -116,17 +118,32 @@ def to_backend(array: Array, backend: str) -> Array:
 def kernels(array: Array) -> ModuleType:
     """Return the module of `tinycnn.kernels` that serves `array`.
 
-    ``TINYCNN_CONV=loops`` chooses the documented loops: slow, to learn and to compare.
+    Large NumPy arrays are served by the compiled `tinycnn.kernels.cpu`, where Numba and SciPy are installed;
+    small ones, where calling threads costs more than the work, and CuPy arrays by `tinycnn.kernels.im2col`.
+    ``TINYCNN_CONV=loops`` (or ``im2col``, ``cpu``) chooses one for all.
 
     Raises
     ------
     ValueError
-        For an unknown name in ``TINYCNN_CONV``.
+        For a name in ``TINYCNN_CONV`` that is unknown, or that does not serve this array.
     """
-    name = os.environ.get("TINYCNN_CONV") or "im2col"
-    if name not in KERNELS:
+    name = os.environ.get("TINYCNN_CONV")
+    on_cpu = isinstance(array, np.ndarray) and backend_of(array) == "numpy" and array.dtype.char in "fd"
+    if not name:
+        name = "cpu" if on_cpu and array.size >= COMPILED_FROM and _can_compile() else "im2col"
+    elif name not in KERNELS:
         raise ValueError(f"unknown kernels TINYCNN_CONV={name!r}; there are {', '.join(KERNELS)}")
+    elif name == "cpu" and not on_cpu:
+        raise ValueError(
+            f"TINYCNN_CONV=cpu serves float32 and float64 arrays of NumPy, not {array.dtype} of "
+            f"{backend_of(array)}, shape {array.shape}"
+        )
     return importlib.import_module(f"tinycnn.kernels.{name}")
+
+
+@cache
+def _can_compile() -> bool:
+    return all(importlib.util.find_spec(package) for package in ("numba", "scipy", "threadpoolctl"))
 
 
 def manual_seed(seed: int | Sequence[int]) -> None:

@@ -30,5 +30,5 @@ def test_the_environment_chooses_the_kernels(name, kernels, monkeypatch):
 def test_unknown_kernels_are_refused(monkeypatch, rng):
     monkeypatch.setenv("TINYCNN_CONV", "fast")
     f, inputs = EXAMPLES["conv2d"](rng)
-    with pytest.raises(ValueError, match="unknown kernels TINYCNN_CONV='fast'; there are im2col, loops"):
+    with pytest.raises(ValueError, match="unknown kernels TINYCNN_CONV='fast'; there are cpu, im2col, loops"):
         f(*map(Tensor, inputs))

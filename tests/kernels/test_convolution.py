@@ -1,3 +1,4 @@
+import os
 from unittest import mock
 
 import numpy as np
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.signal import correlate2d
 
-from tinycnn.kernels import im2col, loops
+from tinycnn.kernels import cpu, im2col, loops
+from tinycnn.kernels.cpu import convolution as cpu_convolution
 
-CONVOLUTIONS = pytest.mark.parametrize("kernels", [loops, im2col], ids=["loops", "im2col"])
+CONVOLUTIONS = pytest.mark.parametrize("kernels", [loops, im2col, cpu], ids=["loops", "im2col", "cpu"])
 # The products' order differs from one implementation to the other, and with it the rounding.
 CLOSE = {"float32": {"rtol": 1e-5, "atol": 1e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
 
@@ -67,6 +69,28 @@ def test_im2col_equals_loops(case, rng, data, images_at_once):
                 m.conv2d_weight(x, g, kernel_size, **options),
             )
             for m in (im2col, loops)
+        ]
+    for ours, expected in zip(*results, strict=True):
+        assert ours.dtype == expected.dtype == x.dtype
+        assert ours.flags.c_contiguous
+        assert_allclose(ours, expected, **CLOSE[x.dtype.name])
+
+
+@given(convolutions(), SEEDS, st.data(), st.sampled_from([1, 60, 1 << 17]), st.sampled_from(["1", "2", "3"]))
+def test_cpu_equals_loops(case, rng, data, piece_floats, threads):
+    x, w, g = data.draw(arrays(rng, *case[:3]))
+    size, kernel_size, options = x.shape[2:], w.shape[2:], case[3]
+    with (
+        mock.patch.object(cpu_convolution, "PIECE_FLOATS", piece_floats),
+        mock.patch.dict(os.environ, TINYCNN_THREADS=threads),
+    ):
+        results = [
+            (
+                m.conv2d(x, w, **options),
+                m.conv2d_input(g, w, size, **options),
+                m.conv2d_weight(x, g, kernel_size, **options),
+            )
+            for m in (cpu, loops)
         ]
     for ours, expected in zip(*results, strict=True):
         assert ours.dtype == expected.dtype == x.dtype

@@ -5,9 +5,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tinycnn.kernels import im2col, loops
+from tinycnn.kernels import cpu, im2col, loops
 
-BOTH = pytest.mark.parametrize("kernels", [loops, im2col], ids=["loops", "im2col"])
+BOTH = pytest.mark.parametrize("kernels", [loops, im2col, cpu], ids=["loops", "im2col", "cpu"])
 # Few different values, so that windows have ties; and what is not a number.
 AWKWARD = st.sampled_from(
     [[0.0, 1.0, -1.0], [-np.inf, 0.0], [-np.inf], [np.inf, 1.0], [np.nan, 2.0, -np.inf]]
@@ -34,28 +34,33 @@ def test_min_is_the_max_of_the_negative(kernels, case, rng, values):
     assert_array_equal(index, winners)
 
 
+FAST = pytest.mark.parametrize("fast", [im2col, cpu], ids=["im2col", "cpu"])
+
+
+@FAST
 @given(poolings(dilated=True), SEEDS, st.data())
-def test_im2col_equals_loops(case, rng, data):
+def test_winners_equal_loops(fast, case, rng, data):
     x, g = data.draw(arrays(rng, *case[:2]))
     for which in "max_pool2d", "min_pool2d":
-        (y, index), (expected, winners) = (getattr(m, which)(x, **case[2]) for m in (im2col, loops))
+        (y, index), (expected, winners) = (getattr(m, which)(x, **case[2]) for m in (fast, loops))
         assert y.dtype == x.dtype
         assert_array_equal(y, expected)
         assert_array_equal(index, winners)
-        assert_array_equal(im2col.pool_gather(x, index), loops.pool_gather(x, index))
-        scattered = im2col.pool_scatter(g, index, x.shape[2:])
+        assert_array_equal(fast.pool_gather(x, index), loops.pool_gather(x, index))
+        scattered = fast.pool_scatter(g, index, x.shape[2:])
         assert scattered.dtype == x.dtype
         assert_allclose(scattered, loops.pool_scatter(g, index, x.shape[2:]), rtol=1e-5, atol=1e-6)
 
 
+@FAST
 @given(poolings(), SEEDS, st.data())
-def test_sums_equal_loops(case, rng, data):
+def test_sums_equal_loops(fast, case, rng, data):
     x, g = data.draw(arrays(rng, *case[:2]))
     kernel_size, window = case[2].pop("kernel_size"), case[2]
-    sums, expected = (m.sum_pool2d(x, kernel_size, **window) for m in (im2col, loops))
+    sums, expected = (m.sum_pool2d(x, kernel_size, **window) for m in (fast, loops))
     assert sums.dtype == x.dtype
     assert_allclose(sums, expected, rtol=1e-5, atol=1e-6)
-    back, expected = (m.sum_pool2d_input(g, kernel_size, x.shape[2:], **window) for m in (im2col, loops))
+    back, expected = (m.sum_pool2d_input(g, kernel_size, x.shape[2:], **window) for m in (fast, loops))
     assert back.dtype == x.dtype
     assert_allclose(back, expected, rtol=1e-5, atol=1e-6)
 

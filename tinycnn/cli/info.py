@@ -37,13 +37,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print it all."""
+    from tinycnn.kernels.cpu.threads import thread_count
+
     versions = {name: _version(name) for name in PACKAGES}
     backends = {name: _backend.why_not(name) for name in _backend.BACKENDS}
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    kernels = os.environ.get("TINYCNN_CONV") or "im2col"
-    # sched_getaffinity: the cores this process may use, which can be fewer than the machine has.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
+    large = np.empty(_backend.COMPILED_FROM, np.float32)
+    kernels = _backend.kernels(large).__name__.rpartition(".")[2]
+    threads = thread_count()
+    limits = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
 
     say(f"tinycnn {__version__}, Python {platform.python_version()}, {platform.platform()}")
     for name, version in versions.items():
@@ -51,9 +53,10 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     for name, reason in backends.items():
         say(f"backend {name}: {'available' if reason is None else reason}")
     say(f"current backend: {_backend.current()}")
-    say(f"convolution kernels: {kernels} (TINYCNN_CONV)")
-    limits = ", ".join(f"{name}={value}" for name, value in threads.items()) or "no limit set"
-    say(f"threads: {cores} cores may be used; matrix products by {blas['name']} {blas['version']}; {limits}")
+    say(f"kernels for large NumPy arrays: {kernels} (TINYCNN_CONV chooses others)")
+    set_limits = ", ".join(f"{name}={value}" for name, value in limits.items()) or "no limit set"
+    say(f"threads of compiled kernels: {threads} (TINYCNN_THREADS)")
+    say(f"matrix products outside them: {blas['name']} {blas['version']}; {set_limits}")
     return {
         "tinycnn": __version__,
         "python": platform.python_version(),
@@ -61,9 +64,9 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         "backends": {name: {"available": why is None, "reason": why} for name, why in backends.items()},
         "backend": _backend.current(),
         "kernels": kernels,
-        "cores": cores,
+        "threads": threads,
         "blas": {"name": blas["name"], "version": blas["version"]},
-        "thread_limits": threads,
+        "thread_limits": limits,
     }
 
 

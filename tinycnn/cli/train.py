@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn import backend as _backend
-from tinycnn import metrics, plot
+from tinycnn import memory, metrics, plot
 from tinycnn.data import NAMED, DataLoader
 from tinycnn.fit import (
     Callback,
@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Train, evaluate, and fill the run folder."""
+    memory.keep_freed()
     given = {
         field.name: getattr(args, field.name)
         for field in fields(Settings)

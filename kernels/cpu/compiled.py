@@ -1,0 +1,53 @@
+"""How kernels are compiled: at the first call, kept on disk where that can be, free of Python's lock."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function with Numba when it is first called; later processes load it from the disk.
+
+    It is kept in the user's cache folder (or ``NUMBA_CACHE_DIR``). Numba would rather write beside the
+    source, into the installed package: an uninstall leaves such files, and Python takes their folder for a
+    package.
+    """
+    import numba
+
+    _announce()
+    config: Any = numba.config  # its settings are attributes made at run time
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before or str(_cache_folder())
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # no folder for the cache can be written
+        return numba.njit(nogil=True)(function)
+    finally:
+        config.CACHE_DIR = before
+
+
+def _cache_folder() -> Path:
+    caches = os.environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "tinycnn" / "kernels"
+
+
+@cache
+def _announce() -> None:
+    """Say on a terminal, once a process, that something is compiled and not just loaded."""
+    from numba.core import event
+
+    class Announcement(event.Listener):
+        said = False
+
+        def on_start(self, event: Any) -> None:
+            if not self.said and sys.stderr.isatty():
+                self.said = True
+                print("tinycnn: compiling kernels, once (kept for the next time)", file=sys.stderr)
+
+        def on_end(self, event: Any) -> None:
+            pass
+
+    event.register("numba:compile", Announcement())

@@ -1,0 +1,146 @@
+"""Pooling on the CPU, compiled by Numba: one pass over each plane, threads share the planes.
+
+A plane is one channel of one image: x (N, C, H, W) has N*C of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..arrays import Array
+from ..geometry import Pair, Pool2dGeometry, pool2d_geometry, sum_pool2d_input_geometry
+from .compiled import compiled
+from .threads import split
+
+
+def max_pool2d(
+    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
+) -> tuple[Array, Array]:
+    """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2.
+
+    Of equal cells the first wins; a NaN wins over any number, the last over all. Padding never wins.
+    """
+    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), True)
+
+
+def min_pool2d(
+    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
+) -> tuple[Array, Array]:
+    """As `max_pool2d`, with the minimum."""
+    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), False)
+
+
+def _best(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, Array]:
+    shape = (geometry.N, geometry.C, geometry.OH, geometry.OW)
+    y, index = np.empty(shape, x.dtype), np.empty(shape, np.intp)
+    arrays = _planes(x), _planes(y), _planes(index)
+    split(lambda _, start, stop: _best_of_planes(*arrays, geometry, largest, start, stop), len(arrays[0]))
+    return y, index
+
+
+def pool_gather(x: Array, index: Array) -> Array:
+    """Return the cells `index` (N, C, OH, OW), each h*W + w, of `x` (N, C, H, W)."""
+    y = np.empty(index.shape, x.dtype)
+    arrays = _planes(x), _planes(index), _planes(y)
+    split(lambda _, start, stop: _gather_planes(*arrays, start, stop), len(arrays[0]))
+    return y
+
+
+def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
+    """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
+    x = np.empty((*g.shape[:2], *size), g.dtype)
+    arrays = _planes(g), _planes(index), _planes(x)
+    split(lambda _, start, stop: _scatter_planes(*arrays, start, stop), len(arrays[0]))
+    return x
+
+
+def sum_pool2d(x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0)) -> Array:
+    """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
+    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding)
+    y = np.empty((geometry.N, geometry.C, geometry.OH, geometry.OW), x.dtype)
+    arrays = _planes(x), _planes(y)
+    split(lambda _, start, stop: _sum_planes(*arrays, geometry, start, stop), len(arrays[0]))
+    return y
+
+
+def sum_pool2d_input(
+    g: Array, kernel_size: Pair, size: Pair, stride: Pair | None = None, padding: Pair = (0, 0)
+) -> Array:
+    """Add every `g` (N, C, OH, OW) to all cells of its window: `sum_pool2d`'s adjoint, (N, C, H, W)."""
+    geometry = sum_pool2d_input_geometry(g.shape, kernel_size, size, stride, padding)
+    x = np.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
+    arrays = _planes(g), _planes(x)
+    split(lambda _, start, stop: _spread_planes(*arrays, geometry, start, stop), len(arrays[0]))
+    return x
+
+
+def _planes(x: Array) -> Array:
+    """Return (N*C, H, W) of (N, C, H, W), contiguous and (for Numba one type less) writable."""
+    return np.require(x, None, ["C", "W"]).reshape(x.shape[0] * x.shape[1], x.shape[2], x.shape[3])
+
+
+@compiled
+def _best_of_planes(x, y, index, geometry, largest, start, stop):
+    _, _, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
+    for plane in range(start, stop):
+        for oh in range(OH):
+            for ow in range(OW):
+                winner = -1
+                best = x[plane, 0, 0]
+                for r in range(KH):
+                    i = oh * SH - PH + r * DH
+                    if i < 0 or i >= H:
+                        continue
+                    for s in range(KW):
+                        j = ow * SW - PW + s * DW
+                        if j < 0 or j >= W:
+                            continue
+                        value = x[plane, i, j]
+                        better = value > best if largest else value < best
+                        if winner < 0 or better or value != value:
+                            best, winner = value, i * W + j
+                y[plane, oh, ow], index[plane, oh, ow] = best, winner
+
+
+@compiled
+def _gather_planes(x, index, y, start, stop):
+    W = x.shape[2]
+    for plane in range(start, stop):
+        for oh in range(index.shape[1]):
+            for ow in range(index.shape[2]):
+                cell = index[plane, oh, ow]
+                y[plane, oh, ow] = x[plane, cell // W, cell % W]
+
+
+@compiled
+def _scatter_planes(g, index, x, start, stop):
+    for plane in range(start, stop):
+        cells = x[plane].reshape(x.shape[1] * x.shape[2])
+        cells[:] = 0
+        for oh in range(index.shape[1]):
+            for ow in range(index.shape[2]):
+                cells[index[plane, oh, ow]] += g[plane, oh, ow]
+
+
+@compiled
+def _sum_planes(x, y, geometry, start, stop):
+    _, _, H, W, KH, KW, SH, SW, PH, PW, _, _, OH, OW = geometry
+    for plane in range(start, stop):
+        y[plane] = 0
+        for oh in range(OH):
+            for ow in range(OW):
+                for i in range(max(0, oh * SH - PH), min(H, oh * SH - PH + KH)):
+                    for j in range(max(0, ow * SW - PW), min(W, ow * SW - PW + KW)):
+                        y[plane, oh, ow] += x[plane, i, j]
+
+
+@compiled
+def _spread_planes(g, x, geometry, start, stop):
+    _, _, H, W, KH, KW, SH, SW, PH, PW, _, _, OH, OW = geometry
+    for plane in range(start, stop):
+        x[plane] = 0
+        for oh in range(OH):
+            for ow in range(OW):
+                for i in range(max(0, oh * SH - PH), min(H, oh * SH - PH + KH)):
+                    for j in range(max(0, ow * SW - PW), min(W, ow * SW - PW + KW)):
+                        x[plane, i, j] += g[plane, oh, ow]

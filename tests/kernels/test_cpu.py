@@ -1,0 +1,113 @@
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tinycnn.kernels import cpu
+from tinycnn.kernels.cpu.threads import split, thread_count
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
+def test_a_thread_count_that_is_none(monkeypatch, text):
+    monkeypatch.setenv("TINYCNN_THREADS", text)
+    with pytest.raises(ValueError, match=f"TINYCNN_THREADS must be a positive integer, got '{text}'"):
+        thread_count()
+
+
+def test_the_thread_count_is_the_setting_or_the_cores_this_process_may_use(monkeypatch):
+    monkeypatch.setenv("TINYCNN_THREADS", "3")
+    assert thread_count() == 3
+    monkeypatch.delenv("TINYCNN_THREADS")
+    assert 1 <= thread_count() <= os.cpu_count()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 10])
+def test_split_runs_every_number_once_in_as_many_threads(monkeypatch, count):
+    monkeypatch.setenv("TINYCNN_THREADS", "3")
+    done, names, lock = [], set(), threading.Lock()
+    barrier = threading.Barrier(max(1, min(3, count)))
+
+    def job(part, start, stop):
+        barrier.wait(10)  # all parts run at the same time
+        with lock:
+            done.extend(range(start, stop))
+            names.add((part, threading.current_thread().name))
+
+    split(job, count)
+    assert sorted(done) == list(range(count))
+    assert len(names) == max(1, min(3, count))
+
+
+def test_an_error_in_a_thread_is_raised(monkeypatch):
+    monkeypatch.setenv("TINYCNN_THREADS", "2")
+
+    def job(part, start, stop):
+        if part == 1:
+            raise OverflowError("in the second thread")
+
+    with pytest.raises(OverflowError, match="in the second thread"):
+        split(job, 2)
+
+
+def test_the_same_bits_from_run_to_run_and_close_ones_for_other_thread_counts(monkeypatch, rng):
+    x, g = rng.standard_normal((5, 3, 9, 9)), rng.standard_normal((5, 4, 7, 7))
+    results = {}
+    for threads in ("1", "2", "4"):
+        monkeypatch.setenv("TINYCNN_THREADS", threads)
+        results[threads] = cpu.conv2d_weight(x, g, (3, 3))
+        assert_array_equal(cpu.conv2d_weight(x, g, (3, 3)), results[threads])
+        assert_allclose(results[threads], results["1"], rtol=1e-12, atol=1e-12)
+
+
+def test_read_only_and_strided_inputs(rng):
+    x = np.broadcast_to(rng.standard_normal((1, 2, 5, 1)), (2, 2, 5, 6))
+    w = rng.standard_normal((3, 3, 2, 4)).transpose(3, 2, 0, 1)
+    w.flags.writeable = False
+    assert_allclose(cpu.conv2d(x, w), cpu.conv2d(x.copy(), w.copy()))
+    y, _ = cpu.max_pool2d(x, (2, 2))
+    assert_array_equal(y, cpu.max_pool2d(x.copy(), (2, 2))[0])
+
+
+@pytest.mark.slow
+def test_where_no_cache_can_be_written_kernels_are_compiled_all_the_same():
+    code = """
+import sys
+import numpy as np
+from numba.core import caching
+sys.stderr.isatty = lambda: True
+caching.CacheImpl._locator_classes = []  # no folder will do
+from tinycnn.kernels import cpu
+print(cpu.sum_pool2d(np.ones((1, 1, 2, 2)), (2, 2)).item())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "4.0", done.stderr
+    assert "compiling kernels, once" in done.stderr
+
+
+@pytest.mark.slow
+def test_compiled_code_is_kept_in_the_users_cache_and_not_in_the_package(tmp_path):
+    code = """
+import sys
+import numpy as np
+from pathlib import Path
+from tinycnn.kernels import cpu
+sys.stderr.isatty = lambda: True
+package = Path(cpu.__file__).parent
+before = sorted(package.rglob("*.nb?"))
+cpu.sum_pool2d(np.ones((1, 1, 2, 2)), (2, 2))
+assert sorted(package.rglob("*.nb?")) == before
+"""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    said = []
+    for _ in range(2):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stderr)
+    assert "compiling kernels, once" in said[0]
+    assert said[1] == ""  # the second process loads what the first compiled
+    assert list((tmp_path / "tinycnn" / "kernels").rglob("*.nbc"))
