@@ -1,6 +1,6 @@
 """Measure tinycnn on the CPU beside PyTorch, TensorFlow/Keras and DeZero, as far as they are installed.
 
-    python benchmarks/cpu.py                                  everything (some ten minutes)
+    python benchmarks/cpu.py                                  everything (some 15 minutes)
     python benchmarks/cpu.py --only cnn28 conv-13x13 --rounds 3
     python benchmarks/cpu.py --variant TINYCNN_CONV=im2col    tinycnn with that setting as one more column
     python benchmarks/cpu.py --peer-python tensorflow=PATH    an interpreter that has TensorFlow

@@ -222,7 +222,7 @@ def report():
     for m, ours in zip(measurements, (0.01, 0.04, 0.01, 2**20), strict=True):
         theirs = 0.02 if m.unit == "s" else 2**21
         m.rounds = {PYTORCH.name: [[theirs, theirs]] * 3, "tinycnn": [[ours]] * 3}
-    machine = {"processor": "abacus", "cores": 2, "python": "3.11", "numpy": "2", "load": 0.1}
+    machine = {"processor": "abacus", "cores": 2, "python": "3.11", "numpy": "2", "busy": 0.0}
     versions = {PYTORCH.name: "2.13.0", "tinycnn": "0.1.0"}
     plan = {"threads": 2, "rounds": 3, "turn": 0.5}
     peaks = [{"sgemm": 120.0, "fma": 200.0}]
@@ -232,6 +232,7 @@ def report():
 def test_the_table(report):
     heading = "\n".join(report.heading())
     assert "DeZero not installed" in heading
+    assert "WARNING" not in heading
     assert "sgemm 120 GFLOP/s, fma 200 GFLOP/s" in heading
     row = report.row(report.measurements[0]).split()
     assert row == ["cnn28", "step", "20", "ms", "0.50", "0.50-0.50", "0.50", "100", "50%"]
@@ -241,6 +242,11 @@ def test_the_table(report):
     said = json.loads(json.dumps(report.as_dict()))
     assert said["works"]["cnn28-b32"]["contestants"]["tinycnn"]["ratio_quartiles"] == [0.5, 0.5, 0.5]
     assert said["works"]["cnn28-b32"]["contestants"]["tinycnn"]["percent_of_peak"] == 50
+
+
+def test_the_table_warns_on_a_busy_machine(report):
+    report.machine["busy"] = 0.48
+    assert "WARNING other work keeps 48% of this machine busy" in "\n".join(report.heading())
 
 
 def test_the_table_says_what_is_wrong(report):
@@ -292,6 +298,8 @@ def test_peaks():
     assert peak.sgemm_gflops(64) > 0
     assert peak.fma_gflops(1, sweeps=10) > 0
     assert peak.machine()["cores"] >= 1
+    share = peak.busy(0.05)
+    assert share is None or 0 <= share <= 1
 
 
 @pytest.fixture

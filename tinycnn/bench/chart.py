@@ -89,6 +89,7 @@ def _draw_panel(
                 ha="right" if faster else "left",
                 va="center",
                 fontsize=6.5,
+                bbox={"boxstyle": "square,pad=0.05", "fc": "white", "ec": "none"},
             )
             row += 1
         if m.aim is not None:

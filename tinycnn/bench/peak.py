@@ -46,7 +46,7 @@ def measure_peak(threads: int) -> dict[str, float | None]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what this machine is, and how busy it was in the last minute."""
+    """Return what this machine is, and which share of it other work keeps busy at this moment."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -58,8 +58,25 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "busy": busy(),
     }
+
+
+def busy(seconds: float = 1.0) -> float | None:
+    """Return the share of all cores' time that is used, 0 to 1; None where the system does not tell."""
+    stat = Path("/proc/stat")
+    if not stat.is_file():
+        return None
+    before = _cpu_times(stat)
+    time.sleep(seconds)
+    passed = _cpu_times(stat) - before
+    idle = passed[3] + passed[4]  # 4th and 5th column: nothing to do, and waiting for a disk
+    return round(1 - float(idle / passed.sum()), 2)
+
+
+def _cpu_times(stat: Path) -> np.ndarray:
+    """Return the columns of the first line, "cpu user nice system idle iowait ...", in 1/100 s."""
+    return np.array(stat.read_text().split("\n", 1)[0].split()[1:], dtype=float)
 
 
 def cores() -> int:

@@ -16,6 +16,7 @@ from .summary import Measurement, Quartiles, geometric_mean
 
 TITLE_WIDTH = 40
 WIDTH = 9  # of a column, at least
+QUIET = 0.1  # share of the machine that other work may use before its table comes with a warning
 
 
 @dataclass
@@ -80,9 +81,14 @@ class Report:
             f"{machine['processor']}, {machine['cores']} cores; Python {machine['python']}, "
             f"NumPy {machine['numpy']}; threads: {plan['threads']}, rounds: {plan['rounds']}",
             "; ".join(who),
-            f"peak on these threads: {_peaks(self.peaks[0])}; load before the start: {machine['load']}",
-            "",
+            f"peak on these threads: {_peaks(self.peaks[0])}",
         ]
+        if (busy := machine["busy"] or 0) > QUIET:
+            lines.append(
+                f"WARNING other work keeps {busy:.0%} of this machine busy: libraries whose threads wait for "
+                "each other suffer most from that, and the ratios are worth little"
+            )
+        lines.append("")
         if self.reference:
             lines.append(
                 f"{self.reference}: medians. The others: ratios to it, under 1 is faster (or smaller)."
@@ -109,7 +115,7 @@ class Report:
                 (_number(means[name]) if name in means else "").rjust(self._width(name))
                 for name in self.contestants
             ]
-            lines.append(f"{'geometric mean of the convolutions':<{TITLE_WIDTH}}{''.join(cells)}")
+            lines.append(f"{'geometric mean of the convolutions':<{TITLE_WIDTH}}{''.join(cells)}".rstrip())
         if len(self.peaks) > 1:
             lines.append(f"peak in the end: {_peaks(self.peaks[-1])}")
         return [*lines, *(f"PROBLEM {text}" for text in self.problems)]
