@@ -1,24 +1,35 @@
-"""Convolution on the CPU, compiled by Numba: im2col in pieces that stay in the cache, one product a piece.
+"""Convolution on the CPU, compiled by Numba: sums of shifted planes, a tile of them at a time in registers.
 
-A piece is some rows of the output of one image. Its columns go to a buffer that every piece of a thread
-reuses, so nothing as large as the columns of a whole image is ever written.
-
-With stride 1, the input cells that kernel cell (c, r, s) meets at consecutive outputs are consecutive in
-memory. So a row of the columns is as wide as the padded input (`width` instead of OW), and each is a single
-long copy; the outputs that wrap from one row into the next are junk, and written nowhere. With other strides
-a row is OW wide.
+`shifts` says how every stride, padding and dilation becomes planes and shifts; `vectors` has the two innermost
+loops. What is left here is the way to feed them: a strip of an image's rows is laid out as planes, small enough
+to stay in the cache, and every tile of sums it takes part in is made before the next strip is read. No column
+matrix is written anywhere.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
+from .. import im2col
 from ..arrays import Array
 from ..geometry import Conv2dGeometry, Pair, conv2d_geometry, conv2d_input_geometry, conv2d_weight_geometry
 from .compiled import compiled
-from .threads import one_thread_a_product, split, thread_count
+from .shifts import Layout, ShiftedSum, forward_sum, input_sums, shifts
+from .threads import split
+from .vectors import REGISTERS, VECTOR_BYTES, copy_row, finish_row, output_tile, weight_tile
 
-PIECE_FLOATS = 1 << 17  # of the columns: 512 KB in float32, half of a usual L2 cache
+STRIP = 1024  # cells of a strip of the output, about: what belongs to it stays in the cache
+FEW = 80  # cells of an output: fewer fill a tile badly, so several images share one
+SERIAL = 1 << 17  # multiply-adds that are done before another thread has started
+
+WIDE, WIDE_VECTORS = REGISTERS.wide
+NARROW, NARROW_VECTORS = REGISTERS.narrow
+WEIGHT_FILTERS, WEIGHT_TAPS = REGISTERS.weights
+wide_tile, wide_rest = output_tile(WIDE, WIDE_VECTORS), output_tile(WIDE, 1)
+narrow_tile, narrow_rest = output_tile(NARROW, NARROW_VECTORS), output_tile(NARROW, 1)
+weights_tile = weight_tile(WEIGHT_FILTERS, WEIGHT_TAPS)
 
 
 def conv2d(
@@ -28,13 +39,16 @@ def conv2d(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
+    relu: bool = False,
 ) -> Array:
     """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW): (N, K, OH, OW). Eq. 1."""
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     x, w = _prepared(x, w)
     y = np.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
-    sizes = _piece(geometry)
-    split(lambda _, start, stop: _forward(x, w, y, geometry, *sizes, start, stop), geometry.N)
+    b = np.zeros(geometry.K, x.dtype) if bias is None else np.require(bias, x.dtype, ["C", "W"])
+    if not _sum_up(x, w, y, b, relu, geometry, (forward_sum(geometry),), transposed=False):
+        return im2col.conv2d(x, w, stride, padding, dilation, groups, bias, relu)
     return y
 
 
@@ -46,13 +60,15 @@ def conv2d_input(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
 ) -> Array:
     """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`."""
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     g, w = _prepared(g, w)
     x = np.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
-    sizes = _piece(geometry)
-    split(lambda _, start, stop: _input(g, w, x, geometry, *sizes, start, stop), geometry.N)
+    b = np.zeros(geometry.C, g.dtype) if bias is None else np.require(bias, g.dtype, ["C", "W"])
+    if not _sum_up(g, w, x, b, False, geometry, input_sums(geometry), transposed=True):
+        return im2col.conv2d_input(g, w, size, stride, padding, dilation, groups, bias)
     return x
 
 
@@ -68,11 +84,22 @@ def conv2d_weight(
     """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW), for (KH, KW) = `kernel_size`."""
     geometry = conv2d_weight_geometry(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)
     x, g = _prepared(x, g)
-    shape = (geometry.K, geometry.C // geometry.G, geometry.KH, geometry.KW)
-    sums = np.zeros((thread_count(), *shape), x.dtype)  # one a thread, added up in their order
-    sizes = _piece(geometry)
-    split(lambda part, start, stop: _weight(x, g, sums[part], geometry, *sizes, start, stop), geometry.N)
-    return sums.sum(axis=0)
+    N, C, K, G = geometry.N, geometry.C, geometry.K, geometry.G
+    layout, taps, target = forward_sum(geometry)
+    strip = _strip(layout, target.rows, N)
+    each = shifts(layout, taps, C // G, strip[2])
+    T = len(each)
+    filter_tiles, tap_tiles = -(-(K // G) // WEIGHT_FILTERS), -(-T // WEIGHT_TAPS)
+    each = np.append(each, np.zeros(tap_tiles * WEIGHT_TAPS - T, np.int64))
+    tiles = np.zeros((G, filter_tiles, tap_tiles, WEIGHT_FILTERS, WEIGHT_TAPS), x.dtype)
+    args = x, g, tiles, each, *_for_compiled(layout), strip
+    split(lambda _, start, stop: _weights(*args, start, stop), G * filter_tiles * tap_tiles, _parts(geometry))
+    w = tiles.transpose(0, 1, 3, 2, 4).reshape(G, filter_tiles * WEIGHT_FILTERS, tap_tiles * WEIGHT_TAPS)
+    w = w[:, : K // G, :T].reshape(K, C // G, geometry.KH, geometry.KW)
+    if np.isnan(w).any():
+        # Between two rows g is 0, and 0 times an infinite cell of x is not.
+        return im2col.conv2d_weight(x, g, kernel_size, stride, padding, dilation, groups)
+    return np.ascontiguousarray(w)
 
 
 def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
@@ -80,145 +107,255 @@ def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
 
     And writable: read-only arrays are another type to Numba, for which it would compile everything again.
     """
-    one_thread_a_product()
     dtype = np.result_type(a.dtype, b.dtype)
     return np.require(a, dtype, ["C", "W"]), np.require(b, dtype, ["C", "W"])
 
 
-def _piece(geometry: Conv2dGeometry) -> tuple[int, int]:
-    """Return how wide a row of the columns is, and how many rows of the output a piece has."""
-    width = geometry.W + 2 * geometry.PW if geometry.SH == geometry.SW == 1 else geometry.OW
-    one_row = geometry.C // geometry.G * geometry.KH * geometry.KW * width
-    return width, min(max(1, PIECE_FLOATS // one_row), geometry.OH)
+def _strip(layout: Layout, rows: int, N: int) -> tuple[int, int, int]:
+    """Return (rows, images, cells of a plane): a strip of `STRIP` cells, about.
+
+    It has all rows of several small images, or some rows of one.
+    """
+    if rows * layout.WP > STRIP:
+        rows, images = max(1, STRIP // layout.WP), 1
+    else:
+        images = max(1, min(N, STRIP // ((rows + layout.halo) * layout.WP)))
+    return rows, images, images * (rows + layout.halo) * layout.WP
+
+
+def _for_compiled(layout: Layout) -> tuple[tuple[int, ...], Array]:
+    """Return the layout's numbers and its first columns."""
+    top, firsts, *others = layout
+    return (top, *others), np.array(firsts, np.int64)
+
+
+def _parts(geometry: Conv2dGeometry) -> int:
+    """Return how many threads the work is worth."""
+    N, C, _, _, K, KH, KW, *_, G, OH, OW = geometry
+    return 1 + N * K * OH * OW * (C // G) * KH * KW // SERIAL
+
+
+def _sum_up(
+    source: Array,
+    w: Array,
+    result: Array,
+    bias: Array,
+    relu: bool,
+    geometry: Conv2dGeometry,
+    sums: tuple[ShiftedSum, ...],
+    transposed: bool,
+) -> bool:
+    """Write all `sums` over `source` to `result`; return False, with nothing done, where w is not finite.
+
+    Outside an image the planes are 0, and 0 times an infinite weight is NaN instead of nothing.
+    """
+    N, channels = len(source), source.shape[1] // geometry.G
+    for layout, taps, target in sums:
+        packed, finite = _packed(w, geometry.G, taps, transposed)
+        if not finite:
+            return False
+        strip = _strip(layout, target.rows, N)
+        if target.rows * target.columns > FEW:
+            strip = (strip[0], 1, strip[2] // strip[1])
+        each = shifts(layout, taps, channels, strip[2]) if taps else np.zeros(1, np.int64)
+        args = source, packed, result, bias, relu, each, *_for_compiled(layout), tuple(target), strip
+        units = -(-N // strip[1]) * geometry.G * packed.shape[1]
+        split(lambda _, start, stop, args=args: _sums(*args, start, stop), units, _parts(geometry))
+    return True
+
+
+def _packed(w: Array, G: int, taps: tuple, transposed: bool) -> tuple[Array, bool]:
+    """Return the weights in the order in which tiles read them, and whether all are finite.
+
+    (G, blocks, T, filters): filters of a tile side by side, T taps of all channels; 0 where a tile has more
+    filters than there are.
+    """
+    K, columns = w.shape[:2]
+    outputs, channels = (columns, K // G) if transposed else (K // G, columns)
+    filters = NARROW if outputs <= NARROW else WIDE
+    packed = np.zeros((G, -(-outputs // filters), max(1, channels * len(taps)), filters), w.dtype)
+    finite = _pack(w, packed, _places(taps), transposed)
+    return packed, finite
+
+
+@lru_cache(maxsize=1024)
+def _places(taps: tuple) -> Array:
+    """Return (r, s) of every tap, (number of taps, 2)."""
+    return np.array([(tap.r, tap.s) for tap in taps], np.int64).reshape(len(taps), 2)
 
 
 @compiled
-def _padded_planes(buffer, x, PH, PW):
-    """Return an image x (C, H, W) with its padding as planes (C, HP*WP): in `buffer`, or x itself without."""
-    C, H, W = x.shape
-    if PH == 0 and PW == 0:
-        return x.reshape(C, H * W)
-    for c in range(C):
-        for h in range(H):
-            buffer[c, PH + h, PW : PW + W] = x[c, h]
-    return buffer.reshape(C, buffer.shape[1] * buffer.shape[2])
+def _pack(w, packed, places, transposed):
+    K, columns = w.shape[:2]
+    G, blocks, _, filters = packed.shape
+    outputs, channels = (columns, K // G) if transposed else (K // G, columns)
+    finite = True
+    for group in range(G):
+        for block in range(blocks):
+            for c in range(channels):
+                for t in range(len(places)):
+                    r, s = places[t]
+                    row = packed[group, block, c * len(places) + t]
+                    for k in range(min(filters, outputs - block * filters)):
+                        if transposed:
+                            value = w[group * channels + c, block * filters + k, r, s]
+                        else:
+                            value = w[group * outputs + block * filters + k, c, r, s]
+                        row[k] = value
+                        finite &= value - value == 0
+    return finite
 
 
 @compiled
-def _fill(columns, planes, geometry, first, width, oh0, rows):
-    """Lay output rows `oh0`.. out as columns (C/G*KH*KW, rows*width), from channel `first` on."""
-    _, _, _, W, _, KH, KW, SH, SW, _, PW, DH, DW, _, _, OW = geometry
-    WP = W + 2 * PW
-    for row in range(len(columns)):
-        c, r, s = row // (KH * KW), row // KW % KH, row % KW
-        source, target = planes[first + c], columns[row]
-        if SH == SW == 1:
-            offset, count = (oh0 + r * DH) * WP + s * DW, (rows - 1) * WP + OW
-            for j in range(count):
-                target[j] = source[offset + j]
-            target[count:] = 0
-        else:
-            for i in range(rows):
-                offset = ((oh0 + i) * SH + r * DH) * WP + s * DW
-                for j in range(OW):
-                    target[i * OW + j] = source[offset + j * SW]
+def _lay_out(planes, plane0, plane, image, layout, firsts, first, rows):
+    """Lay rows first.. of an image's planes out, the first of them from cell `plane0` of `planes` on."""
+    top, SH, SW, WP, _ = layout
+    channels, H, W = image.shape
+    cells = image.ravel()
+    for c in range(channels):
+        for a in range(SH):
+            for v in range(len(firsts)):
+                at = plane0 + ((c * SH + a) * len(firsts) + v) * plane
+                column = firsts[v]
+                # The columns begin.. end of the plane lie inside the image.
+                begin = min(max(0, -(column // SW)), WP)
+                end = max(begin, min(WP, -((column - W) // SW)))
+                for i in range(rows):
+                    h = (first + i) * SH + a - top
+                    if 0 <= h < H:
+                        if begin > 0:
+                            planes[at : at + begin] = 0
+                        source = (c * H + h) * W + begin * SW + column
+                        if SW == 1:
+                            copy_row(planes, at + begin, cells, source, end - begin)
+                        else:
+                            for j in range(end - begin):
+                                planes[at + begin + j] = cells[source + j * SW]
+                        if end < WP:
+                            planes[at + end : at + WP] = 0
+                    else:
+                        planes[at : at + WP] = 0
+                    at += WP
 
 
 @compiled
-def _add(planes, columns, geometry, first, width, oh0, rows):
-    """Add columns up where `_fill` took them from: its adjoint."""
-    _, _, _, W, _, KH, KW, SH, SW, _, PW, DH, DW, _, _, OW = geometry
-    WP = W + 2 * PW
-    for row in range(len(columns)):
-        c, r, s = row // (KH * KW), row // KW % KH, row % KW
-        source, target = columns[row], planes[first + c]
-        if SH == SW == 1:
-            offset = (oh0 + r * DH) * WP + s * DW
-            for j in range((rows - 1) * WP + OW):
-                target[offset + j] += source[j]
-        else:
-            for i in range(rows):
-                offset = ((oh0 + i) * SH + r * DH) * WP + s * DW
-                for j in range(OW):
-                    target[offset + j * SW] += source[i * OW + j]
+def _sums(source, packed, result, bias, relu, shifts, layout, firsts, target, strip, start, stop):
+    """Do units start.. of group of images after group of images, block of filters after block."""
+    _, SH, _, WP, halo = layout
+    h0, w0, step_h, step_w, all_rows, columns = target
+    strip_rows, strip_images, plane = strip
+    G, blocks, T, filters = packed.shape
+    N, channels, outputs = len(source), source.shape[1] // G, result.shape[1] // G
+    H, W = result.shape[2:]
+    lanes = VECTOR_BYTES // source.itemsize
+    pitch = (plane // lanes + 1) * lanes
+    # What a tile reads beyond the last plane is multiplied, but written nowhere.
+    planes = np.zeros(channels * SH * len(firsts) * plane + (WIDE_VECTORS + NARROW_VECTORS) * lanes, source.dtype)
+    sums = np.empty(filters * pitch, source.dtype)
+    weights, out = packed.ravel(), result.ravel()
+    unit = start
+    while unit < stop:
+        n0, group, block0 = unit // (G * blocks) * strip_images, unit // blocks % G, unit % blocks
+        block1 = min(blocks, block0 + stop - unit)
+        unit += block1 - block0
+        images = min(strip_images, N - n0)
+        for first in range(0, all_rows, strip_rows):
+            rows = min(strip_rows, all_rows - first)
+            image_plane = plane // strip_images
+            for image in range(images):
+                channel0 = group * channels
+                _lay_out(
+                    planes,
+                    image * image_plane,
+                    plane,
+                    source[n0 + image, channel0 : channel0 + channels],
+                    layout,
+                    firsts,
+                    first,
+                    rows + halo,
+                )
+            cells = (images - 1) * image_plane + (rows - 1) * WP + columns
+            for block in range(block0, block1):
+                at = (group * blocks + block) * T * filters
+                p = 0
+                if filters == WIDE:
+                    while p + (WIDE_VECTORS - 1) * lanes < cells:
+                        wide_tile(weights, at, planes, p, shifts, sums, p, pitch)
+                        p += WIDE_VECTORS * lanes
+                    while p < cells:
+                        wide_rest(weights, at, planes, p, shifts, sums, p, pitch)
+                        p += lanes
+                else:
+                    while p + (NARROW_VECTORS - 1) * lanes < cells:
+                        narrow_tile(weights, at, planes, p, shifts, sums, p, pitch)
+                        p += NARROW_VECTORS * lanes
+                    while p < cells:
+                        narrow_rest(weights, at, planes, p, shifts, sums, p, pitch)
+                        p += lanes
+                for image in range(images):
+                    for k in range(min(filters, outputs - block * filters)):
+                        channel = group * outputs + block * filters + k
+                        to = (((n0 + image) * G * outputs + channel) * H + h0 + first * step_h) * W + w0
+                        row = k * pitch + image * image_plane
+                        add = bias[channel]
+                        if step_w > 1:
+                            for i in range(rows):
+                                for j in range(columns):
+                                    out[to + i * step_h * W + j * step_w] = sums[row + i * WP + j] + add
+                        elif WP == columns == W and step_h == 1:
+                            finish_row(out, to, sums, row, rows * WP, add, relu)
+                        else:
+                            for i in range(rows):
+                                finish_row(out, to + i * step_h * W, sums, row + i * WP, columns, add, relu)
 
 
 @compiled
-def _widen(target, g, oh0, rows, width):
-    """Copy output rows `oh0`.. of g (K/G, OH, OW) to (K/G, rows*width), with 0 where a row is wider."""
-    OW = g.shape[2]
-    for k in range(len(target)):
-        for i in range(rows):
-            for j in range(OW):
-                target[k, i * width + j] = g[k, oh0 + i, j]
-            for j in range(OW, width):
-                target[k, i * width + j] = 0
-
-
-@compiled
-def _forward(x, w, y, geometry, width, piece_rows, start, stop):
-    _, C, H, W, K, KH, KW, _, _, PH, PW, _, _, G, OH, OW = geometry
-    patch, KG = C // G * KH * KW, K // G
-    filters = w.reshape(G, KG, patch)
-    padded = np.zeros((C, H + 2 * PH, W + 2 * PW), x.dtype)
-    column_buffer = np.empty(patch * piece_rows * width, x.dtype)
-    product_buffer = np.empty(KG * piece_rows * width, x.dtype)
-    for n in range(start, stop):
-        planes = _padded_planes(padded, x[n], PH, PW)
-        for group in range(G):
-            for oh0 in range(0, OH, piece_rows):
-                rows = min(piece_rows, OH - oh0)
-                columns = column_buffer[: patch * rows * width].reshape(patch, rows * width)
-                product = product_buffer[: KG * rows * width].reshape(KG, rows * width)
-                _fill(columns, planes, geometry, group * (C // G), width, oh0, rows)
-                np.dot(filters[group], columns, product)
-                for k in range(KG):
-                    for i in range(rows):
-                        for j in range(OW):
-                            y[n, group * KG + k, oh0 + i, j] = product[k, i * width + j]
-
-
-@compiled
-def _input(g, w, x, geometry, width, piece_rows, start, stop):
-    _, C, H, W, K, KH, KW, _, _, PH, PW, _, _, G, OH, _ = geometry
-    patch, KG = C // G * KH * KW, K // G
-    filters = w.reshape(G, KG, patch)
-    padded = np.empty((C, H + 2 * PH, W + 2 * PW), x.dtype)
-    planes = padded.reshape(C, padded.shape[1] * padded.shape[2])
-    column_buffer = np.empty(patch * piece_rows * width, x.dtype)
-    g_buffer = np.empty(KG * piece_rows * width, x.dtype)
-    for n in range(start, stop):
-        padded[:] = 0
-        for group in range(G):
-            for oh0 in range(0, OH, piece_rows):
-                rows = min(piece_rows, OH - oh0)
-                columns = column_buffer[: patch * rows * width].reshape(patch, rows * width)
-                wide = g_buffer[: KG * rows * width].reshape(KG, rows * width)
-                _widen(wide, g[n, group * KG : (group + 1) * KG], oh0, rows, width)
-                np.dot(filters[group].T, wide, columns)
-                _add(planes, columns, geometry, group * (C // G), width, oh0, rows)
-        for c in range(C):
-            for h in range(H):
-                x[n, c, h] = padded[c, PH + h, PW : PW + W]
-
-
-@compiled
-def _weight(x, g, total, geometry, width, piece_rows, start, stop):
-    _, C, H, W, K, KH, KW, _, _, PH, PW, _, _, G, OH, _ = geometry
-    patch, KG = C // G * KH * KW, K // G
-    sums = total.reshape(G, KG, patch)
-    padded = np.zeros((C, H + 2 * PH, W + 2 * PW), x.dtype)
-    column_buffer = np.empty(patch * piece_rows * width, x.dtype)
-    g_buffer = np.empty(KG * piece_rows * width, x.dtype)
-    product = np.empty((KG, patch), x.dtype)
-    for n in range(start, stop):
-        planes = _padded_planes(padded, x[n], PH, PW)
-        for group in range(G):
-            for oh0 in range(0, OH, piece_rows):
-                rows = min(piece_rows, OH - oh0)
-                columns = column_buffer[: patch * rows * width].reshape(patch, rows * width)
-                wide = g_buffer[: KG * rows * width].reshape(KG, rows * width)
-                _fill(columns, planes, geometry, group * (C // G), width, oh0, rows)
-                _widen(wide, g[n, group * KG : (group + 1) * KG], oh0, rows, width)
-                np.dot(wide, columns.T, product)
-                sums[group] += product
+def _weights(x, g, tiles, shifts, layout, firsts, strip, start, stop):
+    """Do tiles start.. of all (group, filters, taps)."""
+    _, SH, _, WP, halo = layout
+    strip_rows, strip_images, plane = strip
+    G, filter_tiles, tap_tiles, filters, taps = tiles.shape
+    N, K, OH, OW = g.shape
+    channels, outputs = x.shape[1] // G, K // G
+    lanes = VECTOR_BYTES // x.itemsize
+    image_plane, pitch = plane // strip_images, (plane // lanes + 1) * lanes
+    planes = np.zeros(channels * SH * len(firsts) * plane + lanes, x.dtype)
+    g_planes = np.zeros(filter_tiles * filters * pitch, g.dtype)  # 0 between the rows and the images
+    w, g_cells = tiles.ravel(), g.ravel()
+    for group in range(start // (filter_tiles * tap_tiles), -(-stop // (filter_tiles * tap_tiles))):
+        first_tile = group * filter_tiles * tap_tiles
+        tile0, tile1 = max(start - first_tile, 0), min(stop - first_tile, filter_tiles * tap_tiles)
+        k0, k1 = tile0 // tap_tiles * filters, min(outputs, -(-tile1 // tap_tiles) * filters)
+        channel0 = group * channels
+        for n0 in range(0, N, strip_images):
+            images = min(strip_images, N - n0)
+            if images < strip_images:
+                g_planes[:] = 0
+            for first in range(0, OH, strip_rows):
+                rows = min(strip_rows, OH - first)
+                if rows < strip_rows:
+                    g_planes[:] = 0
+                for image in range(images):
+                    _lay_out(
+                        planes,
+                        image * image_plane,
+                        plane,
+                        x[n0 + image, channel0 : channel0 + channels],
+                        layout,
+                        firsts,
+                        first,
+                        rows + halo,
+                    )
+                    for k in range(k0, k1):
+                        to = k * pitch + image * image_plane
+                        at = (((n0 + image) * G + group) * outputs + k) * OH * OW + first * OW
+                        if WP == OW:
+                            copy_row(g_planes, to, g_cells, at, rows * OW)
+                        else:
+                            for i in range(rows):
+                                copy_row(g_planes, to + i * WP, g_cells, at + i * OW, OW)
+                cells = (images - 1) * image_plane + (rows - 1) * WP + OW
+                for tile in range(tile0, tile1):
+                    k, t = tile // tap_tiles * filters, tile % tap_tiles * taps
+                    at = (first_tile + tile) * filters * taps
+                    weights_tile(g_planes, k * pitch, pitch, planes, 0, shifts, t, cells, w, at)
