@@ -18,9 +18,11 @@ from ..geometry import Conv2dGeometry, Pair, conv2d_geometry, conv2d_input_geome
 from .compiled import compiled
 from .shifts import Layout, ShiftedSum, forward_sum, input_sums, shifts
 from .threads import split
-from .vectors import REGISTERS, VECTOR_BYTES, copy_row, finish_row, output_tile, weight_tile
+from .vectors import REGISTERS, VECTOR_BYTES, copy_row, add_row, output_tile, weight_tile
 
-STRIP = 1024  # cells of a strip of the output, about: what belongs to it stays in the cache
+STRIP = 1024  # cells of a strip of the output, at most about
+LINE = 16  # elements of a cache line in float32
+PLANES = 1 << 17  # cells of all its planes, at most about: half of a usual L2 cache in float32
 FEW = 80  # cells of an output: fewer fill a tile badly, so several images share one
 SERIAL = 1 << 17  # multiply-adds that are done before another thread has started
 
@@ -40,15 +42,14 @@ def conv2d(
     dilation: Pair = (1, 1),
     groups: int = 1,
     bias: Array | None = None,
-    relu: bool = False,
 ) -> Array:
-    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW): (N, K, OH, OW). Eq. 1."""
+    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     x, w = _prepared(x, w)
     y = np.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
     b = np.zeros(geometry.K, x.dtype) if bias is None else np.require(bias, x.dtype, ["C", "W"])
-    if not _sum_up(x, w, y, b, relu, geometry, (forward_sum(geometry),), transposed=False):
-        return im2col.conv2d(x, w, stride, padding, dilation, groups, bias, relu)
+    if not _sum_up(x, w, y, b, geometry, (forward_sum(geometry),), transposed=False):
+        return im2col.conv2d(x, w, stride, padding, dilation, groups, bias)
     return y
 
 
@@ -62,12 +63,15 @@ def conv2d_input(
     groups: int = 1,
     bias: Array | None = None,
 ) -> Array:
-    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`."""
+    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`.
+
+    And add `bias` (C,), where this is a transposed convolution.
+    """
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     g, w = _prepared(g, w)
     x = np.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
     b = np.zeros(geometry.C, g.dtype) if bias is None else np.require(bias, g.dtype, ["C", "W"])
-    if not _sum_up(g, w, x, b, False, geometry, input_sums(geometry), transposed=True):
+    if not _sum_up(g, w, x, b, geometry, input_sums(geometry), transposed=True):
         return im2col.conv2d_input(g, w, size, stride, padding, dilation, groups, bias)
     return x
 
@@ -86,13 +90,13 @@ def conv2d_weight(
     x, g = _prepared(x, g)
     N, C, K, G = geometry.N, geometry.C, geometry.K, geometry.G
     layout, taps, target = forward_sum(geometry)
-    strip = _strip(layout, target.rows, N)
-    each = shifts(layout, taps, C // G, strip[2])
+    strip = _strip(layout, target.rows, N, C // G)
+    each = shifts(layout, taps, C // G, strip[3])
     T = len(each)
     filter_tiles, tap_tiles = -(-(K // G) // WEIGHT_FILTERS), -(-T // WEIGHT_TAPS)
     each = np.append(each, np.zeros(tap_tiles * WEIGHT_TAPS - T, np.int64))
     tiles = np.zeros((G, filter_tiles, tap_tiles, WEIGHT_FILTERS, WEIGHT_TAPS), x.dtype)
-    args = x, g, tiles, each, *_for_compiled(layout), strip
+    args = x, g, tiles, each, tuple(layout), strip
     split(lambda _, start, stop: _weights(*args, start, stop), G * filter_tiles * tap_tiles, _parts(geometry))
     w = tiles.transpose(0, 1, 3, 2, 4).reshape(G, filter_tiles * WEIGHT_FILTERS, tap_tiles * WEIGHT_TAPS)
     w = w[:, : K // G, :T].reshape(K, C // G, geometry.KH, geometry.KW)
@@ -111,22 +115,21 @@ def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
     return np.require(a, dtype, ["C", "W"]), np.require(b, dtype, ["C", "W"])
 
 
-def _strip(layout: Layout, rows: int, N: int) -> tuple[int, int, int]:
-    """Return (rows, images, cells of a plane): a strip of `STRIP` cells, about.
-
-    It has all rows of several small images, or some rows of one.
-    """
-    if rows * layout.WP > STRIP:
-        rows, images = max(1, STRIP // layout.WP), 1
+def _strip(layout: Layout, rows: int, N: int, channels: int) -> tuple[int, int, int, int]:
+    """Return (rows, images, cells of each, pitch of the planes) of a strip: all rows of several small images, or some of one."""
+    most = min(STRIP, PLANES // (channels * layout.SH * layout.SW))
+    if rows * layout.WP > most:
+        rows, images = max(1, most // layout.WP), 1
     else:
-        images = max(1, min(N, STRIP // ((rows + layout.halo) * layout.WP)))
-    return rows, images, images * (rows + layout.halo) * layout.WP
+        images = max(1, min(N, most // ((rows + layout.halo) * layout.WP)))
+    return _with_pitch(rows, images, layout)
 
 
-def _for_compiled(layout: Layout) -> tuple[tuple[int, ...], Array]:
-    """Return the layout's numbers and its first columns."""
-    top, firsts, *others = layout
-    return (top, *others), np.array(firsts, np.int64)
+def _with_pitch(rows: int, images: int, layout: Layout) -> tuple[int, int, int, int]:
+    each = (rows + layout.halo) * layout.WP
+    # An odd number of cache lines: multiples of a power of two would crowd into a few places of the cache.
+    pitch = (images * each // LINE | 1) * LINE
+    return rows, images, each, pitch if pitch >= images * each else pitch + 2 * LINE
 
 
 def _parts(geometry: Conv2dGeometry) -> int:
@@ -140,7 +143,6 @@ def _sum_up(
     w: Array,
     result: Array,
     bias: Array,
-    relu: bool,
     geometry: Conv2dGeometry,
     sums: tuple[ShiftedSum, ...],
     transposed: bool,
@@ -154,11 +156,11 @@ def _sum_up(
         packed, finite = _packed(w, geometry.G, taps, transposed)
         if not finite:
             return False
-        strip = _strip(layout, target.rows, N)
+        strip = _strip(layout, target.rows, N, channels)
         if target.rows * target.columns > FEW:
-            strip = (strip[0], 1, strip[2] // strip[1])
-        each = shifts(layout, taps, channels, strip[2]) if taps else np.zeros(1, np.int64)
-        args = source, packed, result, bias, relu, each, *_for_compiled(layout), tuple(target), strip
+            strip = _with_pitch(strip[0], 1, layout)
+        each = shifts(layout, taps, channels, strip[3]) if taps else np.zeros(1, np.int64)
+        args = source, packed, result, bias, each, tuple(layout), tuple(target), strip
         units = -(-N // strip[1]) * geometry.G * packed.shape[1]
         split(lambda _, start, stop, args=args: _sums(*args, start, stop), units, _parts(geometry))
     return True
@@ -207,50 +209,55 @@ def _pack(w, packed, places, transposed):
 
 
 @compiled
-def _lay_out(planes, plane0, plane, image, layout, firsts, first, rows):
-    """Lay rows first.. of an image's planes out, the first of them from cell `plane0` of `planes` on."""
-    top, SH, SW, WP, _ = layout
+def _lay_out(planes, plane0, plane, image, layout, first, rows):
+    """Lay rows first.. of an image's planes out, the first of them from cell `plane0` of `planes` on.
+
+    Columns outside the image are 0 from the start, and never written.
+    """
+    top, left, SH, SW, WP, _ = layout
     channels, H, W = image.shape
     cells = image.ravel()
+    # The rows and columns of an image that are nowhere outside of it, as long copies.
+    whole = SH == SW == 1 and left == 0 and WP == W and first >= top and first + rows - top <= H
     for c in range(channels):
         for a in range(SH):
-            for v in range(len(firsts)):
-                at = plane0 + ((c * SH + a) * len(firsts) + v) * plane
-                column = firsts[v]
+            for b in range(SW):
+                at = plane0 + ((c * SH + a) * SW + b) * plane
+                if whole:
+                    copy_row(planes, at, cells, (c * H + first - top) * W, rows * W)
+                    continue
                 # The columns begin.. end of the plane lie inside the image.
+                column = b - left
                 begin = min(max(0, -(column // SW)), WP)
                 end = max(begin, min(WP, -((column - W) // SW)))
                 for i in range(rows):
                     h = (first + i) * SH + a - top
                     if 0 <= h < H:
-                        if begin > 0:
-                            planes[at : at + begin] = 0
                         source = (c * H + h) * W + begin * SW + column
                         if SW == 1:
                             copy_row(planes, at + begin, cells, source, end - begin)
                         else:
                             for j in range(end - begin):
                                 planes[at + begin + j] = cells[source + j * SW]
-                        if end < WP:
-                            planes[at + end : at + WP] = 0
                     else:
-                        planes[at : at + WP] = 0
+                        for j in range(WP):
+                            planes[at + j] = 0
                     at += WP
 
 
 @compiled
-def _sums(source, packed, result, bias, relu, shifts, layout, firsts, target, strip, start, stop):
+def _sums(source, packed, result, bias, shifts, layout, target, strip, start, stop):
     """Do units start.. of group of images after group of images, block of filters after block."""
-    _, SH, _, WP, halo = layout
+    _, _, SH, SW, WP, halo = layout
     h0, w0, step_h, step_w, all_rows, columns = target
-    strip_rows, strip_images, plane = strip
+    strip_rows, strip_images, image_plane, plane = strip
     G, blocks, T, filters = packed.shape
     N, channels, outputs = len(source), source.shape[1] // G, result.shape[1] // G
     H, W = result.shape[2:]
     lanes = VECTOR_BYTES // source.itemsize
-    pitch = (plane // lanes + 1) * lanes
+    pitch = plane + (WIDE_VECTORS + NARROW_VECTORS) * lanes
     # What a tile reads beyond the last plane is multiplied, but written nowhere.
-    planes = np.zeros(channels * SH * len(firsts) * plane + (WIDE_VECTORS + NARROW_VECTORS) * lanes, source.dtype)
+    planes = np.zeros(channels * SH * SW * plane + (WIDE_VECTORS + NARROW_VECTORS) * lanes, source.dtype)
     sums = np.empty(filters * pitch, source.dtype)
     weights, out = packed.ravel(), result.ravel()
     unit = start
@@ -261,7 +268,6 @@ def _sums(source, packed, result, bias, relu, shifts, layout, firsts, target, st
         images = min(strip_images, N - n0)
         for first in range(0, all_rows, strip_rows):
             rows = min(strip_rows, all_rows - first)
-            image_plane = plane // strip_images
             for image in range(images):
                 channel0 = group * channels
                 _lay_out(
@@ -270,7 +276,6 @@ def _sums(source, packed, result, bias, relu, shifts, layout, firsts, target, st
                     plane,
                     source[n0 + image, channel0 : channel0 + channels],
                     layout,
-                    firsts,
                     first,
                     rows + halo,
                 )
@@ -303,23 +308,23 @@ def _sums(source, packed, result, bias, relu, shifts, layout, firsts, target, st
                                 for j in range(columns):
                                     out[to + i * step_h * W + j * step_w] = sums[row + i * WP + j] + add
                         elif WP == columns == W and step_h == 1:
-                            finish_row(out, to, sums, row, rows * WP, add, relu)
+                            add_row(out, to, sums, row, rows * WP, add)
                         else:
                             for i in range(rows):
-                                finish_row(out, to + i * step_h * W, sums, row + i * WP, columns, add, relu)
+                                add_row(out, to + i * step_h * W, sums, row + i * WP, columns, add)
 
 
 @compiled
-def _weights(x, g, tiles, shifts, layout, firsts, strip, start, stop):
+def _weights(x, g, tiles, shifts, layout, strip, start, stop):
     """Do tiles start.. of all (group, filters, taps)."""
-    _, SH, _, WP, halo = layout
-    strip_rows, strip_images, plane = strip
+    _, _, SH, SW, WP, halo = layout
+    strip_rows, strip_images, image_plane, plane = strip
     G, filter_tiles, tap_tiles, filters, taps = tiles.shape
     N, K, OH, OW = g.shape
     channels, outputs = x.shape[1] // G, K // G
     lanes = VECTOR_BYTES // x.itemsize
-    image_plane, pitch = plane // strip_images, (plane // lanes + 1) * lanes
-    planes = np.zeros(channels * SH * len(firsts) * plane + lanes, x.dtype)
+    pitch = plane + lanes
+    planes = np.zeros(channels * SH * SW * plane + lanes, x.dtype)
     g_planes = np.zeros(filter_tiles * filters * pitch, g.dtype)  # 0 between the rows and the images
     w, g_cells = tiles.ravel(), g.ravel()
     for group in range(start // (filter_tiles * tap_tiles), -(-stop // (filter_tiles * tap_tiles))):
@@ -342,7 +347,6 @@ def _weights(x, g, tiles, shifts, layout, firsts, strip, start, stop):
                         plane,
                         x[n0 + image, channel0 : channel0 + channels],
                         layout,
-                        firsts,
                         first,
                         rows + halo,
                     )

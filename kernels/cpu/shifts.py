@@ -7,12 +7,8 @@ the width of a plane, all that is left of stride, padding and dilation is one sh
 
     y[p] = sum_t w[t] * planes[shift[t] + p]
 
-Plane (a, v) begins with the row a - top and the column ``firsts[v]``; a is r*DH mod SH. For the columns there are
-two ways:
-
-wide    one plane for every s*DW mod SW, wider than the output, and the tap's column is part of its shift. Few
-        cells are copied, but the p between two rows of the output are computed for nothing.
-dense   one plane for every s, as wide as the output: KW/SW times the copies, and no p in vain.
+Plane (a, b) holds the cells with the row i*SH + a - top and the column j*SW + b - left. A plane is wider than the
+output, so a few p lie between two rows: their sums mean nothing and are left out.
 
 The gradient by the input is the same again. The cells h = i*SH + a - PH of the input with one a (and b) meet the
 taps with r*DH = d*SH + a only, so they are a convolution of g with these::
@@ -29,33 +25,27 @@ import numpy as np
 
 from ..geometry import Conv2dGeometry
 
-DENSE_BELOW = 48  # columns of the output: where a row is longer, little is computed in vain
-
 
 class Tap(NamedTuple):
-    """A kernel cell (r, s), the plane (a, v) it reads, and its shift there by i rows and j columns."""
+    """A kernel cell (r, s), the plane (a, b) it reads, and its shift there by i rows and j columns."""
 
     r: int
     s: int
     a: int
-    v: int
+    b: int
     i: int
     j: int
 
 
 class Layout(NamedTuple):
-    """How an image becomes planes: plane (a, v)[i, j] = image[i*SH + a - top, j*SW + firsts[v]], 0 outside."""
+    """How an image becomes planes: plane (a, b)[i, j] = image[i*SH + a - top, j*SW + b - left], 0 outside."""
 
     top: int
-    firsts: tuple[int, ...]
+    left: int
     SH: int
     SW: int
     WP: int  # width of a plane
     halo: int  # rows of a plane beyond those of the output
-
-    def planes(self, channels: int) -> int:
-        """Return how many planes there are: channel after channel, a after a, v after v."""
-        return channels * self.SH * len(self.firsts)
 
 
 class Target(NamedTuple):
@@ -113,24 +103,18 @@ def _sum(
     top: int, left: int, SH: int, SW: int, cells: list[tuple[int, int, int, int]], target: Target
 ) -> ShiftedSum:
     """Return the sum over taps (r, s) that meet the cells (i*SH + y - top, j*SW + x - left)."""
-    dense = target.columns < DENSE_BELOW
-    starts = sorted({x if dense else x % SW for *_, x in cells}) or [0]
-    taps = tuple(
-        Tap(r, s, y % SH, starts.index(x if dense else x % SW), y // SH, 0 if dense else x // SW)
-        for r, s, y, x in cells
-    )
+    taps = tuple(Tap(r, s, y % SH, x % SW, y // SH, x // SW) for r, s, y, x in cells)
     WP = target.columns + max((tap.j for tap in taps), default=0)
     halo = max((tap.i for tap in taps), default=0)
-    return ShiftedSum(Layout(top, tuple(x - left for x in starts), SH, SW, WP, halo), taps, target)
+    return ShiftedSum(Layout(top, left, SH, SW, WP, halo), taps, target)
 
 
 @lru_cache(maxsize=1024)
 def shifts(layout: Layout, taps: tuple[Tap, ...], channels: int, plane: int) -> np.ndarray:
     """Return the shift of every (channel, tap), channel after channel, for planes of `plane` cells: (T,)."""
-    variants = len(layout.firsts)
     return np.array(
         [
-            ((c * layout.SH + tap.a) * variants + tap.v) * plane + tap.i * layout.WP + tap.j
+            ((c * layout.SH + tap.a) * layout.SW + tap.b) * plane + tap.i * layout.WP + tap.j
             for c in range(channels)
             for tap in taps
         ],

@@ -137,30 +137,29 @@ def weight_tile(filters: int, taps: int):
     return tile
 
 
-def _row(finish: bool):
-    """Return the loop that copies a row, or finishes a row of sums, a vector at a time.
+def _row(bias: bool):
+    """Return the loop that copies a row, or adds a bias to it, a vector at a time.
 
     What is left at the end is less than a vector: its last elements are masked out, neither read nor written.
     """
 
     def build(context, builder, signature, args):  # noqa: ANN001, ANN202
-        to, to0, source, source0, count, *options = args
+        to, to0, source, source0, count, *add = args
         to_type, _, source_type, *_ = signature.args
         vector = _vector(context, source_type)
         to_at = _pointer(context, builder, to_type, to, to0)
         source_at = _pointer(context, builder, source_type, source, source0)
-        lanes = ir.Constant(ir.VectorType(INDEX, vector.count), list(range(vector.count)))
-        zero = ir.Constant(vector, None)
-        if finish:
-            add = _everywhere(builder, options[0], vector)
+        short = ir.IntType(32)
+        lanes = ir.Constant(ir.VectorType(short, vector.count), list(range(vector.count)))
+        if bias:
+            (number,) = add
+            addend = _everywhere(builder, number, vector)
         with cgutils.for_range_slice(builder, INDEX(0), count, INDEX(vector.count)) as (index, _):
-            left = _everywhere(builder, builder.sub(count, index), lanes.type)
+            left = _everywhere(builder, builder.trunc(builder.sub(count, index), short), lanes.type)
             inside = builder.icmp_signed("<", lanes, left)
             cells = _masked_load(builder, builder.gep(source_at, [index]), inside, vector)
-            if finish:
-                cells = builder.fadd(cells, add)
-                negative = builder.fcmp_ordered("<", cells, zero)  # false for NaN, which stays
-                cells = builder.select(options[1], builder.select(negative, zero, cells), cells)
+            if bias:
+                cells = builder.fadd(cells, addend)
             _masked_store(builder, cells, builder.gep(to_at, [index]), inside)
         return context.get_dummy_value()
 
@@ -170,15 +169,14 @@ def _row(finish: bool):
 @intrinsic
 def copy_row(typing, to, to0, source, source0, count):  # noqa: ANN001, ANN201
     """Let to[to0 + p] = source[source0 + p] for p < `count`."""
-    return types.void(to, types.int64, source, types.int64, types.int64), _row(finish=False)
+    return types.void(to, types.int64, source, types.int64, types.int64), _row(bias=False)
 
 
 @intrinsic
-def finish_row(typing, to, to0, source, source0, count, bias, relu):  # noqa: ANN001, ANN201
-    """Let to[to0 + p] = source[source0 + p] + bias for p < `count`; with `relu`, 0 where that is negative."""
-    integer = types.int64
-    signature = types.void(to, integer, source, integer, integer, source.dtype, types.boolean)
-    return signature, _row(finish=True)
+def add_row(typing, to, to0, source, source0, count, bias):  # noqa: ANN001, ANN201
+    """Let to[to0 + p] = source[source0 + p] + bias for p < `count`."""
+    signature = types.void(to, types.int64, source, types.int64, types.int64, source.dtype)
+    return signature, _row(bias=True)
 
 
 class _Loop:

@@ -76,26 +76,65 @@ def test_im2col_equals_loops(case, rng, data, images_at_once):
         assert_allclose(ours, expected, **CLOSE[x.dtype.name])
 
 
-@given(convolutions(), SEEDS, st.data(), st.sampled_from([1, 60, 1 << 17]), st.sampled_from(["1", "2", "3"]))
-def test_cpu_equals_loops(case, rng, data, piece_floats, threads):
+STRIPS = st.sampled_from([1, 60, 1 << 10])
+THREADS = st.sampled_from(["1", "2", "3"])
+
+
+@given(convolutions(), SEEDS, st.data(), STRIPS, THREADS)
+def test_cpu_equals_loops(case, rng, data, strip, threads):
     x, w, g = data.draw(arrays(rng, *case[:3]))
-    size, kernel_size, options = x.shape[2:], w.shape[2:], case[3]
+    check_cpu(loops, x, w, g, case[3], strip, threads)
+
+
+@given(convolutions(most_channels=20, most_cells=40), SEEDS, st.data(), STRIPS, THREADS)
+def test_cpu_equals_im2col_where_tiles_are_full_and_where_they_are_not(case, rng, data, strip, threads):
+    x, w, g = data.draw(arrays(rng, *case[:3]))
+    check_cpu(im2col, x, w, g, case[3], strip, threads)
+
+
+def check_cpu(other, x, w, g, options, strip, threads):
+    size, kernel_size = x.shape[2:], w.shape[2:]
+    bias = np.arange(w.shape[0], dtype=x.dtype)
+    input_bias = np.arange(x.shape[1], dtype=x.dtype)
     with (
-        mock.patch.object(cpu_convolution, "PIECE_FLOATS", piece_floats),
+        mock.patch.object(cpu_convolution, "STRIP", strip),
+        mock.patch.object(cpu_convolution, "SERIAL", 1),
         mock.patch.dict(os.environ, TINYCNN_THREADS=threads),
     ):
         results = [
             (
                 m.conv2d(x, w, **options),
+                m.conv2d(x, w, **options, bias=bias),
                 m.conv2d_input(g, w, size, **options),
+                m.conv2d_input(g, w, size, **options, bias=input_bias),
                 m.conv2d_weight(x, g, kernel_size, **options),
             )
-            for m in (cpu, loops)
+            for m in (cpu, other)
         ]
     for ours, expected in zip(*results, strict=True):
         assert ours.dtype == expected.dtype == x.dtype
         assert ours.flags.c_contiguous
         assert_allclose(ours, expected, **CLOSE[x.dtype.name])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@given(case=convolutions(smallest_batch=1), rng=SEEDS)
+def test_cpu_keeps_what_is_not_finite_where_it_belongs(case, rng, value):
+    x_shape, w_shape, y_shape, options = case
+    for i in range(3):
+        x, w, g = arrays = [rng.standard_normal(shape) for shape in (x_shape, w_shape, y_shape)]
+        arrays[i].flat[rng.integers(arrays[i].size)] = value
+        with np.errstate(invalid="ignore"):
+            results = [
+                (
+                    m.conv2d(x, w, **options),
+                    m.conv2d_input(g, w, x.shape[2:], **options),
+                    m.conv2d_weight(x, g, w.shape[2:], **options),
+                )
+                for m in (cpu, im2col)
+            ]
+        for ours, expected in zip(*results, strict=True):
+            assert_allclose(ours, expected, **CLOSE["float64"])
 
 
 @CONVOLUTIONS
