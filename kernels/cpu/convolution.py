@@ -153,13 +153,16 @@ def _sum_up(
     """
     N, channels = len(source), source.shape[1] // geometry.G
     for layout, taps, target in sums:
+        if not taps:  # cells between those that a stride above the kernel's size meets
+            result[:, :, target.h :: target.SH, target.w :: target.SW] = bias[:, None, None]
+            continue
         packed, finite = _packed(w, geometry.G, taps, transposed)
         if not finite:
             return False
         strip = _strip(layout, target.rows, N, channels)
         if target.rows * target.columns > FEW:
             strip = _with_pitch(strip[0], 1, layout)
-        each = shifts(layout, taps, channels, strip[3]) if taps else np.zeros(1, np.int64)
+        each = shifts(layout, taps, channels, strip[3])
         args = source, packed, result, bias, each, tuple(layout), tuple(target), strip
         units = -(-N // strip[1]) * geometry.G * packed.shape[1]
         split(lambda _, start, stop, args=args: _sums(*args, start, stop), units, _parts(geometry))
@@ -175,7 +178,7 @@ def _packed(w: Array, G: int, taps: tuple, transposed: bool) -> tuple[Array, boo
     K, columns = w.shape[:2]
     outputs, channels = (columns, K // G) if transposed else (K // G, columns)
     filters = NARROW if outputs <= NARROW else WIDE
-    packed = np.zeros((G, -(-outputs // filters), max(1, channels * len(taps)), filters), w.dtype)
+    packed = np.zeros((G, -(-outputs // filters), channels * len(taps), filters), w.dtype)
     finite = _pack(w, packed, _places(taps), transposed)
     return packed, finite
 
