@@ -12,13 +12,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from .. import im2col
+from .. import arena, im2col
 from ..arrays import Array
 from ..geometry import Conv2dGeometry, Pair, conv2d_geometry, conv2d_input_geometry, conv2d_weight_geometry
 from .compiled import compiled
+from .rows import add_row, copy_row
 from .shifts import Layout, ShiftedSum, forward_sum, input_sums, shifts
 from .threads import split
-from .vectors import REGISTERS, VECTOR_BYTES, copy_row, add_row, output_tile, weight_tile
+from .tiles import output_tile, weight_tile
+from .vectors import REGISTERS, VECTOR_BYTES
 
 STRIP = 1024  # cells of a strip of the output, at most about
 LINE = 16  # elements of a cache line in float32
@@ -46,7 +48,7 @@ def conv2d(
     """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     x, w = _prepared(x, w)
-    y = np.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
+    y = arena.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
     b = np.zeros(geometry.K, x.dtype) if bias is None else np.require(bias, x.dtype, ["C", "W"])
     if not _sum_up(x, w, y, b, geometry, (forward_sum(geometry),), transposed=False):
         return im2col.conv2d(x, w, stride, padding, dilation, groups, bias)
@@ -69,7 +71,7 @@ def conv2d_input(
     """
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     g, w = _prepared(g, w)
-    x = np.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
+    x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
     b = np.zeros(geometry.C, g.dtype) if bias is None else np.require(bias, g.dtype, ["C", "W"])
     if not _sum_up(g, w, x, b, geometry, input_sums(geometry), transposed=True):
         return im2col.conv2d_input(g, w, size, stride, padding, dilation, groups, bias)

@@ -1,5 +1,6 @@
 """Nonlinearities (Eq. 5's f) and softmax (Eq. 4). g stands for dL/dy."""
 
+from tinycnn import backend
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor
 
@@ -12,13 +13,26 @@ class ReLU(Function):
     """y = max(x, 0). dL/dx = g where x > 0, else 0."""
 
     def forward(self, x: Array) -> Array:
-        y = array_module(x).maximum(x, 0)
+        y = backend.elementwise(x).relu(x)
         self.save_for_backward(y)
         return y
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved_tensors
-        return g * (y > 0)  # x > 0 exactly where y > 0
+        return Gate(y.data)(g)  # x > 0 exactly where y > 0
+
+
+class Gate(Function):
+    """y = x where a condition > 0, else 0. dL/dx = g where the condition > 0, else 0."""
+
+    def __init__(self, condition: Array) -> None:
+        self.condition = condition
+
+    def forward(self, x: Array) -> Array:
+        return backend.elementwise(x).gate(x, self.condition)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Gate(self.condition)(g)
 
 
 class LeakyReLU(Function):
