@@ -38,8 +38,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
             if _is_free(blocks, i):
                 return np.ndarray(shape, dtype, blocks[i])
         _forget(MOST_HELD - size)
-        blocks.append(np.empty(size, np.uint8))
-        return np.ndarray(shape, dtype, blocks[-1])
+        _blocks[size].append(np.empty(size, np.uint8))
+        return np.ndarray(shape, dtype, _blocks[size][-1])
 
 
 def held() -> int:
@@ -58,8 +58,12 @@ def release() -> None:
 
 def is_alone(array: Array) -> bool:
     """Return whether no other array shares this one's memory."""
-    base = array.base
-    return base is None or (isinstance(base, np.ndarray) and _references([base], 0) == _UNUSED + 2)
+    if array.base is None:
+        return True
+    if not isinstance(array.base, np.ndarray):
+        return False
+    referring = _references([array.base], 0) - _UNUSED  # arrays, and for a block the list of blocks
+    return referring == 1 + any(array.base is block for block in _blocks.get(array.base.nbytes, ()))
 
 
 def _is_free(blocks: list[np.ndarray], i: int) -> bool:

@@ -15,6 +15,11 @@ def gate(g: Array, y: Array) -> Array:
     return array_module(g).where(y > 0, g, g.dtype.type(0))
 
 
+def channel_sums(x: Array) -> Array:
+    """Return the sum of every channel of x (N, C, H, W) over the batch and the plane, (C,)."""
+    return x.sum(axis=(0, 2, 3))
+
+
 def adam(
     theta: Array, g: Array, m: Array, v: Array, lr: float, betas: tuple[float, float], eps: float, t: int
 ) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.anomaly import check_backward, check_forward, check_gradients, fingerprint, user_line
+from tinycnn.kernels.arena import is_alone
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes, set_grad_enabled
 
@@ -588,7 +589,7 @@ def _accumulate(
             continue
         if leaf.grad is not None:
             leaf.grad = leaf.grad + g
-        elif g._data.base is not None or id(g._data) in taken:
+        elif not is_alone(g._data) or id(g._data) in taken:
             leaf.grad = _copy(g, create_graph)
         else:
             leaf.grad = g

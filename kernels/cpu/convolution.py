@@ -328,9 +328,10 @@ def _weights(x, g, tiles, shifts, layout, strip, start, stop):
     N, K, OH, OW = g.shape
     channels, outputs = x.shape[1] // G, K // G
     lanes = VECTOR_BYTES // x.itemsize
-    pitch = plane + lanes
+    g_image = -(-strip_rows * WP // lanes) * lanes
+    pitch = strip_images * g_image + LINE
     planes = np.zeros(channels * SH * SW * plane + lanes, x.dtype)
-    g_planes = np.zeros(filter_tiles * filters * pitch, g.dtype)  # 0 between the rows and the images
+    g_planes = np.zeros(filter_tiles * filters * pitch, g.dtype)  # 0 between the rows
     w, g_cells = tiles.ravel(), g.ravel()
     for group in range(start // (filter_tiles * tap_tiles), -(-stop // (filter_tiles * tap_tiles))):
         first_tile = group * filter_tiles * tap_tiles
@@ -339,8 +340,6 @@ def _weights(x, g, tiles, shifts, layout, strip, start, stop):
         channel0 = group * channels
         for n0 in range(0, N, strip_images):
             images = min(strip_images, N - n0)
-            if images < strip_images:
-                g_planes[:] = 0
             for first in range(0, OH, strip_rows):
                 rows = min(strip_rows, OH - first)
                 if rows < strip_rows:
@@ -356,15 +355,18 @@ def _weights(x, g, tiles, shifts, layout, strip, start, stop):
                         rows + halo,
                     )
                     for k in range(k0, k1):
-                        to = k * pitch + image * image_plane
+                        to = k * pitch + image * g_image
                         at = (((n0 + image) * G + group) * outputs + k) * OH * OW + first * OW
                         if WP == OW:
                             copy_row(g_planes, to, g_cells, at, rows * OW)
                         else:
                             for i in range(rows):
                                 copy_row(g_planes, to + i * WP, g_cells, at + i * OW, OW)
-                cells = (images - 1) * image_plane + (rows - 1) * WP + OW
+                cells = (rows - 1) * WP + OW
                 for tile in range(tile0, tile1):
                     k, t = tile // tap_tiles * filters, tile % tap_tiles * taps
                     at = (first_tile + tile) * filters * taps
-                    weights_tile(g_planes, k * pitch, pitch, planes, 0, shifts, t, cells, w, at)
+                    g0 = k * pitch
+                    weights_tile(
+                        g_planes, g0, pitch, g_image, planes, 0, image_plane, shifts, t, images, cells, w, at
+                    )

@@ -12,6 +12,7 @@ import numpy as np
 from .. import arena
 from ..arrays import Array
 from .compiled import compiled
+from .rows import sum_row
 from .threads import split
 
 SERIAL = 1 << 14  # elements that are done before another thread has started
@@ -31,6 +32,15 @@ def gate(g: Array, y: Array) -> Array:
     x = arena.empty(g.shape, g.dtype)
     _split(_gate, g, y, x)
     return x
+
+
+def channel_sums(x: Array) -> Array:
+    """Return the sum of every channel of x (N, C, H, W) over the batch and the plane, (C,)."""
+    N, C, H, W = x.shape
+    x = np.require(x, None, ["C", "W"]).reshape(N, C, H * W)
+    sums = np.empty(C, x.dtype)
+    split(lambda _, start, stop: _channel_sums(x, sums, start, stop), C, 1 + x.size // SERIAL)
+    return sums
 
 
 def adam(
@@ -72,6 +82,17 @@ def _gate(g, y, x, start, stop):
     g, y, x, zero = g[start:stop], y[start:stop], x[start:stop], x.dtype.type(0)
     for i in range(len(x)):
         x[i] = g[i] if y[i] > zero else zero
+
+
+@compiled
+def _channel_sums(x, sums, start, stop):
+    N, C, cells = x.shape
+    flat = x.ravel()
+    for c in range(start, stop):
+        total = 0.0  # float64: of every plane's sum only a few bits are lost
+        for n in range(N):
+            total += sum_row(flat, (n * C + c) * cells, cells)
+        sums[c] = total
 
 
 @compiled

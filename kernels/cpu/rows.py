@@ -57,6 +57,29 @@ def add_row(typing, to, to0, source, source0, count, number):  # noqa: ANN001, A
     return types.void(to, types.int64, source, types.int64, types.int64, source.dtype), build
 
 
+@intrinsic
+def sum_row(typing, cells, c0, count):  # noqa: ANN001, ANN201
+    """Return sum_{p < count} cells[c0 + p]: a vector of sums, added up in the end."""
+
+    def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+        cells_type, _, _ = signature.args
+        cells, c0, count = args
+        at = pointer(context, builder, cells_type, cells, c0)
+        vector = vector_of(context, cells_type)
+        sums = cgutils.alloca_once_value(builder, ir.Constant(vector, None))
+        builder.store(ir.Constant(vector, None), sums)
+        with row(builder, count, vector.count) as (p, inside):
+            here = masked_load(builder, builder.gep(at, [p]), inside, vector)
+            builder.store(builder.fadd(builder.load(sums), here), sums)
+        total = builder.load(sums)
+        numbers = [builder.extract_element(total, SHORT(i)) for i in range(vector.count)]
+        while len(numbers) > 1:
+            numbers = [builder.fadd(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
+        return numbers[0]
+
+    return cells.dtype(cells, types.int64, types.int64), build
+
+
 def largest_row(step: int):
     """Return the loop that finds the largest cell of every window in a row of windows.
 

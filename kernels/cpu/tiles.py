@@ -40,7 +40,8 @@ def output_tile(filters: int, vectors: int):
             y_at = pointer(context, builder, y_type, y, y0)
             offsets_at = pointer(context, builder, offsets_type, offsets, INDEX(0))
             taps = size(context, builder, offsets_type, offsets)
-            with _Loop(builder, taps, 1, vector, filters * vectors) as loop:
+            zeros = [ir.Constant(vector, None)] * (filters * vectors)
+            with Sums(builder, taps, 1, zeros) as loop:
                 offset = builder.load(builder.gep(offsets_at, [loop.index]))
                 cells = [
                     load(builder, builder.gep(x_at, [builder.add(offset, INDEX(j * vector.count))]), vector)
@@ -65,79 +66,86 @@ def output_tile(filters: int, vectors: int):
 def weight_tile(filters: int, taps: int):
     """Return the loop that sums a tile of a convolution's weight gradient over cells of the output.
 
-    It is called as ``tile(g, g0, pitch, x, x0, offsets, t0, cells, w, w0)`` in compiled code and adds, for
-    k < `filters` and t < `taps`::
+    It is called as ``tile(g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0)`` in compiled
+    code and adds, for k < `filters` and t < `taps`::
 
-        w[w0 + k*taps + t] += sum_{p < cells} g[g0 + k*pitch + p] * x[x0 + offsets[t0 + t] + p]
+        w[w0 + k*taps + t] += sum_{n < images} sum_{p < cells}
+            g[g0 + k*pitch + n*g_image + p] * x[x0 + offsets[t0 + t] + n*x_image + p]
 
     `cells` is rounded up to whole vectors.
     """
 
     @intrinsic
-    def tile(typing, g, g0, pitch, x, x0, offsets, t0, cells, w, w0):  # noqa: ANN001, ANN202
+    def tile(typing, g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0):  # noqa: ANN001, ANN202
         def build(context, builder, signature, args):  # noqa: ANN001, ANN202
-            g, g0, pitch, x, x0, offsets, t0, cells, w, w0 = args
-            g_type, _, _, x_type, _, offsets_type, _, _, w_type, _ = signature.args
+            g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0 = args
+            g_type, x_type, offsets_type, w_type = (signature.args[i] for i in (0, 4, 7, 11))
             vector = vector_of(context, x_type)
             g_at, x_at = pointer(context, builder, g_type, g, g0), pointer(context, builder, x_type, x, x0)
-            g_rows = [builder.gep(g_at, [builder.mul(pitch, INDEX(k))]) for k in range(filters)]
             offsets_at = pointer(context, builder, offsets_type, offsets, t0)
-            x_rows = [
-                builder.gep(x_at, [builder.load(builder.gep(offsets_at, [INDEX(t)]))]) for t in range(taps)
-            ]
-            with _Loop(builder, cells, vector.count, vector, filters * taps) as loop:
-                g_cells = [load(builder, builder.gep(row, [loop.index]), vector) for row in g_rows]
-                for t in range(taps):
-                    x_cells = load(builder, builder.gep(x_rows[t], [loop.index]), vector)
-                    for k in range(filters):
-                        loop.add(k * taps + t, g_cells[k], x_cells)
+            g_starts = [builder.mul(pitch, INDEX(k)) for k in range(filters)]
+            x_starts = [builder.load(builder.gep(offsets_at, [INDEX(t)])) for t in range(taps)]
+            zeros = [ir.Constant(vector, None)] * (filters * taps)
+            with Sums(builder, images, 1, zeros) as all_images:
+                g_at = builder.gep(g_at, [builder.mul(all_images.index, g_image)])
+                x_at = builder.gep(x_at, [builder.mul(all_images.index, x_image)])
+                g_rows = [builder.gep(g_at, [start]) for start in g_starts]
+                x_rows = [builder.gep(x_at, [start]) for start in x_starts]
+                with Sums(builder, cells, vector.count, all_images.sums) as image:
+                    g_cells = [load(builder, builder.gep(row, [image.index]), vector) for row in g_rows]
+                    for t in range(taps):
+                        x_cells = load(builder, builder.gep(x_rows[t], [image.index]), vector)
+                        for k in range(filters):
+                            image.add(k * taps + t, g_cells[k], x_cells)
+                all_images.sums = image.sums
             w_at = pointer(context, builder, w_type, w, w0)
             for start in range(0, filters * taps, vector.count):
-                total = _sums_of_elements(builder, loop.sums[start : start + vector.count])
+                total = _sums_of_elements(builder, all_images.sums[start : start + vector.count])
                 at = builder.gep(w_at, [INDEX(start)])
                 store(builder, builder.fadd(load(builder, at, vector), total), at)
             return context.get_dummy_value()
 
         integer = types.int64
-        signature = types.void(g, integer, integer, x, integer, offsets, integer, integer, w, integer)
-        return signature, build
+        g_types, x_types = (g, integer, integer, integer), (x, integer, integer)
+        return types.void(*g_types, *x_types, offsets, integer, integer, integer, w, integer), build
 
     return tile
 
 
-class _Loop:
-    """A loop over `index` from 0 to below `stop` (at least once) that adds to sums kept in registers."""
+class Sums:
+    """A loop over `index` = 0, `step`, ... below `stop` (at least once) that adds to vectors kept in registers."""
 
-    def __init__(self, builder, stop, step, vector, count) -> None:  # noqa: ANN001
-        self.builder, self.stop, self.step, self.vector = builder, stop, step, vector
+    def __init__(self, builder, stop, step, begin) -> None:  # noqa: ANN001
+        self.builder, self.stop, self.step = builder, stop, step
         before = builder.block
         self.body = builder.append_basic_block("sums")
-        self.after = builder.append_basic_block("after")
         builder.branch(self.body)
         builder.position_at_end(self.body)
         # A phi is a register's value at the start of a turn: from before the loop, or from the last turn.
         self.index = builder.phi(INDEX)
         self.index.add_incoming(INDEX(0), before)
-        self.phis = [builder.phi(vector) for _ in range(count)]
-        for phi in self.phis:
-            phi.add_incoming(ir.Constant(vector, None), before)
+        self.phis = [builder.phi(total.type) for total in begin]
+        for phi, total in zip(self.phis, begin, strict=True):
+            phi.add_incoming(total, before)
         self.sums = list(self.phis)
 
     def add(self, i, a, b) -> None:  # noqa: ANN001
         """Let sums[i] += a * b."""
-        self.sums[i] = call(self.builder, "llvm.fmuladd", "{vector}", self.vector, [a, b, self.sums[i]])
+        self.sums[i] = call(self.builder, "llvm.fmuladd", "{vector}", a.type, [a, b, self.sums[i]])
 
-    def __enter__(self) -> _Loop:
+    def __enter__(self) -> Sums:
         return self
 
     def __exit__(self, *error: object) -> None:
         builder = self.builder
         following = builder.add(self.index, INDEX(self.step))
-        self.index.add_incoming(following, self.body)
+        end = builder.block
+        self.index.add_incoming(following, end)
         for phi, total in zip(self.phis, self.sums, strict=True):
-            phi.add_incoming(total, self.body)
-        builder.cbranch(builder.icmp_signed("<", following, self.stop), self.body, self.after)
-        builder.position_at_end(self.after)
+            phi.add_incoming(total, end)
+        after = builder.append_basic_block("after")
+        builder.cbranch(builder.icmp_signed("<", following, self.stop), self.body, after)
+        builder.position_at_end(after)
 
 
 def _sums_of_elements(builder, vectors):  # noqa: ANN001, ANN202
