@@ -17,7 +17,7 @@ from ..arrays import Array
 from ..geometry import Conv2dGeometry, Pair, conv2d_geometry, conv2d_input_geometry, conv2d_weight_geometry
 from .compiled import compiled
 from .rows import add_row, copy_row
-from .shifts import Layout, ShiftedSum, forward_sum, input_sums, shifts
+from .shifts import Layout, ShiftedSums, Tap, forward_sums, input_sums, shifts
 from .threads import split
 from .tiles import output_tile, weight_tile
 from .vectors import REGISTERS, VECTOR_BYTES
@@ -25,7 +25,6 @@ from .vectors import REGISTERS, VECTOR_BYTES
 STRIP = 1024  # cells of a strip of the output, at most about
 LINE = 16  # elements of a cache line in float32
 PLANES = 1 << 17  # cells of all its planes, at most about: half of a usual L2 cache in float32
-FEW = 80  # cells of an output: fewer fill a tile badly, so several images share one
 SERIAL = 1 << 17  # multiply-adds that are done before another thread has started
 
 WIDE, WIDE_VECTORS = REGISTERS.wide
@@ -33,6 +32,8 @@ NARROW, NARROW_VECTORS = REGISTERS.narrow
 WEIGHT_FILTERS, WEIGHT_TAPS = REGISTERS.weights
 wide_tile, wide_rest = output_tile(WIDE, WIDE_VECTORS), output_tile(WIDE, 1)
 narrow_tile, narrow_rest = output_tile(NARROW, NARROW_VECTORS), output_tile(NARROW, 1)
+copy_1, copy_2 = copy_row(1), copy_row(2)
+add_1, add_2 = add_row(1), add_row(2)
 weights_tile = weight_tile(WEIGHT_FILTERS, WEIGHT_TAPS)
 
 
@@ -50,7 +51,7 @@ def conv2d(
     x, w = _prepared(x, w)
     y = arena.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
     b = np.zeros(geometry.K, x.dtype) if bias is None else np.require(bias, x.dtype, ["C", "W"])
-    if not _sum_up(x, w, y, b, geometry, (forward_sum(geometry),), transposed=False):
+    if not _sum_up(x, w, y, b, geometry, forward_sums(geometry), transposed=False):
         return im2col.conv2d(x, w, stride, padding, dilation, groups, bias)
     return y
 
@@ -91,7 +92,7 @@ def conv2d_weight(
     geometry = conv2d_weight_geometry(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)
     x, g = _prepared(x, g)
     N, C, K, G = geometry.N, geometry.C, geometry.K, geometry.G
-    layout, taps, target = forward_sum(geometry)
+    layout, ((taps, target),) = forward_sums(geometry)
     strip = _strip(layout, target.rows, N, C // G)
     each = shifts(layout, taps, C // G, strip[3])
     T = len(each)
@@ -146,53 +147,59 @@ def _sum_up(
     result: Array,
     bias: Array,
     geometry: Conv2dGeometry,
-    sums: tuple[ShiftedSum, ...],
+    all_sums: ShiftedSums,
     transposed: bool,
 ) -> bool:
-    """Write all `sums` over `source` to `result`; return False, with nothing done, where w is not finite.
+    """Write sums over `source` to `result`; return False, with nothing done, where w is not finite.
 
     Outside an image the planes are 0, and 0 times an infinite weight is NaN instead of nothing.
     """
-    N, channels = len(source), source.shape[1] // geometry.G
-    for layout, taps, target in sums:
+    layout, sums = all_sums
+    channels = source.shape[1] // geometry.G
+    rows = max((one.target.rows for one in sums), default=1)
+    strip_rows, _, _, pitch = _strip(layout, rows, 1, channels)
+    for taps, target in sums:
         if not taps:  # cells between those that a stride above the kernel's size meets
             result[:, :, target.h :: target.SH, target.w :: target.SW] = bias[:, None, None]
-            continue
-        packed, finite = _packed(w, geometry.G, taps, transposed)
-        if not finite:
-            return False
-        strip = _strip(layout, target.rows, N, channels)
-        if target.rows * target.columns > FEW:
-            strip = _with_pitch(strip[0], 1, layout)
-        each = shifts(layout, taps, channels, strip[3])
-        args = source, packed, result, bias, each, tuple(layout), tuple(target), strip
-        units = -(-N // strip[1]) * geometry.G * packed.shape[1]
-        split(lambda _, start, stop, args=args: _sums(*args, start, stop), units, _parts(geometry))
+    sums = tuple(one for one in sums if one.taps)
+    if not sums:
+        return True
+    packed, finite = _packed(w, geometry.G, tuple(one.taps for one in sums), transposed)
+    if not finite:
+        return False
+    each = [shifts(layout, one.taps, channels, pitch) for one in sums]
+    targets = np.array([(*one.target, len(shift)) for one, shift in zip(sums, each, strict=True)], np.int64)
+    args = source, packed, result, bias, np.concatenate(each), targets, tuple(layout), strip_rows, pitch
+    units = len(source) * geometry.G * packed.shape[1]
+    split(lambda _, start, stop: _sums(*args, start, stop), units, _parts(geometry))
     return True
 
 
-def _packed(w: Array, G: int, taps: tuple, transposed: bool) -> tuple[Array, bool]:
+def _packed(w: Array, G: int, taps: tuple[tuple[Tap, ...], ...], transposed: bool) -> tuple[Array, bool]:
     """Return the weights in the order in which tiles read them, and whether all are finite.
 
-    (G, blocks, T, filters): filters of a tile side by side, T taps of all channels; 0 where a tile has more
-    filters than there are.
+    (G, blocks, T, filters): filters of a tile side by side; T taps of all channels, one sum after the other; 0
+    where a tile has more filters than there are.
     """
     K, columns = w.shape[:2]
     outputs, channels = (columns, K // G) if transposed else (K // G, columns)
     filters = NARROW if outputs <= NARROW else WIDE
-    packed = np.zeros((G, -(-outputs // filters), channels * len(taps), filters), w.dtype)
-    finite = _pack(w, packed, _places(taps), transposed)
+    packed = np.zeros((G, -(-outputs // filters), channels * sum(map(len, taps)), filters), w.dtype)
+    finite, t0 = True, 0
+    for of_one_sum in taps:
+        finite &= _pack(w, packed, t0, _places(of_one_sum), transposed)
+        t0 += channels * len(of_one_sum)
     return packed, finite
 
 
 @lru_cache(maxsize=1024)
-def _places(taps: tuple) -> Array:
+def _places(taps: tuple[Tap, ...]) -> Array:
     """Return (r, s) of every tap, (number of taps, 2)."""
     return np.array([(tap.r, tap.s) for tap in taps], np.int64).reshape(len(taps), 2)
 
 
 @compiled
-def _pack(w, packed, places, transposed):
+def _pack(w, packed, t0, places, transposed):
     K, columns = w.shape[:2]
     G, blocks, _, filters = packed.shape
     outputs, channels = (columns, K // G) if transposed else (K // G, columns)
@@ -202,7 +209,7 @@ def _pack(w, packed, places, transposed):
             for c in range(channels):
                 for t in range(len(places)):
                     r, s = places[t]
-                    row = packed[group, block, c * len(places) + t]
+                    row = packed[group, block, t0 + c * len(places) + t]
                     for k in range(min(filters, outputs - block * filters)):
                         if transposed:
                             value = w[group * channels + c, block * filters + k, r, s]
@@ -229,7 +236,7 @@ def _lay_out(planes, plane0, plane, image, layout, first, rows):
             for b in range(SW):
                 at = plane0 + ((c * SH + a) * SW + b) * plane
                 if whole:
-                    copy_row(planes, at, cells, (c * H + first - top) * W, rows * W)
+                    copy_1(planes, at, cells, (c * H + first - top) * W, rows * W)
                     continue
                 # The columns begin.. end of the plane lie inside the image.
                 column = b - left
@@ -240,7 +247,9 @@ def _lay_out(planes, plane0, plane, image, layout, first, rows):
                     if 0 <= h < H:
                         source = (c * H + h) * W + begin * SW + column
                         if SW == 1:
-                            copy_row(planes, at + begin, cells, source, end - begin)
+                            copy_1(planes, at + begin, cells, source, end - begin)
+                        elif SW == 2:
+                            copy_2(planes, at + begin, cells, source, end - begin)
                         else:
                             for j in range(end - begin):
                                 planes[at + begin + j] = cells[source + j * SW]
@@ -251,72 +260,81 @@ def _lay_out(planes, plane0, plane, image, layout, first, rows):
 
 
 @compiled
-def _sums(source, packed, result, bias, shifts, layout, target, strip, start, stop):
-    """Do units start.. of group of images after group of images, block of filters after block."""
+def _sums(source, packed, result, bias, shifts, targets, layout, strip_rows, plane, start, stop):
+    """Do units start.. of image after image, group after group, block of filters after block."""
     _, _, SH, SW, WP, halo = layout
-    h0, w0, step_h, step_w, all_rows, columns = target
-    strip_rows, strip_images, image_plane, plane = strip
-    G, blocks, T, filters = packed.shape
-    N, channels, outputs = len(source), source.shape[1] // G, result.shape[1] // G
-    H, W = result.shape[2:]
+    G, blocks, all_taps, filters = packed.shape
+    channels, outputs = source.shape[1] // G, result.shape[1] // G
     lanes = VECTOR_BYTES // source.itemsize
-    pitch = plane + (WIDE_VECTORS + NARROW_VECTORS) * lanes
-    # What a tile reads beyond the last plane is multiplied, but written nowhere.
-    planes = np.zeros(channels * SH * SW * plane + (WIDE_VECTORS + NARROW_VECTORS) * lanes, source.dtype)
+    slack = (WIDE_VECTORS + NARROW_VECTORS) * lanes  # cells that a tile at the end makes in vain
+    pitch = plane + slack
+    planes = np.zeros(channels * SH * SW * plane + slack, source.dtype)
     sums = np.empty(filters * pitch, source.dtype)
     weights, out = packed.ravel(), result.ravel()
     unit = start
     while unit < stop:
-        n0, group, block0 = unit // (G * blocks) * strip_images, unit // blocks % G, unit % blocks
+        n, group, block0 = unit // (G * blocks), unit // blocks % G, unit % blocks
         block1 = min(blocks, block0 + stop - unit)
         unit += block1 - block0
-        images = min(strip_images, N - n0)
-        for first in range(0, all_rows, strip_rows):
-            rows = min(strip_rows, all_rows - first)
-            for image in range(images):
-                channel0 = group * channels
-                _lay_out(
-                    planes,
-                    image * image_plane,
-                    plane,
-                    source[n0 + image, channel0 : channel0 + channels],
-                    layout,
-                    first,
-                    rows + halo,
-                )
-            cells = (images - 1) * image_plane + (rows - 1) * WP + columns
+        image = source[n, group * channels : (group + 1) * channels]
+        for first in range(0, targets[:, 4].max(), strip_rows):
+            _lay_out(planes, 0, plane, image, layout, first, strip_rows + halo)
             for block in range(block0, block1):
-                at = (group * blocks + block) * T * filters
-                p = 0
-                if filters == WIDE:
-                    while p + (WIDE_VECTORS - 1) * lanes < cells:
-                        wide_tile(weights, at, planes, p, shifts, sums, p, pitch)
-                        p += WIDE_VECTORS * lanes
-                    while p < cells:
-                        wide_rest(weights, at, planes, p, shifts, sums, p, pitch)
-                        p += lanes
-                else:
-                    while p + (NARROW_VECTORS - 1) * lanes < cells:
-                        narrow_tile(weights, at, planes, p, shifts, sums, p, pitch)
-                        p += NARROW_VECTORS * lanes
-                    while p < cells:
-                        narrow_rest(weights, at, planes, p, shifts, sums, p, pitch)
-                        p += lanes
-                for image in range(images):
+                t0 = 0
+                for target in targets:
+                    taps = target[6]
+                    shift, at = shifts[t0 : t0 + taps], ((group * blocks + block) * all_taps + t0) * filters
+                    t0 += taps
+                    rows = min(strip_rows, target[4] - first)
+                    if rows <= 0:
+                        continue
+                    cells = (rows - 1) * WP + target[5]
+                    _fill(weights, at, planes, shift, sums, pitch, cells, filters)
                     for k in range(min(filters, outputs - block * filters)):
                         channel = group * outputs + block * filters + k
-                        to = (((n0 + image) * G * outputs + channel) * H + h0 + first * step_h) * W + w0
-                        row = k * pitch + image * image_plane
-                        add = bias[channel]
-                        if step_w > 1:
-                            for i in range(rows):
-                                for j in range(columns):
-                                    out[to + i * step_h * W + j * step_w] = sums[row + i * WP + j] + add
-                        elif WP == columns == W and step_h == 1:
-                            add_row(out, to, sums, row, rows * WP, add)
-                        else:
-                            for i in range(rows):
-                                add_row(out, to + i * step_h * W, sums, row + i * WP, columns, add)
+                        _write(out, result.shape, n, channel, target, first, sums, k * pitch, WP, rows, bias)
+
+
+@compiled
+def _fill(weights, at, planes, shift, sums, pitch, cells, filters):
+    """Fill `cells` sums of every filter, tile after tile."""
+    lanes = VECTOR_BYTES // planes.itemsize
+    p = 0
+    if filters == WIDE:
+        while p + (WIDE_VECTORS - 1) * lanes < cells:
+            wide_tile(weights, at, planes, p, shift, sums, p, pitch)
+            p += WIDE_VECTORS * lanes
+        while p < cells:
+            wide_rest(weights, at, planes, p, shift, sums, p, pitch)
+            p += lanes
+    else:
+        while p + (NARROW_VECTORS - 1) * lanes < cells:
+            narrow_tile(weights, at, planes, p, shift, sums, p, pitch)
+            p += NARROW_VECTORS * lanes
+        while p < cells:
+            narrow_rest(weights, at, planes, p, shift, sums, p, pitch)
+            p += lanes
+
+
+@compiled
+def _write(out, shape, n, channel, target, first, sums, row, WP, rows, bias):
+    """Write the rows of one channel where they belong, without what lies between them."""
+    _, channels, H, W = shape
+    h0, w0, step_h, step_w, _, columns, _ = target
+    to = ((n * channels + channel) * H + h0 + first * step_h) * W + w0
+    number = bias[channel]
+    if step_w == step_h == 1 and WP == columns == W:
+        add_1(out, to, sums, row, rows * WP, number)
+        return
+    for i in range(rows):
+        at, here = to + i * step_h * W, row + i * WP
+        if step_w == 1:
+            add_1(out, at, sums, here, columns, number)
+        elif step_w == 2:
+            add_2(out, at, sums, here, columns, number)
+        else:
+            for j in range(columns):
+                out[at + j * step_w] = sums[here + j] + number
 
 
 @compiled
@@ -358,10 +376,10 @@ def _weights(x, g, tiles, shifts, layout, strip, start, stop):
                         to = k * pitch + image * g_image
                         at = (((n0 + image) * G + group) * outputs + k) * OH * OW + first * OW
                         if WP == OW:
-                            copy_row(g_planes, to, g_cells, at, rows * OW)
+                            copy_1(g_planes, to, g_cells, at, rows * OW)
                         else:
                             for i in range(rows):
-                                copy_row(g_planes, to + i * WP, g_cells, at + i * OW, OW)
+                                copy_1(g_planes, to + i * WP, g_cells, at + i * OW, OW)
                 cells = (rows - 1) * WP + OW
                 for tile in range(tile0, tile1):
                     k, t = tile // tap_tiles * filters, tile % tap_tiles * taps

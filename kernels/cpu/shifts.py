@@ -60,25 +60,34 @@ class Target(NamedTuple):
 
 
 class ShiftedSum(NamedTuple):
-    """One sum over taps: from where, which taps, to where."""
+    """One sum over taps, and where it goes."""
 
-    layout: Layout
     taps: tuple[Tap, ...]
     target: Target
 
 
+class ShiftedSums(NamedTuple):
+    """Sums over the same planes."""
+
+    layout: Layout
+    sums: tuple[ShiftedSum, ...]
+
+
 @lru_cache(maxsize=1024)
-def forward_sum(geometry: Conv2dGeometry) -> ShiftedSum:
+def forward_sums(geometry: Conv2dGeometry) -> ShiftedSums:
     """Return the sum over x that is the convolution's output."""
     _, _, _, _, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
-    cells = [(r, s, r * DH, s * DW) for r, s in np.ndindex(KH, KW)]
-    return _sum(PH, PW, SH, SW, cells, Target(0, 0, 1, 1, OH, OW))
+    taps = tuple(
+        Tap(r, s, r * DH % SH, s * DW % SW, r * DH // SH, s * DW // SW) for r, s in np.ndindex(KH, KW)
+    )
+    return _with_layout(PH, PW, SH, SW, (ShiftedSum(taps, Target(0, 0, 1, 1, OH, OW)),))
 
 
 @lru_cache(maxsize=1024)
-def input_sums(geometry: Conv2dGeometry) -> tuple[ShiftedSum, ...]:
+def input_sums(geometry: Conv2dGeometry) -> ShiftedSums:
     """Return the sums over g that are the gradient by the input: one for every (a, b)."""
     _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, _, _ = geometry
+    top, left = (KH - 1) * DH // SH, (KW - 1) * DW // SW  # the largest d and e
     sums = []
     for a, b in np.ndindex(SH, SW):
         # The first i and j whose cell h = i*SH + a - PH, w = j*SW + b - PW is inside the input.
@@ -87,26 +96,26 @@ def input_sums(geometry: Conv2dGeometry) -> tuple[ShiftedSum, ...]:
         rows, columns = -((h - H) // SH), -((w - W) // SW)
         if rows < 1 or columns < 1:
             continue
-        cells = [
-            (r, s, i0 - r * DH // SH, j0 - s * DW // SW)
+        taps = tuple(
+            Tap(r, s, 0, 0, top + i0 - r * DH // SH, left + j0 - s * DW // SW)
             for r, s in np.ndindex(KH, KW)
             if r * DH % SH == a and s * DW % SW == b
-        ]
-        top = -min((i for *_, i, _ in cells), default=0)
-        left = -min((j for *_, j in cells), default=0)
-        cells = [(r, s, i + top, j + left) for r, s, i, j in cells]
-        sums.append(_sum(top, left, 1, 1, cells, Target(h, w, SH, SW, rows, columns)))
-    return tuple(sums)
+        )
+        sums.append(ShiftedSum(taps, Target(h, w, SH, SW, rows, columns)))
+    return _with_layout(top, left, 1, 1, tuple(sums))
 
 
-def _sum(
-    top: int, left: int, SH: int, SW: int, cells: list[tuple[int, int, int, int]], target: Target
-) -> ShiftedSum:
-    """Return the sum over taps (r, s) that meet the cells (i*SH + y - top, j*SW + x - left)."""
-    taps = tuple(Tap(r, s, y % SH, x % SW, y // SH, x // SW) for r, s, y, x in cells)
-    WP = target.columns + max((tap.j for tap in taps), default=0)
-    halo = max((tap.i for tap in taps), default=0)
-    return ShiftedSum(Layout(top, left, SH, SW, WP, halo), taps, target)
+def _with_layout(top: int, left: int, SH: int, SW: int, sums: tuple[ShiftedSum, ...]) -> ShiftedSums:
+    """Return the sums with planes that begin with the first row and column that is read."""
+    taps = [tap for one in sums for tap in one.taps]
+    first_i, first_j = (min((getattr(tap, axis) for tap in taps), default=0) for axis in "ij")
+    sums = tuple(
+        ShiftedSum(tuple(tap._replace(i=tap.i - first_i, j=tap.j - first_j) for tap in one.taps), one.target)
+        for one in sums
+    )
+    WP = max((tap.j + one.target.columns for one in sums for tap in one.taps), default=1)
+    halo = max((tap.i for one in sums for tap in one.taps), default=0)
+    return ShiftedSums(Layout(top - first_i * SH, left - first_j * SW, SH, SW, WP, halo), sums)
 
 
 @lru_cache(maxsize=1024)
