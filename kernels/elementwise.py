@@ -15,9 +15,14 @@ def gate(g: Array, y: Array) -> Array:
     return array_module(g).where(y > 0, g, g.dtype.type(0))
 
 
-def channel_sums(x: Array) -> Array:
-    """Return the sum of every channel of x (N, C, H, W) over the batch and the plane, (C,)."""
-    return x.sum(axis=(0, 2, 3))
+def leaky_relu(x: Array, slope: float) -> Array:
+    """Return x where x > 0, else slope * x."""
+    return array_module(x).where(x > 0, x, x * x.dtype.type(slope))
+
+
+def leaky_gate(g: Array, x: Array, slope: float) -> Array:
+    """Return g where x > 0, else slope * g: the derivative of `leaky_relu` at x."""
+    return array_module(g).where(x > 0, g, g * g.dtype.type(slope))
 
 
 def adam(

@@ -141,12 +141,19 @@ def kernels(array: Array) -> ModuleType:
 
 
 def elementwise(array: Array) -> ModuleType:
-    """Return the module that serves `array` with passes over all elements: `tinycnn.kernels.elementwise`.
+    """Return what serves `array` with passes over all elements: `tinycnn.kernels.elementwise`, or as compiled."""
+    return _plain_or_compiled("elementwise", array)
 
-    Or `tinycnn.kernels.cpu.elementwise`, under the same conditions as `kernels`.
-    """
-    name = "cpu" if os.environ.get("TINYCNN_CONV", "cpu") in ("cpu", "") and compiles(array) else ""
-    return _module(f"{name}.elementwise".lstrip("."))
+
+def channels(array: Array) -> ModuleType:
+    """Return what serves `array` with passes over its channels: `tinycnn.kernels.channels`, or as compiled."""
+    return _plain_or_compiled("channels", array)
+
+
+def _plain_or_compiled(name: str, array: Array) -> ModuleType:
+    """Return the compiled module under the conditions of `kernels`."""
+    chosen = os.environ.get("TINYCNN_CONV") or "cpu"
+    return _module(f"cpu.{name}" if chosen == "cpu" and compiles(array) else name)
 
 
 def matmul(a: Array, b: Array) -> Array:

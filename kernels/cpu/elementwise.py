@@ -6,13 +6,13 @@ NumPy goes over the memory once for each operation in a formula.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from .. import arena
 from ..arrays import Array
 from .compiled import compiled
-from .rows import sum_row
 from .threads import split
 
 SERIAL = 1 << 14  # elements that are done before another thread has started
@@ -34,13 +34,17 @@ def gate(g: Array, y: Array) -> Array:
     return x
 
 
-def channel_sums(x: Array) -> Array:
-    """Return the sum of every channel of x (N, C, H, W) over the batch and the plane, (C,)."""
-    N, C, H, W = x.shape
-    x = np.require(x, None, ["C", "W"]).reshape(N, C, H * W)
-    sums = np.empty(C, x.dtype)
-    split(lambda _, start, stop: _channel_sums(x, sums, start, stop), C, 1 + x.size // SERIAL)
-    return sums
+def leaky_relu(x: Array, slope: float) -> Array:
+    """Return x where x > 0, else slope * x."""
+    return leaky_gate(x, x, slope)
+
+
+def leaky_gate(g: Array, x: Array, slope: float) -> Array:
+    """Return g where x > 0, else slope * g: the derivative of `leaky_relu` at x."""
+    g, x = np.require(g, None, ["C", "W"]), np.require(x, g.dtype, ["C", "W"])
+    y = arena.empty(g.shape, g.dtype)
+    _split(_leaky_gate, g, x, y, g.dtype.type(slope))
+    return y
 
 
 def adam(
@@ -61,10 +65,10 @@ def adam(
     _split(_adam, theta, np.require(g, theta.dtype, ["C", "W"]), m, v, constants)
 
 
-def _split(kernel, first: Array, *others: Array) -> None:
-    """Run a kernel on parts of the flat arrays."""
-    arrays = [a.reshape(-1) for a in (first, *others)]
-    split(lambda _, start, stop: kernel(*arrays, start, stop), first.size, 1 + first.size // SERIAL)
+def _split(kernel, first: Array, *others: Any) -> None:
+    """Run a kernel on parts of the flat arrays; numbers are passed on."""
+    args = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in (first, *others)]
+    split(lambda _, start, stop: kernel(*args, start, stop), first.size, 1 + first.size // SERIAL)
 
 
 # Indices that start at 0 let the compiler see that none is negative, and use vectors.
@@ -85,14 +89,10 @@ def _gate(g, y, x, start, stop):
 
 
 @compiled
-def _channel_sums(x, sums, start, stop):
-    N, C, cells = x.shape
-    flat = x.ravel()
-    for c in range(start, stop):
-        total = 0.0  # float64: of every plane's sum only a few bits are lost
-        for n in range(N):
-            total += sum_row(flat, (n * C + c) * cells, cells)
-        sums[c] = total
+def _leaky_gate(g, x, y, slope, start, stop):
+    g, x, y, zero = g[start:stop], x[start:stop], y[start:stop], x.dtype.type(0)
+    for i in range(len(y)):
+        y[i] = g[i] if x[i] > zero else slope * g[i]
 
 
 @compiled

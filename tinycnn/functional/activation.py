@@ -42,14 +42,25 @@ class LeakyReLU(Function):
         self.negative_slope = negative_slope
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        factor = xp.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
-        self.save_for_backward(factor)
-        return x * factor
+        self.save_for_backward(x)
+        return backend.elementwise(x).leaky_relu(x, self.negative_slope)
 
     def backward(self, g: Tensor) -> Tensor:
-        (factor,) = self.saved_tensors
-        return g * factor
+        (x,) = self.saved_tensors
+        return LeakyGate(x.data, self.negative_slope)(g)
+
+
+class LeakyGate(Function):
+    """y = x where a condition > 0, else slope * x. dL/dx = g where the condition > 0, else slope * g."""
+
+    def __init__(self, condition: Array, negative_slope: float) -> None:
+        self.condition, self.negative_slope = condition, negative_slope
+
+    def forward(self, x: Array) -> Array:
+        return backend.elementwise(x).leaky_gate(x, self.condition, self.negative_slope)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return LeakyGate(self.condition, self.negative_slope)(g)
 
 
 class Sigmoid(Function):

@@ -21,7 +21,7 @@ from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.geometry import Pair, conv2d_geometry, pair
 from tinycnn.tensor import Function, Tensor
 
-from .reduction import sum
+from .channels import ChannelSum
 from .shape import pad
 
 
@@ -66,7 +66,7 @@ class Conv2d(Function):
         return (
             Conv2dInput(self.window, _plane(x))(g, w) if need_x else None,
             Conv2dWeight(self.window, _plane(w))(x, g) if need_w else None,
-            *(sum(g, (0, 2, 3)) if need else None for need in need_bias),
+            *(ChannelSum()(g) if need else None for need in need_bias),
         )
 
 
@@ -86,7 +86,7 @@ class Conv2dInput(Function):
         return (
             Conv2d(self.window)(g, w) if need_x else None,
             Conv2dWeight(self.window, _plane(w))(g, x) if need_w else None,
-            *(sum(g, (0, 2, 3)) if need else None for need in need_bias),
+            *(ChannelSum()(g) if need else None for need in need_bias),
         )
 
 
