@@ -1,7 +1,7 @@
 """Memory of large arrays, used again for the next array of that size instead of going back to the system.
 
-A training step needs arrays of the same sizes as the step before. The C library gives large blocks back to the
-system when they are freed, and touching new pages costs more than most arithmetic on them.
+A training step needs arrays of the same sizes as the step before. The C library gives large blocks back to
+the system when they are freed, and touching new pages costs more than most arithmetic on them.
 
 A block is free when no array refers to it any more: every array made of it, and every view of such an array,
 holds a reference that Python counts. So an array that somebody kept is never handed out again.

@@ -259,9 +259,9 @@ def test_tensors_that_live_elsewhere_say_so(stand_in):
 @pytest.mark.parametrize(
     ("chosen", "size", "dtype", "module"),
     [
-        ("", 1 << 14, "float32", "cpu"),
-        ("", 1 << 14, "float64", "cpu"),
-        ("", 1 << 13, "float32", "im2col"),  # small: threads would cost more than the work
+        ("", 1 << 9, "float32", "cpu"),
+        ("", 1 << 9, "float64", "cpu"),
+        ("", (1 << 9) - 1, "float32", "im2col"),  # so little that compiling would take longer
         ("", 1 << 14, "float16", "im2col"),
         ("", 1 << 14, "int64", "im2col"),
         ("cpu", 1, "float32", "cpu"),

@@ -141,12 +141,12 @@ def kernels(array: Array) -> ModuleType:
 
 
 def elementwise(array: Array) -> ModuleType:
-    """Return what serves `array` with passes over all elements: `tinycnn.kernels.elementwise`, or as compiled."""
+    """Return what passes over all elements of `array`: `tinycnn.kernels.elementwise`, or that compiled."""
     return _plain_or_compiled("elementwise", array)
 
 
 def channels(array: Array) -> ModuleType:
-    """Return what serves `array` with passes over its channels: `tinycnn.kernels.channels`, or as compiled."""
+    """Return what passes over the channels of `array`: `tinycnn.kernels.channels`, or that compiled."""
     return _plain_or_compiled("channels", array)
 
 

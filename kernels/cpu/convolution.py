@@ -1,9 +1,9 @@
 """Convolution on the CPU, compiled by Numba: sums of shifted planes, a tile of them at a time in registers.
 
-`shifts` says how every stride, padding and dilation becomes planes and shifts; `vectors` has the two innermost
-loops. What is left here is the way to feed them: a strip of an image's rows is laid out as planes, small enough
-to stay in the cache, and every tile of sums it takes part in is made before the next strip is read. No column
-matrix is written anywhere.
+`shifts` says how every stride, padding and dilation becomes planes and shifts; `tiles` has the two innermost
+loops. What is left here is the way to feed them: a strip of an image's rows is laid out as planes, small
+enough to stay in the cache, and every tile of sums it takes part in is made before the next strip is read. No
+column matrix is written anywhere.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .vectors import REGISTERS, VECTOR_BYTES
 STRIP = 1024  # cells of a strip of the output, at most about
 LINE = 16  # elements of a cache line in float32
 PLANES = 1 << 17  # cells of all its planes, at most about: half of a usual L2 cache in float32
-SERIAL = 1 << 17  # multiply-adds that are done before another thread has started
+SERIAL = 1 << 20  # multiply-adds that are done before another thread has started
 
 WIDE, WIDE_VECTORS = REGISTERS.wide
 NARROW, NARROW_VECTORS = REGISTERS.narrow
@@ -101,8 +101,8 @@ def conv2d_weight(
     tiles = np.zeros((G, filter_tiles, tap_tiles, WEIGHT_FILTERS, WEIGHT_TAPS), x.dtype)
     args = x, g, tiles, each, tuple(layout), strip
     split(lambda _, start, stop: _weights(*args, start, stop), G * filter_tiles * tap_tiles, _parts(geometry))
-    w = tiles.transpose(0, 1, 3, 2, 4).reshape(G, filter_tiles * WEIGHT_FILTERS, tap_tiles * WEIGHT_TAPS)
-    w = w[:, : K // G, :T].reshape(K, C // G, geometry.KH, geometry.KW)
+    rows = tiles.transpose(0, 1, 3, 2, 4).reshape(G, filter_tiles * WEIGHT_FILTERS, tap_tiles * WEIGHT_TAPS)
+    w = rows[:, : K // G, :T].reshape(K, C // G, geometry.KH, geometry.KW)
     if np.isnan(w).any():
         # Between two rows g is 0, and 0 times an infinite cell of x is not.
         return im2col.conv2d_weight(x, g, kernel_size, stride, padding, dilation, groups)
@@ -119,16 +119,15 @@ def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
 
 
 def _strip(layout: Layout, rows: int, N: int, channels: int) -> tuple[int, int, int, int]:
-    """Return (rows, images, cells of each, pitch of the planes) of a strip: all rows of several small images, or some of one."""
+    """Return (rows, images, cells of each, pitch of the planes) of a strip.
+
+    It has all rows of several small images, or some rows of one.
+    """
     most = min(STRIP, PLANES // (channels * layout.SH * layout.SW))
     if rows * layout.WP > most:
         rows, images = max(1, most // layout.WP), 1
     else:
         images = max(1, min(N, most // ((rows + layout.halo) * layout.WP)))
-    return _with_pitch(rows, images, layout)
-
-
-def _with_pitch(rows: int, images: int, layout: Layout) -> tuple[int, int, int, int]:
     each = (rows + layout.halo) * layout.WP
     # An odd number of cache lines: multiples of a power of two would crowd into a few places of the cache.
     pitch = (images * each // LINE | 1) * LINE
@@ -178,8 +177,8 @@ def _sum_up(
 def _packed(w: Array, G: int, taps: tuple[tuple[Tap, ...], ...], transposed: bool) -> tuple[Array, bool]:
     """Return the weights in the order in which tiles read them, and whether all are finite.
 
-    (G, blocks, T, filters): filters of a tile side by side; T taps of all channels, one sum after the other; 0
-    where a tile has more filters than there are.
+    (G, blocks, T, filters): filters of a tile side by side; T taps of all channels, one sum after the other;
+    0 where a tile has more filters than there are.
     """
     K, columns = w.shape[:2]
     outputs, channels = (columns, K // G) if transposed else (K // G, columns)

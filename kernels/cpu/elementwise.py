@@ -15,7 +15,7 @@ from ..arrays import Array
 from .compiled import compiled
 from .threads import split
 
-SERIAL = 1 << 14  # elements that are done before another thread has started
+SERIAL = 1 << 16  # elements that are done before another thread has started
 
 
 def relu(x: Array) -> Array:

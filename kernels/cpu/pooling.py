@@ -12,9 +12,12 @@ from ..arrays import Array
 from ..geometry import Pair, Pool2dGeometry, pool2d_geometry, sum_pool2d_input_geometry
 from .compiled import compiled
 from .rows import largest_row
-from .threads import split
+from .threads import Job, split
 
 _largest, _largest_by_2 = largest_row(1), largest_row(2)
+
+
+SERIAL = 1 << 16  # elements that are done before another thread has started
 
 
 def max_pool2d(
@@ -39,10 +42,10 @@ def _best(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, Arr
     y, index = arena.empty(shape, x.dtype), arena.empty(shape, np.int32)
     arrays = _planes(x), _planes(y), _planes(index)
     sizes = tuple(geometry)
-    if largest and geometry.PH == geometry.PW == 0 and geometry.SW <= 2:
-        split(lambda _, start, stop: _largest_of_planes(*arrays, sizes, start, stop), len(arrays[0]))
+    if largest and x.dtype.kind == "f" and geometry.PH == geometry.PW == 0 and geometry.SW <= 2:
+        _split(lambda _, start, stop: _largest_of_planes(*arrays, sizes, start, stop), arrays)
     else:
-        split(lambda _, start, stop: _best_of_planes(*arrays, sizes, largest, start, stop), len(arrays[0]))
+        _split(lambda _, start, stop: _best_of_planes(*arrays, sizes, largest, start, stop), arrays)
     return y, index
 
 
@@ -50,7 +53,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     """Return the cells `index` (N, C, OH, OW), each h*W + w, of `x` (N, C, H, W)."""
     y = arena.empty(index.shape, x.dtype)
     arrays = _planes(x), _planes(index), _planes(y)
-    split(lambda _, start, stop: _gather_planes(*arrays, start, stop), len(arrays[0]))
+    _split(lambda _, start, stop: _gather_planes(*arrays, start, stop), arrays)
     return y
 
 
@@ -58,7 +61,7 @@ def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
     """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
     x = arena.empty((*g.shape[:2], *size), g.dtype)
     arrays = _planes(g), _planes(index), _planes(x)
-    split(lambda _, start, stop: _scatter_planes(*arrays, start, stop), len(arrays[0]))
+    _split(lambda _, start, stop: _scatter_planes(*arrays, start, stop), arrays)
     return x
 
 
@@ -67,7 +70,7 @@ def sum_pool2d(x: Array, kernel_size: Pair, stride: Pair | None = None, padding:
     geometry = pool2d_geometry(x.shape, kernel_size, stride, padding)
     y = arena.empty((geometry.N, geometry.C, geometry.OH, geometry.OW), x.dtype)
     arrays = _planes(x), _planes(y)
-    split(lambda _, start, stop: _sum_planes(*arrays, geometry, start, stop), len(arrays[0]))
+    _split(lambda _, start, stop: _sum_planes(*arrays, tuple(geometry), start, stop), arrays)
     return y
 
 
@@ -78,8 +81,13 @@ def sum_pool2d_input(
     geometry = sum_pool2d_input_geometry(g.shape, kernel_size, size, stride, padding)
     x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
     arrays = _planes(g), _planes(x)
-    split(lambda _, start, stop: _spread_planes(*arrays, geometry, start, stop), len(arrays[0]))
+    _split(lambda _, start, stop: _spread_planes(*arrays, tuple(geometry), start, stop), arrays)
     return x
+
+
+def _split(job: Job, arrays: tuple[Array, ...]) -> None:
+    """Run a job on parts of the planes."""
+    split(job, len(arrays[0]), 1 + max(a.size for a in arrays) // SERIAL)
 
 
 def _planes(x: Array) -> Array:

@@ -14,7 +14,7 @@ from .. import arena
 from ..arrays import Array
 from .threads import split
 
-SERIAL = 1 << 18  # multiply-adds that are done before another thread has started
+SERIAL = 1 << 20  # multiply-adds that are done before another thread has started
 
 
 def matmul(a: Array, b: Array) -> Array:

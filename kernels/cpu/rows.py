@@ -24,8 +24,8 @@ def copy_row(step: int):
     """
 
     @intrinsic
-    def copy(typing, to, to0, source, source0, count):  # noqa: ANN001, ANN202
-        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+    def copy(typing, to, to0, source, source0, count):
+        def build(context, builder, signature, args):
             to_type, _, source_type, _, _ = signature.args
             to, to0, source, source0, count = args
             to_at = pointer(context, builder, to_type, to, to0)
@@ -45,13 +45,13 @@ def copy_row(step: int):
 def add_row(step: int):
     """Return the loop that adds a number to a row, and writes the sums `step` (1 or 2) apart.
 
-    It is called as ``add(to, to0, source, source0, count, number)`` in compiled code and lets, for p < `count`,
-    to[to0 + p*step] = source[source0 + p] + number.
+    It is called as ``add(to, to0, source, source0, count, number)`` in compiled code and lets, for
+    p < `count`, to[to0 + p*step] = source[source0 + p] + number.
     """
 
     @intrinsic
-    def add(typing, to, to0, source, source0, count, number):  # noqa: ANN001, ANN202
-        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+    def add(typing, to, to0, source, source0, count, number):
+        def build(context, builder, signature, args):
             to_type, _, source_type, *_ = signature.args
             to, to0, source, source0, count, number = args
             to_at = pointer(context, builder, to_type, to, to0)
@@ -80,10 +80,10 @@ def add_row(step: int):
 
 
 @intrinsic
-def sum_row(typing, cells, c0, count):  # noqa: ANN001, ANN201
+def sum_row(typing, cells, c0, count):
     """Return sum_{p < count} cells[c0 + p]: a vector of sums, added up in the end."""
 
-    def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+    def build(context, builder, signature, args):
         cells_type, _, _ = signature.args
         cells, c0, count = args
         at = pointer(context, builder, cells_type, cells, c0)
@@ -105,15 +105,15 @@ def sum_row(typing, cells, c0, count):  # noqa: ANN001, ANN201
 def largest_row(step: int):
     """Return the loop that finds the largest cell of every window in a row of windows.
 
-    It is called as ``largest(best, winner, w0, cells, c0, at, offsets, count)`` in compiled code. For p < `count`,
-    window p has the cells ``cells[c0 + offset + p*step]``, whose numbers are ``at + offset + p*step``, for all
-    `offsets`, at least one. ``best[w0 + p]`` and ``winner[w0 + p]`` become the largest cell and its number: the first
-    of equal ones, or the last that is NaN.
+    It is called as ``largest(best, winner, w0, cells, c0, at, offsets, count)`` in compiled code. For
+    p < `count`, window p has the cells ``cells[c0 + offset + p*step]``, whose numbers are
+    ``at + offset + p*step``, for all `offsets`, at least one. ``best[w0 + p]`` and ``winner[w0 + p]`` become
+    the largest cell and its number: the first of equal ones, or the last that is NaN.
     """
 
     @intrinsic
-    def largest(typing, best, winner, w0, cells, c0, at, offsets, count):  # noqa: ANN001, ANN202
-        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+    def largest(typing, best, winner, w0, cells, c0, at, offsets, count):
+        def build(context, builder, signature, args):
             best_type, winner_type, _, cells_type, _, _, offsets_type, _ = signature.args
             best, winner, w0, cells, c0, at, offsets, count = args
             best_at = pointer(context, builder, best_type, best, w0)
@@ -124,7 +124,7 @@ def largest_row(step: int):
             numbers = ir.VectorType(SHORT, vector.count)
             steps = ir.Constant(numbers, [step * lane for lane in range(vector.count)])
 
-            def look(i, p):  # noqa: ANN001, ANN202
+            def look(i, p):
                 """Return the cell i of the windows p, p + 1, ..., and its number."""
                 first = builder.add(builder.load(builder.gep(offsets_at, [i])), builder.mul(p, INDEX(step)))
                 value = every(builder, builder.gep(cells_at, [first]), builder.sub(count, p), step, vector)
@@ -171,8 +171,8 @@ def largest_row(step: int):
     return largest
 
 
-def every(builder, cells_at, left, step: int, vector):  # noqa: ANN001, ANN201
-    """Return the cells 0, step, 2*step, ...: `left` of them at most, loaded as `step` (1 or 2) whole vectors."""
+def every(builder, cells_at, left, step: int, vector):
+    """Return the cells 0, step, 2*step, ...: `left` of them, loaded as `step` (1 or 2) whole vectors."""
     last = builder.add(builder.mul(builder.sub(left, INDEX(1)), INDEX(step)), INDEX(1))
     vectors = []
     for i in range(step):
@@ -187,13 +187,13 @@ def every(builder, cells_at, left, step: int, vector):  # noqa: ANN001, ANN201
 
 
 @contextmanager
-def row(builder, count, lanes: int) -> Iterator[tuple]:  # noqa: ANN001
+def row(builder, count, lanes: int) -> Iterator[tuple]:
     """Loop over p = 0, `lanes`, ... below `count`; yield p and which elements are still inside."""
     with cgutils.for_range_slice(builder, INDEX(0), count, INDEX(lanes)) as (p, _):
         yield p, below(builder, builder.sub(count, p), lanes)
 
 
-def below(builder, limit, lanes: int):  # noqa: ANN001, ANN201
+def below(builder, limit, lanes: int):
     """Return the mask of the elements 0 .. `lanes`-1 that are below `limit`."""
     numbers = ir.Constant(ir.VectorType(SHORT, lanes), list(range(lanes)))
     return builder.icmp_signed("<", numbers, everywhere(builder, builder.trunc(limit, SHORT), numbers.type))

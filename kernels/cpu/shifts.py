@@ -1,17 +1,16 @@
 """What a convolution looks like as sums of shifted planes: where the planes lie, and the shift of each tap.
 
-A tap (r, s) meets the input cells (oh*SH + r*DH - PH, ow*SW + s*DW - PW). Lay the image out as planes whose
-rows are every SH-th of its rows and whose columns are every SW-th of its columns. Then a stride is no stride any
-more, and what a tap meets at consecutive outputs lies consecutively in memory, so that with p = oh*WP + ow, WP
-the width of a plane, all that is left of stride, padding and dilation is one shift a tap::
+A tap (r, s) meets the input cells (oh*SH + r*DH - PH, ow*SW + s*DW - PW). Lay the image out as SH*SW planes,
+plane (a, b) of the cells (i*SH + a - PH, j*SW + b - PW). Then a stride is no stride any more, and what a tap
+meets at consecutive outputs lies consecutively in memory. With p = oh*WP + ow, WP the width of a plane, all
+that is left of stride, padding and dilation is one shift a tap::
 
     y[p] = sum_t w[t] * planes[shift[t] + p]
 
-Plane (a, b) holds the cells with the row i*SH + a - top and the column j*SW + b - left. A plane is wider than the
-output, so a few p lie between two rows: their sums mean nothing and are left out.
+A plane is wider than the output, so a few p lie between two rows: their sums mean nothing and are left out.
 
-The gradient by the input is the same again. The cells h = i*SH + a - PH of the input with one a (and b) meet the
-taps with r*DH = d*SH + a only, so they are a convolution of g with these::
+The gradient by the input is the same again. The cells h = i*SH + a - PH of the input with one a (and b) meet
+the taps with r*DH = d*SH + a only, so they are a convolution of g with these::
 
     x[a, b][i, j] = sum_{r,s of (a, b)} w[r, s] * g[i - d, j - e]
 """

@@ -10,8 +10,8 @@ from .compiled import compiled
 
 
 @intrinsic
-def _read(typing, counter):  # noqa: ANN001, ANN202
-    def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+def _read(typing, counter):
+    def build(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         return builder.load_atomic(data, "acquire", 8)
 
@@ -19,8 +19,8 @@ def _read(typing, counter):  # noqa: ANN001, ANN202
 
 
 @intrinsic
-def _add_one(typing, counter):  # noqa: ANN001, ANN202
-    def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+def _add_one(typing, counter):
+    def build(context, builder, signature, args):
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         builder.atomic_rmw("add", data, ir.IntType(64)(1), "release")
         return context.get_dummy_value()

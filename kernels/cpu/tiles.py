@@ -1,11 +1,11 @@
 """The two innermost loops of convolution, a tile of sums in registers each.
 
-A core starts one or two multiplications of vectors a clock, but loads only about as many vectors. So an inner loop
-is fast where every number it loads is used several times while it stands in a register: a tile multiplies every
-row's number by every column's.
+A core starts one or two multiplications of vectors a clock, but loads only about as many vectors. So an inner
+loop is fast where every number it loads is used several times while it is in a register: a tile multiplies
+every row's number by every column's.
 
-`output_tile`     sums[k][j] += w[k] * x[j]   for a few filters k and a few vectors j of output cells
-`weight_tile`     sums[k][t] += g[k] * x[t]   for a few filters k and a few taps t, a vector of cells at a time
+`output_tile`   sums[k][j] += w[k] * x[j]   for a few filters k and a few vectors j of output cells
+`weight_tile`   sums[k][t] += g[k] * x[t]   for a few filters k and a few taps t, a vector of cells at a time
 
 The loops over k, j and t run when the code is built, one turn for every instruction.
 """
@@ -31,8 +31,8 @@ def output_tile(filters: int, vectors: int):
     """
 
     @intrinsic
-    def tile(typing, w, w0, x, x0, offsets, y, y0, pitch):  # noqa: ANN001, ANN202
-        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+    def tile(typing, w, w0, x, x0, offsets, y, y0, pitch):
+        def build(context, builder, signature, args):
             w, w0, x, x0, offsets, y, y0, pitch = args
             w_type, _, x_type, _, offsets_type, y_type, _, _ = signature.args
             vector = vector_of(context, x_type)
@@ -66,8 +66,8 @@ def output_tile(filters: int, vectors: int):
 def weight_tile(filters: int, taps: int):
     """Return the loop that sums a tile of a convolution's weight gradient over cells of the output.
 
-    It is called as ``tile(g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0)`` in compiled
-    code and adds, for k < `filters` and t < `taps`::
+    It is called as ``tile(g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0)`` in
+    compiled code and adds, for k < `filters` and t < `taps`::
 
         w[w0 + k*taps + t] += sum_{n < images} sum_{p < cells}
             g[g0 + k*pitch + n*g_image + p] * x[x0 + offsets[t0 + t] + n*x_image + p]
@@ -76,8 +76,8 @@ def weight_tile(filters: int, taps: int):
     """
 
     @intrinsic
-    def tile(typing, g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0):  # noqa: ANN001, ANN202
-        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+    def tile(typing, g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0):
+        def build(context, builder, signature, args):
             g, g0, pitch, g_image, x, x0, x_image, offsets, t0, images, cells, w, w0 = args
             g_type, x_type, offsets_type, w_type = (signature.args[i] for i in (0, 4, 7, 11))
             vector = vector_of(context, x_type)
@@ -113,9 +113,9 @@ def weight_tile(filters: int, taps: int):
 
 
 class Sums:
-    """A loop over `index` = 0, `step`, ... below `stop` (at least once) that adds to vectors kept in registers."""
+    """A loop over `index` = 0, `step`, ... below `stop`, at least once, that adds to vectors in registers."""
 
-    def __init__(self, builder, stop, step, begin) -> None:  # noqa: ANN001
+    def __init__(self, builder, stop, step, begin) -> None:
         self.builder, self.stop, self.step = builder, stop, step
         before = builder.block
         self.body = builder.append_basic_block("sums")
@@ -129,7 +129,7 @@ class Sums:
             phi.add_incoming(total, before)
         self.sums = list(self.phis)
 
-    def add(self, i, a, b) -> None:  # noqa: ANN001
+    def add(self, i, a, b) -> None:
         """Let sums[i] += a * b."""
         self.sums[i] = call(self.builder, "llvm.fmuladd", "{vector}", a.type, [a, b, self.sums[i]])
 
@@ -148,7 +148,7 @@ class Sums:
         builder.position_at_end(after)
 
 
-def _sums_of_elements(builder, vectors):  # noqa: ANN001, ANN202
+def _sums_of_elements(builder, vectors):
     """Return one vector whose element i is the sum of the elements of ``vectors[i]``.
 
     Adding the even elements of two vectors to their odd ones leaves one vector with half-way sums of both.

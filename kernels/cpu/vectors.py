@@ -1,8 +1,8 @@
-"""This processor's vectors, and instructions on them, for functions that Numba compiles.
+"""The vectors of this processor, and instructions on them, for functions that Numba compiles.
 
 A core adds or multiplies a whole vector of numbers in one instruction. A compiler finds such instructions by
-itself where a loop is long and simple, but not for the short rows and small tiles that convolution is made of.
-There they are built one by one, in LLVM's portable machine language, by the functions that `tiles` and `rows` give
+itself where a loop is long and simple, but not for the short rows and small tiles of a convolution. There
+they are built one by one, in LLVM's portable machine language, by the functions that `tiles` and `rows` give
 to Numba as its `intrinsic`. `builder` writes the next instruction; a value is a register that will exist.
 """
 
@@ -44,30 +44,34 @@ INDEX = ir.IntType(64)
 SHORT = ir.IntType(32)
 
 
-def vector_of(context, array_type) -> ir.VectorType:  # noqa: ANN001
+def vector_of(context, array_type) -> ir.VectorType:
+    """Return the type of a vector of the array's elements."""
     return ir.VectorType(
         context.get_data_type(array_type.dtype), VECTOR_BYTES * 8 // array_type.dtype.bitwidth
     )
 
 
-def pointer(context, builder, array_type, array, index):  # noqa: ANN001, ANN202
+def pointer(context, builder, array_type, array, index):
     """Return the address of the flat array's element `index`."""
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
-def size(context, builder, array_type, array):  # noqa: ANN001, ANN202
+def size(context, builder, array_type, array):
+    """Return how many elements the array has."""
     return context.make_array(array_type)(context, builder, array).nitems
 
 
-def load(builder, pointer, vector):  # noqa: ANN001, ANN202
+def load(builder, pointer, vector):
+    """Load a vector that begins at any element."""
     return builder.load(builder.bitcast(pointer, vector.as_pointer()), align=_bytes(vector))
 
 
-def store(builder, value, pointer) -> None:  # noqa: ANN001
+def store(builder, value, pointer) -> None:
+    """Store a vector from any element on."""
     builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=_bytes(value.type))
 
 
-def masked_load(builder, pointer, inside, vector):  # noqa: ANN001, ANN202
+def masked_load(builder, pointer, inside, vector):
     """Load the elements that `inside` marks, 0 for the others."""
     at = builder.bitcast(pointer, vector.as_pointer())
     return call(
@@ -79,7 +83,8 @@ def masked_load(builder, pointer, inside, vector):  # noqa: ANN001, ANN202
     )
 
 
-def masked_store(builder, value, pointer, inside) -> None:  # noqa: ANN001
+def masked_store(builder, value, pointer, inside) -> None:
+    """Store the elements that `inside` marks, and touch no others."""
     at = builder.bitcast(pointer, value.type.as_pointer())
     call(
         builder,
@@ -91,7 +96,7 @@ def masked_store(builder, value, pointer, inside) -> None:  # noqa: ANN001
     )
 
 
-def call(builder, name, suffix, result, args, vector=None):  # noqa: ANN001, ANN202
+def call(builder, name, suffix, result, args, vector=None):
     """Call one of LLVM's own functions, whose name ends in the type it is meant for."""
     vector = vector or result
     letter = "i" if isinstance(vector.element, ir.IntType) else "f"
@@ -103,16 +108,16 @@ def call(builder, name, suffix, result, args, vector=None):  # noqa: ANN001, ANN
     return builder.call(function, args)
 
 
-def _bytes(vector) -> int:  # noqa: ANN001
+def _bytes(vector) -> int:
     """Return the bytes of one element."""
     return 8 if isinstance(vector.element, ir.DoubleType) else 4
 
 
-def _align(vector) -> ir.Constant:  # noqa: ANN001
+def _align(vector) -> ir.Constant:
     return ir.Constant(SHORT, _bytes(vector))
 
 
-def everywhere(builder, number, vector):  # noqa: ANN001, ANN202
+def everywhere(builder, number, vector):
     """Return a vector with `number` in all elements."""
     undefined = ir.Constant(vector, ir.Undefined)
     one = builder.insert_element(undefined, number, ir.Constant(SHORT, 0))

@@ -10,7 +10,7 @@ from tinycnn.tensor import Function, Tensor, grad
 from .arithmetic import sqrt
 from .channels import ChannelAffine
 from .reduction import mean, var
-from .shape import reshape
+from .shape import Reshape, reshape
 
 OTHERS = (0, 2, 3)  # all dimensions of (N, C, H, W) but the channels
 
@@ -55,10 +55,12 @@ class NormaliseInput(Function):
         return backend.channels(g).normalise_input(g, self.y, self.variance, self.eps)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        inputs, recorded = self.saved_tensors, modes.grad_enabled
-        needed = [x for x, need in zip(inputs, self.needs_input_grad, strict=True) if need]
+        recorded = modes.grad_enabled
         with set_grad_enabled(True):
+            # Nodes of their own: g may depend on x, which is not to be counted here.
+            inputs = [Reshape(x.shape)(x) for x in self.saved_tensors]
             y = self.formula(*inputs)
+        needed = [x for x, need in zip(inputs, self.needs_input_grad, strict=True) if need]
         found = iter(grad(y, needed, g, create_graph=recorded, retain_graph=True))
         first, second = (next(found) if need else None for need in self.needs_input_grad)
         return first, second
