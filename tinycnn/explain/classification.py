@@ -94,8 +94,8 @@ def _shift(rec: Recorder, x: str, n: int) -> None:
         f"row {n}: e to the power of every {x}, the largest taken off first",
         f"e[n,k] = e^({x}[n,k] - m[n]),  m[n] = max_k {x}[n,k]",
         f"e[{n},:] = ({powers}) = ({', '.join(number(rec.arrays['e'][n, k]) for k in range(K))})",
-        f"Taking the same number m off all of them does not change their shares, since e^({x}-m) = e^{x} / e^m, but "
-        "now no power is above 1: nothing overflows.",
+        f"Taking the same number m off all of them does not change their shares, since e^({x}-m) = e^{x} / "
+        "e^m, but now no power is above 1: nothing overflows.",
         [
             _row_panel(rec, "logits", x, n, "read"),
             rec.panel("largest of the row", "m", (), {(0, n): "weight"}),
@@ -137,17 +137,15 @@ def _share(rec: Recorder, index: Index) -> None:
 
 def _weighted_mean(rec: Recorder, n: int) -> None:
     K = rec.arrays["y"].shape[1]
-    terms = [
-        Term((rec.quantity("g", (n, k)), rec.quantity("y", (n, k))), tag=tag(k)) for k in range(K)
-    ]
+    terms = [Term((rec.quantity("g", (n, k)), rec.quantity("y", (n, k))), tag=tag(k)) for k in range(K)]
     rec.add_sum(
         "backward",
         f"d[{n}]: the mean of g, weighted with the shares",
         "d[n] = Σ_j g[n,j]·y[n,j]",
         rec.quantity("d", (n,)),
         terms,
-        "All shares of a row move together, because they sum to 1: what one gains the others lose. d is what all "
-        "of them have in common.",
+        "All shares of a row move together, because they sum to 1: what one gains the others lose. d is "
+        "what all of them have in common.",
         [
             _row_panel(rec, "dL/dy", "g", n, "read", letters=True),
             _row_panel(rec, "shares", "y", n, "weight", letters=True),
@@ -162,7 +160,7 @@ def _softmax_gradient(rec: Recorder, index: Index) -> None:
     result = rec.quantity("dL/dx", index)
     rec.add(
         "backward",
-        f"{result.name}",
+        f"{result.name}: what x[{n},{k}] did to L",
         "dL/dx[n,k] = y[n,k]·(g[n,k] - d[n])",
         f"{result.name} = {factor(y.value)}·({difference(g.value, d.value)}) = {number(result.value)}",
         "Only what g has above the weighted mean counts, and a small share moves little.",
@@ -185,8 +183,8 @@ def _log_share(rec: Recorder, n: int) -> None:
         f"{loss.name}: the loss of image {n}, whose label is {label}",
         "L[n] = -log p[n, label[n]] = log s[n] - (z[n, label[n]] - m[n])",
         f"{loss.name} = log {number(s.value)} - ({difference(z.value, m.value)}) = {number(loss.value)}",
-        f"The network gives the right class {label} the share p = {share}. Its logarithm is computed from the "
-        "logits in one step: log(softmax) in two steps is log(0) = -inf where the share rounds to 0.",
+        f"The network gives the right class {label} the share p = {share}. Its logarithm is computed from "
+        "the logits in one step: log(softmax) in two steps is log(0) = -inf where the share rounds to 0.",
         [
             rec.panel("logits", "z", (), {(n, label): "read"}),
             rec.panel("shares: softmax(z)", "p", (), {(n, label): "weight"}),
@@ -228,8 +226,8 @@ def _logit_gradient(rec: Recorder, index: Index, reduction: str) -> None:
         f"{result.name}: class {k}, which is {'the label' if truth else 'not the label'}",
         "dL/dz[n,k] = g[n]·(p[n,k] - [k = label[n]])" + (",  g[n] = 1/N" if reduction == "mean" else ""),
         f"{result.name} = {factor(g.value)}·({number(p.value)} - {truth}) = {number(result.value)}",
-        "The share minus the truth: the logit of the label is pulled up, all others are pushed down, each by as "
-        "much as its share is wrong.",
+        "The share minus the truth: the logit of the label is pulled up, all others are pushed down, each "
+        "by as much as its share is wrong.",
         [
             rec.panel("shares: softmax(z)", "p", (), {(n, k): "read"}),
             rec.panel("labels", "label", (), {(0, n): "weight"}),

@@ -33,7 +33,9 @@ def im2col(call: Call) -> Explanation:
                 marks[row, column], tags[row, column] = "result", tag(row)
                 values.append(number(columns[n, row, column]))
                 row += 1
-            panels.append(rec.panel(f"input, channel {c}", "x", (n, c), read, read_tags, (geometry.PH, geometry.PW)))
+            panels.append(
+                rec.panel(f"input, channel {c}", "x", (n, c), read, read_tags, (geometry.PH, geometry.PW))
+            )
         panel = rec.panel("one column a patch", "columns", (n,), marks, tags)
         later = {(i, later) for m, later in asked[at + 1 :] if m == n for i in range(row)}
         panels.append(replace(panel, pending=later))
@@ -42,9 +44,9 @@ def im2col(call: Call) -> Explanation:
             f"columns[{n},:,{column}]: the patch of window ({oh}, {ow})",
             "columns[n, (c·KH+r)·KW+s, oh·OW+ow] = x[n, c, oh·SH-PH+r·DH, ow·SW-PW+s·DW]",
             f"columns[{n},:,{column}] = ({', '.join(values)})",
-            f"Window ({oh}, {ow}) is read row by row, channel by channel, and written down as column {column}. "
-            "A cell that lies in several windows is COPIED into several columns. One matrix product of the filters "
-            "(one a row) with these columns then is the whole convolution.",
+            f"Window ({oh}, {ow}) is read row by row, channel by channel, and written down as column "
+            f"{column}. A cell that lies in several windows is COPIED into several columns. One matrix "
+            "product of the filters (one a row) with these columns then is the whole convolution.",
             panels,
         )
     return rec.explanation("columns")
@@ -60,7 +62,8 @@ def col2im(call: Call) -> Explanation:
     rec = Recorder(call.operation, call.shown, {"columns": columns, "x": x}, call.cells)
     rec.step_through_arrays("x")
     for n, c, i, j in rec.asked("x"):
-        terms, marks, tags = [], {}, {}
+        terms: list[Term] = []
+        marks, tags = {}, {}
         for oh, ow, r, s in windows_over_cell(geometry, i, j):
             row, column = (c * geometry.KH + r) * geometry.KW + s, oh * geometry.OW + ow
             letter = tag(len(terms))
@@ -74,9 +77,9 @@ def col2im(call: Call) -> Explanation:
             "over all oh,ow,r,s with oh·SH-PH+r·DH = i, ow·SW-PW+s·DW = j",
             result,
             terms,
-            f"im2col copied this cell {len(terms)} time{'s' * (len(terms) != 1)}, once for every window over it. "
-            "col2im is its adjoint, not its inverse: it ADDS the copies up (+=, not =), because a gradient is the "
-            "sum over all uses.",
+            f"im2col copied this cell {len(terms)} time{'s' * (len(terms) != 1)}, once for every window "
+            "over it. col2im is its adjoint, not its inverse: it ADDS the copies up (+=, not =), because a "
+            "gradient is the sum over all uses.",
             [
                 rec.panel("one column a patch", "columns", (n,), marks, tags),
                 rec.result_panel("the copies added up", "x", (n, c, i, j)),

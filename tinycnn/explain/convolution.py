@@ -1,7 +1,7 @@
 """Steps of convolution and transposed convolution (Eq. 1), forward and backward.
 
-All of them are products of the trilinear form ``sum g * w * x`` (see `tinycnn.functional.convolution`), sorted
-by the array that is left open. So three functions write every step: what an output cell gathers, what an
+All are products of the trilinear form ``sum g * w * x`` (see `tinycnn.functional.convolution`), sorted by the
+array that is left open. So three functions write every step: what an output cell gathers, what an
 input cell collects, and where a weight was used. Forward of one operation is backward of the other.
 """
 
@@ -16,7 +16,7 @@ from .recorder import Recorder, tag
 from .steps import Cell, Explanation, Index, Panel, Term
 from .windows import cells_of_window, is_inside, window_of, windows_over_cell
 
-I, J = "oh·SH-PH+r·DH", " ow·SW-PW+s·DW"
+ROW, COLUMN = "oh·SH-PH+r·DH", " ow·SW-PW+s·DW"
 
 
 class Names(NamedTuple):
@@ -48,7 +48,7 @@ def conv2d(call: Call) -> Explanation:
 
 
 def conv_transpose2d(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.conv_transpose2d`; its letters are those of the convolution that leads back."""
+    """Explain `tinycnn.functional.conv_transpose2d`; the letters are of the convolution that leads back."""
     window = Window.of(call["stride"], call["padding"], call["dilation"], call["groups"])
     arrays = run(call, {"x": "x", "weight": "w", "bias": "b"})
     geometry = conv2d_geometry(arrays["y"].shape, arrays["w"].shape, *window.options)
@@ -100,17 +100,20 @@ def _gather(rec: Recorder, phase: str, index: Index, geometry: Conv2dGeometry, n
     bias = "b[k] + " if names.b else ""
     top, left = oh * geometry.SH - geometry.PH, ow * geometry.SW - geometry.PW
     sentence = (
-        f"Lay filter {k} on {names.large} with its first cell on row {top}, column {left}; multiply each pair of "
-        f"cells with the same letter{' and add all up, with the bias' if names.b else ', and add all up'}."
+        f"Lay filter {k} on {names.large} with its first cell on row {top}, column {left}; multiply each "
+        "pair of cells with the same "
+        f"letter{' and add all up, with the bias' if names.b else ', and add all up'}."
     )
     if names.small == "dL/dx":
         sentence += " The adjoint of a transposed convolution is the convolution that leads back."
     if outside:
-        sentence += f" {_cells(outside)} of the window {_lie(outside)} in the padding and {_count(outside)} as 0."
+        sentence += (
+            f" {_cells(outside)} of the window {_lie(outside)} in the padding and {_count(outside)} as 0."
+        )
     rec.add_sum(
         phase,
         f"{result.name}: filter {k} in window ({oh}, {ow})",
-        f"{names.small}[n,k,oh,ow] = {bias}Σ_{{c,r,s}} {names.large}[n,c,{I},{J}]·w[k,c,r,s]",
+        f"{names.small}[n,k,oh,ow] = {bias}Σ_{{c,r,s}} {names.large}[n,c,{ROW},{COLUMN}]·w[k,c,r,s]",
         result,
         terms,
         sentence,
@@ -127,7 +130,8 @@ def _collect(rec: Recorder, phase: str, index: Index, geometry: Conv2dGeometry, 
     weights: list[Panel] = []
     reached: list[str] = []
     frames = {
-        tag(t): window_of(geometry, oh, ow) for t, (oh, ow, _, _) in enumerate(windows_over_cell(geometry, i, j))
+        tag(t): window_of(geometry, oh, ow)
+        for t, (oh, ow, _, _) in enumerate(windows_over_cell(geometry, i, j))
     }
     for k in filters:
         read: dict[Cell, str] = {}
@@ -148,7 +152,16 @@ def _collect(rec: Recorder, phase: str, index: Index, geometry: Conv2dGeometry, 
     result = rec.quantity(names.large, index)
     sum_over = "Σ over all k,oh,ow,r,s with oh·SH-PH+r·DH = i, ow·SW-PW+s·DW = j"
     if names.small == "g":
-        source = [rec.panel(f"the input cell ({i}, {j})", "x", (n, c), {(i, j): "asked"}, padding=_padding(geometry), frames=frames)]
+        source = [
+            rec.panel(
+                f"the input cell ({i}, {j})",
+                "x",
+                (n, c),
+                {(i, j): "asked"},
+                padding=_padding(geometry),
+                frames=frames,
+            )
+        ]
         title = f"{result.name}: what x[{n},{c},{i},{j}] did to L"
         sentence = _fed(rec.quantity("x", index).name, reached, terms)
         equation = f"dL/dx[n,c,i,j] = Σ g[n,k,oh,ow]·w[k,c,r,s],  {sum_over}"
@@ -156,8 +169,9 @@ def _collect(rec: Recorder, phase: str, index: Index, geometry: Conv2dGeometry, 
         source = []
         title = f"{result.name}: what the copies of the kernel put here"
         sentence = (
-            f"Every input cell lays its own copy of the kernel, times its value, on the output, {geometry.SH} rows "
-            f"and {geometry.SW} columns apart. {len(reached)} of the copies cover this cell, and they ADD up."
+            "Every input cell lays its own copy of the kernel, times its value, on the output, "
+            f"{geometry.SH} rows and {geometry.SW} columns apart. {len(reached)} of the copies cover this "
+            "cell, and they ADD up."
         )
         bias = "b[c] + " if names.b else ""
         equation = f"y[n,c,i,j] = {bias}Σ x[n,k,oh,ow]·w[k,c,r,s],  {sum_over}"
@@ -202,12 +216,12 @@ def _used(rec: Recorder, index: Index, geometry: Conv2dGeometry, names: Names) -
     rec.add_sum(
         "backward",
         f"{result.name}: every place where {weight} was used",
-        f"dL/dw[k,c,r,s] = Σ_{{n,oh,ow}} {names.large}[n,c,{I},{J}]·{names.small}[n,k,oh,ow]",
+        f"dL/dw[k,c,r,s] = Σ_{{n,oh,ow}} {names.large}[n,c,{ROW},{COLUMN}]·{names.small}[n,k,oh,ow]",
         result,
         terms,
-        f"One weight serves every window. {weight} was multiplied with {_cells(len(terms))} of x, once in each "
-        "window that reaches inside. In each place L changes by x·g for a change of 1 in the weight, and all "
-        "these changes ADD up.",
+        f"One weight serves every window. {weight} was multiplied with {_cells(len(terms))} of x, once in "
+        "each window that reaches inside. In each place L changes by x·g for a change of 1 in the weight, "
+        "and all these changes ADD up.",
         [*panels, *gradients, rec.result_panel("gradient of the filter", names.w, index)],
     )
 
@@ -216,7 +230,8 @@ def _bias(rec: Recorder, index: Index) -> None:
     """Explain one element of dL/db: the sum of its channel of g."""
     (k,) = index
     N, _, OH, OW = rec.arrays["g"].shape
-    terms, panels = [], []
+    terms: list[Term] = []
+    panels: list[Panel] = []
     for n in range(N):
         marks, tags = {}, {}
         for oh in range(OH):
@@ -229,10 +244,11 @@ def _bias(rec: Recorder, index: Index) -> None:
     rec.add_sum(
         "backward",
         f"{result.name}: the bias was added to every output of channel {k}",
-        "dL/db[k] = Σ_{{n,oh,ow}} g[n,k,oh,ow]",
+        "dL/db[k] = Σ_{n,oh,ow} g[n,k,oh,ow]",
         result,
         terms,
-        f"b[{k}] was added to {_cells(len(terms))} of y with the factor 1, so its gradient is the sum of g there.",
+        f"b[{k}] was added to {_cells(len(terms))} of y with the factor 1, so its gradient is the sum of g "
+        "there.",
         [*panels, rec.result_panel("gradient of the bias", "dL/db", index)],
     )
 
@@ -289,4 +305,3 @@ def _lie(count: int) -> str:
 
 def _count(count: int) -> str:
     return "counts" if count == 1 else "count"
-

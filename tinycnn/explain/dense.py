@@ -4,6 +4,8 @@ from .calls import Call, run
 from .recorder import Recorder, tag
 from .steps import Explanation, Index, Panel, Term
 
+Products = list[tuple[tuple[str, Index], ...]]  # what is multiplied; the products are summed
+
 
 def linear(call: Call) -> Explanation:
     """Explain `tinycnn.functional.linear` on rows: x (N, in)."""
@@ -15,7 +17,7 @@ def linear(call: Call) -> Explanation:
     for index in rec.asked("y"):
         _output(rec, index)
     for n, i in rec.asked("dL/dx"):
-        pairs = [(("g", (n, o)), ("W", (o, i))) for o in range(arrays["W"].shape[0])]
+        pairs: Products = [(("g", (n, o)), ("W", (o, i))) for o in range(arrays["W"].shape[0])]
         _gradient(
             rec,
             "dL/dx",
@@ -62,7 +64,8 @@ def _output(rec: Recorder, index: Index) -> None:
         f"y[n,o] = {'b[o] + ' if bias else ''}Σ_i W[o,i]·x[n,i]",
         result,
         terms,
-        f"Row {o} of W is laid on row {n} of x; pairs with the same letter are multiplied, and all is added up.",
+        f"Row {o} of W is laid on row {n} of x; pairs with the same letter are multiplied, and all is added "
+        "up.",
         [*panels, rec.result_panel("output", "y", index)],
     )
 
@@ -71,7 +74,7 @@ def _gradient(
     rec: Recorder,
     array: str,
     index: Index,
-    pairs: list[tuple[tuple[str, Index], ...]],
+    pairs: Products,
     equation: str,
     sentence: str,
 ) -> None:
@@ -86,7 +89,15 @@ def _gradient(
     result = rec.quantity(array, index)
     sentence += " These changes ADD up."
     panels.append(rec.result_panel("gradient", array, index))
-    rec.add_sum("backward", f"{result.name}", equation, result, terms, sentence, panels)
+    rec.add_sum(
+        "backward",
+        f"{result.name}: what {result.name[4:]} did to L",
+        equation,
+        result,
+        terms,
+        sentence,
+        panels,
+    )
 
 
 def _two(index: Index) -> tuple[int, int]:

@@ -10,7 +10,7 @@ One object, schema ``tinycnn.explain`` version 1::
     steps             in order, each
       phase           "forward", "backward" or "update"
       title, equation, numbers, sentence
-      terms           of a sum: [{factors: [{array, index, value}], divisor: {array, index, value} or null, tag}]
+      terms           of a sum: [{factors: [{array, index, value}], divisor, tag}]; divisor: a factor or null
       panels          [{title, array, index, values, padding, marks, tags, frames, pending,
                       picture}]
         values        rows of numbers
@@ -69,7 +69,10 @@ def read_json(text: str) -> Explanation:
         Where it is no such document, or of another version.
     """
     document = json.loads(text)
-    if not isinstance(document, dict) or (document.get("schema"), document.get("version")) != (SCHEMA, VERSION):
+    if not isinstance(document, dict) or (document.get("schema"), document.get("version")) != (
+        SCHEMA,
+        VERSION,
+    ):
         raise ValueError(f"no explanation: the schema must be {SCHEMA!r}, version {VERSION}")
     arrays = {
         name: np.array(_numbers(a["values"]), a["dtype"]).reshape(a["shape"])
@@ -150,8 +153,8 @@ def _read_step(step: dict[str, Any]) -> Step:
         for term in step["terms"]
     ]
     panels = tuple(_read_panel(panel) for panel in step["panels"])
-    texts = (step[name] for name in ("phase", "title", "equation", "numbers", "sentence"))
-    return Step(*texts, panels, tuple(terms))
+    texts = {name: step[name] for name in ("phase", "title", "equation", "numbers", "sentence")}
+    return Step(**texts, panels=panels, terms=tuple(terms))
 
 
 def _read_quantity(q: dict[str, Any]) -> Quantity:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .steps import ROLES, Cell, Panel, Step, Term
+from .steps import ROLES, Cell, Panel, Step, Term, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,11 +30,12 @@ STYLES = {
 }
 PHASES = {"forward": "#0072b2", "backward": "#b34e00", "update": "#7a3b70"}
 GREY, FAINT = "#666666", "#bbbbbb"
-ROWS, COLUMNS = 12, 16  # of a panel with numbers; of a larger one the part around the marks is shown
+ROWS, COLUMNS = 12, 40  # of a panel, of all together; of a larger one the part around the marks is shown
 PICTURE = 7.0  # a picture is as wide as so many cells
-LARGEST_CELL = 0.62
+LARGEST_CELL = 0.75
+GAP = 0.5  # inches between arrays
 FRAMES = 4  # windows outlined; more would hide the numbers
-TABLE = 18  # terms that have a line of their own
+TABLE = 12  # terms that have a line of their own
 
 
 def draw(step: Step, caption: str = "") -> Figure:
@@ -56,7 +58,7 @@ def draw(step: Step, caption: str = "") -> Figure:
     y = HEIGHT - 0.5
     chip = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
     axes.text(MARGIN + 0.1, y, step.phase, color="white", fontsize=13, weight="bold", va="center", bbox=chip)
-    title = textwrap.shorten(step.title, 78, placeholder=" …")
+    title = textwrap.shorten(step.title, 70, placeholder=" …")
     axes.text(MARGIN + 1.35, y, title, fontsize=18, weight="bold", va="center")
     axes.text(WIDTH - MARGIN, y, caption, fontsize=12, color=GREY, ha="right", va="center")
     y -= 0.38
@@ -68,11 +70,11 @@ def draw(step: Step, caption: str = "") -> Figure:
 
 def image(step: Step, caption: str = "", dpi: float = 100) -> Image:
     """Return one step as a picture with a palette, for GIF and HTML."""
-    from PIL import Image as images
+    from PIL import Image
 
     content = io.BytesIO()
     draw(step, caption).savefig(content, format="png", dpi=dpi)
-    with images.open(content) as picture:
+    with Image.open(content) as picture:
         return picture.convert("RGB").quantize(128)
 
 
@@ -94,7 +96,8 @@ def _texts(axes: Axes, step: Step) -> float:
     numbers = _shortened(textwrap.wrap(step.numbers, 112, break_long_words=False, break_on_hyphens=False), 4)
     y = _upwards(axes, y + 0.08, numbers, 13, "black", "monospace", weight="bold")
     tagged = [term for term in step.terms if term.tag]
-    if 0 < len(tagged) <= TABLE:
+    arrays = [panel.array for panel in step.panels]
+    if 0 < len(tagged) <= TABLE and len(set(arrays)) == len(arrays):  # else the panels need the room
         lines = list(_table(step.terms))
         y = _upwards(axes, y + 0.08, lines, 11.5, GREY, "monospace")
     return y
@@ -116,8 +119,6 @@ def _shortened(lines: list[str], count: int) -> list[str]:
 
 def _table(terms: tuple[Term, ...]) -> Iterator[str]:
     """Yield lines with a few terms each: their tag, names, numbers and product."""
-    from .steps import number
-
     cells = []
     for term in terms:
         product = f" = {number(term.value)}" if len(term.factors) > 1 or term.divisor else ""
@@ -135,21 +136,26 @@ def _legend(axes: Axes, step: Step) -> None:
     used = {role for panel in step.panels for role in panel.marks.values()}
     entries = [(role, text) for role, text in ROLES.items() if role in used]
     if any(panel.padding != (0, 0) for panel in step.panels):
-        entries.append(("padding", "padding, counts as 0"))
+        entries.append(("padding", "padding: 0"))
     if any(panel.pending for panel in step.panels):
-        entries.append(("pending", "? comes later"))
+        entries.append(("pending", "? later"))
     x = MARGIN
     for role, text in entries:
         if role in STYLES:
             fill, edge, line, width = STYLES[role]
-            style: dict[str, Any] = {"facecolor": fill, "edgecolor": edge, "linestyle": line, "linewidth": width}
+            style: dict[str, Any] = {
+                "facecolor": fill,
+                "edgecolor": edge,
+                "linestyle": line,
+                "linewidth": width,
+            }
         else:
             style = {"facecolor": "#eeeeee", "edgecolor": FAINT, "hatch": "////" if role == "padding" else ""}
         axes.add_patch(Rectangle((x, 0.16), 0.26, 0.2, **style))
         axes.text(x + 0.36, 0.26, text, fontsize=11, color=GREY, va="center")
-        x += 0.36 + 0.08 * len(text) + 0.35
+        x += 0.36 + 0.076 * len(text) + 0.3
     if any(panel.tags for panel in step.panels):
-        text = "a b …  one letter, one product" if _products(step) else "a b …  terms of the sum"
+        text = "a b … same letter: one product" if _products(step) else "a b … terms of the sum"
         axes.text(x, 0.26, text, fontsize=11, color=GREY, va="center")
 
 
@@ -157,40 +163,114 @@ def _products(step: Step) -> bool:
     return any(len(term.factors) > 1 for term in step.terms)
 
 
+@dataclass(frozen=True)
+class _Box:
+    """A panel to be drawn: the part of it that is shown, and its size in cells."""
+
+    panel: Panel
+    rows: range
+    columns: range
+    aspect: float  # a cell's width by its height
+
+    @classmethod
+    def of(cls, panel: Panel, columns: int) -> _Box:
+        if panel.picture:
+            return cls(panel, panel.rows, panel.columns, 1.0)
+        rows, shown = panel.window(ROWS, max(5, COLUMNS // columns))
+        longest = max((len(panel.text(i, j)) for i in rows for j in shown), default=1)
+        aspect = min(max(1.0, 0.29 * longest), 2.2)
+        rows, shown = panel.window(ROWS, max(5, int(COLUMNS / columns / aspect)))
+        return cls(panel, rows, shown, aspect)
+
+    @property
+    def is_part(self) -> bool:
+        return (len(self.rows), len(self.columns)) != (len(self.panel.rows), len(self.panel.columns))
+
+    @property
+    def width(self) -> float:
+        """With the row numbers on the left."""
+        return PICTURE if self.panel.picture else len(self.columns) * self.aspect + 0.8
+
+    @property
+    def height(self) -> float:
+        """With the column numbers above."""
+        if self.panel.picture:
+            return PICTURE * len(self.rows) / len(self.columns)
+        return len(self.rows) + 0.5
+
+    @property
+    def description(self) -> list[str]:
+        return textwrap.wrap(self.panel.title.partition(" ")[2], 24)
+
+    @property
+    def extra(self) -> float:
+        """Inches of its title above and of a note below."""
+        return 0.2 * (1 + len(self.description)) + 0.1 + (0.2 if self.is_part else 0.06)
+
+
 def _panels(axes: Axes, step: Step, top: float, bottom: float) -> None:
-    """Draw the panels in the space between, those of one array below each other."""
-    columns = [list(panels) for _, panels in groupby(step.panels, key=lambda panel: panel.array)]
-    parts = [[_part(panel, len(panels)) for panel in panels] for panels in columns]
-    widths = [max(_width(panel, part) for panel, part in zip(p, q, strict=True)) for p, q in zip(columns, parts, strict=True)]
-    heights = [sum(_height(panel, part) for panel, part in zip(p, q, strict=True)) for p, q in zip(columns, parts, strict=True)]
-    titles = [sum(_title_height(panel) for panel in panels) for panels in columns]
-    gap = 0.55
-    room = WIDTH - 2 * MARGIN - gap * (len(columns) - 1)
-    cell = min(LARGEST_CELL, room / sum(widths))
-    for height, title in zip(heights, titles, strict=True):
-        cell = min(cell, (top - bottom - title) / height)
-    at_least = [max(width * cell, 1.7) for width in widths]
-    if sum(at_least) > room:
-        cell *= room / sum(at_least)
-        at_least = [width * room / sum(at_least) for width in at_least]
-    x = MARGIN + (room - sum(at_least)) / 2
-    for at, (panels, windows) in enumerate(zip(columns, parts, strict=True)):
-        tall = sum(_height(p, w) * cell + _title_height(p) for p, w in zip(panels, windows, strict=True))
-        y = (top + bottom + tall) / 2
-        for panel, window in zip(panels, windows, strict=True):
-            y -= _title_height(panel)
-            height = _height(panel, window) * cell
-            width = _width(panel, window) * cell
-            left = x + (at_least[at] - width) / 2
-            _title(axes, panel, window, x + at_least[at] / 2, y, cell)
-            if panel.picture:
-                _picture(axes, panel, left, y - height, width, height)
-            else:
-                _grid(axes, panel, window, left + 0.6 * cell, y - 0.5 * cell, cell)
-            y -= height
-        if at + 1 < len(columns) and (sign := _sign(step, columns, at)):
-            axes.text(x + at_least[at] + gap / 2, (top + bottom) / 2 - 0.1, sign, fontsize=24, ha="center", va="center")
-        x += at_least[at] + gap
+    """Draw the panels in the space between; those of one array form a block of rows and columns."""
+    arrays = [list(panels) for _, panels in groupby(step.panels, key=lambda panel: panel.array)]
+    blocks = [[_Box.of(panel, len(arrays)) for panel in panels] for panels in arrays]
+    room = WIDTH - 2 * MARGIN - GAP * (len(blocks) - 1)
+    cell, across = max(
+        (_cell_size(blocks, across, room, top - bottom), -across)
+        for across in range(1, max(map(len, blocks)) + 1)
+    )
+    across = -across
+    wide = [_block_width(block, across, cell) for block in blocks]
+    x = MARGIN + (room - sum(wide)) / 2
+    for at, block in enumerate(blocks):
+        lines = [block[i : i + across] for i in range(0, len(block), across)]
+        y = (top + bottom + sum(_line_height(line, cell) for line in lines)) / 2
+        for line in lines:
+            each = wide[at] / min(across, len(block))
+            for i, box in enumerate(line):
+                _draw_box(axes, box, x + (i + 0.5) * each, y, cell)
+            y -= _line_height(line, cell)
+        x += wide[at]
+        if at + 1 < len(blocks):
+            sign = _sign(step, arrays, at)
+            axes.text(x + GAP / 2, (top + bottom) / 2 - 0.1, sign, fontsize=24, ha="center", va="center")
+        x += GAP
+
+
+def _cell_size(blocks: list[list[_Box]], across: int, room: float, height: float) -> float:
+    """Return the largest cell with which the blocks, so many panels in a row, fit."""
+    cell = LARGEST_CELL
+    while cell > 0.05:
+        fits = sum(_block_width(block, across, cell) for block in blocks) <= room
+        for block in blocks:
+            lines = [block[i : i + across] for i in range(0, len(block), across)]
+            fits = fits and sum(_line_height(line, cell) for line in lines) <= height
+        if fits:
+            break
+        cell *= 0.96
+    return cell
+
+
+def _block_width(block: list[_Box], across: int, cell: float) -> float:
+    return min(across, len(block)) * max(max(box.width * cell for box in block) + 0.15, 1.65)
+
+
+def _line_height(line: list[_Box], cell: float) -> float:
+    return max(box.height * cell + box.extra for box in line)
+
+
+def _draw_box(axes: Axes, box: _Box, middle: float, top: float, cell: float) -> None:
+    """Draw one panel below `top`, centred on `middle`."""
+    name, y = box.panel.title.partition(" ")[0], top - 0.02
+    axes.text(middle, y, name, fontsize=13, weight="bold", ha="center", va="top")
+    y -= 0.21
+    for line in box.description:
+        axes.text(middle, y, line, fontsize=11, color=GREY, ha="center", va="top")
+        y -= 0.19
+    y -= 0.04
+    left = middle - box.width * cell / 2
+    if box.panel.picture:
+        _picture(axes, box.panel, left, y - box.height * cell, box.width * cell, box.height * cell)
+    else:
+        _grid(axes, box, left + 0.6 * cell, y - 0.45 * cell, cell)
 
 
 def _sign(step: Step, columns: list[list[Panel]], at: int) -> str:
@@ -203,102 +283,89 @@ def _sign(step: Step, columns: list[list[Panel]], at: int) -> str:
     factors = [q.array for q in step.terms[-1].factors]
     if {here, there} == set(factors) and len(factors) == 2:
         return "×"
-    return "+" if [there] in [[q.array for q in term.factors] for term in step.terms] else ""
+    parts = [[q.array for q in term.factors] for term in step.terms]
+    return "+" if [there] in parts and any(here in part for part in parts) else ""
 
 
-def _part(panel: Panel, stacked: int) -> tuple[range, range]:
-    if panel.picture:
-        return panel.rows, panel.columns
-    return panel.window(max(5, ROWS // stacked), COLUMNS)
-
-
-def _width(panel: Panel, part: tuple[range, range]) -> float:
-    """In cells: with the row numbers on the left."""
-    return PICTURE if panel.picture else len(part[1]) + 0.7
-
-
-def _height(panel: Panel, part: tuple[range, range]) -> float:
-    """In cells: with the column numbers above and some space below."""
-    return PICTURE * len(part[0]) / len(part[1]) + 0.3 if panel.picture else len(part[0]) + 0.8
-
-
-def _title_height(panel: Panel) -> float:
-    return 0.2 * (1 + len(_description(panel))) + 0.08
-
-
-def _description(panel: Panel) -> list[str]:
-    return textwrap.wrap(panel.title.partition(" ")[2], 24)
-
-
-def _title(axes: Axes, panel: Panel, part: tuple[range, range], x: float, y: float, cell: float) -> None:
-    name, _, _ = panel.title.partition(" ")
-    lines = _description(panel)
-    above = y + 0.05
-    for line in reversed(lines):
-        axes.text(x, above, line, fontsize=11, color=GREY, ha="center", va="bottom")
-        above += 0.19
-    axes.text(x, above, name, fontsize=13, weight="bold", ha="center", va="bottom")
-
-
-def _grid(axes: Axes, panel: Panel, part: tuple[range, range], left: float, top: float, cell: float) -> None:
-    """Draw the cells of `part` with their numbers; row and column numbers stand outside."""
+def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
+    """Draw the cells of the part shown with their numbers; row and column numbers stand outside."""
     from matplotlib.patches import Rectangle
 
-    rows, columns = part
-    longest = max(len(panel.text(i, j)) for i in rows for j in columns)
-    size = min(17.0, cell * 72 * 0.42, cell * 72 * 0.88 / (0.62 * longest))
-    small = max(5.0, min(9.0, cell * 72 * 0.24))
+    panel, wide = box.panel, cell * box.aspect
+    longest = max((len(panel.text(i, j)) for i in box.rows for j in box.columns), default=1)
+    size = min(19.0, cell * 72 * 0.42, wide * 72 * 0.88 / (0.62 * longest))
+    small = max(5.0, min(10.0, cell * 72 * 0.24))
+    faint: dict[str, Any] = {"fontsize": small, "color": GREY}
+    for a, i in enumerate(box.rows):
+        axes.text(left - 0.1, top - (a + 0.5) * cell, f"{i}", ha="right", va="center", **faint)
+    for b, j in enumerate(box.columns):
+        axes.text(left + (b + 0.5) * wide, top + 0.04, f"{j}", ha="center", va="bottom", **faint)
     marked = []
-    for a, i in enumerate(rows):
-        axes.text(left - 0.1, top - (a + 0.5) * cell, f"{i}", fontsize=small, color=GREY, ha="right", va="center")
-        for b, j in enumerate(columns):
-            corner = left + b * cell, top - (a + 1) * cell
-            if a == 0:
-                axes.text(corner[0] + cell / 2, top + 0.04, f"{j}", fontsize=small, color=GREY, ha="center", va="bottom")
-            role = panel.marks.get((i, j))
+    for a, i in enumerate(box.rows):
+        for b, j in enumerate(box.columns):
+            corner, role, letter = (
+                (left + b * wide, top - (a + 1) * cell),
+                panel.marks.get((i, j)),
+                panel.tags.get((i, j)),
+            )
             style = _cell_style(panel, (i, j), role)
-            axes.add_patch(Rectangle(corner, cell, cell, edgecolor=FAINT, linewidth=0.8, **style))
+            axes.add_patch(Rectangle(corner, wide, cell, edgecolor=FAINT, linewidth=0.8, **style))
             if role:
                 marked.append((corner, role))
-            middle = corner[0] + cell / 2, corner[1] + cell * (0.44 if (i, j) in panel.tags else 0.5)
-            colour = "white" if role == "result" else GREY if (i, j) in panel.pending or panel.is_padding(i, j) else "black"
+            middle = corner[0] + wide / 2, corner[1] + cell * (0.42 if letter else 0.5)
+            colour = "white" if role == "result" else "black"
+            if (i, j) in panel.pending or panel.is_padding(i, j):
+                colour = GREY
             weight = "bold" if role else "normal"
-            axes.text(*middle, panel.text(i, j), fontsize=size, color=colour, weight=weight, ha="center", va="center")
-            if letter := panel.tags.get((i, j)):
+            text: dict[str, Any] = {
+                "fontsize": size,
+                "color": colour,
+                "weight": weight,
+                "ha": "center",
+                "va": "center",
+            }
+            axes.text(*middle, panel.text(i, j), **text)
+            if letter:
                 at = corner[0] + 0.08 * cell, corner[1] + 0.95 * cell
                 colour = "white" if role == "result" else STYLES[role or "read"][1]
-                axes.text(*at, letter, fontsize=max(small, size * 0.58), color=colour, weight="bold", ha="left", va="top")
-    for corner, role in marked:  # on top of their neighbours' edges
+                text = {"fontsize": max(small, size * 0.58), "color": colour, "weight": "bold", "va": "top"}
+                axes.text(*at, letter, **text)
+    inset = 0.03 * cell
+    for (x, y), role in marked:  # on top of their neighbours' edges
         _, edge, line, width = STYLES[role]
-        inset = 0.03 * cell
+        style = {"edgecolor": edge, "linestyle": line, "linewidth": width}
         axes.add_patch(
-            Rectangle((corner[0] + inset, corner[1] + inset), cell - 2 * inset, cell - 2 * inset, fill=False,
-                      edgecolor=edge, linestyle=line, linewidth=width)
+            Rectangle((x + inset, y + inset), wide - 2 * inset, cell - 2 * inset, fill=False, **style)
         )
     if len(panel.frames) <= FRAMES:
-        _frames(axes, panel, part, left, top, cell)
-    shown = (len(rows), len(columns))
-    if shown != (len(panel.rows), len(panel.columns)):
+        _frames(axes, box, left, top, cell)
+    if box.is_part:
         whole = f"part of {len(panel.rows)}x{len(panel.columns)}"
-        axes.text(left, top - len(rows) * cell - 0.05, whole, fontsize=9, color=GREY, va="top")
+        axes.text(left, top - len(box.rows) * cell - 0.04, whole, fontsize=9, color=GREY, va="top")
 
 
-def _frames(axes: Axes, panel: Panel, part: tuple[range, range], left: float, top: float, cell: float) -> None:
+def _frames(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
     """Outline windows, each a little further inside than the one before, its tag on its corner."""
     from matplotlib.patches import Rectangle
 
-    rows, columns = part
-    for t, (letter, ((i, j), (k, m))) in enumerate(panel.frames.items()):
+    rows, columns, wide = box.rows, box.columns, cell * box.aspect
+    for t, (letter, ((i, j), (k, m))) in enumerate(box.panel.frames.items()):
         inset = (0.05 + 0.06 * t) * cell
         first, last = max(j, columns.start), min(m, columns.stop - 1)
         upper, lower = max(i, rows.start), min(k, rows.stop - 1)
-        x, y = left + (first - columns.start) * cell + inset, top - (lower - rows.start + 1) * cell + inset
-        width, height = (last - first + 1) * cell - 2 * inset, (lower - upper + 1) * cell - 2 * inset
+        x, y = left + (first - columns.start) * wide + inset, top - (lower - rows.start + 1) * cell + inset
+        width, height = (last - first + 1) * wide - 2 * inset, (lower - upper + 1) * cell - 2 * inset
         edge = STYLES["read"][1]
         axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=edge, linewidth=1.6, zorder=4))
-        box = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": edge, "linewidth": 1}
-        axes.text(x, y + height, letter, fontsize=max(6.0, cell * 17), color=edge, weight="bold", ha="center",
-                  va="center", bbox=box, zorder=5)
+        chip = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": edge, "linewidth": 1}
+        text: dict[str, Any] = {
+            "fontsize": max(6.0, cell * 15),
+            "color": edge,
+            "weight": "bold",
+            "ha": "center",
+            "va": "center",
+        }
+        axes.text(x, y + height, letter, bbox=chip, zorder=5, **text)
 
 
 def _cell_style(panel: Panel, cell: Cell, role: str | None) -> dict[str, Any]:
@@ -314,18 +381,21 @@ def _picture(axes: Axes, panel: Panel, left: float, bottom: float, width: float,
     from matplotlib.patches import Rectangle
 
     values = np.ma.masked_invalid(panel.values)
-    signed = values.count() and values.min() < 0
+    signed = panel.array.startswith("dL/") or (values.count() and values.min() < 0)
     largest = float(np.abs(values).max()) if values.count() else 1.0
     shades: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": largest or 1.0}
     if signed:
-        shades = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-    extent = (left, left + width, bottom, bottom + height - 0.1)
+        shades = {"cmap": "RdBu_r", "vmin": -(largest or 1.0), "vmax": largest or 1.0}
+    extent = (left, left + width, bottom, bottom + height)
     axes.imshow(values, extent=extent, interpolation="nearest", aspect="auto", zorder=1, **shades)
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
     H, W = panel.values.shape
-    dx, dy = width / W, (height - 0.1) / H
-    axes.add_patch(Rectangle((left, bottom), width, height - 0.1, fill=False, edgecolor=GREY, linewidth=0.8))
-    for (i, j), role in panel.marks.items():
-        _, edge, line, _ = STYLES[role]
-        corner = left + j * dx, bottom + (H - 1 - i) * dy
-        axes.add_patch(Rectangle(corner, dx, dy, fill=False, edgecolor=edge, linestyle="-", linewidth=1.8, zorder=3))
+    dx, dy = width / W, height / H
+    axes.add_patch(Rectangle((left, bottom), width, height, fill=False, edgecolor=GREY, linewidth=0.8))
+    for role in dict.fromkeys(panel.marks.values()):
+        cells = [cell for cell, mark in panel.marks.items() if mark == role]
+        (i, j), (k, m) = map(min, zip(*cells, strict=True)), map(max, zip(*cells, strict=True))
+        corner = left + (j - 0.5) * dx, bottom + (H - 1 - k - 0.5) * dy
+        size = (m - j + 2) * dx, (k - i + 2) * dy
+        for colour, line in (("white", 4.5), (STYLES[role][1], 2.2)):
+            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=line, zorder=3))

@@ -91,7 +91,9 @@ def save(explanation: Explanation, path: str | Path, step: int = 0) -> None:
     else:
         buffer = io.BytesIO()
         at = step % len(explanation)
-        figure.draw(explanation[at], f"{at + 1} / {len(explanation)}").savefig(buffer, format=suffix[1:], dpi=150)
+        figure.draw(explanation[at], f"{at + 1} / {len(explanation)}").savefig(
+            buffer, format=suffix[1:], dpi=150
+        )
         content = buffer.getvalue()
     write_atomically(path, content)
 

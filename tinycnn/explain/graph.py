@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,9 @@ from .steps import number
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VALUES_UP_TO = 4  # elements that are written out; of more, the norm
+Place = tuple[float, int]  # column and row
+
+VALUES_UP_TO = 3  # elements that are written out; of more, the norm
 MAX_NODES = 150  # a picture with more cannot be read
 
 
@@ -69,7 +73,7 @@ class Graph:
         return "\n".join([*lines, "}", ""])
 
     def draw(self) -> Figure:
-        """Draw the graph with Matplotlib, inputs on top; the arrows are forward's, backward runs against them.
+        """Draw the graph with Matplotlib, inputs on top; backward runs against the arrows.
 
         Raises
         ------
@@ -81,13 +85,14 @@ class Graph:
 
         if len(self.nodes) > MAX_NODES:
             raise ValueError(
-                f"a picture of {len(self.nodes)} nodes cannot be read, the limit is {MAX_NODES}; draw the graph "
-                "of a part of the network, or take dot() to Graphviz"
+                f"a picture of {len(self.nodes)} nodes cannot be read, the limit is {MAX_NODES}; draw the "
+                "graph of a part of the network, or take dot() to Graphviz"
             )
-        places = layout(self)
+        places, routes = layout(self)
         column, row = 2.5, 1.45  # inches
-        width = (max(x for x, _ in places) + 1) * column
+        width = (max(x for x, _ in chain(places, *routes)) + 1) * column
         height = (max(y for _, y in places) + 1) * row
+        drawn: dict[tuple[int, int], list[float]] = defaultdict(list)
         figure = Figure(figsize=(max(width, 3.0), max(height, 2.0)), facecolor="white")
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(0, height))
@@ -115,11 +120,32 @@ class Graph:
                     ha="center",
                     va="center",
                 )
-        for a, b in self.edges:
+        for (a, b), bends in zip(self.edges, routes, strict=True):
             start = boxes[a][0], boxes[a][1] - boxes[a][2] - 0.03
             end = boxes[b][0], boxes[b][1] + boxes[b][2] + 0.03
-            arrow = {"arrowstyle": "-|>", "color": "#444444", "lw": 1.4, "mutation_scale": 16}
-            axes.annotate("", xy=end, xytext=start, arrowprops=arrow, zorder=0)
+            inner = [((x + 0.5) * column, height - (y + 0.5) * row) for x, y in bends]
+            twins = self.edges.count((a, b)) > 1
+            spread = 0.35 * (len(drawn[a, b]) - 0.5) * 2 if twins else 0.0  # a + a: two arrows, not one
+            drawn[a, b].append(spread)
+            start, end = (start[0] + spread, start[1]), (end[0] + spread, end[1])
+            points = [start, *inner, end]
+            if inner:
+                axes.plot(
+                    *zip(*points[:-1], strict=True),
+                    color="#444444",
+                    lw=1.4,
+                    zorder=0,
+                    solid_joinstyle="round",
+                )
+            arrow = {
+                "arrowstyle": "-|>",
+                "color": "#444444",
+                "lw": 1.4,
+                "mutation_scale": 16,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            }
+            axes.annotate("", xy=end, xytext=points[-2], arrowprops=arrow, zorder=0)
         return figure
 
 
@@ -137,8 +163,8 @@ def graph(
     names
         Of leaves: ``{"x": x, "w": w}``, or a Module, whose parameters have names.
     gradients
-        Compute dL/d(each node) here, L = `output`, one number; the tensors' ``grad`` stay as they are. Without,
-        leaves show the ``grad`` they have: those of a ``backward`` before.
+        Compute dL/d(each node) here, L = `output`, one number; the tensors' ``grad`` stay as they are.
+        Without, leaves show the ``grad`` that a ``backward`` left.
 
     Raises
     ------
@@ -149,13 +175,16 @@ def graph(
     """
     if output.creator is None:
         raise ValueError(
-            f"{output!r:.60} has no graph: it is no operation's result, or none of its inputs requires a gradient"
+            f"{output!r:.60} has no graph: it is no operation's result, or none of its inputs requires a "
+            "gradient"
         )
     named = dict(names.named_parameters()) if isinstance(names, Module) else dict(names or {})
     called = {id(tensor): name for name, tensor in named.items()}
     functions = topological_order([output.creator])[::-1]  # inputs first
     leaves = list(
-        dict.fromkeys(p for f in functions for p in f.parents if p is not None and not isinstance(p, Function))
+        dict.fromkeys(
+            p for f in functions for p in f.parents if p is not None and not isinstance(p, Function)
+        )
     )
     found = _gradients(output, functions, leaves) if gradients else {}
     positions: dict[Function | Tensor, int] = {}
@@ -173,11 +202,12 @@ def graph(
     return Graph(tuple(nodes), tuple(edges))
 
 
-def layout(graph: Graph) -> list[tuple[float, int]]:
-    """Return the column and the row of every node.
+def layout(graph: Graph) -> tuple[list[Place], list[list[Place]]]:
+    """Return the (column, row) of every node, and the places that every edge passes on its way.
 
-    A node's row is below all it was computed from, a leaf's right above its first use. In a row, nodes stand
-    in the order of the middle of their neighbours above, then of those below, which untangles most edges.
+    A node's row is below all it was computed from, or right above its first use where these are leaves only;
+    an edge over several rows has a place in each, so that it runs around the nodes there. In a row, places
+    stand in the order of the middle of their neighbours above, then of those below, which untangles most.
     """
     inputs: dict[int, list[int]] = {at: [] for at in range(len(graph.nodes))}
     uses: dict[int, list[int]] = {at: [] for at in range(len(graph.nodes))}
@@ -187,21 +217,36 @@ def layout(graph: Graph) -> list[tuple[float, int]]:
     row = [0] * len(graph.nodes)
     for at in range(len(graph.nodes)):  # inputs come first
         row[at] = 1 + max((row[a] for a in inputs[at]), default=-1)
-    for at, node in enumerate(graph.nodes):
-        if node.is_leaf:
+    for at in reversed(range(len(graph.nodes))):  # what depends on leaves only moves down to its first use
+        if uses[at] and all(graph.nodes[a].is_leaf for a in inputs[at]):
             row[at] = min(row[b] for b in uses[at]) - 1
-    rows = [[at for at in range(len(graph.nodes)) if row[at] == y] for y in range(max(row) + 1)]
-    column = [0.0] * len(graph.nodes)
+    chains = []
+    for a, b in graph.edges:
+        places_of_edge = [a]
+        for y in range(row[a] + 1, row[b]):
+            inputs[len(row)], uses[len(row)] = [], []
+            places_of_edge.append(len(row))
+            row.append(y)
+        chains.append([*places_of_edge, b])
+        if len(places_of_edge) > 1:
+            inputs[b].remove(a)
+            uses[a].remove(b)
+            for first, second in pairwise(chains[-1]):
+                uses[first].append(second)
+                inputs[second].append(first)
+    rows = [[at for at in range(len(row)) if row[at] == y] for y in range(max(row) + 1)]
+    column = [0.0] * len(row)
     _spread(rows, column)
     for neighbours in (inputs, uses, inputs, uses, inputs):
         for members in rows if neighbours is inputs else rows[::-1]:
             members.sort(key=lambda at: _middle(column, neighbours[at], column[at]))
         _spread(rows, column)
-    return [(column[at], row[at]) for at in range(len(graph.nodes))]
+    places = [(column[at], row[at]) for at in range(len(row))]
+    return places[: len(graph.nodes)], [[places[at] for at in c[1:-1]] for c in chains]
 
 
 def _spread(rows: Sequence[Sequence[int]], column: list[float]) -> None:
-    """Set the columns of the nodes in their order, each row centred."""
+    """Set the columns of the places in their order, each row centred."""
     widest = max(map(len, rows))
     for members in rows:
         for at, node in enumerate(members):
@@ -237,4 +282,4 @@ def _numbers(tensor: Tensor) -> str:
 
 
 def _size(line: str) -> float:
-    return 12.0 if len(line) <= 22 else 12.0 * 22 / len(line)
+    return 12.0 if len(line) <= 20 else 12.0 * 20 / len(line)

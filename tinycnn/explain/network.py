@@ -225,6 +225,8 @@ def _forward(rec: Recorder, layers: list[_Layer], t: int) -> None:
         rec.must_add_up(terms, strongest)
         largest = sorted(terms, key=lambda term: -abs(term.value))[:SHOWN_TERMS]
         marks = [term.factors[0] for term in terms if term.factors[0].array == source]
+        if layer.x.ndim == 2:
+            marks = [term.factors[0] for term in largest if term.factors[0].array == source][:1]
         rest = len(terms) - len(largest)
         total = " + ".join(term.numbers for term in largest) + (f" + {rest} smaller terms" if rest else "")
         numbers = f"{strongest.name} = {total} = {number(strongest.value)}"
@@ -235,7 +237,10 @@ def _forward(rec: Recorder, layers: list[_Layer], t: int) -> None:
         zeros = int((y[0] == 0).sum())
         sentence += f" {zeros:,} of {y[0].size:,} numbers are not above 0 and become 0."
     equation = EQUATIONS.get(type(layer.module), (f"y = {type(layer.module).__name__}(x)", ""))[0]
-    panels = _maps(rec, source, "in", marks) + _maps(rec, result, "out", [strongest], "result")
+    same = layer.x.shape[1] == layer.y.shape[1] and not terms
+    channel = [] if layer.y.ndim < 4 else [best[0]]
+    panels = _maps(rec, source, "in", marks, "read", channel if same else [])
+    panels += _maps(rec, result, "out", [strongest], "result", channel)
     rec.add(
         "forward",
         f"{layer.title}: {source} -> {result}",
@@ -258,6 +263,8 @@ def _backward(rec: Recorder, layers: list[_Layer], t: int) -> None:
     g = rec.arrays[leaving]
     best = tuple(map(int, np.unravel_index(np.abs(g[0]).argmax(), g.shape[1:])))
     strongest = rec.quantity(leaving, (0, *best))
+    same = layer.x.shape[1] == layer.y.shape[1] and layer.x.ndim == layer.y.ndim == 4
+    channel = [best[0]] if same else []
     equation = EQUATIONS.get(type(layer.module), ("", f"the derivative of {type(layer.module).__name__}"))[1]
     sentence = "g comes from above and is passed on to the layer's input"
     sentence += ", and to its weights." if names else "; there are no weights."
@@ -269,7 +276,8 @@ def _backward(rec: Recorder, layers: list[_Layer], t: int) -> None:
         f"{equation},  g = {arriving}, x = {source}",
         ";  ".join(norms),
         sentence,
-        _maps(rec, arriving, "arrives", []) + _maps(rec, leaving, "goes on", [strongest], "result"),
+        _maps(rec, arriving, "arrives", [], "read", channel)
+        + _maps(rec, leaving, "goes on", [strongest], "result", channel),
     )
 
 
@@ -300,6 +308,7 @@ def _terms(layer: _Layer, index: Index, rec: Recorder, source: str) -> list[Term
     """Return the terms of one output of a convolution or a dense layer; nothing for other layers."""
     module = layer.module
     x = rec.arrays[source]
+    pairs: list[tuple[Index, Index]]  # of the input and of the weight
     if isinstance(module, Conv2d):
         w = module.weight.numpy()
         options = (module.stride, module.padding, module.dilation, module.groups)
@@ -318,24 +327,23 @@ def _terms(layer: _Layer, index: Index, rec: Recorder, source: str) -> list[Term
         pairs = [((n, i), (k, i)) for i in range(w.shape[1])]
     else:
         return []
-    bias = module.bias
-    terms = [Term((Quantity(f"{layer.name}.bias", (k,), float(bias.numpy()[k])),))] if bias is not None else []
+    terms = []
+    if module.bias is not None:
+        terms.append(Term((Quantity(f"{layer.name}.bias", (k,), float(module.bias.numpy()[k])),)))
     for at, weight in pairs:
         value = Quantity(f"{layer.name}.weight", weight, float(w[weight]))
         terms.append(Term((rec.quantity(source, at), value)))
     return terms
 
 
-def _maps(rec: Recorder, array: str, title: str, marked: list[Quantity], role: str = "read") -> list[Panel]:
-    """Return panels of image 0: a few of its channels, those with marked cells first; or its row."""
+def _maps(
+    rec: Recorder, array: str, title: str, marked: list[Quantity], role: str, channels: list[int]
+) -> list[Panel]:
+    """Return panels of image 0: its row, or a few channels, those named and those with marks first."""
     values = rec.arrays[array]
     if values.ndim != 4:
-        marks = {(0, q.index[-1]): role for q in marked}
-        return [rec.panel(title, array, (0,), marks if len(marks) <= 1 else {})]
-    wanted = list(dict.fromkeys(q.index[1] for q in marked))[:SHOWN_MAPS]
-    wanted += [c for c in range(values.shape[1]) if c not in wanted][: SHOWN_MAPS - len(wanted)]
-    if role == "result":
-        wanted = wanted[:1] + sorted(wanted[1:])
+        return [rec.panel(title, array, (0,), {(0, q.index[-1]): role for q in marked})]
+    wanted = [*channels, *(q.index[1] for q in marked), *range(values.shape[1])]
     picture = max(values.shape[2:]) > NUMBERS_UP_TO
     return [
         rec.panel(
@@ -345,7 +353,7 @@ def _maps(rec: Recorder, array: str, title: str, marked: list[Quantity], role: s
             {(q.index[2], q.index[3]): role for q in marked if q.index[1] == c},
             picture=picture,
         )
-        for c in wanted
+        for c in sorted(list(dict.fromkeys(wanted))[:SHOWN_MAPS])
     ]
 
 

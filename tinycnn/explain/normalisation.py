@@ -13,12 +13,14 @@ from .steps import Cell, Explanation, Index, Panel, Term, factor, number
 
 
 def batch_norm(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.batch_norm` of x (N, C, H, W) or (N, C); running statistics stay as they are."""
+    """Explain `tinycnn.functional.batch_norm` of (N, C, H, W) or (N, C); running statistics do not change."""
     running = {name: call[name] for name in ("running_mean", "running_var")}
     copies = {name: None if t is None else leaf(t).detach() for name, t in running.items()}
     arguments = dict(call.arguments) | copies
-    call = Call(call.operation, call.function, arguments, call.backward, call.gradient, call.cells, call.shown)
-    of_batch = call["training"] or None in running.values()
+    call = Call(
+        call.operation, call.function, arguments, call.backward, call.gradient, call.cells, call.shown
+    )
+    of_batch = call["training"] or any(t is None for t in running.values())
     if not of_batch:
         fixed = {name: leaf(t).numpy() for name, t in running.items()}
     arrays = run(call, {"x": "x", "weight": "w", "bias": "b"})
@@ -132,10 +134,10 @@ def _normalise(rec: Recorder, index: Index, eps: float) -> None:
     symbols = f"{'w[c]·' if w else ''}x̂[n,c,h,w]{' + b[c]' if b else ''}"
     rec.add(
         "forward",
-        f"{y.name}",
+        f"{y.name}: normalised, scaled, shifted",
         f"y[n,c,h,w] = {symbols},  x̂ = (x - m[c]) / √(v[c] + eps)",
-        f"x̂ = ({difference(x.value, m.value)}) / √({number(v.value)} + {eps:g}) = {number(normalised.value)};  "
-        f"{y.name} = {w}{factor(normalised.value)}{b} = {number(y.value)}",
+        f"x̂ = ({difference(x.value, m.value)}) / √({number(v.value)} + {eps:g}) = "
+        f"{number(normalised.value)};  {y.name} = {w}{factor(normalised.value)}{b} = {number(y.value)}",
         "Mean 0 and variance 1 first; then the learned scale and shift may undo that, where it helps.",
         [*panels, rec.result_panel("output", "y", index)],
     )
@@ -149,7 +151,7 @@ def _input_gradient(rec: Recorder, index: Index, of_batch: bool) -> None:
         rec.must_add_up([Term((g,), s)], result)
         rec.add(
             "backward",
-            f"{result.name}",
+            f"{result.name}: through fixed statistics",
             "dL/dx[n,c,h,w] = ĝ[n,c,h,w] / s[c],  ĝ = g·w[c],  s[c] = √(v[c] + eps)",
             f"{result.name} = {number(g.value)} / {number(s.value)} = {number(result.value)}",
             "In evaluation mean and variance are fixed numbers, so only the scale is left.",
@@ -167,12 +169,12 @@ def _input_gradient(rec: Recorder, index: Index, of_batch: bool) -> None:
             raise RuntimeError(f"{rec.operation}: the parts of {result.name} do not give {result.value!r}")
     rec.add(
         "backward",
-        f"{result.name}",
+        f"{result.name}: with mean and spread taken out",
         "dL/dx = (ĝ - mean(ĝ) - x̂·mean(ĝ·x̂)) / s,  ĝ = g·w[c],  s = √(v[c] + eps)",
-        f"{result.name} = ({number(g.value)} - {factor(mean_g.value)} - {factor(x.value)}·{factor(mean_gx.value)})"
-        f" / {number(s.value)} = {number(result.value)}",
-        "x moves the mean and the spread of its channel, too, and both are taken out of y again. So what g would do "
-        "to the mean, and to the spread, is taken out of g.",
+        f"{result.name} = ({number(g.value)} - {factor(mean_g.value)} - "
+        f"{factor(x.value)}·{factor(mean_gx.value)}) / {number(s.value)} = {number(result.value)}",
+        "x moves the mean and the spread of its channel, too, and both are taken out of y again. So what g "
+        "would do to the mean, and to the spread, is taken out of g.",
         [
             *panels,
             *_panels(rec, "normalised x", "x̂", [index], "weight", letters=False),
@@ -199,11 +201,11 @@ def _sum_over_channel(rec: Recorder, name: str, c: int, of: str) -> None:
         panels += _panels(rec, "normalised x", of, elements, "weight")
     rec.add_sum(
         "backward",
-        f"{result.name}",
+        f"{result.name}: the sum over channel {c}",
         f"{name}[c] = Σ g[n,c,h,w]{'·x̂[n,c,h,w]' if of else ''}",
         result,
         terms,
-        f"{'The scale multiplied' if of else 'The shift was added to'} every element of the channel; all changes "
-        "ADD up.",
+        f"{'The scale multiplied' if of else 'The shift was added to'} every element of the channel; all "
+        "changes ADD up.",
         [*panels, rec.result_panel("gradient", name, (c,))],
     )

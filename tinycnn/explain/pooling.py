@@ -67,8 +67,8 @@ def _extreme(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, 
         f"{result.name}: window ({oh}, {ow})",
         f"y[n,c,oh,ow] = {which} over r,s of x[n, c, oh·SH-PH+r·DH, ow·SW-PW+s·DW]",
         f"{result.name} = {which}({', '.join(number(q.value) for q in values)}) = {number(result.value)}",
-        f"Of the {len(cells)} cells of the window, x[{n},{c},{winner[0]},{winner[1]}] wins.{tie} Its place is "
-        "remembered: in the backward pass the gradient goes there, and nowhere else.",
+        f"Of the {len(cells)} cells of the window, x[{n},{c},{winner[0]},{winner[1]}] wins.{tie} Its place "
+        "is remembered: in the backward pass the gradient goes there, and nowhere else.",
         [
             rec.panel("input", "x", (n, c), marks, padding=(geometry.PH, geometry.PW)),
             rec.result_panel("output", "y", index),
@@ -78,8 +78,9 @@ def _extreme(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, 
 
 def _winners(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, won: np.ndarray) -> None:
     n, c, i, j = index
-    terms, marks, tags, windows = [], {}, {}, 0
-    frames = {}
+    padding = geometry.PH, geometry.PW
+    terms: list[Term] = []
+    marks, tags, frames, windows = {}, {}, {}, 0
     for oh, ow, _, _ in windows_over_cell(geometry, i, j):
         windows += 1
         if divmod(int(won[n, c, oh, ow]), geometry.W) == (i, j):
@@ -94,10 +95,10 @@ def _winners(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, 
         "dL/dx[n,c,i,j] = Σ g[n,c,oh,ow] over the windows (oh, ow) that x[n,c,i,j] won",
         result,
         terms,
-        f"The cell lies in {windows} window{'s' * (windows != 1)} and won {len(terms)}. Where it won, y is a copy "
-        f"of it and g comes back whole; where it lost, y does not change with it: 0.",
+        f"The cell lies in {windows} window{'s' * (windows != 1)} and won {len(terms)}. Where it won, y is "
+        "a copy of it and g comes back whole; where it lost, y does not change with it: 0.",
         [
-            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, frames=frames),
+            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
             rec.panel("dL/dy: the windows it won", "g", (n, c), marks, tags),
             rec.result_panel("gradient", "dL/dx", index),
         ],
@@ -107,7 +108,8 @@ def _winners(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, 
 def _sum(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -> None:
     n, c, oh, ow = index
     divisor = rec.quantity("M", (oh, ow)) if mean else None
-    terms, marks, tags = [], {}, {}
+    terms: list[Term] = []
+    marks, tags = {}, {}
     for _, _, i, j in cells_of_window(geometry, oh, ow):
         marks[i, j] = "read"
         if is_inside(geometry, i, j):
@@ -120,7 +122,8 @@ def _sum(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -> N
         f"y[n,c,oh,ow] = Σ_{{r,s}} x[n, c, oh·SH-PH+r, ow·SW-PW+s]{' / M' if mean else ''}",
         result,
         terms,
-        f"Every cell of the window counts alike{f', divided by M = {number(divisor.value)}' if divisor else ''}.",
+        "Every cell of the window counts "
+        f"alike{f', divided by M = {number(divisor.value)}' if divisor else ''}.",
         [
             rec.panel("input", "x", (n, c), marks, tags, (geometry.PH, geometry.PW)),
             rec.result_panel("output", "y", index),
@@ -130,7 +133,9 @@ def _sum(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -> N
 
 def _spread(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -> None:
     n, c, i, j = index
-    terms, marks, tags, frames = [], {}, {}, {}
+    padding = geometry.PH, geometry.PW
+    terms: list[Term] = []
+    marks, tags, frames = {}, {}, {}
     for oh, ow, _, _ in windows_over_cell(geometry, i, j):
         marks[oh, ow], tags[oh, ow] = "read", tag(len(terms))
         frames[tags[oh, ow]] = window_of(geometry, oh, ow)
@@ -140,12 +145,14 @@ def _spread(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -
     rec.add_sum(
         "backward",
         f"{result.name}: the windows over x[{n},{c},{i},{j}]",
-        f"dL/dx[n,c,i,j] = Σ g[n,c,oh,ow]{' / M' if mean else ''} over all windows (oh, ow) that hold the cell",
+        f"dL/dx[n,c,i,j] = Σ g[n,c,oh,ow]{' / M' if mean else ''} over all windows (oh, ow) that hold the "
+        "cell",
         result,
         terms,
-        f"The cell was added to {len(terms)} output{'s' * (len(terms) != 1)}; from each its share of g comes back.",
+        f"The cell was added to {len(terms)} output{'s' * (len(terms) != 1)}; from each its share of g "
+        "comes back.",
         [
-            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, frames=frames),
+            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
             rec.panel("dL/dy: the windows over it", "g", (n, c), marks, tags),
             rec.result_panel("gradient", "dL/dx", index),
         ],

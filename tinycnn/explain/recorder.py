@@ -78,8 +78,8 @@ class Recorder:
             first = next(iter(shapes))
             corner = ", ".join("0" if d < len(shapes[first]) - 2 else ":2" for d in range(len(shapes[first])))
             raise ValueError(
-                f"{self.operation}: one step for every element of {each} would be {total:,} steps; the limit is "
-                f"{MAX_STEPS}, because nobody steps through more. Choose a part with cells, as in "
+                f"{self.operation}: one step for every element of {each} would be {total:,} steps; the "
+                f"limit is {MAX_STEPS}, because nobody steps through more. Choose a part with cells, as in "
                 f"cells={{{first!r}: numpy.s_[{corner}]}}, or crop the input"
             )
         self._pending = {name: set(asked) for name, asked in self._asked.items()}
@@ -112,7 +112,16 @@ class Recorder:
         pending -= {cell for cell, role in (marks or {}).items() if role == "result"}
         title = f"{array}[{','.join(map(str, index))}] {title}" if index else f"{array} {title}"
         return Panel(
-            title, array, tuple(index), values, padding, marks or {}, tags or {}, frames or {}, pending, picture
+            title,
+            array,
+            tuple(index),
+            values,
+            padding,
+            marks or {},
+            tags or {},
+            frames or {},
+            pending,
+            picture,
         )
 
     def result_panel(self, title: str, array: str, index: Index) -> Panel:
@@ -156,9 +165,9 @@ class Recorder:
         """
         if len(terms) > MAX_TERMS:
             raise ValueError(
-                f"{self.operation}: {result.name} is a sum of {len(terms):,} terms; the limit is {MAX_TERMS}, "
-                f"because a screen holds no more. Crop the input (fewer channels, rows and columns), or step "
-                f"through another array only: cells={{{self._smallest()!r}: [...]}}"
+                f"{self.operation}: {result.name} is a sum of {len(terms):,} terms; the limit is "
+                f"{MAX_TERMS}, because a screen holds no more. Crop the input (fewer channels, rows and "
+                f"columns), or step through another array only: cells={{{self._smallest()!r}: [...]}}"
             )
         self.must_add_up(terms, result)
         total = " + ".join(term.numbers for term in terms) or "0"
@@ -209,12 +218,12 @@ def _indices(operation: str, array: str, chosen: Any, shape: tuple[int, ...]) ->
     grid = np.arange(math.prod(shape)).reshape(shape)
     try:
         if isinstance(chosen, list):
-            flat = [int(grid[index if isinstance(index, tuple) else (index,)]) for index in chosen]
+            flat = [int(i) for index in chosen for i in np.ravel(grid[index])]
         else:
             flat = grid[chosen].ravel().tolist()
     except (IndexError, TypeError, ValueError):
         raise ValueError(
-            f"{operation}: cells={{{array!r}: {chosen!r}}}: {array} has shape {shape}; give a list of complete "
-            "indices, or one index with slices, as numpy.s_[0, 0, :2, :2]"
+            f"{operation}: cells={{{array!r}: {chosen!r}}}: {array} has shape {shape}; give indices of its "
+            "elements, or of a part with slices, as numpy.s_[0, 0, :2, :2]"
         ) from None
     return [tuple(map(int, np.unravel_index(i, shape))) for i in flat]

@@ -98,7 +98,11 @@ def explain(
         other = "col2im" if function is im2col else "im2col"
         raise ValueError(f"{function.__name__} has no backward steps of its own: its derivative is {other}")
     bound = inspect.signature(function).bind(*args, **options)
-    shown = {name: value for name, value in bound.arguments.items() if name in options}
+    shown = {
+        name: value
+        for name, value in bound.arguments.items()
+        if name in options and isinstance(value, int | float | str | tuple | None)
+    }
     bound.apply_defaults()
     call = Call(function.__name__, function, bound.arguments, backward, gradient, cells, shown)
     return explainer(call)

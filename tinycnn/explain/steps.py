@@ -18,21 +18,21 @@ Cell = tuple[int, int]  # row and column of a panel; negative, or beyond the arr
 # What a marked cell is in its step. Renderers tell them apart without colour, too.
 ROLES = {
     "asked": "asked about",
-    "read": "read in this step",
-    "weight": "multiplied with it",
+    "read": "read",
+    "weight": "used with it",
     "winner": "the winner",
-    "result": "computed in this step",
+    "result": "computed here",
 }
 
 
-def number(value: float) -> str:
-    """Return `value` as every renderer prints it: four significant digits, NaN and infinities by name."""
+def number(value: float, digits: int = 4) -> str:
+    """Return `value` to so many significant digits; NaN and infinities by name."""
     value = float(value)
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    return f"{value + 0.0:.4g}"  # + 0.0: no "-0"
+    return f"{value + 0.0:.{digits}g}"  # + 0.0: no "-0"
 
 
 def factor(value: float) -> str:
@@ -139,7 +139,7 @@ class Panel:
         """Return what stands in the cell: its number, 0 in the padding, ? before it is computed."""
         if (i, j) in self.pending:
             return "?"
-        return "0" if self.is_padding(i, j) else number(self.values[i, j])
+        return "0" if self.is_padding(i, j) else number(self.values[i, j], 3)
 
     def window(self, rows: int, columns: int) -> tuple[range, range]:
         """Return the part of at most so many rows and columns that shows the marked cells."""

@@ -5,10 +5,13 @@ Marks are brackets, so they are there without colour, too; colours, where there 
 
 from __future__ import annotations
 
+import math
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
 
 from .steps import ROLES, Cell, Explanation, Panel, Step, Term, number
 
@@ -27,11 +30,13 @@ COLOURS = {
     "pending": "dim",
 }
 PHASES = {"forward": "bold cyan", "backward": "bold yellow", "update": "bold magenta"}
-SHADES = " .:-=+*#%@"
+SHADES = " .:-=+*#%@?"  # from dark to bright, and what is no number
 GAP = "   "
 ROWS = 12  # of a panel
 NARROWEST = 24  # columns; a terminal that says it has fewer gets lines of this width
-ASCII = str.maketrans({"Σ": "sum", "·": "*", "√": "sqrt", "²": "^2", "‖": "|", "ᵀ": "^T", "…": "...", "x̂"[1]: "^"})
+ASCII = str.maketrans(
+    {"Σ": "sum", "·": "*", "√": "sqrt", "²": "^2", "‖": "|", "ᵀ": "^T", "…": "...", "x̂"[1]: "^"}
+)
 
 HELP = "enter or n: next   p: previous   g: first   G: last   q: quit"
 NEXT, BACK, FIRST, LAST, QUIT = "next", "back", "first", "last", "quit"
@@ -44,13 +49,17 @@ KEYS = {
 }
 
 
-def show(explanation: Explanation, file: IO[str] | None = None, width: int | None = None) -> None:
+def show(
+    explanation: Explanation, step: int | None = None, file: IO[str] | None = None, width: int | None = None
+) -> None:
     """Print the steps of `explanation`; on a terminal one at a time, as the keyboard asks.
 
     Parameters
     ----------
     explanation
         What to print.
+    step
+        Print this one only, counted from 0.
     file
         Where; standard output by default.
     width
@@ -59,11 +68,13 @@ def show(explanation: Explanation, file: IO[str] | None = None, width: int | Non
     from rich.console import Console
 
     console = Console(file=file or sys.stdout, width=width, highlight=False, soft_wrap=True)
-    if console.is_terminal and sys.stdin.isatty():
+    if step is not None:
+        _print(explanation, step, console)
+    elif console.is_terminal and sys.stdin.isatty():
         _step_with_keys(explanation, console)
-        return
-    for at in range(len(explanation)):
-        _print(explanation, at, console)
+    else:
+        for at in range(len(explanation)):
+            _print(explanation, at, console)
 
 
 def render(step: Step, width: int = 80) -> list[Text]:
@@ -165,7 +176,9 @@ def _terms(terms: Sequence[Term], width: int) -> Iterator[str]:
 
 def _legend(step: Step) -> str:
     used = {role for panel in step.panels for role in panel.marks.values()}
-    parts = [f"{BRACKETS[role][0]} {BRACKETS[role][1]} {text}" for role, text in ROLES.items() if role in used]
+    parts = [
+        f"{BRACKETS[role][0]} {BRACKETS[role][1]} {text}" for role, text in ROLES.items() if role in used
+    ]
     if any(panel.padding != (0, 0) and not panel.picture for panel in step.panels):
         parts.append(". padding, counts as 0")
     if any(panel.pending for panel in step.panels):
@@ -240,7 +253,7 @@ def _numbers(panel: Panel, rows: range, columns: range, cell: int, margin: int) 
         line = Text(f"{i:>{margin - 1}} ", "dim")
         for j in columns:
             role = panel.marks.get((i, j))
-            left, right = BRACKETS[role] if role else "  "
+            left, right = tuple(BRACKETS[role] if role else "  ")
             inside = f"{_inside(panel, (i, j)):>{cell - 2}}"
             kind = role or ("pending" if (i, j) in panel.pending else "")
             kind = kind or ("padding" if panel.is_padding(i, j) else "")
@@ -256,30 +269,29 @@ def _inside(panel: Panel, cell: Cell) -> str:
 
 
 def _picture(panel: Panel, width: int) -> list[Text]:
-    """Return a picture in characters, the darker the more ink; two characters a cell."""
+    """Return a picture in characters, the brighter the more ink, with every second row: they are tall."""
     from rich.text import Text
 
-    import numpy as np
-
-    step = max(1, -(-2 * len(panel.columns) // width))  # every so many-th row and column
-    finite = np.isfinite(panel.values)
-    low = float(panel.values[finite].min()) if finite.any() else 0.0
-    high = float(panel.values[finite].max()) if finite.any() else 1.0
+    step = max(1, -(-len(panel.columns) // width))
+    finite = panel.values[np.isfinite(panel.values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     lines = _title(panel, panel.rows, panel.columns, width)
-    lines += [Text(line, "dim") for line in textwrap.wrap(f"from {number(low)} to {number(high)}", width)]
-    for i in panel.rows[::step]:
+    lines.append(Text(f"{number(low, 3)} to {number(high, 3)}", "dim"))
+    for i in panel.rows[:: 2 * step]:
         line = Text()
         for j in panel.columns[::step]:
-            role = next(
-                (role for (a, b), role in panel.marks.items() if i <= a < i + step and j <= b < j + step), None
-            )
-            value = panel.values[i, j]
-            shade = "?" if not np.isfinite(value) else SHADES[_level(float(value), low, high)]
-            line.append(BRACKETS[role] if role else shade * 2, COLOURS.get(role or "", ""))
+            roles = [
+                role for (a, b), role in panel.marks.items() if i <= a < i + 2 * step and j <= b < j + step
+            ]
+            shade = SHADES[_level(float(panel.values[i, j]), low, high)]
+            line.append(*((BRACKETS[roles[0]][0], COLOURS[roles[0]]) if roles else (shade, "")))
         lines.append(line)
     return lines
 
 
 def _level(value: float, low: float, high: float) -> int:
+    """Return which of `SHADES` stands for a value; NaN and infinities have their own, the last."""
+    if not math.isfinite(value):
+        return len(SHADES) - 1
     share = (value - low) / (high - low) if high > low else 0.0
-    return min(int(share * len(SHADES)), len(SHADES) - 1)
+    return min(int(share * (len(SHADES) - 1)), len(SHADES) - 2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinycnn.optim import SGD, Adam, AdamW, Optimizer
 
-from .recorder import Cells, Recorder, difference
+from .recorder import Cells, Recorder
 from .steps import Cell, Explanation, Index, factor, number
 
 
@@ -132,7 +132,8 @@ def _sgd(
         "v' = momentum·v + g,  theta' = theta - lr·v'",
         velocity + start + factor(new.value),
         theta - rule.lr * new.value,
-        "The velocity keeps a part of the last steps: along a slope they add up, across a valley they cancel.",
+        "The velocity keeps a part of the last steps: along a slope they add up, across a valley they "
+        "cancel.",
     )
 
 
@@ -159,8 +160,8 @@ def _adam(
         f"theta{suffix}'[{','.join(map(str, index))}] = {number(theta)} - {rule.lr:g}·{factor(mean)}/"
         f"(√{number(square)} + {rule.eps:g})",
         theta - rule.lr * mean / (math.sqrt(square) + rule.eps),
-        "m is the mean of the gradients so far, v of their squares. Their ratio is about 1 where the gradients agree, "
-        f"so the step is about lr, whatever their scale.{shrunk}",
+        "m is the mean of the gradients so far, v of their squares. Their ratio is about 1 where the "
+        f"gradients agree, so the step is about lr, whatever their scale.{shrunk}",
     )
 
 

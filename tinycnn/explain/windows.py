@@ -22,7 +22,7 @@ def cells_of_window(geometry: Geometry, oh: int, ow: int) -> Iterator[tuple[int,
 def windows_over_cell(geometry: Geometry, i: int, j: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield (oh, ow, r, s): input cell (i, j) meets kernel cell (r, s) in window (oh, ow).
 
-    The same equations solved for oh and ow: oh = (i + PH - r*DH) / SH where that is an integer from 0 to OH-1.
+    The same equations, solved: oh = (i + PH - r*DH) / SH, where that is an integer from 0 to OH-1.
     """
     for r in range(geometry.KH - 1, -1, -1):  # the first window is the one whose last kernel row meets i
         oh, between = divmod(i + geometry.PH - r * geometry.DH, geometry.SH)
