@@ -23,7 +23,9 @@ def test_unknown_operations(operation):
 
 def test_too_many_steps():
     large = np.ones((1, 3, 28, 28))
-    message = r"y 1x2x26x26 would be 1,352 steps; the limit is 256, .* cells={'y': numpy.s_\[0, 0, :2, :2\]}, or"
+    message = (
+        r"y 1x2x26x26 would be 1,352 steps; the limit is 256, .* cells={'y': numpy.s_\[0, 0, :2, :2\]}, or"
+    )
     refuses(message, F.conv2d, large, np.ones((2, 3, 3, 3)))
     cells = {"y": np.s_[0, 0, :2, :2]}
     assert len(explain(F.conv2d, large, np.ones((2, 3, 3, 3)), cells=cells)) == 4

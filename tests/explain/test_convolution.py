@@ -43,9 +43,7 @@ def test_conv2d(shapes, rng):
     assume(np.prod(y_shape[:1] + y_shape[2:]) <= MAX_TERMS and np.prod(w_shape[1:]) < MAX_TERMS)
     x, w, b, g = (rng.standard_normal(s).astype("f") for s in (x_shape, w_shape, y_shape[1:2], y_shape))
     arrays = engine(F.conv2d, x, w, b, g, options)
-    cells = some_of_each(
-        rng, ("y", y_shape), ("dL/dx", x_shape), ("dL/dw", w_shape), ("dL/db", y_shape[1:2])
-    )
+    cells = some_of_each(rng, ("y", y_shape), ("dL/dx", x_shape), ("dL/dw", w_shape), ("dL/db", y_shape[1:2]))
     steps = explain(F.conv2d, x, w, b, backward=True, gradient=g, cells=cells, **options)
     assert len(steps) == 12
     for name, array in arrays.items():
@@ -58,7 +56,9 @@ def test_conv2d(shapes, rng):
             "y": {(x, w) for x, w, y, _ in named(products, w_shape[1]) if y == index},
             "dL/dx": {(g, w) for x, w, g, _ in named(products, w_shape[1]) if x == index},
             "dL/dw": {(x, g) for x, w, g, _ in named(products, w_shape[1]) if w == index},
-            "dL/db": {((n, *index, oh, ow),) for n in range(y_shape[0]) for oh, ow in np.ndindex(y_shape[2:])},
+            "dL/db": {
+                ((n, *index, oh, ow),) for n in range(y_shape[0]) for oh, ow in np.ndindex(y_shape[2:])
+            },
         }[name]
         shown = [tuple(q.index for q in term.factors) for term in step.terms if term.tag]
         assert len(shown) == len(set(shown))
@@ -115,7 +115,9 @@ def test_max_and_min_pooling(shapes, rng):
             values, _, shown = step.numbers.partition("(")[2].rpartition(") = ")
             (winner,) = (cell for cell, role in step.panels[0].marks.items() if role == "winner")
             assert best(map(float, values.split(", "))) == float(shown)
-            assert float(shown) == element(step.numbers.split(" = ")[0], arrays) == step.panels[0].values[winner]
+            assert (
+                float(shown) == element(step.numbers.split(" = ")[0], arrays) == step.panels[0].values[winner]
+            )
 
 
 @FEW
@@ -181,5 +183,7 @@ def test_a_kernel_that_computes_wrong_is_noticed(monkeypatch):
 
     right = kernels.conv2d
     monkeypatch.setattr(kernels, "conv2d", lambda *args: right(*args) + 0.01)
-    with pytest.raises(RuntimeError, match=r"the parts of y\[0,0,0,0\] add up to .*, but the engine computed"):
+    with pytest.raises(
+        RuntimeError, match=r"the parts of y\[0,0,0,0\] add up to .*, but the engine computed"
+    ):
         explain(F.conv2d, np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f"))

@@ -23,9 +23,9 @@ def test_a_figure_shows_every_number_and_sentence(conv):
     shown = texts(draw(step, "17 / 39"))
     assert {"backward", "17 / 39", step.title} <= set(shown)
     for line in (step.equation, step.numbers, step.sentence):
-        assert line.split() == [w for w in " ".join(shown).split() if w in line.split()][: len(line.split())] or (
-            set(line.split()) <= set(" ".join(shown).split())
-        )
+        assert line.split() == [w for w in " ".join(shown).split() if w in line.split()][
+            : len(line.split())
+        ] or (set(line.split()) <= set(" ".join(shown).split()))
     for panel in step.panels:
         assert all(panel.text(i, j) in shown for i in panel.rows for j in panel.columns)
         assert set(panel.tags.values()) <= set(shown)

@@ -30,7 +30,12 @@ def test_linear(N, inputs, outputs, rng):
     leaves = {name: Tensor(rng.standard_normal(s), requires_grad=True) for name, s in shapes.items()}
     y, g = F.linear(*leaves.values()), rng.standard_normal((N, outputs))
     steps = explain(F.linear, *leaves.values(), backward=True, gradient=g)
-    arrays = {**{n: t.numpy() for n, t in leaves.items()}, "y": y.numpy(), "g": g, **gradients(y, g, **leaves)}
+    arrays = {
+        **{n: t.numpy() for n, t in leaves.items()},
+        "y": y.numpy(),
+        "g": g,
+        **gradients(y, g, **leaves),
+    }
     assert len(steps) == sum(arrays[name].size for name in ("y", "dL/dx", "dL/dW", "dL/db"))
     check_panels(steps)
     for step in steps:
@@ -92,7 +97,12 @@ def test_batch_norm(N, C, width, training, rng):
     for kept, t in zip(before, running, strict=True):
         np.testing.assert_array_equal(kept, t.numpy())
     y = F.batch_norm(x, *running, w, b, training)
-    arrays = {**{n: t.numpy() for n, t in leaves.items()}, "y": y.numpy(), "g": g, **gradients(y, g, **leaves)}
+    arrays = {
+        **{n: t.numpy() for n, t in leaves.items()},
+        "y": y.numpy(),
+        "g": g,
+        **gradients(y, g, **leaves),
+    }
     for name, array in arrays.items():
         np.testing.assert_array_equal(steps.arrays[name], array)
     check_panels(steps)

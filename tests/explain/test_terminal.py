@@ -57,7 +57,7 @@ def test_of_a_wide_array_the_part_around_the_marks_is_shown():
 
 def test_padding_is_shown_and_said():
     shown = text(explain(F.conv2d, np.ones((1, 1, 2, 2)), np.ones((1, 1, 3, 3)), padding=1))
-    assert "-1 [  .][  .][  .]  ." in shown
+    assert "-1 [  .][  .][  .]   ." in shown
     assert "5 cells of the window lie in the padding and count as 0." in " ".join(shown.split())
     assert ". padding, counts as 0" in shown
 

@@ -404,10 +404,7 @@ def _network(args: argparse.Namespace) -> tuple[Module, tuple[int, int, int]]:
 def _picture(args: argparse.Namespace, shape: tuple[int, int, int]) -> np.ndarray:
     from .predict import load_picture
 
-    try:
-        return load_picture(args.image, shape, bool(args.invert))
-    except ValueError as error:
-        raise WrongUse(str(error)) from error
+    return load_picture(args.image, shape, bool(args.invert))
 
 
 def _digit_batch(shape: tuple[int, int, int], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

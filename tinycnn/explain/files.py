@@ -112,7 +112,9 @@ def _page(explanation: Explanation) -> str:
     for i, step in enumerate(explanation, 1):
         content = io.BytesIO()
         figure.image(step, f"{i} / {len(explanation)}").save(content, format="PNG")
-        words = json.dumps(f"{step.title}. {step.numbers}. {step.sentence}", ensure_ascii=False).replace("</", "<\\/")
+        words = json.dumps(f"{step.title}. {step.numbers}. {step.sentence}", ensure_ascii=False).replace(
+            "</", "<\\/"
+        )
         lines.append(f'[{words}, "{b64encode(content.getvalue()).decode()}"],')
     title = html.escape(f"{explanation.operation}, step by step")
     return _PAGE.format(title=title, count=len(explanation), steps="\n".join(lines))

@@ -6,9 +6,12 @@ Marks are brackets, so they are there without colour, too; colours, where there 
 from __future__ import annotations
 
 import math
+import os
+import select
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,46 +112,43 @@ def _print(explanation: Explanation, at: int, console: Console) -> None:
 
 
 def _step_with_keys(explanation: Explanation, console: Console) -> None:
-    at = 0
-    while True:
-        console.clear()
-        _print(explanation, at, console)
-        console.print(HELP, style="dim")
-        action = _key()
-        if action == QUIT or (action == NEXT and at == len(explanation) - 1):
-            return
-        last = len(explanation) - 1
-        at = {NEXT: min(at + 1, last), BACK: max(at - 1, 0), FIRST: 0, LAST: last}[action]
+    at, last = 0, len(explanation) - 1
+    with _keys() as read_key:
+        while True:
+            console.clear()
+            _print(explanation, at, console)
+            console.print(HELP, style="dim")
+            action = None
+            while action is None:  # other keys mean nothing
+                action = KEYS.get(read_key())
+            if action == QUIT or (action == NEXT and at == last):
+                return
+            at = {NEXT: at + 1, BACK: max(at - 1, 0), FIRST: 0, LAST: last}[action]
 
 
-def _key() -> str:
-    """Wait for a key that means something and return what."""
-    while True:
-        action = KEYS.get(_read_key())
-        if action:
-            return action
-
-
-def _read_key() -> str:
-    """Return the characters of one key; of an arrow key its whole sequence."""
+@contextmanager
+def _keys() -> Iterator[Callable[[], str]]:
+    """Give a function that waits for a key and returns its characters; an arrow key has three."""
     try:
         import termios
         import tty
     except ImportError:  # Windows
-        return _read_windows_key()
-    import os
-    import select
-
+        yield _read_windows_key
+        return
     descriptor = sys.stdin.fileno()
-    before = termios.tcgetattr(descriptor)
-    try:
-        tty.setcbreak(descriptor)
+
+    def read_key() -> str:
         key = os.read(descriptor, 1)
-        while key[:1] == b"\x1b" and select.select([descriptor], [], [], 0.05)[0] and len(key) < 3:
+        while key[:1] == b"\x1b" and len(key) < 3 and select.select([descriptor], [], [], 0.05)[0]:
             key += os.read(descriptor, 1)
+        return key.decode(errors="replace")
+
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor, termios.TCSANOW)  # what was typed ahead counts
+    try:
+        yield read_key
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-    return key.decode(errors="replace")
+        termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 def _read_windows_key() -> str:
@@ -250,7 +250,8 @@ def _numbers(panel: Panel, rows: range, columns: range, cell: int, margin: int) 
     heads = "".join(f"{j:^{cell}}" for j in columns)
     yield Text(" " * margin + heads.rstrip(), "dim")
     for i in rows:
-        line = Text(f"{i:>{margin - 1}} ", "dim")
+        line = Text()
+        line.append(f"{i:>{margin - 1}} ", "dim")
         for j in columns:
             role = panel.marks.get((i, j))
             left, right = tuple(BRACKETS[role] if role else "  ")
