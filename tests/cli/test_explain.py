@@ -22,7 +22,7 @@ def test_every_operation_prints_its_steps(operation, capsys, tinycnn_json):
 
 
 def test_the_documented_example(capsys):
-    assert main("explain conv --size 5 --kernel 3 --stride 2 --backward".split()) == 0
+    assert main(["explain", "conv", "--size", "5", "--kernel", "3", "--stride", "2", "--backward"]) == 0
     out = capsys.readouterr().out
     assert "--- conv2d, step 39 of 39" in out
     assert "dL/dx[0,0,2,2] = " in out

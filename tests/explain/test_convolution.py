@@ -1,10 +1,10 @@
-"""Steps of convolution, pooling and im2col show the engine's numbers, and all of its products, at any geometry."""
+"""Steps of convolution, pooling and im2col show the engine's numbers and all its products, at any geometry."""
 
 import numpy as np
 import pytest
+from explained import check_panels, check_sum, element
 from geometries import SEEDS, convolutions, poolings
 from hypothesis import assume, given, settings
-from explained import check_panels, check_sum, element
 
 import tinycnn
 from tinycnn import Tensor

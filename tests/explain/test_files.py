@@ -114,7 +114,7 @@ def test_json_leaves_large_arrays_out():
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"schema": "tinycnn.explain", "version": 2}'])
 def test_json_that_is_no_explanation(text):
-    with pytest.raises(ValueError, match="the schema must be 'tinycnn.explain', version 1"):
+    with pytest.raises(ValueError, match=r"the schema must be 'tinycnn\.explain', version 1"):
         read_json(text)
 
 

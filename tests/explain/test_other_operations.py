@@ -4,10 +4,10 @@ import copy
 
 import numpy as np
 import pytest
+from explained import check_panels, check_sum, element, evaluate, printed
 from geometries import SEEDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from explained import check_panels, check_sum, element, evaluate, printed
 
 import tinycnn
 from tinycnn import Tensor, optim
