@@ -1,4 +1,4 @@
-"""Steps of convolution, pooling and im2col show the engine's numbers and all its products, at any geometry."""
+"""Steps of convolution, pooling and im2col: the engine's numbers and all its products, at any geometry."""
 
 import numpy as np
 import pytest

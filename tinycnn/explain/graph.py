@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinycnn.nn import Module
+from tinycnn.plot import new_figure
 from tinycnn.tensor import Function, Tensor, grad, topological_order
 
 from .steps import number
@@ -80,7 +81,6 @@ class Graph:
         ValueError
             For more than `MAX_NODES` nodes.
         """
-        from matplotlib.figure import Figure
         from matplotlib.patches import FancyBboxPatch
 
         if len(self.nodes) > MAX_NODES:
@@ -93,7 +93,7 @@ class Graph:
         width = (max(x for x, _ in chain(places, *routes)) + 1) * column
         height = (max(y for _, y in places) + 1) * row
         drawn: dict[tuple[int, int], list[float]] = defaultdict(list)
-        figure = Figure(figsize=(max(width, 3.0), max(height, 2.0)), facecolor="white")
+        figure = new_figure(max(width, 3.0), max(height, 2.0), layout=None)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(0, height))
         axes.axis("off")
