@@ -19,7 +19,6 @@
 # %%
 import inspect
 
-import matplotlib.pyplot as plt
 import numpy as np
 from checking import check
 
@@ -28,7 +27,7 @@ from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.data import digits
 from tinycnn.explain import draw, explain
-from tinycnn.plot import sample_grid
+from tinycnn.plot import new_figure, sample_grid
 
 # %% [markdown]
 # ## A grey image is a matrix
@@ -128,12 +127,12 @@ sample_grid(both, np.arange(8), names)
 # %%
 corner = image[8:14, 10:16].astype(np.float32)[None, None]  # (1, 1, 6, 6)
 halved = explain(F.avg_pool2d, corner, 2, backward=True)
-draw(halved[4])
+draw(halved[1])
 
 # %%
 small = F.avg_pool2d(Tensor(train.scaled(slice(7, 8))), 2).numpy()  # (1, 1, 14, 14)
-figure, panels = plt.subplots(1, 2, figsize=(7, 3.6), layout="constrained")
-for axes, picture in zip(panels, (image / 255, small[0, 0]), strict=True):
+figure = new_figure(7, 3.6)
+for axes, picture in zip(figure.subplots(1, 2), (image / 255, small[0, 0]), strict=True):
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
     axes.set_title(f"{picture.shape[0]}x{picture.shape[1]}", fontsize=14)
 figure
@@ -145,7 +144,7 @@ figure
 # by 1/4, all others stay. This is what *backward* means, for every operation of a network:
 
 # %%
-draw(halved.steps_of("dL/dx")[14])
+draw(halved.steps_of("dL/dx")[2])
 
 # %% [markdown]
 # Do not believe it, measure it: change a pixel a little and look what happens to the result. That is a
@@ -153,7 +152,7 @@ draw(halved.steps_of("dL/dx")[14])
 
 # %%
 changed = corner.copy()
-changed[0, 0, 2, 2] += 1
+changed[0, 0, 0, 2] += 1
 difference = F.avg_pool2d(Tensor(changed), 2).numpy() - F.avg_pool2d(Tensor(corner), 2).numpy()
 print(difference[0, 0])
 result = tinycnn.gradcheck(lambda x: F.avg_pool2d(x, 2), corner)

@@ -161,9 +161,7 @@ for lines in (1, 2, 5, 10, 15):
     for _ in range(lines):
         value = value + value
     visits = walk_every_path(value, 1.0)
-    print(
-        f"{lines:2} lines: {visits:6} visits along paths, {lines + 1:2} in topological order; dL/da {a.grad:g}"
-    )
+    print(f"{lines:2} lines: {visits:6} visits by path, {lines + 1:2} in topological order; dL/da={a.grad:g}")
 
 # %% [markdown]
 # And one that visits each node once, but too early, is wrong: it passes on a gradient that is not complete

@@ -20,7 +20,6 @@
 import inspect
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 from checking import check
 
@@ -28,6 +27,7 @@ import tinycnn
 from tinycnn import Function, Tensor
 from tinycnn import functional as F
 from tinycnn.explain import explain, show
+from tinycnn.plot import new_figure
 
 # %% [markdown]
 # ## Two ways to the same number
@@ -58,7 +58,8 @@ single = [
     for h in steps
 ]
 
-figure, axes = plt.subplots(figsize=(9, 5), layout="constrained")
+figure = new_figure(9, 5)
+axes = figure.subplots()
 axes.loglog(steps, one_sided, "s--", label="one-sided, float64", markersize=4)
 axes.loglog(steps, central, "o-", label="central, float64", markersize=4)
 axes.loglog(steps, single, "^:", label="central, float32", markersize=4)

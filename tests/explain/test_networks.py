@@ -54,8 +54,16 @@ def test_a_network_with_a_branch():
         def forward(self, x):
             return self.relu(self.conv(x) + x)
 
-    steps = explain(Residual(), np.ones((1, 4, 4)), backward=True)
-    assert len(steps) >= 2
+    model = Residual()
+    steps = explain(model, np.ones((1, 4, 4)), backward=True)
+    assert [step.title for step in steps] == [
+        "conv Conv2d: a0 -> a1",
+        "relu ReLU: x2 -> a2",
+        "relu ReLU: dL/da2 -> dL/dx2",
+        "conv Conv2d: dL/da1 -> dL/da0",
+    ]
+    x = tinycnn.ones(1, 1, 4, 4)
+    np.testing.assert_array_equal(steps.arrays["x2"], (model.conv(x) + x).numpy())
     check_panels(steps)
 
 
@@ -111,3 +119,15 @@ def test_edges_lead_downwards_and_nodes_stand_apart(model):
         assert rows == list(range(rows[0], rows[-1] + 1))
         assert not taken & set(bends)
     assert len(drawn.draw().axes[0].patches) >= len(drawn.nodes)
+
+
+def test_tensors_of_any_backend(backend):
+    x = tinycnn.ones(1, 1, 3, 3)
+    assert explain(F.conv2d, x, tinycnn.ones(1, 1, 3, 3), backward=True).result.item() == 9
+    layer = nn.Sequential(nn.Flatten(), nn.Linear(9, 2))
+    optimizer = optim.Adam(layer.parameters())
+    assert explain(layer, x, backward=True).result.shape == (1, 2)
+    assert len(training_step(layer, optimizer, x, [0])) == 8
+    F.cross_entropy(layer(x), [0]).backward()
+    assert len(explain(optimizer)) == 20
+    assert all(p.backend == backend for p in layer.parameters())

@@ -145,7 +145,7 @@ def _collect(rec: Recorder, phase: str, index: Index, geometry: Conv2dGeometry, 
             factors = rec.quantity(names.small, (n, k, oh, ow)), rec.quantity(names.w, (k, c_w, r, s))
             terms.append(Term(factors, tag=letter))
             reached.append(f"y[{n},{k},{oh},{ow}] through w[{k},{c_w},{r},{s}]")
-        title = "dL/dy: the outputs it fed" if names.small == "g" else f"input, channel {k}"
+        title = "outputs it fed: dL/dy" if names.small == "g" else f"input, channel {k}"
         panels.append(rec.panel(title, names.small, (n, k), read, read_tags))
         title = "the weight for each" if names.small == "g" else f"kernel {k}"
         weights.append(rec.panel(title, names.w, (k, c_w), weight, weight_tags))

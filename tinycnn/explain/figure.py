@@ -93,7 +93,7 @@ def _texts(axes: Axes, step: Step) -> float:
     y = 0.52
     sentence = textwrap.wrap(step.sentence, 122, break_on_hyphens=False)
     y = _upwards(axes, y, sentence, 12.5, "#222222", "sans-serif")
-    numbers = _shortened(textwrap.wrap(step.numbers, 112, break_long_words=False, break_on_hyphens=False), 4)
+    numbers = _shortened(textwrap.wrap(step.numbers, 108, break_long_words=False, break_on_hyphens=False), 4)
     y = _upwards(axes, y + 0.08, numbers, 13, "black", "monospace", weight="bold")
     tagged = [term for term in step.terms if term.tag]
     arrays = [panel.array for panel in step.panels]

@@ -10,16 +10,28 @@ import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.kernels.geometry import conv2d_geometry
-from tinycnn.nn import Conv2d, Linear, Module
+from tinycnn.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module
 from tinycnn.nn.module import Parameter
-from tinycnn.nn.plain import Dropout, Flatten, LeakyReLU, MaxPool2d, MinPool2d, ReLU, Sigmoid, Softmax, Tanh
-from tinycnn.optim import SGD, Adam, AdamW, Optimizer
+from tinycnn.nn.plain import (
+    AvgPool2d,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    MaxPool2d,
+    MinPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SumPool2d,
+    Tanh,
+)
+from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
 from .calls import gradient_of
 from .recorder import Recorder
 from .steps import Explanation, Index, Panel, Quantity, Term, number
-from .update import element_update
+from .update import check_rule, element_update, state_arrays
 from .windows import cells_of_window, is_inside
 
 SHOWN_TERMS = 6  # of a sum that has hundreds, the largest
@@ -36,6 +48,10 @@ EQUATIONS: dict[type[Module], tuple[str, str]] = {
     Softmax: ("y_k = e^x_k / Σ_j e^x_j", "dL/dx_k = y_k·(g_k - Σ_j g_j·y_j)"),
     MaxPool2d: ("y = max over each window of x", "dL/dx = g at the winners, else 0"),
     MinPool2d: ("y = min over each window of x", "dL/dx = g at the winners, else 0"),
+    AvgPool2d: ("y = mean of each window of x", "dL/dx = g / M at every cell of the window, added up"),
+    SumPool2d: ("y = sum of each window of x", "dL/dx = g at every cell of the window, added up"),
+    ConvTranspose2d: ("y[n,c,i,j] = b[c] + Σ x·w", "dL/dx = Σ g·w,  dL/dw = Σ g·x,  dL/db = Σ g"),
+    BatchNorm2d: ("y = w·(x - m) / √(v + eps) + b", "dL/dx = w·(g - mean(g) - x̂·mean(g·x̂)) / √(v + eps)"),
     Flatten: ("y = x as one row", "dL/dx = g in x's shape"),
     Dropout: ("y = x·mask / (1 - p) in training, else x", "dL/dx = g·mask / (1 - p)"),
 }
@@ -43,12 +59,17 @@ EQUATIONS: dict[type[Module], tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class _Layer:
-    """One call of a module that computes: its name in the network, what went in and what came out."""
+    """One call of a module that computes: its name in the network, what went in and what came out.
+
+    `source` and `result` are what the steps call x and y.
+    """
 
     name: str
     module: Module
     x: Tensor
     y: Tensor
+    source: str
+    result: str
 
     @property
     def title(self) -> str:
@@ -58,7 +79,8 @@ class _Layer:
 def network(model: Module, x: Any, *, backward: bool = False, gradient: Any = None) -> Explanation:
     """Explain `model` on one image, layer by layer; the model itself stays as it is.
 
-    The input is called ``a0``, the outputs of the layers ``a1``, ``a2``, ... in the order they ran.
+    The image is called ``a0``, the outputs of the layers ``a1``, ``a2``, ... in the order they ran. What goes
+    into layer 2 and is no layer's output (a sum, say) is called ``x2``.
 
     Parameters
     ----------
@@ -79,19 +101,19 @@ def network(model: Module, x: Any, *, backward: bool = False, gradient: Any = No
         array = array[None]
     if array.ndim not in (2, 4) or len(array) != 1:
         raise ValueError(f"a network is explained on one image, (C, H, W) or (1, C, H, W), got {array.shape}")
-    model = copy.deepcopy(model)
+    model = copy.deepcopy(model).to("numpy")
     image = Tensor(array.astype(np.float32), requires_grad=True, backend="numpy")
     layers, y = _watch(model, image)
     rec = _recorder(type(model).__name__, image, layers)
-    for t in range(len(layers)):
-        _forward(rec, layers, t)
+    for layer in layers:
+        _forward(rec, layer)
     if backward:
         seed = np.zeros(y.shape, y.dtype)
         seed.ravel()[y.numpy().argmax()] = 1
         y.backward(seed if gradient is None else gradient_of(y, gradient))
-        _keep_gradients(rec, image, layers)
-        for t in reversed(range(len(layers))):
-            _backward(rec, layers, t)
+        _keep_gradients(rec, layers)
+        for layer in reversed(layers):
+            _backward(rec, layer)
     return rec.explanation(f"a{len(layers)}")
 
 
@@ -122,18 +144,17 @@ def training_step(
     TypeError
         For an update rule that cannot be explained.
     """
-    if type(optimizer) not in (SGD, Adam, AdamW):
-        raise TypeError(
-            f"the update of {type(optimizer).__name__} cannot be explained; there are SGD, Adam, AdamW"
-        )
+    check_rule(optimizer)
     model, optimizer = copy.deepcopy((model, optimizer))
+    model.to("numpy")
     optimizer.zero_grad()
-    batch = Tensor(x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32), requires_grad=True)
+    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32)
+    batch = Tensor(array, requires_grad=True, backend="numpy")
     layers, y = _watch(model, batch)
     value = loss(y, labels)
     rec = _recorder(f"training step of {type(model).__name__}", batch, layers)
-    for t in range(len(layers)):
-        _forward(rec, layers, t)
+    for layer in layers:
+        _forward(rec, layer)
     rec.arrays["L"] = value.numpy().copy()
     last = f"a{len(layers)}"
     name = getattr(loss, "__name__", type(loss).__name__)
@@ -146,11 +167,11 @@ def training_step(
         [rec.panel("output of the network", last), rec.panel("loss", "L", (), {(0, 0): "result"})],
     )
     value.backward()
-    _keep_gradients(rec, batch, layers)
-    for t in reversed(range(len(layers))):
-        _backward(rec, layers, t)
+    _keep_gradients(rec, layers)
+    for layer in reversed(layers):
+        _backward(rec, layer)
     _update(rec, model, optimizer)
-    rec.arrays["L'"] = loss(model(Tensor(batch.data)), labels).numpy()
+    rec.arrays["L'"] = loss(model(Tensor(batch.data, backend="numpy")), labels).numpy()
     after = rec.quantity("L'").value
     rec.add(
         "update",
@@ -168,6 +189,7 @@ def training_step(
 def _watch(model: Module, x: Tensor) -> tuple[list[_Layer], Tensor]:
     """Run `model` and return every call of a module that computes, in order, and the output."""
     layers: list[_Layer] = []
+    called = {id(x): "a0"}
     removers = []
     names: dict[Module, str] = {}
     for name, module in model.named_modules():
@@ -178,8 +200,12 @@ def _watch(model: Module, x: Tensor) -> tuple[list[_Layer], Tensor]:
             continue
 
         def record(module: Module, inputs: tuple[Tensor, ...], y: Tensor, name: str = name) -> None:
+            t = len(layers) + 1
+            source, result = called.setdefault(id(inputs[0]), f"x{t}"), f"a{t}"
+            called[id(y)] = result
+            inputs[0].retain_grad()
             y.retain_grad()
-            layers.append(_Layer(name, module, inputs[0], y))
+            layers.append(_Layer(name, module, inputs[0], y, source, result))
 
         removers.append(module.register_forward_hook(record))
     try:
@@ -191,35 +217,28 @@ def _watch(model: Module, x: Tensor) -> tuple[list[_Layer], Tensor]:
 
 
 def _recorder(operation: str, x: Tensor, layers: list[_Layer]) -> Recorder:
-    arrays = {"a0": x.numpy()} | {f"a{t + 1}": layer.y.numpy() for t, layer in enumerate(layers)}
+    arrays = {"a0": x.numpy()}
+    for layer in layers:
+        arrays |= {layer.source: layer.x.numpy(), layer.result: layer.y.numpy()}
     return Recorder(operation, {}, arrays)
 
 
-def _keep_gradients(rec: Recorder, x: Tensor, layers: list[_Layer]) -> None:
-    for name, tensor in [("a0", x)] + [(f"a{t + 1}", layer.y) for t, layer in enumerate(layers)]:
-        if tensor.grad is not None:
-            rec.arrays[f"dL/d{name}"] = tensor.grad.numpy()
+def _keep_gradients(rec: Recorder, layers: list[_Layer]) -> None:
     for layer in layers:
+        for name, tensor in ((layer.source, layer.x), (layer.result, layer.y)):
+            if tensor.grad is not None:
+                rec.arrays[f"dL/d{name}"] = tensor.grad.numpy()
         for name, p in layer.module.named_parameters():
             if p.grad is not None:
                 rec.arrays[f"dL/d{layer.name}.{name}"] = p.grad.numpy()
 
 
-def _source(layers: list[_Layer], t: int) -> str:
-    """Return the name of what went into layer `t`: mostly the output of the one before."""
-    for before in range(t - 1, -1, -1):
-        if layers[before].y is layers[t].x:
-            return f"a{before + 1}"
-    return f"a{t}" if t else "a0"
-
-
-def _forward(rec: Recorder, layers: list[_Layer], t: int) -> None:
-    layer = layers[t]
-    source, result = _source(layers, t), f"a{t + 1}"
+def _forward(rec: Recorder, layer: _Layer) -> None:
+    source, result = layer.source, layer.result
     y = layer.y.numpy()
     best = tuple(map(int, np.unravel_index(np.abs(y[0]).argmax(), y.shape[1:])))
     strongest = rec.quantity(result, (0, *best))
-    terms = _terms(layer, strongest.index, rec, source)
+    terms = _terms(layer, strongest.index, rec)
     numbers, marks = f"largest: {strongest.name} = {number(strongest.value)}", []
     if terms:
         rec.must_add_up(terms, strongest)
@@ -251,10 +270,9 @@ def _forward(rec: Recorder, layers: list[_Layer], t: int) -> None:
     )
 
 
-def _backward(rec: Recorder, layers: list[_Layer], t: int) -> None:
-    layer = layers[t]
-    source, result = _source(layers, t), f"a{t + 1}"
-    arriving, leaving = f"dL/d{result}", f"dL/d{source}"
+def _backward(rec: Recorder, layer: _Layer) -> None:
+    source = layer.source
+    arriving, leaving = f"dL/d{layer.result}", f"dL/d{source}"
     if arriving not in rec.arrays or leaving not in rec.arrays:
         return
     norms = [f"‖{arriving}‖ = {_norm(rec, arriving)}", f"‖{leaving}‖ = {_norm(rec, leaving)}"]
@@ -268,6 +286,7 @@ def _backward(rec: Recorder, layers: list[_Layer], t: int) -> None:
     equation = EQUATIONS.get(type(layer.module), ("", f"the derivative of {type(layer.module).__name__}"))[1]
     sentence = "g comes from above and is passed on to the layer's input"
     sentence += ", and to its weights." if names else "; there are no weights."
+    sentence += f" {leaving} is the sum over all uses of {source}."
     if source == "a0":
         sentence += " What reaches the input says how L would change with each of its cells."
     rec.add(
@@ -296,17 +315,14 @@ def _update(rec: Recorder, model: Module, optimizer: Optimizer) -> None:
     for i, index in used.items():
         p = optimizer.params[i]
         rec.arrays[f"theta{i}'"] = p.numpy()
-        for slot, letter in (("velocity", "v"), ("m", "m"), ("v", "v")):
-            if f"{i}.{slot}" in after:
-                rec.arrays[f"{letter}{i}"] = np.asarray(before[f"{i}.{slot}"])
-                rec.arrays[f"{letter}{i}'"] = np.asarray(after[f"{i}.{slot}"])
+        rec.arrays |= state_arrays(before, after, i, f"{i}")
         element = tuple(map(int, index))
         element_update(rec, optimizer, f"theta{i}", element, optimizer.steps[i], names.get(id(p), ""))
 
 
-def _terms(layer: _Layer, index: Index, rec: Recorder, source: str) -> list[Term]:
+def _terms(layer: _Layer, index: Index, rec: Recorder) -> list[Term]:
     """Return the terms of one output of a convolution or a dense layer; nothing for other layers."""
-    module = layer.module
+    module, source = layer.module, layer.source
     x = rec.arrays[source]
     pairs: list[tuple[Index, Index]]  # of the input and of the weight
     if isinstance(module, Conv2d):

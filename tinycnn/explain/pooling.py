@@ -99,7 +99,7 @@ def _winners(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, 
         "a copy of it and g comes back whole; where it lost, y does not change with it: 0.",
         [
             rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
-            rec.panel("dL/dy: the windows it won", "g", (n, c), marks, tags),
+            rec.panel("windows it won: dL/dy", "g", (n, c), marks, tags),
             rec.result_panel("gradient", "dL/dx", index),
         ],
     )
@@ -153,7 +153,7 @@ def _spread(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -
         "comes back.",
         [
             rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
-            rec.panel("dL/dy: the windows over it", "g", (n, c), marks, tags),
+            rec.panel("windows over it: dL/dy", "g", (n, c), marks, tags),
             rec.result_panel("gradient", "dL/dx", index),
         ],
     )

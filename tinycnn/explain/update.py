@@ -3,9 +3,11 @@
 import copy
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from tinycnn import backend as _backend
 from tinycnn.optim import SGD, Adam, AdamW, Optimizer
 
 from .recorder import Cells, Recorder
@@ -24,10 +26,7 @@ def update(optimizer: Optimizer, cells: Cells | None = None) -> Explanation:
     ValueError
         Where no parameter has a gradient, or there are too many numbers.
     """
-    if type(optimizer) not in (SGD, Adam, AdamW):
-        raise TypeError(
-            f"the update of {type(optimizer).__name__} cannot be explained; there are SGD, Adam, AdamW"
-        )
+    check_rule(optimizer)
     if all(p.grad is None for p in optimizer.params):
         raise ValueError("no parameter has a gradient: call backward() before explaining the update")
     twin = copy.deepcopy(optimizer)
@@ -43,16 +42,33 @@ def update(optimizer: Optimizer, cells: Cells | None = None) -> Explanation:
         arrays[name] = old.numpy().copy()
         arrays[f"g{suffix}"] = old.grad.numpy()
         arrays[f"{name}'"] = new.numpy()
-        for slot, letter in (("velocity", "v"), ("m", "m"), ("v", "v")):
-            if f"{i}.{slot}" in after:
-                arrays[f"{letter}{suffix}"] = np.asarray(before[f"{i}.{slot}"]).copy()
-                arrays[f"{letter}{suffix}'"] = np.asarray(after[f"{i}.{slot}"]).copy()
+        arrays |= state_arrays(before, after, i, suffix)
     rec = Recorder(type(optimizer).__name__, _options(optimizer), arrays, cells)
     rec.step_through({f"{name}'": arrays[name].shape for name in names.values()})
     for i, name in names.items():
         for index in rec.asked(f"{name}'"):
             element_update(rec, twin, name, index, twin.steps[i])
     return rec.explanation(f"{next(iter(names.values()))}'")
+
+
+def check_rule(optimizer: Optimizer) -> None:
+    """Raise TypeError for a rule that cannot be explained."""
+    if type(optimizer) not in (SGD, Adam, AdamW):
+        raise TypeError(
+            f"the update of {type(optimizer).__name__} cannot be explained; there are SGD, Adam, AdamW"
+        )
+
+
+def state_arrays(
+    before: Mapping[str, Any], after: Mapping[str, Any], i: int, suffix: str
+) -> dict[str, np.ndarray]:
+    """Return what the rule keeps of parameter `i` before and after a step, by the equations' letters."""
+    arrays = {}
+    for slot, letter in (("velocity", "v"), ("m", "m"), ("v", "v")):
+        if f"{i}.{slot}" in after:
+            arrays[f"{letter}{suffix}"] = _backend.to_backend(before[f"{i}.{slot}"], "numpy")
+            arrays[f"{letter}{suffix}'"] = _backend.to_backend(after[f"{i}.{slot}"], "numpy")
+    return arrays
 
 
 def element_update(
