@@ -246,8 +246,10 @@ def _forward(rec: Recorder, layer: _Layer) -> None:
         marks = [term.factors[0] for term in terms if term.factors[0].array == source]
         if layer.x.ndim == 2:
             marks = [term.factors[0] for term in largest if term.factors[0].array == source][:1]
-        rest = len(terms) - len(largest)
-        total = " + ".join(term.numbers for term in largest) + (f" + {rest} smaller terms" if rest else "")
+        total = " + ".join(term.numbers for term in largest)
+        if rest := len(terms) - len(largest):
+            others = sum(term.value for term in terms) - sum(term.value for term in largest)
+            total += f" + {rest} smaller terms ({number(others)})"
         numbers = f"{strongest.name} = {total} = {number(strongest.value)}"
     weights = sum(p.numel() for p in layer.module.parameters())
     sentence = f"{layer.module!r} makes {_by(layer.x)} into {_by(layer.y)}"
