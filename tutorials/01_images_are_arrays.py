@@ -27,7 +27,7 @@ from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.data import digits
 from tinycnn.explain import draw, explain
-from tinycnn.plot import new_figure, sample_grid
+from tinycnn.plot import blank_figure, sample_grid
 
 # %% [markdown]
 # ## A grey image is a matrix
@@ -131,7 +131,7 @@ draw(halved[1])
 
 # %%
 small = F.avg_pool2d(Tensor(train.scaled(slice(7, 8))), 2).numpy()  # (1, 1, 14, 14)
-figure = new_figure(7, 3.6)
+figure = blank_figure(7, 3.6)
 for axes, picture in zip(figure.subplots(1, 2), (image / 255, small[0, 0]), strict=True):
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
     axes.set_title(f"{picture.shape[0]}x{picture.shape[1]}", fontsize=14)

@@ -27,7 +27,7 @@ import tinycnn
 from tinycnn import Function, Tensor
 from tinycnn import functional as F
 from tinycnn.explain import explain, show
-from tinycnn.plot import new_figure
+from tinycnn.plot import blank_figure
 
 # %% [markdown]
 # ## Two ways to the same number
@@ -58,7 +58,7 @@ single = [
     for h in steps
 ]
 
-figure = new_figure(9, 5)
+figure = blank_figure(9, 5)
 axes = figure.subplots()
 axes.loglog(steps, one_sided, "s--", label="one-sided, float64", markersize=4)
 axes.loglog(steps, central, "o-", label="central, float64", markersize=4)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinycnn.plot import new_figure
+from tinycnn.plot import blank_figure
 
 from .steps import ROLES, Cell, Panel, Step, Term, number
 
@@ -50,7 +50,7 @@ def draw(step: Step, caption: str = "") -> Figure:
     caption
         Stands in the upper right corner: "3 / 39".
     """
-    figure = new_figure(WIDTH, HEIGHT, layout=None)
+    figure = blank_figure(WIDTH, HEIGHT, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
     axes.axis("off")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinycnn.nn import Module
-from tinycnn.plot import new_figure
+from tinycnn.plot import blank_figure
 from tinycnn.tensor import Function, Tensor, grad, topological_order
 
 from .steps import number
@@ -93,7 +93,7 @@ class Graph:
         width = (max(x for x, _ in chain(places, *routes)) + 1) * column
         height = (max(y for _, y in places) + 1) * row
         drawn: dict[tuple[int, int], list[float]] = defaultdict(list)
-        figure = new_figure(max(width, 3.0), max(height, 2.0), layout=None)
+        figure = blank_figure(max(width, 3.0), max(height, 2.0), layout=None)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(0, height))
         axes.axis("off")
