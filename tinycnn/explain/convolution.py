@@ -101,8 +101,7 @@ def _gather(rec: Recorder, phase: str, index: Index, geometry: Conv2dGeometry, n
     top, left = oh * geometry.SH - geometry.PH, ow * geometry.SW - geometry.PW
     sentence = (
         f"Lay filter {k} on {names.large} with its first cell on row {top}, column {left}; multiply each "
-        "pair of cells with the same "
-        f"letter{' and add all up, with the bias' if names.b else ', and add all up'}."
+        f"pair of cells with the same letter, and add all up{', with the bias' if names.b else ''}."
     )
     if names.small == "dL/dx":
         sentence += " The adjoint of a transposed convolution is the convolution that leads back."
@@ -170,8 +169,8 @@ def _collect(rec: Recorder, phase: str, index: Index, geometry: Conv2dGeometry, 
         title = f"{result.name}: what the copies of the kernel put here"
         sentence = (
             "Every input cell lays its own copy of the kernel, times its value, on the output, "
-            f"{geometry.SH} rows and {geometry.SW} columns apart. {len(reached)} of the copies cover this "
-            "cell, and they ADD up."
+            f"{geometry.SH} rows and {geometry.SW} columns apart. Copies that cover this cell: "
+            f"{len(reached)}. They ADD up."
         )
         bias = "b[c] + " if names.b else ""
         equation = f"y[n,c,i,j] = {bias}Σ x[n,k,oh,ow]·w[k,c,r,s],  {sum_over}"
@@ -211,7 +210,7 @@ def _used(rec: Recorder, index: Index, geometry: Conv2dGeometry, names: Names) -
             title = f"what w[{k},{c_w},{r},{s}] was multiplied with" if array == "x" else "dL/dy there"
             to = panels if array == names.large else gradients
             to.append(rec.panel(title, array, (n, of), marks, tags))
-    weight = f"w[{k},{c_w},{r},{s}]"
+    weight, place = f"w[{k},{c_w},{r},{s}]", "window" if names.large == "x" else "copy of the kernel"
     result = rec.quantity(names.w, index)
     rec.add_sum(
         "backward",
@@ -219,9 +218,9 @@ def _used(rec: Recorder, index: Index, geometry: Conv2dGeometry, names: Names) -
         f"dL/dw[k,c,r,s] = Σ_{{n,oh,ow}} {names.large}[n,c,{ROW},{COLUMN}]·{names.small}[n,k,oh,ow]",
         result,
         terms,
-        f"One weight serves every window. {weight} was multiplied with {_cells(len(terms))} of x, once in "
-        "each window that reaches inside. In each place L changes by x·g for a change of 1 in the weight, "
-        "and all these changes ADD up.",
+        f"One weight serves every {place}. {weight} was multiplied with {_cells(len(terms))} of x, once in "
+        f"each {place} that reaches inside. There L changes by x·g for a change of 1 in the weight, and all "
+        "these changes ADD up.",
         [*panels, *gradients, rec.result_panel("gradient of the filter", names.w, index)],
     )
 
