@@ -22,17 +22,16 @@ def test_a_figure_shows_every_number_and_sentence(conv):
     step = conv[16]
     shown = texts(draw(step, "17 / 39"))
     assert {"backward", "17 / 39", step.title} <= set(shown)
+    words = set(" ".join(shown).split())
     for line in (step.equation, step.numbers, step.sentence):
-        assert line.split() == [w for w in " ".join(shown).split() if w in line.split()][
-            : len(line.split())
-        ] or (set(line.split()) <= set(" ".join(shown).split()))
+        assert set(line.split()) <= words
     for panel in step.panels:
         assert all(panel.text(i, j) in shown for i in panel.rows for j in panel.columns)
         assert set(panel.tags.values()) <= set(shown)
 
 
 @pytest.mark.parametrize("wide", [5, 40])
-def test_texts_stay_on_the_figure_and_panels_apart(wide):
+def test_texts_stay_on_the_figure(wide):
     x = np.random.default_rng(0).standard_normal((2, 3, wide, wide))
     w = np.random.default_rng(1).standard_normal((2, 3, 3, 3))
     cells = {"dL/dx": [(0, 2, 2, 2)]}
