@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from tinycnn import BackendError, GradcheckError, __version__
 
-from . import bench, evaluate, gradcheck, info, predict, train
+from . import bench, evaluate, explain, gradcheck, info, predict, train
 from .common import FailedRun, WrongUse
 
-COMMANDS = (train, evaluate, predict, gradcheck, bench, info)
+COMMANDS = (train, evaluate, predict, explain, gradcheck, bench, info)
 EXPECTED = (FailedRun, BackendError, GradcheckError, ArithmeticError, OSError, ValueError, TypeError)
 
 

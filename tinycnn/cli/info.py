@@ -24,6 +24,7 @@ PACKAGES = (
     "pooch",
     "safetensors",
     "tqdm",
+    "rich",
     "cupy-cuda12x",
     "cupy-cuda13x",
     "numba-cuda",

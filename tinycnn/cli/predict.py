@@ -38,7 +38,9 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     with _backend.using(args.backend or _backend.current()):
         folder = args.run_folder or newest_run()
         model, config = load_model(folder)
-        pictures = [_load(path, models.INPUT_SHAPES[config["model"]], args.invert) for path in args.images]
+        pictures = [
+            load_picture(path, models.INPUT_SHAPES[config["model"]], args.invert) for path in args.images
+        ]
         model.eval()
         probabilities = F.softmax(model(Tensor(np.stack(pictures))), 1).numpy()
     classes = config["classes"]
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     return {"run": str(folder), "predictions": predictions}
 
 
-def _load(path: Path, shape: tuple[int, int, int], invert: bool) -> np.ndarray:
+def load_picture(path: Path, shape: tuple[int, int, int], invert: bool) -> np.ndarray:
     """Return a picture as (C, H, W) in [0, 1], grey or RGB and resized as the network needs it."""
     C, H, W = shape
     array = read_picture(path, (H, W), C).reshape(H, W, C).astype(np.float32) / 255

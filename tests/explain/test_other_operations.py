@@ -1,0 +1,155 @@
+"""Dense layer, softmax, cross-entropy, batch norm and update rules: the numbers shown are the engine's."""
+
+import copy
+
+import numpy as np
+import pytest
+from explained import check_panels, check_sum, element, evaluate, printed
+from geometries import SEEDS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinycnn
+from tinycnn import Tensor, optim
+from tinycnn import functional as F
+from tinycnn.explain import explain
+
+FEW = settings(max_examples=40)
+SIZES = st.integers(1, 4)
+
+
+def gradients(y, g, **leaves):
+    found = tinycnn.grad(y, list(leaves.values()), g)
+    return {f"dL/d{name}": a.numpy() for name, a in zip(leaves, found, strict=True)}
+
+
+@FEW
+@given(SIZES, SIZES, SIZES, SEEDS)
+def test_linear(N, inputs, outputs, rng):
+    shapes = {"x": (N, inputs), "W": (outputs, inputs), "b": (outputs,)}
+    leaves = {name: Tensor(rng.standard_normal(s), requires_grad=True) for name, s in shapes.items()}
+    y, g = F.linear(*leaves.values()), rng.standard_normal((N, outputs))
+    steps = explain(F.linear, *leaves.values(), backward=True, gradient=g)
+    arrays = {
+        **{n: t.numpy() for n, t in leaves.items()},
+        "y": y.numpy(),
+        "g": g,
+        **gradients(y, g, **leaves),
+    }
+    assert len(steps) == sum(arrays[name].size for name in ("y", "dL/dx", "dL/dW", "dL/db"))
+    check_panels(steps)
+    for step in steps:
+        check_sum(step, arrays)
+
+
+@FEW
+@given(SIZES, st.integers(2, 5), SEEDS)
+def test_softmax(N, K, rng):
+    x = Tensor(rng.standard_normal((N, K)), requires_grad=True)
+    y, g = F.softmax(x, 1), rng.standard_normal((N, K))
+    steps = explain(F.softmax, x, 1, backward=True, gradient=g)
+    arrays = {"x": x.numpy(), "y": y.numpy(), **gradients(y, g, x=x)}
+    check_panels(steps)
+    for name in ("y", "dL/dx"):
+        np.testing.assert_array_equal(steps.arrays[name], arrays[name])
+    for step in steps:
+        name = step.numbers.partition(" = ")[0]
+        if name.startswith(("s[", "d[")):
+            check_sum(step, steps.arrays)
+        elif not name.startswith("e["):
+            computed, shown = evaluate(step.numbers)
+            assert printed(element(name, arrays)) == printed(shown)
+            assert computed == pytest.approx(shown, rel=1e-2, abs=2e-3)
+
+
+@FEW
+@given(SIZES, st.integers(2, 5), st.sampled_from(["mean", "sum", "none"]), SEEDS)
+def test_cross_entropy(N, K, reduction, rng):
+    z, labels = Tensor(rng.standard_normal((N, K)), requires_grad=True), rng.integers(0, K, N)
+    y = F.cross_entropy(z, labels, reduction)
+    steps = explain(F.cross_entropy, z, labels, reduction=reduction, backward=True)
+    arrays = {
+        "y": y.numpy(),
+        "L": F.cross_entropy(z, labels, "none").numpy(),
+        **gradients(y, np.ones(y.shape), z=z),
+    }
+    check_panels(steps)
+    for step in steps:
+        name = step.numbers.partition(" = ")[0]
+        if name.startswith("s[") or name == "y":
+            check_sum(step, steps.arrays | arrays)
+        elif not name.startswith("e["):
+            computed, shown = evaluate(step.numbers)
+            assert printed(element(name, arrays)) == printed(shown)
+            assert computed == pytest.approx(shown, rel=1e-2, abs=2e-3)
+
+
+@FEW
+@given(st.integers(2, 3), st.integers(1, 2), SIZES, st.booleans(), SEEDS)
+def test_batch_norm(N, C, width, training, rng):
+    shapes = {"x": (N, C, 2, width), "w": (C,), "b": (C,)}
+    leaves = {name: Tensor(rng.standard_normal(s), requires_grad=True) for name, s in shapes.items()}
+    running = Tensor(rng.standard_normal(C)), Tensor(rng.uniform(0.5, 2, C))
+    before = copy.deepcopy([t.numpy() for t in running])
+    x, w, b = leaves.values()
+    g = rng.standard_normal(x.shape)
+    steps = explain(F.batch_norm, x, *running, w, b, training=training, backward=True, gradient=g)
+    for kept, t in zip(before, running, strict=True):
+        np.testing.assert_array_equal(kept, t.numpy())
+    y = F.batch_norm(x, *running, w, b, training)
+    arrays = {
+        **{n: t.numpy() for n, t in leaves.items()},
+        "y": y.numpy(),
+        "g": g,
+        **gradients(y, g, **leaves),
+    }
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(steps.arrays[name], array)
+    check_panels(steps)
+    for step in steps:
+        clauses = step.numbers.split(";  ")
+        name = clauses[-1].partition(" = ")[0]
+        if step.terms:
+            check_sum(step, steps.arrays)
+        else:
+            computed, shown = evaluate(clauses[-1])
+            assert printed(element(name, steps.arrays)) == printed(shown)
+            assert computed == pytest.approx(shown, rel=2e-2, abs=5e-3)
+
+
+RULES = {
+    "SGD": lambda p: optim.SGD(p, 0.1),
+    "weight decay and l1": lambda p: optim.SGD(p, 0.1, weight_decay=0.5, l1=0.25),
+    "momentum": lambda p: optim.SGD(p, 0.1, momentum=0.9),
+    "Nesterov": lambda p: optim.SGD(p, 0.1, momentum=0.9, nesterov=True),
+    "Adam": lambda p: optim.Adam(p, 0.1),
+    "Adam with l2": lambda p: optim.Adam(p, 0.1, weight_decay=0.5),
+    "AdamW": lambda p: optim.AdamW(p, 0.1, weight_decay=0.5),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@settings(max_examples=5)
+@given(SEEDS)
+def test_updates(rule, rng):
+    parameters = [Tensor(rng.standard_normal(s).astype("f"), requires_grad=True) for s in ((2, 3), (2,))]
+    optimizer = RULES[rule](parameters)
+    for _ in range(2):
+        for p in parameters:
+            p.grad = Tensor(rng.standard_normal(p.shape).astype("f"))
+        steps = explain(optimizer)
+        before = [p.numpy().copy() for p in parameters]
+        optimizer.step()
+        for i, p in enumerate(parameters):
+            np.testing.assert_array_equal(steps.arrays[f"theta{i}"], before[i])
+            np.testing.assert_array_equal(steps.arrays[f"theta{i}'"], p.numpy())
+    assert len(steps) == 8
+    check_panels(steps)
+    for step in steps:
+        for clause in step.numbers.split(";  "):
+            if clause.count(" = ") == 2:
+                computed, shown = evaluate(clause)
+                assert computed == pytest.approx(shown, rel=1e-2, abs=5e-3)
+                if clause.startswith("theta"):
+                    name = clause.partition(" = ")[0]
+                    assert printed(element(name, steps.arrays)) == printed(shown)

@@ -1,0 +1,73 @@
+"""Every lesson runs, as a script and as a notebook, and the solutions of its exercises are right."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "tutorials"
+LESSONS = sorted(path for path in FOLDER.glob("[0-9][0-9]_*.py"))
+NAMES = [path.stem for path in LESSONS]
+SECONDS = 60  # on two cores
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=NAMES)
+def test_it_runs_as_a_script_and_its_solutions_are_right(path, tmp_path):
+    """In one process: the solutions need what the lesson computed."""
+    text = path.read_text()
+    (solutions,) = re.findall(r"^# ## Solutions\n(.*)", text, re.S | re.M)
+    blocks = re.findall(r"^# ```python\n(.*?)^# ```", solutions, re.S | re.M)
+    count = len(re.findall(r"^# \*\*\d\.\*\*", text, re.M))
+    assert 2 <= count <= 3
+    assert len(blocks) == count == solutions.count("<details><summary>") == solutions.count("</details>")
+    code = "\n".join(re.sub(r"^# ?", "", block, flags=re.M) for block in blocks)
+    assert code.count("assert check(") >= count
+    script = tmp_path / path.name
+    script.write_text(text + "\n\n" + code)
+    start = time.perf_counter()
+    command = [sys.executable, "-c", RUN, str(FOLDER), str(script)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert time.perf_counter() - start < SECONDS
+    assert done.stdout.count("not answered yet") >= count
+
+
+RUN = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+runpy.run_path(sys.argv[2], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", LESSONS, ids=NAMES)
+@pytest.mark.filterwarnings("ignore")
+def test_it_opens_as_a_notebook_that_shows_its_figures(path, monkeypatch):
+    jupytext = pytest.importorskip("jupytext", reason="extra 'tutorials'")
+    nbclient = pytest.importorskip("nbclient", reason="extra 'tutorials'")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    notebook = jupytext.read(path)
+    nbclient.NotebookClient(
+        notebook, timeout=SECONDS, resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    figures = [cell for cell in cells if re.search(r"^(draw\(|\w+\.draw\(\)|figure$)", cell.source, re.M)]
+    assert figures
+    for cell in figures:
+        assert any("image/png" in output.get("data", {}) for output in cell.outputs), cell.source
+
+
+def test_the_map_lists_every_lesson():
+    readme = (FOLDER / "README.md").read_text()
+    assert set(re.findall(r"\]\((\d\d_\w+)\.py\)", readme)) == set(NAMES)
+    for path in LESSONS:
+        number, title = re.search(r"^# # (\d+)\. (.*)", path.read_text(), re.M).groups()
+        assert int(number) == int(path.stem[:2])
+        assert title in readme

@@ -1,0 +1,418 @@
+"""``tinycnn explain``: every step of an operation, a network or a training step, forward and backward."""
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import tinycnn
+from tinycnn import functional as F
+from tinycnn import models, optim
+from tinycnn.data import digits
+from tinycnn.data.npy import read_npy
+from tinycnn.kernels.im2col import col2im, im2col
+from tinycnn.nn import Module
+from tinycnn.storage import write_atomically
+from tinycnn.tensor import Tensor
+
+from .common import Say, WrongUse, integer, number
+
+HELP = "show every step of an operation on small numbers or your own, forward and backward"
+EXAMPLE = "tinycnn explain conv --size 5 --kernel 3 --stride 2 --backward"
+
+POOLS = {"max": F.max_pool2d, "min": F.min_pool2d, "avg": F.avg_pool2d, "sum": F.sum_pool2d}
+WINDOW = ("kernel", "stride", "padding", "dilation")
+UPDATE = ("size", "lr")
+NETWORK = ("model", "run_folder", "image", "invert")
+
+
+class Operation(NamedTuple):
+    """How to call one operation: what `tinycnn.explain.explain` takes, from the arguments; its options."""
+
+    prepare: Callable[[argparse.Namespace, np.random.Generator], tuple[tuple[Any, ...], dict[str, Any]]]
+    takes: tuple[str, ...]
+    backward: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("operation", choices=OPERATIONS, metavar="OPERATION", help=", ".join(OPERATIONS))
+    parser.add_argument("--backward", action="store_true", help="explain the gradients, too")
+    parser.add_argument("--size", type=integer(1), help="H and W of the input, or how many numbers")
+    parser.add_argument("--batch-size", type=integer(1), help="N")
+    parser.add_argument("--channels", type=integer(1), help="C, of the input")
+    parser.add_argument("--filters", type=integer(1), help="K; of dense, the outputs")
+    parser.add_argument("--kernel", type=integer(1), help="KH and KW")
+    parser.add_argument("--stride", type=integer(1), help="SH and SW")
+    parser.add_argument("--padding", type=integer(0), help="PH and PW")
+    parser.add_argument("--dilation", type=integer(1), help="DH and DW")
+    parser.add_argument("--groups", type=integer(1), help="G")
+    parser.add_argument("--statistic", choices=POOLS, help="of a pool (default: max)")
+    parser.add_argument("--lr", type=number(0), help="learning rate of an update (default: 0.1)")
+    parser.add_argument(
+        "--input", type=Path, metavar="FILE.npy", help="your own input, any dimensions left out"
+    )
+    parser.add_argument("--weight", type=Path, metavar="FILE.npy", help="your own weight")
+    parser.add_argument("--model", choices=models.MODELS, help="an untrained network (default: lenet5)")
+    parser.add_argument("--run", type=Path, dest="run_folder", metavar="RUN", help="a trained network")
+    parser.add_argument("--image", type=Path, help="your own picture (default: a test digit)")
+    parser.add_argument(
+        "--invert", action="store_true", default=None, help="dark on bright to bright on dark"
+    )
+    parser.add_argument(
+        "--cells",
+        nargs="+",
+        metavar="CELL",
+        help="step through these only, as 'y[0,0,:2,:2]' 'dL/dx[0,0,1,1]'",
+    )
+    parser.add_argument(
+        "--step", type=integer(1), help="print this step only; a picture is of this one (default: 1)"
+    )
+    parser.add_argument("--seed", type=integer(0), default=0, help="of the numbers (default: 0)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help=".gif, .html, .json, .png, .svg, .pdf; of a graph also .dot"
+    )
+
+
+def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Print the steps, or write them to a file."""
+    from tinycnn import explain as ex
+
+    operation = OPERATIONS[args.operation]
+    _refuse_what_is_not_taken(args, operation)
+    tinycnn.manual_seed(args.seed)
+    rng = np.random.default_rng(args.seed)
+    call, options = operation.prepare(args, rng)
+    if args.operation == "graph":
+        return _graph(args, say, *call)
+    try:
+        explanation = ex.explain(*call, **options)
+    except (TypeError, ValueError) as error:
+        raise WrongUse(str(error)) from error
+    if args.step is not None and args.step > len(explanation):
+        raise WrongUse(f"--step {args.step}: there are {len(explanation)} steps")
+    if args.out:
+        try:
+            ex.save(explanation, args.out, (args.step or 1) - 1)
+        except ValueError as error:
+            raise WrongUse(str(error)) from error
+        say(f"{args.out}: {explanation.operation}, {len(explanation)} step{'s' * (len(explanation) != 1)}")
+    elif not args.json:
+        ex.show(explanation, step=None if args.step is None else args.step - 1)
+    return json.loads(ex.to_json(explanation)) if args.json else {}
+
+
+def _refuse_what_is_not_taken(args: argparse.Namespace, operation: Operation) -> None:
+    always = ("operation", "backward", "step", "seed", "out", "json", "command", "run")
+    for name, value in vars(args).items():
+        if value is not None and name not in (*always, *operation.takes):
+            option = "--run" if name == "run_folder" else f"--{name.replace('_', '-')}"
+            takes = ", ".join(
+                f"--{taken.replace('_', '-').replace('run-folder', 'run')}" for taken in operation.takes
+            )
+            raise WrongUse(f"{args.operation} does not take {option}; it takes {takes}")
+    if args.backward and not operation.backward:
+        raise WrongUse(f"{args.operation} has no steps for --backward")
+
+
+def _graph(args: argparse.Namespace, say: Say, loss: Tensor, model: Module) -> dict[str, Any]:
+    """Print the computation graph of a loss as Graphviz text, or draw it."""
+    from tinycnn.explain import graph
+
+    found = graph(loss, model, gradients=args.backward)
+    if args.out is None:
+        say(found.dot())
+    elif args.out.suffix.lower() == ".dot":
+        write_atomically(args.out, found.dot().encode())
+    elif args.out.suffix.lower() in (".png", ".svg", ".pdf"):
+        found.draw().savefig(args.out)
+    else:
+        raise WrongUse(f"{args.out}: a graph is written as .dot, .png, .svg or .pdf")
+    if args.out:
+        say(f"{args.out}: {len(found.nodes)} nodes")
+    return {"nodes": [asdict(node) for node in found.nodes], "edges": found.edges}
+
+
+def _conv(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x = _input(args, rng)
+    K, G, kernel = args.filters or 1, args.groups or 1, args.kernel or 3
+    w = _weight(args, rng, (K, max(1, x.shape[1] // G), kernel, kernel))
+    options = {"stride": args.stride or 1, "padding": args.padding or 0, "dilation": args.dilation or 1}
+    call = F.conv2d, x, w, _integers(rng, (len(w),), -2, 2)
+    return call, _with_gradient(args, rng, call, options | {"groups": G})
+
+
+def _conv_transpose(
+    args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x = _input(args, rng, size=3)
+    kernel = args.kernel or 3
+    w = _weight(args, rng, (x.shape[1], args.filters or 1, kernel, kernel))
+    options = {"stride": args.stride or 2, "padding": args.padding or 0, "dilation": args.dilation or 1}
+    call = F.conv_transpose2d, x, w, _integers(rng, w.shape[1:2], -2, 2)
+    return call, _with_gradient(args, rng, call, options)
+
+
+def _im2col(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return (im2col, _input(args, rng, size=4), _pair(args.kernel or 2)), {**_window(args), **_cells(args)}
+
+
+def _col2im(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x, kernel = _input(args, rng, size=4), _pair(args.kernel or 2)
+    try:
+        columns = im2col(x, kernel, **_window(args))
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+    return (col2im, columns, x.shape[2:], kernel), {**_window(args), **_cells(args)}
+
+
+def _pool(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    options = {"stride": args.stride, "padding": args.padding or 0}
+    statistic = args.statistic or "max"
+    if args.dilation:
+        if statistic not in ("max", "min"):
+            raise WrongUse(f"--dilation is for the maximum and the minimum, not for {statistic}")
+        options["dilation"] = args.dilation
+    call = POOLS[statistic], _input(args, rng, size=4), args.kernel or 2
+    return call, _with_gradient(args, rng, call, options)
+
+
+def _dense(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x = _rows(args, rng, size=4)
+    w = _weight(args, rng, (args.filters or 3, x.shape[1]))
+    call = F.linear, x, w, _integers(rng, (len(w),), -2, 2)
+    return call, _with_gradient(args, rng, call, {})
+
+
+def _softmax(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    call = F.softmax, _rows(args, rng, size=3), 1
+    return call, _with_gradient(args, rng, call, {})
+
+
+def _cross_entropy(
+    args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    logits = _rows(args, rng, size=3)
+    labels = rng.integers(0, logits.shape[1], len(logits))
+    return (F.cross_entropy, logits, labels), {"backward": args.backward, **_cells(args)}
+
+
+def _batch_norm(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x = _input(args, rng, size=2, batch=2)
+    C = x.shape[1]
+    call = F.batch_norm, x, None, None, _integers(rng, (C,), 1, 3), _integers(rng, (C,), -2, 2), True
+    return call, _with_gradient(args, rng, call, {})
+
+
+def _update(rule: str) -> Operation:
+    """Return the operation of one optimizer's update, its second step, so that there is a state to see."""
+
+    def prepare(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        theta = Tensor(_integers(rng, (args.size or 3,), -3, 3), requires_grad=True)
+        optimizer = _optimizer(rule, [theta], args.lr)
+        for step in range(2):
+            theta.grad = Tensor(_integers(rng, theta.shape, -3, 3))
+            if step == 0:
+                optimizer.step()
+        return (optimizer,), _cells(args)
+
+    return Operation(prepare, (*UPDATE, "cells"))
+
+
+def _module(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    model, shape = _network(args)
+    image = _picture(args, shape) if args.image else _digit_batch(shape, 1, args.seed)[0][0]
+    return (model.eval(), image), {"backward": args.backward}
+
+
+def _training_step(
+    args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    from tinycnn.explain import training_step
+
+    model, shape = _network(args)
+    images, labels = _digit_batch(shape, args.batch_size or 4, args.seed)
+    return (training_step, model, _optimizer("adam", list(model.parameters()), args.lr), images, labels), {}
+
+
+def _graph_of_loss(
+    args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    model, shape = _network(args)
+    images, labels = _digit_batch(shape, args.batch_size or 4, args.seed)
+    return (F.cross_entropy(model(Tensor(images)), labels), model), {}
+
+
+OPERATIONS = {
+    "conv": Operation(
+        _conv,
+        ("size", "batch_size", "channels", "filters", *WINDOW, "groups", "input", "weight", "cells"),
+        True,
+    ),
+    "conv-transpose": Operation(
+        _conv_transpose,
+        ("size", "batch_size", "channels", "filters", *WINDOW, "input", "weight", "cells"),
+        True,
+    ),
+    "im2col": Operation(_im2col, ("size", "batch_size", "channels", *WINDOW, "input", "cells")),
+    "col2im": Operation(_col2im, ("size", "batch_size", "channels", *WINDOW, "input", "cells")),
+    "pool": Operation(
+        _pool, ("size", "batch_size", "channels", *WINDOW, "statistic", "input", "cells"), True
+    ),
+    "dense": Operation(_dense, ("size", "batch_size", "filters", "input", "weight", "cells"), True),
+    "softmax": Operation(_softmax, ("size", "batch_size", "input", "cells"), True),
+    "cross-entropy": Operation(_cross_entropy, ("size", "batch_size", "input", "cells"), True),
+    "batch-norm": Operation(_batch_norm, ("size", "batch_size", "channels", "input", "cells"), True),
+    "sgd": _update("sgd"),
+    "momentum": _update("momentum"),
+    "adam": _update("adam"),
+    "module": Operation(_module, NETWORK, True),
+    "training-step": Operation(_training_step, ("model", "run_folder", "batch_size", "lr")),
+    "graph": Operation(_graph_of_loss, ("model", "run_folder", "batch_size"), True),
+}
+
+
+def _integers(rng: np.random.Generator, shape: tuple[int, ...], low: int, high: int) -> np.ndarray:
+    """Return small whole numbers, which can be checked by hand."""
+    return rng.integers(low, high + 1, shape).astype(np.float32)
+
+
+def _input(args: argparse.Namespace, rng: np.random.Generator, size: int = 5, batch: int = 1) -> np.ndarray:
+    """Return the input (N, C, H, W): the user's, or random."""
+    if args.input is None:
+        side = args.size or size
+        return _integers(rng, (args.batch_size or batch, args.channels or 1, side, side), 0, 5)
+    _no_sizes_beside_input(args)
+    array = read_npy(args.input)
+    if not 2 <= array.ndim <= 4:
+        raise WrongUse(
+            f"{args.input}: the input must be (H, W), (C, H, W) or (N, C, H, W), got {array.shape}"
+        )
+    return array.reshape((1,) * (4 - array.ndim) + array.shape)
+
+
+def _rows(args: argparse.Namespace, rng: np.random.Generator, size: int) -> np.ndarray:
+    """Return the input (N, in): the user's, or random."""
+    if args.input is None:
+        return _integers(rng, (args.batch_size or 2, args.size or size), -2, 3)
+    _no_sizes_beside_input(args)
+    array = read_npy(args.input)
+    if not 1 <= array.ndim <= 2:
+        raise WrongUse(f"{args.input}: the input must be (in,) or (N, in), got {array.shape}")
+    return array.reshape((1,) * (2 - array.ndim) + array.shape)
+
+
+def _no_sizes_beside_input(args: argparse.Namespace) -> None:
+    for name in ("size", "batch_size", "channels"):
+        if getattr(args, name) is not None:
+            raise WrongUse(f"the file of --input says the sizes: leave --{name.replace('_', '-')} away")
+
+
+def _weight(args: argparse.Namespace, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the weight: the user's, with dimensions of size 1 put in front, or random."""
+    if args.weight is None:
+        return _integers(rng, shape, -2, 2)
+    array = read_npy(args.weight)
+    if not 1 <= array.ndim <= len(shape):
+        raise WrongUse(
+            f"{args.weight}: the weight must have at most {len(shape)} dimensions, got {array.shape}"
+        )
+    return array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
+
+
+def _window(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "stride": _pair(args.stride or 1),
+        "padding": _pair(args.padding or 0),
+        "dilation": _pair(args.dilation or 1),
+    }
+
+
+def _pair(value: int) -> tuple[int, int]:
+    return value, value
+
+
+def _with_gradient(
+    args: argparse.Namespace, rng: np.random.Generator, call: tuple[Any, ...], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the options with the cells and, for --backward, a gradient of small whole numbers."""
+    options = options | _cells(args)
+    if not args.backward:
+        return options
+    function, *inputs = call
+    shown = {"cells"}
+    tensors = [Tensor(a.astype(np.float32)) if isinstance(a, np.ndarray) else a for a in inputs]
+    try:
+        y = function(*tensors, **{name: value for name, value in options.items() if name not in shown})
+    except (TypeError, ValueError) as error:
+        raise WrongUse(str(error)) from error
+    return options | {"backward": True, "gradient": _integers(rng, y.shape, -2, 2)}
+
+
+def _cells(args: argparse.Namespace) -> dict[str, Any]:
+    """Return cells= for `explain`, from texts such as ``y[0,0,:2,:2]``."""
+    if args.cells is None:
+        return {}
+    cells: dict[str, list[Any]] = {}
+    for text in args.cells:
+        match = re.fullmatch(r"([^\[\]]+)\[([-\d:,\s]+)\]", text)
+        if match is None:
+            raise WrongUse(
+                f"--cells {text!r}: name cells as the steps do, as in 'y[0,0,1,2]' or 'dL/dx[0,0,:2,:2]'"
+            )
+        try:
+            index = tuple(_slice(part) for part in match[2].split(","))
+        except ValueError:
+            raise WrongUse(f"--cells {text!r}: {match[2]} is no index") from None
+        cells.setdefault(match[1], []).append(index)
+    return {"cells": cells}
+
+
+def _slice(text: str) -> int | slice:
+    parts = [int(part) if part.strip() else None for part in text.split(":")]
+    if len(parts) == 1:
+        if parts[0] is None:
+            raise ValueError(text)
+        return parts[0]
+    return slice(*parts)
+
+
+def _optimizer(rule: str, parameters: list[Any], lr: float | None) -> optim.Optimizer:
+    if rule == "adam":
+        return optim.Adam(parameters, lr or 1e-2)
+    return optim.SGD(parameters, lr or 0.1, momentum=0.9 if rule == "momentum" else 0.0)
+
+
+def _network(args: argparse.Namespace) -> tuple[Module, tuple[int, int, int]]:
+    """Return a trained network, or a new one, and the (C, H, W) it takes."""
+    from .run_folder import load_model
+
+    if args.run_folder and args.model:
+        raise WrongUse("--run is a network already: leave --model away")
+    if args.run_folder:
+        model, config = load_model(args.run_folder)
+        return model, models.INPUT_SHAPES[config["model"]]
+    name = args.model or "lenet5"
+    return models.build(name), models.INPUT_SHAPES[name]
+
+
+def _picture(args: argparse.Namespace, shape: tuple[int, int, int]) -> np.ndarray:
+    from .predict import load_picture
+
+    return load_picture(args.image, shape, bool(args.invert))
+
+
+def _digit_batch(shape: tuple[int, int, int], count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return test digits (count, C, H, W) in [0, 1] and their labels."""
+    _, test = digits()
+    if shape != test.image_shape:
+        raise WrongUse(
+            f"the network takes images (C, H, W)={shape}, the digits are {test.image_shape}: give --image"
+        )
+    chosen = np.random.default_rng(seed).permutation(len(test))[:count]
+    return test.scaled(chosen), test.labels[chosen]

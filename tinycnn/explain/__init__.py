@@ -1,0 +1,42 @@
+"""See every step: an operation, a network or a training step on your own numbers, forward and backward.
+
+``explain(conv2d, x, w, b, backward=True)`` runs the operation on the engine and returns an `Explanation`, a
+list of steps: the equation in symbols, the same with this step's numbers put in, the arrays with the cells
+that matter marked, and a sentence. Results and gradients are the engine's own, and the products shown add up
+to them, else it raises. Steps know nothing of screens; they are drawn three ways:
+
+============ ============================================================================
+`terminal`   text, stepped with the keyboard, or plain where it is piped
+`figure`     Matplotlib: a figure of one step; all of them as GIF or as a page (HTML)
+`document`   JSON with a documented schema
+============ ============================================================================
+
+`graph` draws what autograd recorded.
+"""
+
+from .document import read_json, to_json
+from .figure import draw
+from .files import save
+from .graph import Graph, graph
+from .network import training_step
+from .registry import OPERATIONS, explain
+from .steps import Explanation, Panel, Quantity, Step, Term
+from .terminal import show
+
+__all__ = [
+    "OPERATIONS",
+    "Explanation",
+    "Graph",
+    "Panel",
+    "Quantity",
+    "Step",
+    "Term",
+    "draw",
+    "explain",
+    "graph",
+    "read_json",
+    "save",
+    "show",
+    "to_json",
+    "training_step",
+]

@@ -1,0 +1,89 @@
+"""Run an operation on the engine and keep everything it computed, forward and backward."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tinycnn.tensor import Tensor
+
+from .recorder import Cells
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call to explain: its arguments by the operation's own names, and what is asked for."""
+
+    operation: str
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any]
+    backward: bool = False
+    gradient: Any = None
+    cells: Cells | None = None
+    shown: Mapping[str, Any] = field(default_factory=dict)  # the options that the caller gave
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+
+def leaf(value: Any) -> Tensor:
+    """Return `value` as a new leaf of NumPy that takes a gradient; whole numbers become float32."""
+    array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"explain needs arrays of numbers, got {type(value).__name__}: {value!r:.60}")
+    if array.dtype.kind != "f" or not hasattr(value, "dtype"):
+        array = array.astype(np.float32)
+    return Tensor(array.copy(), requires_grad=True, backend="numpy")
+
+
+def run(call: Call, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """Run the operation forward, and backward if asked, on copies of its inputs.
+
+    Parameters
+    ----------
+    call
+        The operation and its arguments.
+    names
+        The differentiable arguments, and what equations call them: ``{"x": "x", "weight": "w"}``.
+
+    Returns
+    -------
+    dict
+        The inputs by these names, the result ``y``; after backward ``g`` and ``dL/dx`` of each input.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As the operation.
+    """
+    arguments = dict(call.arguments)
+    leaves = {name: leaf(arguments[arg]) for arg, name in names.items() if arguments[arg] is not None}
+    for arg, name in names.items():
+        arguments[arg] = leaves.get(name)
+    y = call.function(**arguments)
+    arrays = {name: x.numpy() for name, x in leaves.items()}
+    arrays["y"] = y.numpy()
+    if call.backward:
+        arrays["g"] = gradient_of(y, call.gradient)
+        y.backward(arrays["g"])
+        for name, x in leaves.items():
+            assert x.grad is not None
+            arrays[f"dL/d{name}"] = x.grad.numpy()
+    return arrays
+
+
+def gradient_of(y: Tensor, gradient: Any) -> np.ndarray:
+    """Return dL/dy as an array: the one given, or ones, which is L = the sum of y.
+
+    Raises
+    ------
+    ValueError
+        Where its shape is not that of y.
+    """
+    if gradient is None:
+        return np.ones(y.shape, y.dtype)
+    array = gradient.numpy() if isinstance(gradient, Tensor) else np.asarray(gradient)
+    if array.shape != y.shape:
+        raise ValueError(f"gradient= is dL/dy and must have y's shape {y.shape}, got {array.shape}")
+    return array.astype(y.dtype)

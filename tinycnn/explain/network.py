@@ -1,0 +1,383 @@
+"""Steps of a whole network on one image, layer by layer, and of a whole training step."""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn.kernels.geometry import conv2d_geometry
+from tinycnn.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module
+from tinycnn.nn.module import Parameter
+from tinycnn.nn.plain import (
+    AvgPool2d,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    MaxPool2d,
+    MinPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    SumPool2d,
+    Tanh,
+)
+from tinycnn.optim import Optimizer
+from tinycnn.tensor import Tensor
+
+from .calls import gradient_of
+from .recorder import Recorder
+from .steps import Explanation, Index, Panel, Quantity, Term, number
+from .update import check_rule, element_update, state_arrays
+from .windows import cells_of_window, is_inside
+
+SHOWN_TERMS = 6  # of a sum that has hundreds, the largest
+SHOWN_MAPS = 3  # channels
+NUMBERS_UP_TO = 12  # rows and columns; above, a map is a picture
+
+EQUATIONS: dict[type[Module], tuple[str, str]] = {
+    Conv2d: ("y[n,k,oh,ow] = b[k] + Σ_{c,r,s} x·w", "dL/dx = Σ g·w,  dL/dw = Σ x·g,  dL/db = Σ g"),
+    Linear: ("y[n,o] = b[o] + Σ_i W[o,i]·x[n,i]", "dL/dx = g W,  dL/dW = gᵀ x,  dL/db = Σ_n g"),
+    ReLU: ("y = max(x, 0)", "dL/dx = g where x > 0, else 0"),
+    LeakyReLU: ("y = x where x > 0, else slope·x", "dL/dx = g where x > 0, else slope·g"),
+    Sigmoid: ("y = 1 / (1 + e^-x)", "dL/dx = g·y·(1 - y)"),
+    Tanh: ("y = tanh(x)", "dL/dx = g·(1 - y²)"),
+    Softmax: ("y_k = e^x_k / Σ_j e^x_j", "dL/dx_k = y_k·(g_k - Σ_j g_j·y_j)"),
+    MaxPool2d: ("y = max over each window of x", "dL/dx = g at the winners, else 0"),
+    MinPool2d: ("y = min over each window of x", "dL/dx = g at the winners, else 0"),
+    AvgPool2d: ("y = mean of each window of x", "dL/dx = g / M at every cell of the window, added up"),
+    SumPool2d: ("y = sum of each window of x", "dL/dx = g at every cell of the window, added up"),
+    ConvTranspose2d: ("y[n,c,i,j] = b[c] + Σ x·w", "dL/dx = Σ g·w,  dL/dw = Σ g·x,  dL/db = Σ g"),
+    BatchNorm2d: ("y = w·(x - m) / √(v + eps) + b", "dL/dx = w·(g - mean(g) - x̂·mean(g·x̂)) / √(v + eps)"),
+    Flatten: ("y = x as one row", "dL/dx = g in x's shape"),
+    Dropout: ("y = x·mask / (1 - p) in training, else x", "dL/dx = g·mask / (1 - p)"),
+}
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One call of a module that computes: its name in the network, what went in and what came out.
+
+    `source` and `result` are what the steps call x and y.
+    """
+
+    name: str
+    module: Module
+    x: Tensor
+    y: Tensor
+    source: str
+    result: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} {type(self.module).__name__}".strip()
+
+
+def network(model: Module, x: Any, *, backward: bool = False, gradient: Any = None) -> Explanation:
+    """Explain `model` on one image, layer by layer; the model itself stays as it is.
+
+    The image is called ``a0``, the outputs of the layers ``a1``, ``a2``, ... in the order they ran. What goes
+    into layer 2 and is no layer's output (a sum, say) is called ``x2``.
+
+    Parameters
+    ----------
+    model
+        Any module.
+    x
+        One image, (C, H, W) or (1, C, H, W); of a model that takes rows, (in,) or (1, in).
+    backward, gradient
+        See `explain`.
+
+    Raises
+    ------
+    ValueError
+        For more than one image.
+    """
+    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32)
+    if array.ndim in (1, 3):
+        array = array[None]
+    if array.ndim not in (2, 4) or len(array) != 1:
+        raise ValueError(f"a network is explained on one image, (C, H, W) or (1, C, H, W), got {array.shape}")
+    model = copy.deepcopy(model).to("numpy")
+    image = Tensor(array.astype(np.float32), requires_grad=True, backend="numpy")
+    layers, y = _watch(model, image)
+    rec = _recorder(type(model).__name__, image, layers)
+    for layer in layers:
+        _forward(rec, layer)
+    if backward:
+        seed = np.zeros(y.shape, y.dtype)
+        seed.ravel()[y.numpy().argmax()] = 1
+        y.backward(seed if gradient is None else gradient_of(y, gradient))
+        _keep_gradients(rec, layers)
+        for layer in reversed(layers):
+            _backward(rec, layer)
+    return rec.explanation(f"a{len(layers)}")
+
+
+def training_step(
+    model: Module,
+    optimizer: Optimizer,
+    x: Any,
+    labels: Any,
+    loss: Callable[[Tensor, Any], Tensor] = F.cross_entropy,
+) -> Explanation:
+    """Explain a whole training step on copies: forward, loss, backward, update, and the loss after it.
+
+    Of the batch, image 0 is shown; of each parameter, the element with the largest gradient.
+
+    Parameters
+    ----------
+    model, optimizer
+        The optimizer must hold parameters of the model.
+    x
+        (N, C, H, W) or (N, in).
+    labels
+        (N,), or what the loss takes.
+    loss
+        From outputs and labels to one number.
+
+    Raises
+    ------
+    TypeError
+        For an update rule that cannot be explained.
+    """
+    check_rule(optimizer)
+    model, optimizer = copy.deepcopy((model, optimizer))
+    model.to("numpy")
+    optimizer.zero_grad()
+    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32)
+    batch = Tensor(array, requires_grad=True, backend="numpy")
+    layers, y = _watch(model, batch)
+    value = loss(y, labels)
+    rec = _recorder(f"training step of {type(model).__name__}", batch, layers)
+    for layer in layers:
+        _forward(rec, layer)
+    rec.arrays["L"] = value.numpy().copy()
+    last = f"a{len(layers)}"
+    name = getattr(loss, "__name__", type(loss).__name__)
+    rec.add(
+        "forward",
+        f"the loss: {name}",
+        f"L = {name}({last}, labels)",
+        f"L = {number(value.item())}",
+        f"One number says how wrong the {len(batch)} answers are. Everything that follows makes it smaller.",
+        [rec.panel("output of the network", last), rec.panel("loss", "L", (), {(0, 0): "result"})],
+    )
+    value.backward()
+    _keep_gradients(rec, layers)
+    for layer in reversed(layers):
+        _backward(rec, layer)
+    _update(rec, model, optimizer)
+    rec.arrays["L'"] = loss(model(Tensor(batch.data, backend="numpy")), labels).numpy()
+    after = rec.quantity("L'").value
+    rec.add(
+        "update",
+        "the loss after the step, on the same batch",
+        f"L' = {name}(model'(x), labels)",
+        f"L = {number(value.item())},  L' = {number(after)}",
+        "It fell: the step went downhill."
+        if after < value.item()
+        else "It did not fall: the step was too long, or the slope too uneven. A smaller lr would tell.",
+        [rec.panel("before", "L"), rec.panel("after", "L'", (), {(0, 0): "result"})],
+    )
+    return rec.explanation("L'")
+
+
+def _watch(model: Module, x: Tensor) -> tuple[list[_Layer], Tensor]:
+    """Run `model` and return every call of a module that computes, in order, and the output."""
+    layers: list[_Layer] = []
+    called = {id(x): "a0"}
+    removers = []
+    names: dict[Module, str] = {}
+    for name, module in model.named_modules():
+        names.setdefault(module, name)  # one that is used twice is watched once
+    for module, name in names.items():
+        own = any(isinstance(value, Parameter) for value in vars(module).values())
+        if not own and any(True for _ in module.named_children()):
+            continue
+
+        def record(module: Module, inputs: tuple[Tensor, ...], y: Tensor, name: str = name) -> None:
+            t = len(layers) + 1
+            source, result = called.setdefault(id(inputs[0]), f"x{t}"), f"a{t}"
+            called[id(y)] = result
+            inputs[0].retain_grad()
+            y.retain_grad()
+            layers.append(_Layer(name, module, inputs[0], y, source, result))
+
+        removers.append(module.register_forward_hook(record))
+    try:
+        y = model(x)
+    finally:
+        for remove in removers:
+            remove()
+    return layers, y
+
+
+def _recorder(operation: str, x: Tensor, layers: list[_Layer]) -> Recorder:
+    arrays = {"a0": x.numpy()}
+    for layer in layers:
+        arrays |= {layer.source: layer.x.numpy(), layer.result: layer.y.numpy()}
+    return Recorder(operation, {}, arrays)
+
+
+def _keep_gradients(rec: Recorder, layers: list[_Layer]) -> None:
+    for layer in layers:
+        for name, tensor in ((layer.source, layer.x), (layer.result, layer.y)):
+            if tensor.grad is not None:
+                rec.arrays[f"dL/d{name}"] = tensor.grad.numpy()
+        for name, p in layer.module.named_parameters():
+            if p.grad is not None:
+                rec.arrays[f"dL/d{layer.name}.{name}"] = p.grad.numpy()
+
+
+def _forward(rec: Recorder, layer: _Layer) -> None:
+    source, result = layer.source, layer.result
+    y = layer.y.numpy()
+    best = tuple(map(int, np.unravel_index(np.abs(y[0]).argmax(), y.shape[1:])))
+    strongest = rec.quantity(result, (0, *best))
+    terms = _terms(layer, strongest.index, rec)
+    numbers, marks = f"largest: {strongest.name} = {number(strongest.value)}", []
+    if terms:
+        rec.must_add_up(terms, strongest)
+        largest = sorted(terms, key=lambda term: -abs(term.value))[:SHOWN_TERMS]
+        marks = [term.factors[0] for term in terms if term.factors[0].array == source]
+        if layer.x.ndim == 2:
+            marks = [term.factors[0] for term in largest if term.factors[0].array == source][:1]
+        total = " + ".join(term.numbers for term in largest)
+        if rest := len(terms) - len(largest):
+            others = sum(term.value for term in terms) - sum(term.value for term in largest)
+            total += f" + {rest} smaller terms ({number(others)})"
+        numbers = f"{strongest.name} = {total} = {number(strongest.value)}"
+    weights = sum(p.numel() for p in layer.module.parameters())
+    sentence = f"{layer.module!r} makes {_by(layer.x)} into {_by(layer.y)}"
+    sentence += f", with {weights:,} weights." if weights else "."
+    if isinstance(layer.module, ReLU):
+        zeros = int((y[0] == 0).sum())
+        sentence += f" {zeros:,} of {y[0].size:,} numbers are not above 0 and become 0."
+    equation = EQUATIONS.get(type(layer.module), (f"y = {type(layer.module).__name__}(x)", ""))[0]
+    same = layer.x.shape[1] == layer.y.shape[1] and not terms
+    channel = [] if layer.y.ndim < 4 else [best[0]]
+    panels = _maps(rec, source, "in", marks, "read", channel if same else [])
+    panels += _maps(rec, result, "out", [strongest], "result", channel)
+    rec.add(
+        "forward",
+        f"{layer.title}: {source} -> {result}",
+        f"{equation},  x = {source}, y = {result}",
+        numbers,
+        sentence,
+        panels,
+    )
+
+
+def _backward(rec: Recorder, layer: _Layer) -> None:
+    source = layer.source
+    arriving, leaving = f"dL/d{layer.result}", f"dL/d{source}"
+    if arriving not in rec.arrays or leaving not in rec.arrays:
+        return
+    norms = [f"‖{arriving}‖ = {_norm(rec, arriving)}", f"‖{leaving}‖ = {_norm(rec, leaving)}"]
+    names = [f"dL/d{layer.name}.{name}" for name, _ in layer.module.named_parameters()]
+    norms += [f"‖{name}‖ = {_norm(rec, name)}" for name in names if name in rec.arrays]
+    g = rec.arrays[leaving]
+    best = tuple(map(int, np.unravel_index(np.abs(g[0]).argmax(), g.shape[1:])))
+    strongest = rec.quantity(leaving, (0, *best))
+    same = layer.x.shape[1] == layer.y.shape[1] and layer.x.ndim == layer.y.ndim == 4
+    channel = [best[0]] if same else []
+    equation = EQUATIONS.get(type(layer.module), ("", f"the derivative of {type(layer.module).__name__}"))[1]
+    sentence = "g comes from above and is passed on to the layer's input"
+    sentence += ", and to its weights." if names else "; there are no weights."
+    sentence += f" {leaving} is the sum over all uses of {source}."
+    if source == "a0":
+        sentence += " What reaches the input says how L would change with each of its cells."
+    rec.add(
+        "backward",
+        f"{layer.title}: {arriving} -> {leaving}",
+        f"{equation},  g = {arriving}, x = {source}",
+        ";  ".join(norms),
+        sentence,
+        _maps(rec, arriving, "arrives", [], "read", channel)
+        + _maps(rec, leaving, "goes on", [strongest], "result", channel),
+    )
+
+
+def _update(rec: Recorder, model: Module, optimizer: Optimizer) -> None:
+    """Make the step, and explain of each parameter the element with the largest gradient."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    before = copy.deepcopy(optimizer.state_dict())
+    used = {}
+    for i, p in enumerate(optimizer.params):
+        if p.grad is None:
+            continue
+        rec.arrays[f"theta{i}"], rec.arrays[f"g{i}"] = p.numpy().copy(), p.grad.numpy().copy()
+        used[i] = np.unravel_index(np.abs(p.grad.numpy()).argmax(), p.shape)
+    optimizer.step()
+    after = optimizer.state_dict()
+    for i, index in used.items():
+        p = optimizer.params[i]
+        rec.arrays[f"theta{i}'"] = p.numpy()
+        rec.arrays |= state_arrays(before, after, i, f"{i}")
+        element = tuple(map(int, index))
+        element_update(rec, optimizer, f"theta{i}", element, optimizer.steps[i], names.get(id(p), ""))
+
+
+def _terms(layer: _Layer, index: Index, rec: Recorder) -> list[Term]:
+    """Return the terms of one output of a convolution or a dense layer; nothing for other layers."""
+    module, source = layer.module, layer.source
+    x = rec.arrays[source]
+    pairs: list[tuple[Index, Index]]  # of the input and of the weight
+    if isinstance(module, Conv2d):
+        w = module.weight.numpy()
+        options = (module.stride, module.padding, module.dilation, module.groups)
+        geometry = conv2d_geometry(x.shape, w.shape, *options)
+        n, k, oh, ow = index
+        first = k // (geometry.K // geometry.G) * (geometry.C // geometry.G)
+        pairs = [
+            ((n, first + c, i, j), (k, c, r, s))
+            for c in range(w.shape[1])
+            for r, s, i, j in cells_of_window(geometry, oh, ow)
+            if is_inside(geometry, i, j)
+        ]
+    elif isinstance(module, Linear) and x.ndim == 2:
+        w = module.weight.numpy()
+        n, k = index
+        pairs = [((n, i), (k, i)) for i in range(w.shape[1])]
+    else:
+        return []
+    terms = []
+    if module.bias is not None:
+        terms.append(Term((Quantity(f"{layer.name}.bias", (k,), float(module.bias.numpy()[k])),)))
+    for at, weight in pairs:
+        value = Quantity(f"{layer.name}.weight", weight, float(w[weight]))
+        terms.append(Term((rec.quantity(source, at), value)))
+    return terms
+
+
+def _maps(
+    rec: Recorder, array: str, title: str, marked: list[Quantity], role: str, channels: list[int]
+) -> list[Panel]:
+    """Return panels of image 0: its row, or a few channels, those named and those with marks first."""
+    values = rec.arrays[array]
+    if values.ndim != 4:
+        return [rec.panel(title, array, (0,), {(0, q.index[-1]): role for q in marked})]
+    wanted = [*channels, *(q.index[1] for q in marked), *range(values.shape[1])]
+    picture = max(values.shape[2:]) > NUMBERS_UP_TO
+    return [
+        rec.panel(
+            f"{title} ({values.shape[1]} channel{'s' * (values.shape[1] != 1)})",
+            array,
+            (0, c),
+            {(q.index[2], q.index[3]): role for q in marked if q.index[1] == c},
+            picture=picture,
+        )
+        for c in sorted(list(dict.fromkeys(wanted))[:SHOWN_MAPS])
+    ]
+
+
+def _norm(rec: Recorder, array: str) -> str:
+    return number(math.sqrt(float((rec.arrays[array].astype(np.float64) ** 2).sum())))
+
+
+def _by(t: Tensor) -> str:
+    return "x".join(map(str, t.shape[1:]))

@@ -1,0 +1,229 @@
+"""Collect the steps of one explanation, from the engine's arrays, and refuse parts that do not add up."""
+
+import math
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tinycnn.kernels.geometry import Pair
+
+from .steps import Cell, Explanation, Index, Panel, Quantity, Step, Term, factor, number
+
+MAX_STEPS = 256  # nobody steps through more
+MAX_TERMS = 50  # products that one screen holds
+
+Cells = Mapping[str, Any]
+
+
+class Recorder:
+    """The steps so far of one explanation.
+
+    Parameters
+    ----------
+    operation, options
+        As in `Explanation`.
+    arrays
+        The engine's, by name.
+    cells
+        Which elements of which arrays to step through: a list of indices, or one index with slices
+        (``numpy.s_``); None for all. Of arrays that are not named, none.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        options: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray],
+        cells: Cells | None = None,
+    ) -> None:
+        self.operation, self.options, self.arrays = operation, options, dict(arrays)
+        self.steps: list[Step] = []
+        self._cells = cells
+        self._asked: dict[str, list[Index]] = {}
+        self._pending: dict[str, set[Index]] = {}
+
+    def step_through_arrays(self, *names: str) -> None:
+        """Choose the elements of these arrays, and of all gradients there are, that have a step."""
+        gradients = [name for name in self.arrays if name.startswith("dL/")]
+        self.step_through({name: self.arrays[name].shape for name in [*names, *gradients]})
+
+    def step_through(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Choose the elements of arrays of these shapes that have a step.
+
+        Raises
+        ------
+        ValueError
+            Where they are more than `MAX_STEPS`, an array is unknown, or an index is out of range.
+        """
+        unknown = [name for name in self._cells or () if name not in shapes]
+        if unknown:
+            raise ValueError(
+                f"{self.operation}: cells= names {', '.join(map(repr, unknown))}; "
+                f"there are steps for {', '.join(map(repr, shapes))}"
+            )
+        for name, shape in shapes.items():
+            if self._cells is None:
+                count = math.prod(shape)
+                self._asked[name] = list(np.ndindex(*shape)) if count <= MAX_STEPS else []
+            else:
+                self._asked[name] = _indices(self.operation, name, self._cells.get(name, []), shape)
+        if self._cells is None:
+            total = sum(math.prod(shape) for shape in shapes.values())
+        else:
+            total = sum(map(len, self._asked.values()))
+        if total > MAX_STEPS:
+            each = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
+            first = next(iter(shapes))
+            corner = ", ".join("0" if d < len(shapes[first]) - 2 else ":2" for d in range(len(shapes[first])))
+            raise ValueError(
+                f"{self.operation}: one step for every element of {each} would be {total:,} steps; the "
+                f"limit is {MAX_STEPS}, because nobody steps through more. Choose a part with cells, as in "
+                f"cells={{{first!r}: numpy.s_[{corner}]}}, or crop the input"
+            )
+        self._pending = {name: set(asked) for name, asked in self._asked.items()}
+
+    def asked(self, array: str) -> list[Index]:
+        """Return the indices to step through."""
+        return self._asked.get(array, [])
+
+    def quantity(self, array: str, index: Index = ()) -> Quantity:
+        """Return one element."""
+        return Quantity(array, tuple(map(int, index)), float(self.arrays[array][tuple(index)]))
+
+    def panel(
+        self,
+        title: str,
+        array: str,
+        index: Index = (),
+        marks: Mapping[Cell, str] | None = None,
+        tags: Mapping[Cell, str] | None = None,
+        padding: Pair = (0, 0),
+        picture: bool = False,
+        frames: Mapping[str, tuple[Cell, Cell]] | None = None,
+    ) -> Panel:
+        """Return ``arrays[array][index]`` as a panel; what has its step later is pending."""
+        values = self.arrays[array][tuple(index)]
+        values = values.reshape(1, -1) if values.ndim < 2 else values
+        pending = frozenset(
+            _cell(later) for later in self._pending.get(array, ()) if later[: len(index)] == tuple(index)
+        )
+        pending -= {cell for cell, role in (marks or {}).items() if role == "result"}
+        title = f"{array}[{','.join(map(str, index))}] {title}" if index else f"{array} {title}"
+        return Panel(
+            title,
+            array,
+            tuple(index),
+            values,
+            padding,
+            marks or {},
+            tags or {},
+            frames or {},
+            pending,
+            picture,
+        )
+
+    def result_panel(self, title: str, array: str, index: Index) -> Panel:
+        """Return the panel with the element `index` as this step's result; from now on it is known."""
+        leading = index[:-2]
+        panel = self.panel(title, array, leading, {_cell(index): "result"})
+        self._pending.get(array, set()).discard(tuple(index))
+        return panel
+
+    def add(
+        self,
+        phase: str,
+        title: str,
+        equation: str,
+        numbers: str,
+        sentence: str,
+        panels: Iterable[Panel],
+        terms: Sequence[Term] = (),
+    ) -> None:
+        """Append a step."""
+        self.steps.append(Step(phase, title, equation, numbers, sentence, tuple(panels), tuple(terms)))
+
+    def add_sum(
+        self,
+        phase: str,
+        title: str,
+        equation: str,
+        result: Quantity,
+        terms: Sequence[Term],
+        sentence: str,
+        panels: Iterable[Panel],
+    ) -> None:
+        """Append a step whose result is the sum of `terms`.
+
+        Raises
+        ------
+        ValueError
+            For more than `MAX_TERMS` terms.
+        RuntimeError
+            Where they do not add up to the engine's result.
+        """
+        if len(terms) > MAX_TERMS:
+            raise ValueError(
+                f"{self.operation}: {result.name} is a sum of {len(terms):,} terms; the limit is "
+                f"{MAX_TERMS}, because a screen holds no more. Crop the input (fewer channels, rows and "
+                f"columns), or step through another array only: cells={{{self._smallest()!r}: [...]}}"
+            )
+        self.must_add_up(terms, result)
+        total = " + ".join(term.numbers for term in terms) or "0"
+        numbers = f"{result.name} = {total}"
+        if len(terms) > 1 or (terms and terms[0].numbers != number(result.value)):
+            numbers += f" = {number(result.value)}"
+        self.add(phase, title, equation, numbers, sentence, panels, terms)
+
+    def must_add_up(self, terms: Sequence[Term], result: Quantity) -> None:
+        """Raise RuntimeError where the sum of `terms` is not the engine's result but for rounding."""
+        parts = [term.value for term in terms]
+        total, scale = sum(parts), sum(map(abs, parts))
+        eps = float(np.finfo(self.arrays[result.array].dtype).eps)
+        if not math.isfinite(result.value):
+            return
+        if not abs(total - result.value) <= (len(parts) + 8) * eps * scale + 1e-30:
+            raise RuntimeError(
+                f"{self.operation}: the parts of {result.name} add up to {total!r}, "
+                f"but the engine computed {result.value!r}"
+            )
+
+    def explanation(self, output: str = "y") -> Explanation:
+        """Return what was collected."""
+        return Explanation(self.operation, self.options, self.arrays, tuple(self.steps), output)
+
+    def _smallest(self) -> str:
+        return min(self._asked, key=lambda name: len(self._asked[name]), default="y")
+
+
+def tag(i: int) -> str:
+    """Return the i-th tag: a, b, ..., z, aa, ab, ..."""
+    letters = string.ascii_lowercase
+    return letters[i] if i < 26 else letters[i // 26 - 1] + letters[i % 26]
+
+
+def difference(a: float, b: float) -> str:
+    """Return ``a - b`` in numbers."""
+    return f"{number(a)} - {factor(b)}"
+
+
+def _cell(index: Index) -> Cell:
+    """Return where the element stands in its panel: the last two indices; a vector is a row."""
+    return (0, 0) if not index else (0, index[0]) if len(index) == 1 else (index[-2], index[-1])
+
+
+def _indices(operation: str, array: str, chosen: Any, shape: tuple[int, ...]) -> list[Index]:
+    """Return the indices that `chosen` means, each complete and from 0."""
+    grid = np.arange(math.prod(shape)).reshape(shape)
+    try:
+        if isinstance(chosen, list):
+            flat = [int(i) for index in chosen for i in np.ravel(grid[index])]
+        else:
+            flat = grid[chosen].ravel().tolist()
+    except (IndexError, TypeError, ValueError):
+        raise ValueError(
+            f"{operation}: cells={{{array!r}: {chosen!r}}}: {array} has shape {shape}; give indices of its "
+            "elements, or of a part with slices, as numpy.s_[0, 0, :2, :2]"
+        ) from None
+    return [tuple(map(int, np.unravel_index(i, shape))) for i in flat]

@@ -1,0 +1,108 @@
+"""`explain`: from an operation to its steps."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from tinycnn import functional as F
+from tinycnn.kernels.im2col import col2im, im2col
+from tinycnn.nn import Module
+from tinycnn.optim import Optimizer
+
+from . import classification, columns, convolution, dense, network, normalisation, pooling, update
+from .calls import Call
+from .recorder import Cells
+from .steps import Explanation
+
+EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
+    F.conv2d: convolution.conv2d,
+    F.conv_transpose2d: convolution.conv_transpose2d,
+    im2col: columns.im2col,
+    col2im: columns.col2im,
+    F.max_pool2d: pooling.extreme_pool2d,
+    F.min_pool2d: pooling.extreme_pool2d,
+    F.sum_pool2d: pooling.sum_pool2d,
+    F.avg_pool2d: pooling.sum_pool2d,
+    F.linear: dense.linear,
+    F.softmax: classification.softmax,
+    F.cross_entropy: classification.cross_entropy,
+    F.batch_norm: normalisation.batch_norm,
+}
+OPERATIONS = {function.__name__: function for function in EXPLAINERS}
+
+
+def explain(
+    operation: Any,
+    *args: Any,
+    backward: bool = False,
+    gradient: Any = None,
+    cells: Cells | None = None,
+    **options: Any,
+) -> Explanation:
+    """Run an operation on the engine and return every step of it, forward and, if asked, backward.
+
+    Parameters
+    ----------
+    operation
+        One of `tinycnn.functional` or its name (`OPERATIONS` lists them), ``im2col`` or ``col2im`` of
+        `tinycnn.kernels.im2col`; a `Module`, layer by layer on one image; an `Optimizer`, whose next update
+        is explained; or `training_step`.
+    args, options
+        Those of the operation: tensors, arrays or nested lists. They stay as they are.
+    backward
+        Explain the gradients, too.
+    gradient
+        dL/dy, of y's shape. By default ones: L is the sum of y. Of a Module by default 1 for its largest
+        output, 0 for the others.
+    cells
+        Which elements to step through, by array: ``{"y": [(0, 0, 1, 2)], "dL/dx": numpy.s_[0, 0, :2, :2]}``.
+        By default all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an operation that has no steps (lists those there are), for arguments that the operation refuses,
+        and where there are too many steps or terms (says the limit, and how to choose a part).
+
+    Examples
+    --------
+    >>> from tinycnn import functional as F
+    >>> from tinycnn.explain import explain
+    >>> steps = explain(F.conv2d, [[[[1, 2, 3], [4, 5, 6]]]], [[[[-1, 1]]]], backward=True)
+    >>> steps[0].numbers
+    'y[0,0,0,0] = 1·(-1) + 2·1 = 1'
+    >>> steps.steps_of("dL/dx")[1].numbers
+    'dL/dx[0,0,0,1] = 1·1 + 1·(-1) = 0'
+    """
+    if isinstance(operation, Optimizer):
+        if args or options or backward or gradient is not None:
+            raise TypeError("an optimizer is explained alone, from the gradients its parameters have")
+        return update.update(operation, cells)
+    if isinstance(operation, Module):
+        if cells is not None:
+            raise TypeError("a module is explained layer by layer: explain one layer's operation with cells=")
+        return network.network(operation, *args, backward=backward, gradient=gradient, **options)
+    if operation is network.training_step:
+        return network.training_step(*args, **options)
+    function = OPERATIONS.get(operation) if isinstance(operation, str) else operation
+    try:
+        explainer = EXPLAINERS[function]  # type: ignore[index]
+    except (KeyError, TypeError):
+        name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
+        raise ValueError(
+            f"{name} cannot be explained; there are {', '.join(OPERATIONS)}, a Module, an Optimizer and "
+            "training_step"
+        ) from None
+    assert function is not None
+    if backward and function in (im2col, col2im):
+        other = "col2im" if function is im2col else "im2col"
+        raise ValueError(f"{function.__name__} has no backward steps of its own: its derivative is {other}")
+    bound = inspect.signature(function).bind(*args, **options)
+    shown = {
+        name: value
+        for name, value in bound.arguments.items()
+        if name in options and isinstance(value, int | float | str | tuple | None)
+    }
+    bound.apply_defaults()
+    call = Call(function.__name__, function, bound.arguments, backward, gradient, cells, shown)
+    return explainer(call)

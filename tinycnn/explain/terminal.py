@@ -1,0 +1,298 @@
+"""Print steps as text: stepped with the keyboard on a terminal, plain where they are piped.
+
+Marks are brackets, so they are there without colour, too; colours, where there are any, repeat them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from .steps import ROLES, Cell, Explanation, Panel, Step, Term, number
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+BRACKETS = {"asked": "!!", "read": "[]", "weight": "()", "winner": "**", "result": "<>"}
+COLOURS = {
+    "asked": "magenta",
+    "read": "cyan",
+    "weight": "yellow",
+    "winner": "bold yellow",
+    "result": "bold green reverse",
+    "padding": "dim",
+    "pending": "dim",
+}
+PHASES = {"forward": "bold cyan", "backward": "bold yellow", "update": "bold magenta"}
+SHADES = " .:-=+*#%@?"  # from dark to bright, and what is no number
+GAP = "   "
+ROWS = 12  # of a panel
+NARROWEST = 24  # columns; a terminal that says it has fewer gets lines of this width
+ASCII = str.maketrans(
+    {"Σ": "sum", "·": "*", "√": "sqrt", "²": "^2", "‖": "|", "ᵀ": "^T", "…": "...", "x̂"[1]: "^"}
+)
+
+HELP = "enter or n: next   p: previous   g: first   G: last   q: quit"
+NEXT, BACK, FIRST, LAST, QUIT = "next", "back", "first", "last", "quit"
+KEYS = {
+    **dict.fromkeys((" ", "\r", "\n", "n", "j", "\x1b[C", "\x1b[B"), NEXT),
+    **dict.fromkeys(("p", "k", "b", "\x7f", "\x1b[D", "\x1b[A"), BACK),
+    **dict.fromkeys(("g", "\x1b[H"), FIRST),
+    **dict.fromkeys(("G", "\x1b[F"), LAST),
+    **dict.fromkeys(("q", "\x1b", "\x03", "\x04", ""), QUIT),
+}
+
+
+def show(
+    explanation: Explanation, step: int | None = None, file: IO[str] | None = None, width: int | None = None
+) -> None:
+    """Print the steps of `explanation`; on a terminal one at a time, as the keyboard asks.
+
+    Parameters
+    ----------
+    explanation
+        What to print.
+    step
+        Print this one only, counted from 0.
+    file
+        Where; standard output by default.
+    width
+        Columns; by default those of the terminal, 80 where there is none.
+    """
+    from rich.console import Console
+
+    console = Console(file=file or sys.stdout, width=width, highlight=False, soft_wrap=True)
+    if step is not None:
+        _print(explanation, step, console)
+    elif console.is_terminal and sys.stdin.isatty():
+        _step_with_keys(explanation, console)
+    else:
+        for at in range(len(explanation)):
+            _print(explanation, at, console)
+
+
+def render(step: Step, width: int = 80) -> list[Text]:
+    """Return the lines of one step, none wider than `width`, as text with styles."""
+    from rich.text import Text
+
+    width = max(width, NARROWEST)
+    lines = [Text(line, "bold") for line in _wrap(f"{step.phase}: {step.title}", width)]
+    lines += [Text(line, PHASES[step.phase]) for line in _wrap(step.equation, width)]
+    lines.append(Text())
+    for row in _rows_of_panels(step.panels, width):
+        lines += [*row, Text()]
+    lines += [Text(line, "dim") for line in _terms(step.terms, width)]
+    lines += [Text(line, "bold") for line in _wrap(step.numbers, width)]
+    lines += [Text(line) for line in _wrap(step.sentence, width)]
+    lines += [Text(line, "dim") for line in _wrap(_legend(step), width)]
+    return lines
+
+
+def _print(explanation: Explanation, at: int, console: Console) -> None:
+    from rich.text import Text
+
+    width = max(console.width, NARROWEST)
+    heading = f"--- {explanation.operation}, step {at + 1} of {len(explanation)} "
+    lines = [Text(heading.ljust(width, "-")[:width], "dim"), *render(explanation[at], width), Text()]
+    ascii_only = not (console.encoding or "utf-8").lower().startswith("utf")
+    for line in lines:
+        if ascii_only:
+            plain = line.plain.translate(ASCII).encode("ascii", "replace").decode()
+            line = Text(plain, line.style)
+        console.print(line)
+
+
+def _step_with_keys(explanation: Explanation, console: Console) -> None:
+    at, last = 0, len(explanation) - 1
+    with _keys() as read_key:
+        while True:
+            console.clear()
+            _print(explanation, at, console)
+            console.print(HELP, style="dim")
+            action = None
+            while action is None:  # other keys mean nothing
+                action = KEYS.get(read_key())
+            if action == QUIT or (action == NEXT and at == last):
+                return
+            at = {NEXT: at + 1, BACK: max(at - 1, 0), FIRST: 0, LAST: last}[action]
+
+
+@contextmanager
+def _keys() -> Iterator[Callable[[], str]]:
+    """Give a function that waits for a key and returns its characters; an arrow key has three."""
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows
+        yield _read_windows_key
+        return
+    descriptor = sys.stdin.fileno()
+
+    def read_key() -> str:
+        key = os.read(descriptor, 1)
+        while key[:1] == b"\x1b" and len(key) < 3 and select.select([descriptor], [], [], 0.05)[0]:
+            key += os.read(descriptor, 1)
+        return key.decode(errors="replace")
+
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor, termios.TCSANOW)  # what was typed ahead counts
+    try:
+        yield read_key
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
+def _read_windows_key() -> str:
+    import msvcrt
+
+    read: Any = msvcrt
+    key = read.getwch()
+    if key in ("\x00", "\xe0"):
+        return {"M": "\x1b[C", "P": "\x1b[B", "K": "\x1b[D", "H": "\x1b[A"}.get(read.getwch(), "?")
+    return str(key)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+
+
+def _terms(terms: Sequence[Term], width: int) -> Iterator[str]:
+    """Yield a line for every term that has a tag: its names, numbers and product."""
+    for term in terms:
+        if not term.tag or (len(term.factors) == 1 and not term.divisor):
+            continue
+        line = f"{term.tag:>2}: {term.symbols} = {term.numbers} = {number(term.value)}"
+        yield from textwrap.wrap(line, width, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _legend(step: Step) -> str:
+    used = {role for panel in step.panels for role in panel.marks.values()}
+    parts = [
+        f"{BRACKETS[role][0]} {BRACKETS[role][1]} {text}" for role, text in ROLES.items() if role in used
+    ]
+    if any(panel.padding != (0, 0) and not panel.picture for panel in step.panels):
+        parts.append(". padding, counts as 0")
+    if any(panel.pending for panel in step.panels):
+        parts.append("? comes later")
+    return "   ".join(parts)
+
+
+def _rows_of_panels(panels: Sequence[Panel], width: int) -> Iterator[list[Text]]:
+    """Yield rows of panels side by side, as many as fit."""
+    row: list[list[Text]] = []
+    used = 0
+    for panel in panels:
+        block = _panel(panel, width)
+        wide = max(line.cell_len for line in block)
+        if row and used + len(GAP) + wide > width:
+            yield _side_by_side(row)
+            row, used = [], 0
+        used += wide + (len(GAP) if row else 0)
+        row.append(block)
+    if row:
+        yield _side_by_side(row)
+
+
+def _side_by_side(blocks: list[list[Text]]) -> list[Text]:
+    from rich.text import Text
+
+    widths = [max(line.cell_len for line in block) for block in blocks]
+    lines = []
+    for at in range(max(map(len, blocks))):
+        line = Text()
+        for block, wide in zip(blocks, widths, strict=True):
+            part = block[at] if at < len(block) else Text()
+            line.append(part)
+            line.append(" " * (wide - part.cell_len) + GAP)
+        line.rstrip()
+        lines.append(line)
+    return lines
+
+
+def _panel(panel: Panel, width: int) -> list[Text]:
+    """Return the lines of one panel: its title, column numbers, rows."""
+    if panel.picture:
+        return _picture(panel, width)
+    rows, columns = panel.window(ROWS, len(panel.columns))
+    cell = max(len(_inside(panel, (i, j))) for i in rows for j in columns) + 2
+    margin = max(len(str(i)) for i in rows) + 1
+    fit = max(1, (width - margin) // cell)
+    rows, columns = panel.window(ROWS, fit)
+    return [
+        *_title(panel, rows, columns, width),
+        *_numbers(panel, rows, columns, cell, margin),
+    ]
+
+
+def _title(panel: Panel, rows: range, columns: range, width: int) -> list[Text]:
+    from rich.text import Text
+
+    title = panel.title
+    if len(rows) < len(panel.rows):
+        title += f", rows {rows[0]} to {rows[-1]} of {len(panel.rows)}"
+    if len(columns) < len(panel.columns):
+        title += f", columns {columns[0]} to {columns[-1]} of {len(panel.columns)}"
+    return [Text(line, "underline") for line in textwrap.wrap(title, min(width, 28))]
+
+
+def _numbers(panel: Panel, rows: range, columns: range, cell: int, margin: int) -> Iterator[Text]:
+    from rich.text import Text
+
+    heads = "".join(f"{j:^{cell}}" for j in columns)
+    yield Text(" " * margin + heads.rstrip(), "dim")
+    for i in rows:
+        line = Text()
+        line.append(f"{i:>{margin - 1}} ", "dim")
+        for j in columns:
+            role = panel.marks.get((i, j))
+            left, right = tuple(BRACKETS[role] if role else "  ")
+            inside = f"{_inside(panel, (i, j)):>{cell - 2}}"
+            kind = role or ("pending" if (i, j) in panel.pending else "")
+            kind = kind or ("padding" if panel.is_padding(i, j) else "")
+            line.append(left + inside + right, COLOURS.get(kind, ""))
+        yield line
+
+
+def _inside(panel: Panel, cell: Cell) -> str:
+    """Return the tag and the number of a cell."""
+    text = "." if panel.is_padding(*cell) else panel.text(*cell)
+    letter = panel.tags.get(cell)
+    return f"{letter} {text}" if letter else text
+
+
+def _picture(panel: Panel, width: int) -> list[Text]:
+    """Return a picture in characters, the brighter the more ink, with every second row: they are tall."""
+    from rich.text import Text
+
+    step = max(1, -(-len(panel.columns) // width))
+    finite = panel.values[np.isfinite(panel.values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    lines = _title(panel, panel.rows, panel.columns, width)
+    lines.append(Text(f"{number(low, 3)} to {number(high, 3)}", "dim"))
+    for i in panel.rows[:: 2 * step]:
+        line = Text()
+        for j in panel.columns[::step]:
+            roles = [
+                role for (a, b), role in panel.marks.items() if i <= a < i + 2 * step and j <= b < j + step
+            ]
+            shade = SHADES[_level(float(panel.values[i, j]), low, high)]
+            line.append(*((BRACKETS[roles[0]][0], COLOURS[roles[0]]) if roles else (shade, "")))
+        lines.append(line)
+    return lines
+
+
+def _level(value: float, low: float, high: float) -> int:
+    """Return which of `SHADES` stands for a value; NaN and infinities have their own, the last."""
+    if not math.isfinite(value):
+        return len(SHADES) - 1
+    share = (value - low) / (high - low) if high > low else 0.0
+    return min(int(share * (len(SHADES) - 1)), len(SHADES) - 2)

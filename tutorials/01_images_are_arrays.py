@@ -1,0 +1,227 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1. Images are arrays
+#
+# 15 minutes. You need a little Python and NumPy.
+#
+# At the end you can say where a pixel stands in memory, make images by chance and by rule, look at a data
+# set before you train on it, and compute with images, by hand and by the engine.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Tensor
+from tinycnn import functional as F
+from tinycnn.data import digits
+from tinycnn.explain import draw, explain
+from tinycnn.plot import blank_figure, sample_grid
+
+# %% [markdown]
+# ## A grey image is a matrix
+#
+# One number a pixel, 0 for black and 255 for white: whole numbers of 8 bits, `uint8`. Row i counts
+# downwards, column j to the right.
+
+# %%
+train, test = digits()
+image = train.images[7, 0]  # (H, W)
+print(image.shape, image.dtype, "from", image.min(), "to", image.max())
+print(image[4:16, 4:16])
+
+# %% [markdown]
+# A coloured one has three such matrices: C = 3 channels, red, green and blue. And a network takes N images
+# at once. So the engine's images have four dimensions, in this order:
+#
+# $$(N, C, H, W)$$
+#
+# In memory there is only one long line of numbers. The pixel in row h and column w of channel c of image n
+# stands at
+#
+# $$((n \cdot C + c) \cdot H + h) \cdot W + w$$
+#
+# (Read from the right: one step along W is the next number; one step along H jumps over a row of W numbers;
+# ...)
+
+# %%
+N, C, H, W = train.images.shape
+print(f"(N, C, H, W) = {(N, C, H, W)}")
+n, c, h, w = 7, 0, 10, 14
+assert train.images.ravel()[((n * C + c) * H + h) * W + w] == train.images[n, c, h, w]
+
+# %% [markdown]
+# ## Look at the data first: the 5x5 grid
+#
+# A picture of 25 samples with their labels finds mistakes that no statistics find: labels shifted by one,
+# images on their side, classes that are all the same.
+
+# %%
+labels = train.labels[:25]
+sample_grid(train.scaled(slice(0, 25)), labels, train.classes)
+
+# %% [markdown]
+# The code of the engine that makes floats in [0, 1] of the bytes (a network learns badly from numbers up to
+# 255):
+
+# %%
+print(inspect.getsource(type(train).scaled))
+
+# %% [markdown]
+# ## Images by chance (Eq. 9)
+#
+# $$x_{ij} = U(0, 255)$$
+#
+# Every pixel is drawn by itself, all values equally likely. There are $256^{784}$ such images of 28x28
+# pixels, and you will never see a digit among them: real images are a vanishing part of all arrays. (Lesson
+# 11 learns to hit it.)
+
+# %%
+rng = np.random.default_rng(0)
+random_images = rng.integers(0, 256, (4, 1, 28, 28), dtype=np.uint8)
+print("mean", random_images.mean().round(1), "- the mean of U(0, 255) is 127.5")
+assert abs(random_images.mean() - 127.5) < 3
+
+# %% [markdown]
+# ## Images by rule (Eq. 10)
+#
+# $$x_{ij} = f(i, j)$$
+#
+# A rule says the grey of every pixel from its place. `np.indices` gives all i and all j at once, so that f
+# is computed for the whole image without a loop:
+
+# %%
+i, j = np.indices((28, 28))  # two matrices (28, 28): i[h, w] = h and j[h, w] = w
+rules = {
+    "f = 9 j": 9 * j,
+    "chessboard": 255 * ((i // 4 + j // 4) % 2),
+    "rings": 127.5 * (1 + np.cos(np.hypot(i - 13.5, j - 13.5))),
+    "a disc": 255 * (np.hypot(i - 13.5, j - 13.5) < 9),
+}
+pictures = np.stack([rule.astype(np.uint8) for rule in rules.values()])[:, None]  # (4, 1, 28, 28)
+both = np.concatenate([pictures, random_images]) / 255
+names = [*rules, *["U(0, 255)"] * 4]
+sample_grid(both, np.arange(8), names)
+
+# %% [markdown]
+# ## Computing with an image: half its size
+#
+# A smaller picture: replace every 2x2 block by its mean. This is the first operation you watch at work;
+# lesson 4 calls it mean-pooling.
+#
+# $$y_{n,c,oh,ow} = \tfrac{1}{4} \sum_{r=0}^{1} \sum_{s=0}^{1} x_{n,\,c,\,2 oh + r,\,2 ow + s}$$
+#
+# Shapes: (N, C, H, W) -> (N, C, H/2, W/2).
+
+# %%
+corner = image[8:14, 10:16].astype(np.float32)[None, None]  # (1, 1, 6, 6)
+halved = explain(F.avg_pool2d, corner, 2, backward=True)
+draw(halved[1])
+
+# %%
+small = F.avg_pool2d(Tensor(train.scaled(slice(7, 8))), 2).numpy()  # (1, 1, 14, 14)
+figure = blank_figure(7, 3.6)
+for axes, picture in zip(figure.subplots(1, 2), (image / 255, small[0, 0]), strict=True):
+    axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    axes.set_title(f"{picture.shape[0]}x{picture.shape[1]}", fontsize=14)
+figure
+
+# %% [markdown]
+# ## And backwards
+#
+# By how much does the small image change if one pixel of the large one grows by 1? Its block's mean grows
+# by 1/4, all others stay. This is what *backward* means, for every operation of a network:
+
+# %%
+draw(halved.steps_of("dL/dx")[2])
+
+# %% [markdown]
+# Do not believe it, measure it: change a pixel a little and look what happens to the result. That is a
+# *gradient check*; `gradcheck` does it for all pixels at once (lesson 7).
+
+# %%
+changed = corner.copy()
+changed[0, 0, 0, 2] += 1
+difference = F.avg_pool2d(Tensor(changed), 2).numpy() - F.avg_pool2d(Tensor(corner), 2).numpy()
+print(difference[0, 0])
+result = tinycnn.gradcheck(lambda x: F.avg_pool2d(x, 2), corner)
+print("largest relative error, first and second order:", result.errors)
+assert max(result.errors) < 1e-6
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** At which place in memory does the pixel in row 2, column 3 of the green channel (c = 1) of image 5
+# stand, for images of (3, 32, 32)?
+
+# %%
+place = None  # your number
+
+images = np.arange(6 * 3 * 32 * 32).reshape(6, 3, 32, 32)
+check(place, images[5, 1, 2, 3])
+
+# %% [markdown]
+# **2.** Make a picture by rule: a bright cross on black, two pixels wide and high in the middle of 28x28
+# (rows and columns 13 and 14 are 255).
+
+# %%
+cross = None  # your array (28, 28), from i and j
+
+expected = np.zeros((28, 28))
+expected[13:15, :] = expected[:, 13:15] = 255
+check(cross, expected)
+
+# %% [markdown]
+# **3.** Halve an image with NumPy alone, without a loop. Hint: reshape (H, W) to (H/2, 2, W/2, 2).
+
+
+# %%
+def halve(x):
+    """Return (H/2, W/2), the means of 2x2 blocks of x (H, W)."""
+    return None  # your code
+
+
+check(halve(image / 255), small[0, 0])
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. A place in memory</summary>
+#
+# ```python
+# assert check(((5 * 3 + 1) * 32 + 2) * 32 + 3, images[5, 1, 2, 3])
+# ```
+#
+# </details>
+#
+# <details><summary>2. A cross</summary>
+#
+# ```python
+# cross = 255 * ((np.abs(i - 13.5) < 1) | (np.abs(j - 13.5) < 1))
+# assert check(cross, expected)
+# ```
+#
+# </details>
+#
+# <details><summary>3. Half the size</summary>
+#
+# ```python
+# def halve(x):
+#     H, W = x.shape
+#     return x.reshape(H // 2, 2, W // 2, 2).mean(axis=(1, 3))
+#
+# assert check(halve(image / 255), small[0, 0])
+# ```
+#
+# </details>

@@ -1,0 +1,320 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 2. Autograd from nothing
+#
+# 20 minutes. You need Python, and the chain rule from school.
+#
+# At the end you have written automatic differentiation in 30 lines, and can say why it needs a topological
+# order and why gradients accumulate: the two questions that everybody asks.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Function, Tensor, tensor
+from tinycnn.explain import graph
+from tinycnn.functional.arithmetic import Mul
+
+# %% [markdown]
+# ## Derivatives, one operation at a time
+#
+# Training needs to know for every weight: if it grows a little, by how much does the loss L grow? That is
+# $\partial L/\partial\theta$. L is computed by a long chain of small operations, and each of them has an
+# easy derivative:
+#
+# | operation | its result | if a grows by 1, y grows by | if b grows by 1 |
+# | --- | --- | --- | --- |
+# | add | y = a + b | 1 | 1 |
+# | mul | y = a · b | b | a |
+#
+# The chain rule multiplies along a path. Write $g = \partial L/\partial y$ for what is known about the
+# result. Then
+#
+# $$\frac{\partial L}{\partial a} = \frac{\partial L}{\partial y}\,\frac{\partial y}{\partial a}
+#   \qquad\text{add: } g \cdot 1 \qquad\text{mul: } g \cdot b$$
+#
+# So if every operation remembers its inputs, and can turn g into the gradients of its inputs, we can walk
+# from L backwards to every weight. Here is all of it:
+
+
+# %%
+class Value:
+    """A number that remembers which numbers it was computed from, and the slope towards each."""
+
+    def __init__(self, data, inputs=(), slopes=()):
+        self.data, self.inputs, self.slopes = data, inputs, slopes
+        self.grad = 0.0
+
+    def __add__(self, other):
+        return Value(self.data + other.data, (self, other), (1.0, 1.0))
+
+    def __mul__(self, other):
+        return Value(self.data * other.data, (self, other), (other.data, self.data))
+
+    def backward(self):
+        """Add dself/d(value) to the grad of every value that self was computed from."""
+        self.grad = 1.0
+        for value in reversed(topological_order(self)):
+            for x, slope in zip(value.inputs, value.slopes, strict=True):
+                x.grad += value.grad * slope  # chain rule, and the sum over all uses
+
+
+def topological_order(value, order=None, seen=None):
+    """Return every value below `value`, each after all that it was computed from."""
+    order, seen = ([] if order is None else order), (set() if seen is None else seen)
+    if value not in seen:
+        seen.add(value)
+        for x in value.inputs:
+            topological_order(x, order, seen)
+        order.append(value)
+    return order
+
+
+x, w, bias = Value(3.0), Value(-2.0), Value(1.0)
+y = x * w + bias
+L = y * y
+L.backward()
+print(f"L = {L.data},  dL/dx = {x.grad},  dL/dw = {w.grad},  dL/dbias = {bias.grad}")
+
+# %% [markdown]
+# By hand: y = 3·(-2) + 1 = -5 and L = 25. dL/dy = 2y = -10, so dL/dbias = -10, dL/dw = -10·x = -30, dL/dx =
+# -10·w = 20.
+#
+# The engine does the same with arrays instead of numbers. It keeps the operations, called `Function`s, as
+# the nodes of the graph. The picture shows what was recorded, and what the walk back found (the arrows are
+# forward's):
+
+# %%
+tx, tw, tb = (Tensor([v], requires_grad=True) for v in (3.0, -2.0, 1.0))
+ty = tx * tw + tb
+tL = (ty * ty).sum()
+drawn = graph(tL, {"x": tx, "w": tw, "bias": tb}, gradients=True)
+drawn.draw()
+
+# %% [markdown]
+# ## Why do gradients accumulate?
+#
+# Look at `ty * ty` in the picture: two arrows lead from the Add to the Mul, because y is used twice. Each
+# use is a way in which y changes L, and the *sum* of the ways counts. The shortest example:
+#
+# $$b = a + a \quad\Rightarrow\quad \frac{\partial b}{\partial a} = 1 + 1 = 2$$
+#
+# Were `x.grad += ...` an `x.grad = ...`, the second use would overwrite the first, and the answer would be 1:
+
+
+# %%
+def with_equals(value):
+    """As backward(), with = instead of +=: wrong."""
+    value.grad = 1.0
+    for v in reversed(topological_order(value)):
+        for x, slope in zip(v.inputs, v.slopes, strict=True):
+            x.grad = v.grad * slope
+
+
+a = Value(5.0)
+with_equals(a + a)
+print("with  =:", a.grad, "(wrong)")
+a = Value(5.0)
+(a + a).backward()
+print("with +=:", a.grad)
+
+# %% [markdown]
+# The same rule explains why you call `zero_grad()` in a training loop: a second `backward` adds to what is
+# there, as if both losses were summed. (That is useful, too: many small batches can stand for a large one.)
+
+# %%
+t = Tensor([5.0], requires_grad=True)
+(t + t).sum().backward()
+(t + t).sum().backward()
+print("after two backward():", t.grad)
+
+# %% [markdown]
+# ## Why a topological order?
+#
+# `x.grad` must be *complete* before x passes it on. In `b = a + a; c = b + b` the walk must have collected
+# both contributions to b before it goes on to a. One that follows every arrow as soon as it sees it,
+# passing on one contribution at a time, gets the right answer too, but visits a once for every *path*, and
+# 40 such lines have $2^{40}$ paths:
+
+
+# %%
+def walk_every_path(value, g):
+    """Pass each contribution on at once; return how many visits that takes."""
+    value.grad += g
+    return 1 + sum(walk_every_path(x, g * s) for x, s in zip(value.inputs, value.slopes, strict=True))
+
+
+for lines in (1, 2, 5, 10, 15):
+    a = value = Value(1.0)
+    for _ in range(lines):
+        value = value + value
+    visits = walk_every_path(value, 1.0)
+    print(f"{lines:2} lines: {visits:6} visits by path, {lines + 1:2} in topological order; dL/da={a.grad:g}")
+
+# %% [markdown]
+# And one that visits each node once, but too early, is wrong: it passes on a gradient that is not complete
+# yet. In *reversed topological order* every node comes after all nodes that use it. That is all the order
+# is for.
+#
+# The engine builds it with a list instead of recursion, because Python's recursion ends at about a thousand
+# nodes:
+
+# %%
+print(inspect.getsource(tensor.topological_order))
+
+# %%
+deep = t
+for _ in range(5000):
+    deep = deep + 1
+(gradient,) = tinycnn.grad(deep.sum(), t)
+print("through 5000 additions:", gradient)
+
+# %% [markdown]
+# ## An operation in the engine
+#
+# A `Function` is forward and derivative, side by side. The derivative is written in differentiable
+# operations itself, so that gradients can be differentiated again.
+
+# %%
+print(inspect.getsource(Mul))
+
+# %% [markdown]
+# (`unbroadcast` adds up over the dimensions along which an input was repeated: the sum over all uses once
+# more.)
+#
+# ## A step-through, and a gradient check
+#
+# `graph` has the numbers of every node. Multiply along the arrows backwards: each node's `grad` is the sum
+# over the arrows that leave it.
+
+# %%
+a = Tensor([2.0], requires_grad=True)
+b = a + a
+c = b * b + a
+step_through = graph(c.sum(), {"a": a}, gradients=True)
+for node in step_through.nodes:
+    print(f"{node.name:6} {node.value:6} grad {node.gradient}")
+step_through.draw()
+
+# %%
+result = tinycnn.gradcheck(lambda a: (a + a) * (a + a) + a, np.array([2.0, -1.0]))
+print("largest relative error, first and second order:", result.errors)
+assert max(result.errors) < 1e-6
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Without running code: what is dc/da of `b = a * a; c = b * a + b` at a = 2?
+
+# %%
+pencil = None  # your number
+
+a = Tensor([2.0], requires_grad=True)
+b = a * a
+(engine,) = tinycnn.grad((b * a + b).sum(), a)
+check(pencil, engine.item())
+
+# %% [markdown]
+# **2.** Teach `Value` the exponential function: return a `Value` with the right slope.
+
+
+# %%
+def exp(value):
+    """Return e^value."""
+    return None  # your code
+
+
+def slope_of_exp():
+    v = Value(1.5)
+    y = exp(v * v)
+    if y is None:
+        return None
+    y.backward()
+    return v.grad
+
+
+t = Tensor([1.5], requires_grad=True)
+(engine_exp,) = tinycnn.grad((t * t).exp().sum(), t)
+check(slope_of_exp(), engine_exp.item())
+
+# %% [markdown]
+# **3.** Write an operation for the engine: y = x³. Its `backward` must return $g \cdot 3x^2$, written with
+# tensors.
+
+
+# %%
+class Cube(Function):
+    """y = x^3. dL/dx = g * 3 * x^2."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return x * x * x
+
+    def backward(self, g):
+        (x,) = self.saved_tensors
+        return None  # your code
+
+
+def slope_of_cube():
+    t = Tensor([2.0, -1.0], requires_grad=True)
+    Cube()(t).sum().backward()
+    return None if t.grad is None else t.grad.numpy()
+
+
+check(slope_of_cube(), [12.0, 3.0])
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. With a pencil</summary>
+#
+# c = a³ + a², so dc/da = 3a² + 2a = 12 + 4 = 16. Along the graph: c uses b twice (slopes a and 1) and a
+# once (slope b), b uses a twice: (2 + 1)·(2 + 2) + 4 = 16.
+#
+# ```python
+# assert check(16, engine.item())
+# ```
+#
+# </details>
+#
+# <details><summary>2. The exponential function</summary>
+#
+# ```python
+# def exp(value):
+#     y = float(np.exp(value.data))
+#     return Value(y, (value,), (y,))  # its slope is itself
+#
+# assert check(slope_of_exp(), engine_exp.item())
+# ```
+#
+# </details>
+#
+# <details><summary>3. The cube</summary>
+#
+# ```python
+# class Cube(Function):
+#     def forward(self, x):
+#         self.save_for_backward(x)
+#         return x * x * x
+#
+#     def backward(self, g):
+#         (x,) = self.saved_tensors
+#         return g * 3 * x * x
+#
+# assert check(slope_of_cube(), [12.0, 3.0])
+# tinycnn.gradcheck(lambda x: Cube()(x), np.array([2.0, -1.0]))
+# ```
+#
+# </details>

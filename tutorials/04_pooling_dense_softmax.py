@@ -1,0 +1,265 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 4. Pooling, dense layer, softmax, cross-entropy, and why logits
+#
+# 20 minutes. You need lesson 3.
+#
+# At the end you know the rest of a network that classifies images, forward and backward, and why its loss
+# takes logits, not probabilities.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Tensor
+from tinycnn import functional as F
+from tinycnn.explain import draw, explain, show
+from tinycnn.functional.activation import LogSoftmax
+from tinycnn.functional.linear import Linear
+from tinycnn.functional.pooling import ExtremePool2d
+
+# %% [markdown]
+# ## Max-pooling (Eq. 2)
+#
+# $$y_{n,c,oh,ow} = \max_{r,s}\ x_{n,\,c,\,oh \cdot SH + r,\,ow \cdot SW + s}$$
+#
+# (N, C, H, W) -> (N, C, OH, OW). It makes maps smaller and keeps what is strongest in each window. What
+# does y change with? With the winner, by exactly 1; with no other cell, as long as none overtakes it. So
+#
+# $$\frac{\partial L}{\partial x_{n,c,i,j}} = \sum_{\text{windows that } (i,j) \text{ won}} g_{n,c,oh,ow}$$
+
+# %%
+x = np.array([[[[1, 5, 2, 0], [4, 3, 7, 7], [0, 2, 1, 6], [8, 1, 3, 2]]]], np.float32)
+pooled = explain(F.max_pool2d, x, 2, backward=True, gradient=np.array([[[[1, 2], [3, 4]]]]))
+draw(pooled[1])
+
+# %% [markdown]
+# Two cells share the 7. One of them has to be the winner: the first (PyTorch does the same). Backward, g
+# goes to the winner's place, and everywhere else there is 0:
+
+# %%
+draw(pooled.steps_of("dL/dx")[6])
+
+# %% [markdown]
+# Forward is a *gather* (read one cell a window), backward its adjoint, a *scatter* (add to one cell a
+# window). Where windows overlap, a cell can win twice, and the gradients add up.
+
+# %%
+print(inspect.getsource(ExtremePool2d))
+
+# %% [markdown]
+# ## The dense layer (Eq. 3)
+#
+# $$y_{n,o} = b_o + \sum_i W_{o,i}\, x_{n,i}
+#   \qquad (N, \text{in}) \to (N, \text{out}),\quad W\ (\text{out}, \text{in})$$
+#
+# It is a convolution whose window is the whole image. As in lesson 3, write
+# $\langle g, y \rangle = \sum_{n,o,i} g_{n,o} W_{o,i}\, x_{n,i}$ and leave one factor out:
+#
+# $$\frac{\partial L}{\partial x_{n,i}} = \sum_o g_{n,o} W_{o,i} \qquad
+#   \frac{\partial L}{\partial W_{o,i}} = \sum_n g_{n,o}\, x_{n,i} \qquad
+#   \frac{\partial L}{\partial b_o} = \sum_n g_{n,o}$$
+#
+# With matrices: $\partial L/\partial X = g\,W$, (N, out)(out, in) -> (N, in), and
+# $\partial L/\partial W = g^T X$, (out, N)(N, in) -> (out, in). If you forget which: only one order fits
+# the shapes.
+
+# %%
+rows = np.array([[1, 2, 0], [0, 1, 3]], np.float32)  # (N, in)
+W = np.array([[1, -1, 2], [0, 3, 1]], np.float32)  # (out, in)
+b = np.array([1, -2], np.float32)
+dense = explain(F.linear, rows, W, b, backward=True, gradient=np.array([[1, 2], [3, -1]]))
+draw(dense.steps_of("y")[0])
+
+# %%
+draw(dense.steps_of("dL/dx")[1])
+
+# %%
+draw(dense.steps_of("dL/dW")[1])
+
+# %%
+print(inspect.getsource(Linear))
+
+# %% [markdown]
+# ## Softmax (Eq. 4): from scores to shares
+#
+# The last dense layer gives one *logit* $z_k$ a class: any number, larger for a likelier class. Softmax
+# makes them positive and lets them sum to 1:
+#
+# $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
+#
+# Two classes? Then $p_1 = 1/(1 + e^{-(z_1 - z_0)})$, the sigmoid. Only *differences* of logits matter:
+# adding the same number to all of them cancels. The engine uses that to take the largest off first, since
+# $e^{1000}$ is infinite:
+
+# %%
+z = np.array([[2.0, 0.0, -1.0]])
+softmax = explain(F.softmax, z, 1, backward=True, gradient=np.array([[1.0, 0.0, 0.0]]))
+draw(softmax[0])
+
+# %%
+print("shares of logits 1000, 1001:", F.softmax(Tensor([[1000.0, 1001.0]]), 1))
+
+# %% [markdown]
+# Its derivative: $p_k$ grows with its own logit and shrinks with every other,
+# $\partial p_j/\partial z_k = p_j([j = k] - p_k)$. With g above it:
+#
+# $$\frac{\partial L}{\partial z_k} = \sum_j g_j\, p_j ([j = k] - p_k)
+#   = p_k \Big(g_k - \sum_j g_j\, p_j\Big)$$
+
+# %%
+show(softmax, len(softmax) - 1, width=100)
+
+# %% [markdown]
+# ## Cross-entropy (Eq. 6), and why it takes logits
+#
+# How bad is an answer p when the truth is class t? $L = -\log p_t$: 0 for a sure right answer, large for a
+# sure wrong one. Put softmax in, and simplify:
+#
+# $$L = -\log \frac{e^{z_t}}{\sum_j e^{z_j}} = \log \sum_j e^{z_j} - z_t$$
+#
+# **Forward.** In two steps, softmax and then log, a small share rounds to 0 and its log is $-\infty$. In
+# one step nothing is lost:
+
+# %%
+logits = Tensor(np.array([[0.0, 200.0]], np.float32), requires_grad=True)
+with np.errstate(divide="ignore"):
+    print("log(softmax(z)) in two steps:", np.log(F.softmax(logits, 1).numpy()))
+print("from logits, in one step:    ", F.log_softmax(logits, 1).numpy())
+print("cross-entropy, truth 0:      ", F.cross_entropy(logits, [0]).item())
+
+# %% [markdown]
+# **Backward.** The derivative of $\log\sum_j e^{z_j}$ by $z_k$ is $e^{z_k}/\sum_j e^{z_j} = p_k$. So
+#
+# $$\frac{\partial L}{\partial z_k} = p_k - [k = t]$$
+#
+# *the answer minus the truth*. Nothing is divided, nothing can blow up, and it is never 0 while the answer
+# is wrong. (With a mean over N images, each gets the factor 1/N.)
+
+# %%
+loss = explain(F.cross_entropy, np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), [0, 2], backward=True)
+draw(loss.steps_of("L")[0])
+
+# %%
+draw(loss.steps_of("dL/dz")[0])
+
+# %%
+print(inspect.getsource(LogSoftmax))
+
+# %% [markdown]
+# ## A gradient check
+#
+# The four of them as one little network, from a picture to the loss:
+
+
+# %%
+def network(x, W, b):
+    """Pool, flatten, dense, cross-entropy."""
+    return F.cross_entropy(F.linear(F.flatten(F.max_pool2d(x, 2), 1), W, b), [1])
+
+
+weights = np.random.default_rng(0).standard_normal((2, 4))
+image = np.array([[[[1, 5, 2, 0], [4, 3, 7, 6], [0, 2, 1, 6], [8, 1, 3, 2]]]], float)
+result = tinycnn.gradcheck(network, [image, weights, np.zeros(2)])
+print("largest relative error, first and second order:", result.errors)
+assert max(result.errors) < 1e-6
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** A network has ten classes and no idea: all logits are equal. What is its cross-entropy?
+
+# %%
+no_idea = None  # your number
+
+check(no_idea, F.cross_entropy(Tensor(np.zeros((1, 10), np.float32)), [3]).item())
+
+# %% [markdown]
+# **2.** Write cross-entropy and its gradient for a batch, in NumPy and without a loop, so that large logits
+# do no harm.
+
+
+# %%
+def cross_entropy(z, labels):
+    """Return the mean loss and dL/dz, for z (N, K) and labels (N,)."""
+    mean, dz = None, None  # your code
+    return mean, dz
+
+
+z, labels = np.array([[1000.0, 0.0, 1.0], [1.0, 2.0, 3.0]]), np.array([1, 2])
+t = Tensor(z, requires_grad=True)
+engine = F.cross_entropy(t, labels)
+(engine_gradient,) = tinycnn.grad(engine, t)
+mean, dz = cross_entropy(z, labels)
+check(mean, engine.item())
+check(dz, engine_gradient.numpy())
+
+# %% [markdown]
+# **3.** Mean-pooling with 2x2 windows side by side is a convolution. Which filter and which stride?
+
+# %%
+kernel, stride = None, None  # your answer: an array (1, 1, KH, KW) and an int
+
+
+def as_convolution():
+    if kernel is None:
+        return None
+    return F.conv2d(Tensor(x), Tensor(kernel), stride=stride).numpy()
+
+
+check(as_convolution(), F.avg_pool2d(Tensor(x), 2).numpy())
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. No idea</summary>
+#
+# Every share is 1/10, and -log(1/10) = log(10) = 2.303. A loss that starts far above that is a sign of a
+# fault.
+#
+# ```python
+# assert check(np.log(10), F.cross_entropy(Tensor(np.zeros((1, 10), np.float32)), [3]).item())
+# ```
+#
+# </details>
+#
+# <details><summary>2. Cross-entropy in NumPy</summary>
+#
+# ```python
+# def cross_entropy(z, labels):
+#     n = np.arange(len(z))
+#     shifted = z - z.max(axis=1, keepdims=True)
+#     log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+#     dz = np.exp(log_p)
+#     dz[n, labels] -= 1
+#     return -log_p[n, labels].mean(), dz / len(z)
+#
+# mean, dz = cross_entropy(z, labels)
+# assert check(mean, engine.item())
+# assert check(dz, engine_gradient.numpy())
+# ```
+#
+# </details>
+#
+# <details><summary>3. Mean-pooling as a convolution</summary>
+#
+# ```python
+# kernel, stride = np.full((1, 1, 2, 2), 0.25, np.float32), 2
+# assert check(as_convolution(), F.avg_pool2d(Tensor(x), 2).numpy())
+# ```
+#
+# (With C channels each needs its own filter: groups = C.)
+#
+# </details>

@@ -1,0 +1,276 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 7. Checking gradients: finite differences, kinks, ties, float32
+#
+# 15 minutes. You need lesson 2.
+#
+# At the end you can check any derivative, know which step to take and why, and can tell a wrong gradient
+# from a place where there is none.
+
+# %%
+import inspect
+import warnings
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Function, Tensor
+from tinycnn import functional as F
+from tinycnn.explain import explain, show
+from tinycnn.plot import blank_figure
+
+# %% [markdown]
+# ## Two ways to the same number
+#
+# A derivative is a limit, so take a small h instead:
+#
+# $$f'(x) \approx \frac{f(x + h) - f(x)}{h} \quad\text{(one-sided)} \qquad
+#   f'(x) \approx \frac{f(x + h) - f(x - h)}{2h} \quad\text{(central)}$$
+#
+# How good are they? Taylor:
+# $f(x \pm h) = f(x) \pm h f' + \tfrac{h^2}{2} f'' \pm \tfrac{h^3}{6} f''' + \dots$ Put in:
+#
+# * one-sided: $f' + \tfrac{h}{2} f'' + \dots$, an error of order h;
+# * central: the $h^2$ terms cancel, $f' + \tfrac{h^2}{6} f''' + \dots$, an error of order $h^2$.
+#
+# So make h tiny? No: f itself is rounded to about 16 digits (float64), and the difference of two nearly
+# equal numbers keeps only their last digits. That error is about $10^{-16}/h$, and *grows* as h shrinks.
+
+# %%
+x = 1.0
+steps = np.logspace(-15, -0.5, 59)
+true = np.exp(x)
+one_sided = [abs((np.exp(x + h) - np.exp(x)) / h - true) for h in steps]
+central = [abs((np.exp(x + h) - np.exp(x - h)) / (2 * h) - true) for h in steps]
+x32 = np.float32(x)
+single = [
+    abs(float((np.exp(x32 + np.float32(h)) - np.exp(x32 - np.float32(h))) / np.float32(2 * h)) - true)
+    for h in steps
+]
+
+figure = blank_figure(9, 5)
+axes = figure.subplots()
+axes.loglog(steps, one_sided, "s--", label="one-sided, float64", markersize=4)
+axes.loglog(steps, central, "o-", label="central, float64", markersize=4)
+axes.loglog(steps, single, "^:", label="central, float32", markersize=4)
+axes.set_xlabel("step h", fontsize=13)
+axes.set_ylabel("error of the derivative of e^x at 1", fontsize=13)
+axes.set_title("too small is as bad as too large", fontsize=14)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %%
+best = steps[int(np.argmin(central))]
+print(f"central differences, float64: best h about {best:.0e}, error {min(central):.0e}")
+print(f"central differences, float32: error {min(single):.0e} at best")
+assert min(central) < 1e-9 < 1e-6 < min(single)
+
+# %% [markdown]
+# **float32 cannot check a gradient**: compare the two best errors. So `gradcheck` makes float64 copies of
+# everything.
+#
+# ## Many inputs: ask for one direction at a time
+#
+# A weight array has millions of entries; a difference for each would take millions of evaluations. Instead
+# take random v (over the outputs) and u (over the inputs), and compare *one* number computed in two ways:
+#
+# $$\langle u, \tfrac{\partial}{\partial x}\langle v, f(x)\rangle \rangle \quad\text{by backward} \qquad
+#   \frac{\langle v, f(x + hu)\rangle - \langle v, f(x - hu)\rangle}{2h} \quad\text{by differences}$$
+#
+# A wrong gradient makes them differ with probability one. Two evaluations an input, however large it is:
+
+
+# %%
+def projected_check(f, x, h=1e-5, seed=0):
+    """Return <u, dL/dx> by backward and by central differences, L = <v, f(x)>."""
+    rng = np.random.default_rng(seed)
+    t = Tensor(x, requires_grad=True)
+    y = f(t)
+    u, v = rng.standard_normal(x.shape), rng.standard_normal(y.shape)
+    (gradient,) = tinycnn.grad(y, t, v)
+    differences = (v * (f(Tensor(x + h * u)).numpy() - f(Tensor(x - h * u)).numpy())).sum() / (2 * h)
+    return float((u * gradient.numpy()).sum()), float(differences)
+
+
+rng = np.random.default_rng(0)
+image, w = rng.standard_normal((2, 3, 8, 8)), Tensor(rng.standard_normal((4, 3, 3, 3)))
+by_backward, by_differences = projected_check(lambda t: F.conv2d(t, w, stride=2), image)
+print(by_backward, by_differences)
+assert abs(by_backward - by_differences) < 1e-6
+
+# %% [markdown]
+# `tinycnn.gradcheck` does this for every input, to second order, and halves the input to find the entries
+# that are wrong. Here is an operation with a mistake that is easy to make, `g * x` for $g \cdot 2x$:
+
+
+# %%
+class Square(Function):
+    """y = x^2, with a wrong derivative."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return x * x
+
+    def backward(self, g):
+        (x,) = self.saved_tensors
+        return g * x
+
+
+try:
+    tinycnn.gradcheck(lambda x: Square()(x), np.array([1.0, 2.0]))
+except tinycnn.GradcheckError as error:
+    print("GradcheckError:", error)
+else:
+    raise AssertionError("a wrong derivative was not found")
+
+# %% [markdown]
+# ## Kinks: where there is no derivative
+#
+# ReLU bends at 0: its slope is 0 on the left and 1 on the right, and *at* 0 both are as good. Central
+# differences give their mean, 1/2. That is no error in the code, and a check that says "wrong" is wrong
+# itself:
+
+# %%
+at_the_kink, by_differences = projected_check(F.relu, np.array([0.0]))
+u, v = np.random.default_rng(0).standard_normal(2)
+print(f"slope by backward {at_the_kink / (u * v):g}, by differences {by_differences / (u * v):g}")
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    result = tinycnn.gradcheck(F.relu, np.array([0.0, 1.0]))
+print("kinks that gradcheck reports:", result.kinks)
+assert result.kinks
+
+# %% [markdown]
+# gradcheck notices that the differences from the left and from the right do not meet, and says so instead
+# of failing. In your own tests, keep inputs away from kinks: a kink closer than h spoils the difference.
+#
+# ## Ties
+#
+# Max-pooling has a kink wherever two cells of a window are equal. Step through one: the *first* of the two
+# winners gets the whole gradient.
+
+# %%
+tie = explain(F.max_pool2d, np.array([[[[7.0, 7.0]]]]), (1, 2), backward=True)
+for step in range(len(tie)):
+    show(tie, step, width=90)
+
+# %%
+with warnings.catch_warnings(record=True):
+    warnings.simplefilter("always")
+    result = tinycnn.gradcheck(lambda x: F.max_pool2d(x, (1, 2)), np.array([[[[7.0, 7.0]]]]))
+print(result.kinks)
+assert result.kinks
+
+# %% [markdown]
+# ## In the engine
+#
+# Every operation of the engine passes `tinycnn gradcheck`, to second order. The top of its file says how it
+# judges:
+
+# %%
+print(inspect.getdoc(inspect.getmodule(tinycnn.gradcheck)))
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Approximate the derivative of f at x with central differences, f a function of one number.
+
+
+# %%
+def derivative(f, x, h):
+    """Return the central difference."""
+    return None  # your code
+
+
+t = Tensor(np.array(0.5), requires_grad=True)
+(engine,) = tinycnn.grad(t.tanh() * t, t)
+check(derivative(lambda x: np.tanh(x) * x, 0.5, 1e-5), engine.item(), tolerance=1e-8)
+
+# %% [markdown]
+# **2.** f has values near 1 and a third derivative near 1. Its rounding error is about $10^{-16}/h$, the
+# error of central differences $h^2/6$. For which h is their sum smallest? (Take the derivative by h, or
+# look at the figure.)
+
+# %%
+best_step = None  # your number
+
+check(best_step, (3e-16) ** (1 / 3), tolerance=5e-6)
+
+# %% [markdown]
+# **3.** Repair `Square`, so that gradcheck is content.
+
+
+# %%
+class Repaired(Function):
+    """y = x^2."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return x * x
+
+    def backward(self, g):
+        return None  # your code
+
+
+def slope_of_repaired():
+    t = Tensor([3.0, -1.0], requires_grad=True)
+    Repaired()(t).sum().backward()
+    return None if t.grad is None else t.grad.numpy()
+
+
+check(slope_of_repaired(), [6.0, -2.0])
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. Central differences</summary>
+#
+# ```python
+# def derivative(f, x, h):
+#     return (f(x + h) - f(x - h)) / (2 * h)
+#
+# assert check(derivative(lambda x: np.tanh(x) * x, 0.5, 1e-5), engine.item(), tolerance=1e-8)
+# ```
+#
+# </details>
+#
+# <details><summary>2. The best step</summary>
+#
+# The derivative of $10^{-16}/h + h^2/6$ is $-10^{-16}/h^2 + h/3$. It is 0 where $h^3 = 3 \cdot 10^{-16}$,
+# so h is about 7e-6.
+#
+# ```python
+# assert check((3 * 1e-16) ** (1 / 3), (3e-16) ** (1 / 3), tolerance=5e-6)
+# ```
+#
+# </details>
+#
+# <details><summary>3. The derivative of a square</summary>
+#
+# ```python
+# class Repaired(Function):
+#     def forward(self, x):
+#         self.save_for_backward(x)
+#         return x * x
+#
+#     def backward(self, g):
+#         (x,) = self.saved_tensors
+#         return g * 2 * x
+#
+# assert check(slope_of_repaired(), [6.0, -2.0])
+# assert max(tinycnn.gradcheck(lambda x: Repaired()(x), np.array([3.0, -1.0])).errors) < 1e-6
+# ```
+#
+# </details>
