@@ -131,8 +131,8 @@ class Loss:
     smoothable: bool = True
 
     @property
-    def bounded(self) -> bool:
-        """Whether sigmoid(logit) is a probability."""
+    def probability(self) -> bool:
+        """Whether sigmoid(logit) is D(x), a probability."""
         return self.discriminator is discriminator_minimax
 
 

@@ -64,7 +64,8 @@ class Generator(Sequential):
         num_classes: int = 0,
     ) -> None:
         doublings = check_image_shape(image_shape)
-        self.image_shape, self.latent, self.num_classes = image_shape, latent, num_classes
+        self.image_shape, self.latent, self.num_classes = tuple(image_shape), latent, num_classes
+        self.width = width
         side, K = image_shape[1] >> doublings, width << (doublings - 1)
         layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
         layers += [BatchNorm2d(K), ReLU()]  # K x side x side
@@ -73,6 +74,12 @@ class Generator(Sequential):
             K //= 2
         layers += [ConvTranspose2d(K, image_shape[0], 4, stride=2, padding=1), Tanh()]
         super().__init__(*layers)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What this network was made with, for JSON."""
+        names = ("image_shape", "latent", "width", "num_classes")
+        return {name: getattr(self, name) for name in names}
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
         """Return images.
@@ -116,7 +123,8 @@ class Discriminator(Sequential):
         doublings = check_image_shape(image_shape)
         if norm not in NORMS:
             raise ValueError(f"norm must be {' or '.join(map(repr, NORMS))}, got {norm!r}")
-        self.image_shape, self.num_classes = image_shape, num_classes
+        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        self.width, self.norm, self.outputs = width, norm, outputs
         C, H, W = image_shape
         layers = [Conv2d(C + bool(num_classes), width, 4, stride=2, padding=1), LeakyReLU(0.2)]
         K = width
@@ -126,6 +134,12 @@ class Discriminator(Sequential):
         side = H >> doublings
         super().__init__(*layers, Flatten(), Linear(K * side * side, outputs))
         self.class_pictures = Linear(num_classes, H * W, bias=False) if num_classes else None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What this network was made with, for JSON."""
+        names = ("image_shape", "width", "num_classes", "norm", "outputs")
+        return {name: getattr(self, name) for name in names}
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
         """Return logits.
