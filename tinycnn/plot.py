@@ -32,9 +32,19 @@ def save(figure: Figure, path: Path) -> None:
     write_atomically(path, content.getvalue())
 
 
+def pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
+    """Return a figure as an image, uint8 (height, width, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3]
+
+
 def learning_curve(history: Sequence[dict[str, float]]) -> Figure:
     """Draw loss and accuracy over the epochs, on the training data and on the data held out."""
-    figure = _figure(9, 3.6)
+    figure = blank_figure(9, 3.6)
     epochs = [int(record["epoch"]) for record in history]
     panels = zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True)
     for axes, what in panels:
@@ -55,7 +65,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw counts (K, K): one row a label, one column a prediction; shaded by the row's share."""
     K = len(classes)
     size = min(max(0.55 * K + 1.6, 4.0), 14.0)
-    figure = _figure(size + 0.6, size)
+    figure = blank_figure(size + 0.6, size)
     axes = figure.subplots()
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -77,7 +87,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
 def sample_grid(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Figure:
     """Draw images (N, C, H, W) in [0, 1] under their labels, as square a grid as possible."""
     columns = math.ceil(math.sqrt(len(images)))
-    figure = _figure(1.3 * columns, 1.5 * math.ceil(len(images) / columns))
+    figure = blank_figure(1.3 * columns, 1.5 * math.ceil(len(images) / columns))
     for axes, image, label in zip(_cells(figure, len(images), columns), images, labels, strict=True):
         _show(axes, image)
         axes.set_title(classes[label], fontsize=9)
@@ -115,7 +125,7 @@ def prediction_grid(
     drawn = np.random.default_rng(seed).permutation(len(images))[: rows * columns]
     wrong = np.flatnonzero(predictions != labels)
     wrong = wrong[np.argsort(-sure[wrong])][:columns]
-    figure = _figure(1.25 * columns, 1.45 * (rows + bool(len(wrong))) + 0.9)
+    figure = blank_figure(1.25 * columns, 1.45 * (rows + bool(len(wrong))) + 0.9)
     heights = [rows, 1.25] if len(wrong) else [rows]
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     groups = [(parts[0], drawn, f"{len(drawn)} of {len(images):,} test images, drawn at random")]
@@ -135,7 +145,8 @@ def prediction_grid(
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank_figure(width: float, height: float) -> Figure:
+    """Return a figure of so many inches that needs no display."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 from tinycnn import BackendError, GradcheckError, __version__
 
-from . import bench, evaluate, gradcheck, info, predict, train
+from . import bench, evaluate, gan, gan_score, gan_toy, gradcheck, info, predict, train
 from .common import FailedRun, WrongUse
 
-COMMANDS = (train, evaluate, predict, gradcheck, bench, info)
+COMMANDS = (train, evaluate, predict, gan, gan_score, gan_toy, gradcheck, bench, info)
 EXPECTED = (FailedRun, BackendError, GradcheckError, ArithmeticError, OSError, ValueError, TypeError)
 
 
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         sub = commands.add_parser(
-            command.__name__.rpartition(".")[2],
+            command.__name__.rpartition(".")[2].replace("_", "-"),
             help=command.HELP,
             description=command.HELP,
             epilog=f"example: {command.EXAMPLE}",
