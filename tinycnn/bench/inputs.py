@@ -11,10 +11,10 @@ import numpy as np
 
 import tinycnn
 from tinycnn import models
+from tinycnn.gan.networks import LATENT, Discriminator, Generator
 from tinycnn.nn import Sequential
 from tinycnn.nn.summary import summary
 
-from tinycnn.gan.networks import LATENT, Discriminator, Generator
 from .works import CHAIN_SIZE, Work
 
 Arrays = dict[str, np.ndarray]

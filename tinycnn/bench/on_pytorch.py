@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .inputs import Arrays, weights_of
 from tinycnn.gan.networks import LATENT
+
+from .inputs import Arrays, weights_of
 from .works import Work
 
 if TYPE_CHECKING:

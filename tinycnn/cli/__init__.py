@@ -9,10 +9,34 @@ from typing import Any, NoReturn
 
 from tinycnn import BackendError, GradcheckError, __version__
 
-from . import bench, evaluate, gan, gan_score, gan_toy, gradcheck, info, predict, train
+from . import (
+    bench,
+    evaluate,
+    gan,
+    gan_features,
+    gan_score,
+    gan_toy,
+    generate,
+    gradcheck,
+    info,
+    predict,
+    train,
+)
 from .common import FailedRun, WrongUse
 
-COMMANDS = (train, evaluate, predict, gan, gan_score, gan_toy, gradcheck, bench, info)
+COMMANDS = (
+    train,
+    evaluate,
+    predict,
+    generate,
+    gan,
+    gan_score,
+    gan_features,
+    gan_toy,
+    gradcheck,
+    bench,
+    info,
+)
 EXPECTED = (FailedRun, BackendError, GradcheckError, ArithmeticError, OSError, ValueError, TypeError)
 
 

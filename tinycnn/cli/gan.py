@@ -82,8 +82,8 @@ def _train(prepared: GanRun, folder: Path, say: Say, progress: bool) -> dict[str
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [sum(p.numel() for p in network.parameters()) for network in (training.G, training.D)]
     say(
-        f"{'conditional ' if training.conditional else ''}DCGAN, {sizes[0]:,} parameters in G and {sizes[1]:,} "
-        f"in D, {training.loss} loss, on {prepared.train.name}: {len(prepared.train):,} images"
+        f"{'conditional ' if training.conditional else ''}DCGAN, {sizes[0]:,} parameters in G and "
+        f"{sizes[1]:,} in D, {training.loss} loss, on {prepared.train.name}: {len(prepared.train):,} images"
     )
     every = max(training.epochs * len(training.train) // FRAMES, 1)
     watch = Watch(lambda sentence: say(f"warning: {sentence}"))
@@ -97,7 +97,7 @@ def _train(prepared: GanRun, folder: Path, say: Say, progress: bool) -> dict[str
             f"batches; saved: {folder / CHECKPOINT}; go on with: tinycnn gan --resume {folder}"
         )
     _save_results(prepared, folder)
-    say(f"networks, samples, curves and an animation are in {folder}/; tinycnn gan-score {folder} measures them")
+    say(f"networks, samples, curves and an animation are in {folder}/; measure: tinycnn gan-score {folder}")
     return {
         "run": str(folder),
         "epochs": training.epoch,

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--classifier",
         type=Path,
         metavar="RUN",
-        help="trained cnn28 to judge with, as tinycnn train leaves it (default: one is trained, and kept in RUN)",
+        help="trained cnn28 to judge with, from tinycnn train (default: one is trained, and kept in RUN)",
     )
     add("--seed", type=integer(0), default=0, help="of the samples (default: 0)")
     add_backend(parser)
@@ -55,7 +55,8 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         train, test = load_gan_data(config["data"], conditional=True)
         if list(train.classes) != config["classes"]:
             raise WrongUse(
-                f"{folder} is of K={len(config['classes'])} classes, {config['data']} has {len(train.classes)} now"
+                f"{folder} is of K={len(config['classes'])} classes, {config['data']} has "
+                f"K={len(train.classes)} now"
             )
         if G.image_shape != IMAGE_SHAPE:
             raise WrongUse(f"{folder} makes images (C, H, W)={G.image_shape}; {MODEL} judges {IMAGE_SHAPE}")
@@ -83,7 +84,7 @@ def _classifier(given: Path | None, folder: Path, config: dict[str, Any], say: S
     model, its_config = load_model(given or kept)
     if its_config["model"] != MODEL or its_config["classes"] != config["classes"]:
         raise WrongUse(
-            f"{given or kept} is a {its_config['model']} for K={len(its_config['classes'])} classes; what judges here "
+            f"{given or kept} is a {its_config['model']} for K={len(its_config['classes'])} classes; the judge "
             f"must be a {MODEL} for K={len(config['classes'])}: {', '.join(config['classes'])}"
         )
     assert isinstance(model, Sequential)

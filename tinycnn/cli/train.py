@@ -24,7 +24,7 @@ from tinycnn.fit import (
 from tinycnn.models import MODELS
 from tinycnn.storage import save_weights, write_atomically
 
-from .common import CHECKPOINT, RUNS, WEIGHTS, FailedRun, Say, add_backend, integer, number
+from .common import CHECKPOINT, WEIGHTS, FailedRun, Say, add_backend, integer, number
 from .run_folder import csv_of, new_folder, refuse_taken, resumed_settings
 from .settings import OPTIMIZERS, SCHEDULES, Run, Settings, build_run
 

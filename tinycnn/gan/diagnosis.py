@@ -100,8 +100,8 @@ def _not_scaled(observations: Sequence[Observation]) -> Finding | None:
         return None
     return Finding(
         "not scaled",
-        f"real images lie in [{low:g}, {high:g}] and the generator's in [{reach_low:g}, {reach_high:g}], so D "
-        "tells them apart by their range",
+        f"real images lie in [{low:g}, {high:g}] and the generator's in [{reach_low:g}, {reach_high:g}], so "
+        "D tells them apart by their range",
         "to scale the real ones to the generator's range: 2x - 1 for x in [0, 1], x / 127.5 - 1 for 0 to 255",
     )
 
@@ -113,8 +113,8 @@ def _collapsed(observations: Sequence[Observation]) -> Finding | None:
     best = max(o.diversity for o in observations)
     return Finding(
         "collapse",
-        f"the samples' diversity is {recent[-1].diversity:.2f} of that of real images (its best was {best:.2f}): "
-        "G makes few images again and again",
+        f"the samples' diversity is {recent[-1].diversity:.2f} of that of real images (its best was "
+        f"{best:.2f}): G makes few images again and again",
         "another seed, a lower learning rate for G, or --loss wgan-gp, which collapses least",
     )
 

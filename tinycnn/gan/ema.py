@@ -1,11 +1,15 @@
-"""The generator's weights, averaged over the last steps: its samples wander less than those of any one step."""
+"""The generator's weights, averaged over the last steps: its samples wander less than those of one step."""
 
 import copy
+from typing import Generic, TypeVar
 
-from tinycnn.nn import Buffer, Module, Parameter
+from tinycnn.nn import Module
+from tinycnn.tensor import Tensor
+
+Network = TypeVar("Network", bound=Module)
 
 
-class ExponentialMovingAverage:
+class ExponentialMovingAverage(Generic[Network]):
     """A copy of a network whose weights follow the trained ones slowly.
 
     ::
@@ -27,10 +31,11 @@ class ExponentialMovingAverage:
     Yazici et al. 2019, The unusual effectiveness of averaging in GAN training.
     """
 
-    def __init__(self, model: Module, decay: float) -> None:
+    def __init__(self, model: Network, decay: float) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
-        self.model, self.decay, self.steps = copy.deepcopy(model), decay, 0
+        self.model: Network = copy.deepcopy(model)
+        self.decay, self.steps = decay, 0
         self.model.eval()
         self._pairs = list(zip(_tensors(self.model), _tensors(model), strict=True))
 
@@ -45,5 +50,5 @@ class ExponentialMovingAverage:
                 average.data[...] = theta.data
 
 
-def _tensors(model: Module) -> list[Parameter | Buffer]:
+def _tensors(model: Module) -> list[Tensor]:
     return [tensor for _, tensor in [*model.named_parameters(), *model.named_buffers()]]

@@ -59,7 +59,9 @@ def strips(rows: int, steps: int, latent: int, seed: int = 0) -> np.ndarray:
     return np.concatenate([slerp(a, b, steps) for a, b in ends])
 
 
-def class_by_style(num_classes: int, styles: int, latent: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def class_by_style(
+    num_classes: int, styles: int, latent: int, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return z (styles * K, latent) and labels for a conditional GAN: a row one z, a column one class."""
     z = np.random.default_rng(seed).standard_normal((styles, latent), np.float32)
     return np.repeat(z, num_classes, axis=0), np.tile(np.arange(num_classes), styles)

@@ -1,8 +1,8 @@
 """DCGAN's generator G and discriminator D (Eq. 12 and 13), and their conditional variants.
 
-The paper's rules: strided and transposed convolutions instead of pooling, batch norm except at the image's end
-of both networks, ReLU in G with tanh at its end, LeakyReLU in D, one dense layer at the end that is far from
-the image. Conditional networks get the class as a further input: G beside z, D as one more channel.
+The paper's rules: strided and transposed convolutions instead of pooling; batch norm, but not at the images'
+end of either network; ReLU in G with tanh at its end, LeakyReLU in D; one dense layer, at the end far from
+the images. Conditional networks get the class as a further input: G beside z, D as one more channel.
 
 References
 ----------
@@ -64,12 +64,12 @@ class Generator(Sequential):
         num_classes: int = 0,
     ) -> None:
         doublings = check_image_shape(image_shape)
-        self.image_shape, self.latent, self.num_classes = tuple(image_shape), latent, num_classes
+        self.image_shape, self.latent, self.num_classes = image_shape, latent, num_classes
         self.width = width
         side, K = image_shape[1] >> doublings, width << (doublings - 1)
         layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
         layers += [BatchNorm2d(K), ReLU()]  # K x side x side
-        while K > width:
+        while width < K:
             layers += [ConvTranspose2d(K, K // 2, 4, stride=2, padding=1), BatchNorm2d(K // 2), ReLU()]
             K //= 2
         layers += [ConvTranspose2d(K, image_shape[0], 4, stride=2, padding=1), Tanh()]
@@ -123,7 +123,7 @@ class Discriminator(Sequential):
         doublings = check_image_shape(image_shape)
         if norm not in NORMS:
             raise ValueError(f"norm must be {' or '.join(map(repr, NORMS))}, got {norm!r}")
-        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        self.image_shape, self.num_classes = image_shape, num_classes
         self.width, self.norm, self.outputs = width, norm, outputs
         C, H, W = image_shape
         layers = [Conv2d(C + bool(num_classes), width, 4, stride=2, padding=1), LeakyReLU(0.2)]
@@ -167,7 +167,6 @@ class Discriminator(Sequential):
 
     def _input(self, x: Tensor, labels: Any) -> Tensor:
         """Return the images, with the class's picture as a further channel."""
-        C, H, W = self.image_shape
         if x.ndim != 4 or x.shape[1:] != self.image_shape:
             raise ValueError(
                 f"Discriminator: the images must be (N, C, H, W) with (C, H, W)={self.image_shape}, "
@@ -177,7 +176,7 @@ class Discriminator(Sequential):
             _refuse_labels("Discriminator", labels)
             return x
         rows = self.class_pictures(one_hot("Discriminator", labels, self.num_classes, x))  # (N, H*W)
-        return F.concatenate([x, F.reshape(rows, len(x), 1, H, W)], 1)
+        return F.concatenate([x, F.reshape(rows, len(x), 1, *x.shape[2:])], 1)
 
 
 def check_image_shape(image_shape: tuple[int, int, int]) -> int:

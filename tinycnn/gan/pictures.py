@@ -28,7 +28,7 @@ ZOOM = 3
 
 
 def fixed_noise(G: Generator, rows: int = SIDE) -> tuple[Tensor, np.ndarray | None]:
-    """Return the z that every sample grid is made from, and labels where G is conditional: a column one class."""
+    """Return the z of every sample grid, and labels where G is conditional: a column one class."""
     columns = G.num_classes if 0 < G.num_classes <= SIDE else SIDE
     z = np.random.default_rng(0).standard_normal((rows * columns, G.latent), np.float32)
     labels = np.tile(np.arange(columns), rows) % G.num_classes if G.num_classes else None
@@ -99,7 +99,7 @@ def classes_by_styles(G: Generator, styles: int = 8, seed: int = 0) -> np.ndarra
 
 
 def neighbours(images: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Figure:
-    """Draw samples above the training images nearest to them: is the generator copying?
+    """Draw samples above the training images nearest to them, which shows whether G is copying.
 
     Parameters
     ----------
@@ -120,7 +120,10 @@ def neighbours(images: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> F
         axes.axis("off")
     for n, image in enumerate(images):
         row, column = divmod(n, columns)
-        for axes, picture in ((grid[2 * row][column], image), (grid[2 * row + 1][column], train[found.index[n]])):
+        for axes, picture in (
+            (grid[2 * row][column], image),
+            (grid[2 * row + 1][column], train[found.index[n]]),
+        ):
             axes.imshow(np.moveaxis(picture, 0, 2).squeeze(), cmap="gray", vmin=0, vmax=1)
         grid[2 * row + 1][column].set_title(f"{found.distance[n]:.1f}", fontsize=8, pad=2)
     return figure
@@ -134,7 +137,10 @@ def loss_curves(training: GanTraining) -> Figure:
         _curve(losses, training.curve, name, label, colour)
     losses.set_title(f"loss ({training.loss})")
     probability = training.rule.probability
-    for name, label, colour in (("D_real", "real, D(x)", "#2a7f3f"), ("D_fake", "generated, D(G(z))", "#e08a00")):
+    for name, label, colour in (
+        ("D_real", "real, D(x)", "#2a7f3f"),
+        ("D_fake", "generated, D(G(z))", "#e08a00"),
+    ):
         _curve(opinions, training.curve, name, label, colour)
     opinions.set_title("how D judges" + (": probability of real" if probability else ": its output"))
     if probability:

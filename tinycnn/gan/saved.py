@@ -48,7 +48,8 @@ def load_discriminator(run: Path) -> tuple[Discriminator, dict[str, Any]]:
 def _load(path: Path, kind: type[Any]) -> tuple[Any, dict[str, Any]]:
     arrays, config = load_weights(path)
     try:
-        network: Module = kind(**config["network"])
+        options = config["network"]
+        network: Module = kind(**{**options, "image_shape": tuple(options["image_shape"])})
         network.load_state_dict(arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} holds no {kind.__name__} of a GAN: {error}") from error

@@ -1,5 +1,4 @@
-"""A GAN on points of the plane, where all of it can be seen: the data, the samples, what D believes everywhere,
-and which way its gradient pushes every sample.
+"""A GAN on points of the plane, where all of it can be seen: data, samples, D everywhere, and its pull.
 
 The networks are small dense ones; losses and steps are those of the images.
 """
@@ -79,12 +78,14 @@ class ToyGan:
     loss: Loss
     G_optimizer: optim.Optimizer
     D_optimizer: optim.Optimizer
-    average: ExponentialMovingAverage
+    average: ExponentialMovingAverage[Sequential]
     rng: np.random.Generator
     steps: int = 0
 
     @classmethod
-    def of(cls, density: str = "ring", loss: str = "non-saturating", seed: int = 0, lr: float = 1e-3) -> ToyGan:
+    def of(
+        cls, density: str = "ring", loss: str = "non-saturating", seed: int = 0, lr: float = 1e-3
+    ) -> ToyGan:
         """Make one, by the names of its density and loss.
 
         Raises
@@ -102,9 +103,9 @@ class ToyGan:
         D = Sequential(Linear(2, 128), LeakyReLU(0.2), Linear(128, 128), LeakyReLU(0.2), Linear(128, 1))
         rule = LOSSES[loss]
         betas = (0.0, 0.9) if rule.penalty else (0.5, 0.999)
-        optimizers = [optim.Adam(network.parameters(), lr, betas) for network in (G, D)]
-        average = ExponentialMovingAverage(G, 0.99)
-        return cls(G, D, DENSITIES[density], rule, *optimizers, average, np.random.default_rng(seed))
+        G_optimizer, D_optimizer = (optim.Adam(network.parameters(), lr, betas) for network in (G, D))
+        average, rng = ExponentialMovingAverage(G, 0.99), np.random.default_rng(seed)
+        return cls(G, D, DENSITIES[density], rule, G_optimizer, D_optimizer, average, rng)
 
     def train(self, steps: int, batch_size: int = 256) -> None:
         """Make so many steps of G, each after as many of D as the loss wants."""
@@ -157,8 +158,8 @@ def draw(gan: ToyGan) -> Figure:
     )
     figure.colorbar(image, ax=axes, shrink=0.8, label="D: real?" if gan.loss.probability else "D's output")
     real, fake = gan.density(np.random.default_rng(1), 300), gan.samples(300)
-    axes.scatter(*real.T, s=5, color="black", alpha=0.45, label="real")
-    axes.scatter(*fake.T, s=7, color="#1f5fa8", label="generated")
+    axes.scatter(real[:, 0], real[:, 1], s=5, color="black", alpha=0.45, label="real")
+    axes.scatter(fake[:, 0], fake[:, 1], s=7, color="#1f5fa8", label="generated")
     at = fake[:ARROWS]
     push = gan.push(at)
     length = np.linalg.norm(push, axis=1, keepdims=True)

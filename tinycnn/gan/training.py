@@ -1,4 +1,4 @@
-"""Training a GAN: what `tinycnn.fit.fit` runs, so checkpoints, resume and Ctrl-C are those of every training."""
+"""Training a GAN: what `fit` runs, so checkpoints, resume and Ctrl-C are those of every training."""
 
 import math
 from dataclasses import dataclass, field
@@ -76,7 +76,7 @@ class GanTraining(Run):
     curve: list[dict[str, float]] = field(default_factory=list)
     history: list[dict[str, float]] = field(default_factory=list)
     stop: str = ""
-    average: ExponentialMovingAverage = field(init=False)
+    average: ExponentialMovingAverage[Generator] = field(init=False)
     sums: Sums = field(default_factory=Sums)
 
     def __post_init__(self) -> None:
@@ -151,9 +151,7 @@ class GanTraining(Run):
     def end_epoch(self) -> dict[str, float]:
         """Return the means over the epoch."""
         points = [point for point in self.curve if point["step"] > self.epoch * len(self.train)]
-        return {
-            name: float(np.mean([point[name] for point in points if name in point])) for name in NUMBERS
-        }
+        return {name: float(np.mean([point[name] for point in points if name in point])) for name in NUMBERS}
 
     def status(self) -> str:
         """Return both losses, D(x) and D(G(z)) of the last batches."""
@@ -165,7 +163,8 @@ class GanTraining(Run):
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the three networks, both optimizers, and the numbers so far."""
-        arrays, optimizers = {}, {}
+        arrays: dict[str, Any] = {}
+        optimizers: dict[str, Any] = {}
         for name, network in (("G", self.G), ("D", self.D), ("average", self.average.model)):
             arrays |= {f"{name}.{key}": t.data for key, t in network.state_dict().items()}
         for name, optimizer in (("G_optimizer", self.G_optimizer), ("D_optimizer", self.D_optimizer)):
@@ -215,10 +214,10 @@ def scale(images: Tensor) -> Tensor:
     """
     low, high = float(images.data.min()), float(images.data.max())
     if not 0 <= low <= high <= 1:
-        hint = ": divide them by 255" if 0 <= low and 1 < high <= 255 else ""
+        hint = ": divide them by 255" if low >= 0 and 1 < high <= 255 else ""
         raise ValueError(
-            f"images {images.shape} go from {low:g} to {high:g}, but real images must be in [0, 1] here, to be "
-            f"scaled to the generator's [-1, 1]{hint}"
+            f"images {images.shape} go from {low:g} to {high:g}, but must be in [0, 1] here, to be scaled to "
+            f"the generator's [-1, 1]{hint}"
         )
     return Tensor(images.data * 2 - 1, backend=images.backend)
 

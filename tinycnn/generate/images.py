@@ -78,7 +78,8 @@ def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: i
         )
     if x.dtype.kind not in "biuf" or not (x.min() >= 0 and x.max() <= 1):
         raise ValueError(
-            f"f(i, j) must return numbers in [0, 1], black to white, it returned {x.dtype}, {x.min()} to {x.max()}"
+            f"f(i, j) must return numbers in [0, 1], black to white, it returned {x.dtype}, {x.min()} to "
+            f"{x.max()}"
         )
     return np.rint(x.astype(float) * 255).astype(np.uint8)
 

@@ -27,8 +27,8 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     for name, rows in (("x", x), ("y", y)):
         if rows.ndim != 2 or len(rows) < 2 or rows.shape[1] != y.shape[-1]:
             raise ValueError(
-                f"frechet_distance: x and y must be (N, features) with N > 1 and the same features, got {x.shape} "
-                f"and {y.shape}"
+                f"frechet_distance: x and y must be (N, features) with N > 1 and the same features, got "
+                f"{x.shape} and {y.shape}"
             )
         if not np.isfinite(rows).all():
             raise ValueError(f"frechet_distance: {name} of shape {rows.shape} has NaN or infinite values")

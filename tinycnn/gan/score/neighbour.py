@@ -1,4 +1,4 @@
-"""The 1-nearest-neighbour test: are generated, labelled images as good to learn from as real ones?"""
+"""The 1-nearest-neighbour test: how good generated, labelled images are to learn from."""
 
 import numpy as np
 

@@ -1,9 +1,9 @@
-"""Parzen-window log-likelihood, the measure of 2014: how probable are real images, going by samples alone?
+"""Parzen-window log-likelihood, the measure of 2014: how probable real images are, going by samples alone.
 
-Every sample becomes a small normal distribution, their mean is a density, and real test images are put into it.
-It is known to mislead: in 784 dimensions no number of samples fills the space, the best width blurs everything,
-and centres of k-means clusters score higher than real training images do (Theis et al. 2016). It is here to be
-held against the published numbers of that time.
+Every sample becomes a small normal distribution, their mean is a density, and real test images are put into
+it. It is known to mislead: in 784 dimensions no number of samples fills the space, the best width blurs
+everything, and centres of k-means clusters score higher than real training images do (Theis et al. 2016). It
+is here to be held against the published numbers of that time.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ WIDTHS = np.logspace(-1, 0, 10)  # the standard deviations tried, in units of wh
 
 @dataclass(frozen=True)
 class Parzen:
-    """Mean log-likelihood of the test images in nats, its standard error, and the width it was computed with."""
+    """Mean log-likelihood of the test images in nats, its standard error, and the width of the windows."""
 
     mean: float
     error: float
@@ -44,7 +44,9 @@ def log_density(x: np.ndarray, samples: np.ndarray, sigma: float) -> np.ndarray:
         Where the shapes do not fit, or sigma is not positive.
     """
     if x.ndim != 2 or samples.ndim != 2 or x.shape[1] != samples.shape[1] or not len(samples):
-        raise ValueError(f"log_density: x and samples must be (N, D) and (n, D), got {x.shape} and {samples.shape}")
+        raise ValueError(
+            f"log_density: x and samples must be (N, D) and (n, D), got {x.shape} and {samples.shape}"
+        )
     if not sigma > 0:
         raise ValueError(f"log_density: sigma must be above 0, got {sigma}")
     n, D = samples.shape

@@ -76,7 +76,11 @@ class Report:
         least = int(g.coverage.argmin())
         rows = [
             ("", "generated", "real"),
-            (f"1-NN error (labels: {self.labelled_by})", f"{g.neighbour_error:.2%}", f"{r.neighbour_error:.2%}"),
+            (
+                f"1-NN error (labels: {self.labelled_by})",
+                f"{g.neighbour_error:.2%}",
+                f"{r.neighbour_error:.2%}",
+            ),
             ("Frechet distance, cnn28 features", f"{g.frechet:.3f}", f"{r.frechet:.3f}"),
             (f"classifier score, 1 to {len(g.coverage)}", f"{g.score:.2f}", f"{r.score:.2f}"),
             ("judged confident (p > 0.9) by cnn28", f"{g.confident:.1%}", f"{r.confident:.1%}"),
@@ -86,11 +90,11 @@ class Report:
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         table = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
         return [
-            f"{self.images:,} generated images, and as many real training images, against {self.test_images:,} "
-            "real test images",
+            f"{self.images:,} generated images, and as many real training images, against "
+            f"{self.test_images:,} real test images",
             *table,
-            "cnn28 is our own network: these distances and scores do not compare with Inception's. The Parzen",
-            "window is a weak measure (real training images can lose to a blur): see tinycnn.gan.score.parzen.",
+            "cnn28 is our own network: its distances and scores do not compare with Inception's. The Parzen",
+            "window is a weak measure (real training images can lose to a blur): tinycnn.gan.score.parzen.",
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -134,7 +138,7 @@ def measure(
     """
     N = len(images)
     order = np.random.default_rng(seed).permutation(len(train))
-    if N + 2 > len(train):
+    if len(train) < N + 2:
         raise ValueError(f"{N} generated images: {len(train)} training images leave none to validate with")
     chosen, validation = order[:N], train.scaled(order[N:][:VALIDATION])
     test_images = test.scaled(np.arange(len(test)))
