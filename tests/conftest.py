@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-sys.path.append(str(Path(__file__).parent))  # geometries.py and strict_cupy.py, for every test module
+sys.path.append(str(Path(__file__).parent))  # geometries.py and others, for every test module
 
 import strict_cupy
 

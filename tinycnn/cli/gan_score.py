@@ -84,8 +84,8 @@ def _classifier(given: Path | None, folder: Path, config: dict[str, Any], say: S
     model, its_config = load_model(given or kept)
     if its_config["model"] != MODEL or its_config["classes"] != config["classes"]:
         raise WrongUse(
-            f"{given or kept} is a {its_config['model']} for K={len(its_config['classes'])} classes; the judge "
-            f"must be a {MODEL} for K={len(config['classes'])}: {', '.join(config['classes'])}"
+            f"{given or kept} is a {its_config['model']} for K={len(its_config['classes'])} classes; the "
+            f"judge must be a {MODEL} for K={len(config['classes'])}: {', '.join(config['classes'])}"
         )
     assert isinstance(model, Sequential)
     return model

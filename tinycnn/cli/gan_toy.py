@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fits = [name for name, rule in LOSSES.items() if rule.generator is not None]
     add("--density", choices=DENSITIES, default="ring", help="where the data are (default: ring)")
     add("--loss", choices=fits, default="non-saturating", help="(default: non-saturating)")
-    add("--steps", type=integer(1), default=3000, help="of G (default: 3000)")
+    add("--steps", type=integer(1), default=1500, help="of G (default: 1500)")
     add("--frames", type=integer(1), default=40, help="of the animation (default: 40)")
     add("--seed", type=integer(0), default=0, help="of everything random (default: 0)")
     add_backend(parser)

@@ -96,8 +96,9 @@ class Checkpoint(Callback):
         save_checkpoint(self.path, training, self.config)
 
     def on_batch_end(self, training: Run) -> None:
-        """Write if the run was stopped."""
+        """Write if the run was stopped; not over a good checkpoint where its numbers are worthless."""
         if training.stop:
+            training.check()
             save_checkpoint(self.path, training, self.config)
 
     def on_epoch_end(self, training: Run) -> None:

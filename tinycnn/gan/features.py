@@ -26,8 +26,8 @@ from .networks import Discriminator
 from .training import scale
 
 GRID = 4  # every map is max-pooled to 4x4
-L2 = 1e-3  # of the linear classifiers; their inputs have variance 1
-STEPS = 300
+L2 = 1e-2  # of the linear classifiers; their inputs have variance 1
+STEPS = 400
 SUPERVISED_STEPS = 1500
 
 
@@ -68,8 +68,13 @@ def pooled_features(D: Discriminator, images: np.ndarray, chunk: int = 250) -> n
 
 
 def _pooled(m: Tensor) -> Tensor:
-    """Return (N, K, H, W) max-pooled to (N, K*4*4): windows that overlap where 4 does not divide H."""
+    """Return (N, K, H, W) max-pooled to (N, K*4*4): windows overlap where 4 does not divide H.
+
+    Smaller maps stay as they are.
+    """
     H = m.shape[2]
+    if H <= GRID:
+        return F.flatten(m, 1)
     stride = H // GRID
     kernel = H - stride * (GRID - 1)
     return F.flatten(F.max_pool2d(m, kernel, stride), 1)
@@ -93,13 +98,15 @@ def linear_error(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.nd
     tinycnn.manual_seed(0)
     model = Linear(x.shape[1], K)
     model.weight.data[...] = 0
-    optimizer = optim.Adam(model.parameters(), 0.01, weight_decay=L2)
+    optimizer = optim.Adam(model.parameters(), 0.03, weight_decay=L2)
+    schedule = optim.CosineAnnealingLR(optimizer, STEPS)
     inputs, labels = Tensor(x.astype(np.float32)), Tensor(y)
     for _ in range(STEPS):
         loss = F.cross_entropy(model(inputs), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        schedule.step()
     with no_grad():
         predictions = model(Tensor(test_x.astype(np.float32))).numpy().argmax(axis=1)
     return float((predictions != test_y).mean())
@@ -108,7 +115,7 @@ def linear_error(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.nd
 def supervised_error(D: Discriminator, few: Dataset, test: Dataset, seed: int = 0) -> float:
     """Return the test error of a network like D, with K outputs, trained on the few labels alone."""
     tinycnn.manual_seed(seed)
-    network = Discriminator(D.image_shape, D.width, norm=D.norm, outputs=len(few.classes))
+    network = Discriminator(D.image_shape, D.width, 0, D.norm, D.convolutions, outputs=len(few.classes))
     loader = DataLoader(few, min(50, len(few)), shuffle=True, seed=seed)
     epochs = -(-SUPERVISED_STEPS // len(loader))
     optimizer = optim.Adam(network.parameters(), 1e-3)

@@ -108,6 +108,9 @@ class Discriminator(Sequential):
     norm
         "batch" or "instance": batch norm mixes the images of a batch, while a gradient penalty needs D to
         judge each by itself (Gulrajani et al. 2017, section 4).
+    convolutions
+        How many there are, each with half the size and twice the channels of the one before; by default as
+        many as the generator has. One more sees larger parts of an image at once.
     outputs
         Of the last layer, when these layers shall be a classifier instead.
     """
@@ -118,27 +121,30 @@ class Discriminator(Sequential):
         width: int = 64,
         num_classes: int = 0,
         norm: str = "batch",
+        convolutions: int | None = None,
         outputs: int = 1,
     ) -> None:
-        doublings = check_image_shape(image_shape)
+        halvings = check_image_shape(image_shape)
+        if convolutions is not None:
+            halvings = check_convolutions(image_shape, convolutions)
         if norm not in NORMS:
             raise ValueError(f"norm must be {' or '.join(map(repr, NORMS))}, got {norm!r}")
         self.image_shape, self.num_classes = image_shape, num_classes
-        self.width, self.norm, self.outputs = width, norm, outputs
+        self.width, self.norm, self.convolutions, self.outputs = width, norm, halvings, outputs
         C, H, W = image_shape
         layers = [Conv2d(C + bool(num_classes), width, 4, stride=2, padding=1), LeakyReLU(0.2)]
         K = width
-        for _ in range(doublings - 1):
+        for _ in range(halvings - 1):
             layers += [Conv2d(K, 2 * K, 4, stride=2, padding=1), NORMS[norm](2 * K), LeakyReLU(0.2)]
             K *= 2
-        side = H >> doublings
+        side = H >> halvings  # 7 becomes 3
         super().__init__(*layers, Flatten(), Linear(K * side * side, outputs))
         self.class_pictures = Linear(num_classes, H * W, bias=False) if num_classes else None
 
     @property
     def options(self) -> dict[str, Any]:
         """What this network was made with, for JSON."""
-        names = ("image_shape", "width", "num_classes", "norm", "outputs")
+        names = ("image_shape", "width", "num_classes", "norm", "convolutions", "outputs")
         return {name: getattr(self, name) for name in names}
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
@@ -194,6 +200,14 @@ def check_image_shape(image_shape: tuple[int, int, int]) -> int:
     if H != W or H not in DOUBLINGS or C not in (1, 3):
         raise ValueError(f"DCGAN has no networks for images (C, H, W)=({C}, {H}, {W}): {fits}")
     return DOUBLINGS[H]
+
+
+def check_convolutions(image_shape: tuple[int, int, int], convolutions: int) -> int:
+    """Return `convolutions`; raise ValueError where so many leave nothing of the image."""
+    most = image_shape[1].bit_length() - 1  # 28 -> 14 -> 7 -> 3 -> 1
+    if not 1 <= convolutions <= most:
+        raise ValueError(f"{convolutions} convolutions for images {image_shape}: 1 to {most} fit")
+    return convolutions
 
 
 def one_hot(name: str, labels: Any, K: int, like: Tensor) -> Tensor:

@@ -69,6 +69,7 @@ class SampleGrids(Callback):
             self._write(training)
 
     def _write(self, training: GanTraining) -> None:
+        training.check()  # NaN is no picture
         path = self.folder / f"step-{training.steps:06}.png"
         save_png(sample_grid(training.average.model), path, ZOOM)
 

@@ -45,7 +45,7 @@ def two_moons(rng: np.random.Generator, n: int) -> np.ndarray:
     angles, upper = np.pi * rng.random(n), rng.integers(0, 2, n)
     x = np.where(upper, np.cos(angles) - 0.5, 0.5 - np.cos(angles))
     y = np.where(upper, np.sin(angles) - 0.25, 0.25 - np.sin(angles))
-    return np.stack([x, y], axis=1) + 0.06 * rng.standard_normal((n, 2))
+    return 0.9 * np.stack([x, y], axis=1) + 0.05 * rng.standard_normal((n, 2))
 
 
 def spiral(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -84,7 +84,7 @@ class ToyGan:
 
     @classmethod
     def of(
-        cls, density: str = "ring", loss: str = "non-saturating", seed: int = 0, lr: float = 1e-3
+        cls, density: str = "ring", loss: str = "non-saturating", seed: int = 0, lr: float = 2e-3
     ) -> ToyGan:
         """Make one, by the names of its density and loss.
 

@@ -138,15 +138,17 @@ class GanTraining(Run):
             self.sums = Sums()
 
     def check(self) -> None:
-        """Raise `DivergedError` where a loss is not finite."""
-        for numbers in (*self.curve[-1:], self.sums.means()):
-            wrong = [f"{name} became {value}" for name, value in numbers.items() if not math.isfinite(value)]
-            if wrong:
-                raise DivergedError(
-                    f"{wrong[0]} by batch {self.batch} of epoch {self.epoch + 1}: try a lower learning rate "
-                    f"than {self.D_optimizer.lr:g} for D and {self.G_optimizer.lr:g} for G; "
-                    "tinycnn.detect_anomaly() names the operation"
-                )
+        """Raise `DivergedError` where a loss or one of G's weights is not finite."""
+        numbers = [*self.curve[-1:], self.sums.means()]
+        wrong = [f"{k} became {v}" for record in numbers for k, v in record.items() if not math.isfinite(v)]
+        if not all(math.isfinite(float(p.data.sum())) for p in self.G.parameters()):
+            wrong.append("G's weights became NaN or infinite")
+        if wrong:
+            raise DivergedError(
+                f"{wrong[0]} by batch {self.batch} of epoch {self.epoch + 1}: try a lower learning rate "
+                f"than {self.D_optimizer.lr:g} for D and {self.G_optimizer.lr:g} for G; "
+                "tinycnn.detect_anomaly() names the operation"
+            )
 
     def end_epoch(self) -> dict[str, float]:
         """Return the means over the epoch."""
