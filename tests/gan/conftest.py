@@ -25,6 +25,7 @@ def make_gan(some_digits):
         G, D = Generator(width=4, latent=8, num_classes=K), Discriminator(width=4, num_classes=K, norm=norm)
         optimizers = [optim.Adam(network.parameters(), lr, (0.5, 0.999)) for network in (G, D)]
         loader = DataLoader(some_digits, 16, shuffle=True, seed=seed, drop_last=True)
-        return GanTraining(G, D, loader, *optimizers, epochs, loss, **options)
+        schedules = [optim.CosineAnnealingLR(optimizer, epochs * len(loader)) for optimizer in optimizers]
+        return GanTraining(G, D, loader, *optimizers, epochs, loss, schedules=schedules, **options)
 
     return make

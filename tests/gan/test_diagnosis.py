@@ -65,6 +65,7 @@ def test_not_finite(field):
 
 def test_a_discriminator_far_too_fast_is_seen_while_training(make_gan):
     gan = make_gan("minimax", epochs=3)
+    gan.schedules = []
     gan.G_optimizer.lr, gan.D_optimizer.lr = 0.0, 2e-2
     findings, said = watched(gan)
     assert "D is always right" in findings["D has won"]

@@ -15,7 +15,7 @@ from tinycnn.gan.score import (
     opinion,
     parzen,
 )
-from tinycnn.gan.score.parzen import WIDTHS
+from tinycnn.gan.score.density import WIDTHS
 from tinycnn.models import cnn28
 
 

@@ -15,7 +15,7 @@ from tinycnn.pictures import save_png
 from tinycnn.storage import write_atomically
 
 from .common import CHECKPOINT, FailedRun, Say, add_backend, integer, number
-from .gan_settings import GanRun, GanSettings, build_gan, resumed_gan
+from .gan_settings import SCHEDULES, GanRun, GanSettings, build_gan, resumed_gan
 from .run_folder import csv_of, new_folder, refuse_taken, resumed_settings
 
 HELP = "train a GAN; by default DCGAN on the embedded digits"
@@ -33,12 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--loss", choices=LOSSES, help=f"what the two minimise (default: {d.loss})")
     add("--epochs", type=integer(1), help=f"passes over the data (default: {d.epochs})")
     add("--batch-size", type=integer(2), help=f"images a step (default: {d.batch_size})")
-    add("--g-lr", type=number(0, included=False), help=f"learning rate of G (default: {d.g_lr:g})")
-    add("--d-lr", type=number(0, included=False), help=f"learning rate of D (default: {d.d_lr:g})")
+    add("--g-lr", type=number(0, included=False), help=f"highest learning rate of G (default: {d.g_lr:g})")
+    add("--d-lr", type=number(0, included=False), help=f"highest learning rate of D (default: {d.d_lr:g})")
+    add("--schedule", choices=SCHEDULES, help=f"course of both learning rates (default: {d.schedule})")
     add("--smoothing", type=fraction, help="real images count as 1 minus this (default: 0)")
     add("--latent", type=integer(1), help=f"numbers z that an image is made from (default: {d.latent})")
     add("--g-width", type=integer(1), help=f"channels of G's last but one layer (default: {d.g_width})")
     add("--d-width", type=integer(1), help=f"channels of D's first layer (default: {d.d_width})")
+    add("--d-layers", type=integer(1), help=f"strided convolutions of D (default: {d.d_layers})")
     add("--ema", type=fraction, help=f"decay of the average of G's weights (default: {d.ema:g})")
     add("--seed", type=integer(0), help="of weights, order and noise (default: 0)")
     add_backend(parser)

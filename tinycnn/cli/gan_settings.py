@@ -16,6 +16,7 @@ from tinycnn.gan.training import GanTraining
 from .common import WrongUse
 from .settings import Kept
 
+SCHEDULES = ("cosine", "constant")
 PICTURE_SIZE = (32, 32)  # what a folder of pictures is brought to
 
 
@@ -28,13 +29,15 @@ class GanSettings(Kept):
     loss: str = "non-saturating"
     epochs: int = 20
     batch_size: int = 64
-    g_lr: float = 1e-3
-    d_lr: float = 2e-4
+    g_lr: float = 3e-3
+    d_lr: float = 6e-4
+    schedule: str = "cosine"
     smoothing: float = 0.0
-    latent: int = 100
+    latent: int = 16
     g_width: int = 32
     d_width: int = 32
-    ema: float = 0.99
+    d_layers: int = 3
+    ema: float = 0.995
     seed: int = 0
 
 
@@ -101,18 +104,25 @@ def build_gan(settings: GanSettings) -> GanRun:
     shape = train.image_shape
     G = Generator(shape, settings.latent, settings.g_width, num_classes)
     norm = "instance" if LOSSES[settings.loss].penalty else "batch"
-    D = Discriminator(shape, settings.d_width, num_classes, norm)
+    D = Discriminator(shape, settings.d_width, num_classes, norm, settings.d_layers)
     betas = (0.0, 0.9) if LOSSES[settings.loss].penalty else (0.5, 0.999)  # as in the papers
+    loader = DataLoader(train, settings.batch_size, shuffle=True, seed=settings.seed, drop_last=True)
+    optimizers = (
+        optim.Adam(G.parameters(), settings.g_lr, betas),
+        optim.Adam(D.parameters(), settings.d_lr, betas),
+    )
+    steps = settings.epochs * len(loader)
+    schedules = [optim.CosineAnnealingLR(optimizer, steps) for optimizer in optimizers]
     training = GanTraining(
         G,
         D,
-        DataLoader(train, settings.batch_size, shuffle=True, seed=settings.seed, drop_last=True),
-        optim.Adam(G.parameters(), settings.g_lr, betas),
-        optim.Adam(D.parameters(), settings.d_lr, betas),
+        loader,
+        *optimizers,
         settings.epochs,
         settings.loss,
         settings.smoothing,
         settings.ema,
+        schedules if settings.schedule == "cosine" else [],
     )
     return GanRun(settings, training, train, test)
 

@@ -181,7 +181,7 @@ def observe(training: GanTraining) -> Observation:
 
 
 def gradient_norm(module: Module) -> float:
-    """Return |dL/dtheta| over all parameters, after a backward; 0 before the first."""
+    """Return the norm of dL/dtheta over all parameters, after a backward; 0 before the first."""
     squares = 0.0
     for parameter in module.parameters():
         if parameter.grad is not None:

@@ -130,7 +130,7 @@ def diversity(images: np.ndarray, real: np.ndarray) -> float:
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return |x_n - y_m|^2, (N, M), of rows x (N, D) and y (M, D); rounding can make it slightly negative."""
+    """Return ``|x_n - y_m|^2``, (N, M), of rows x (N, D) and y (M, D); rounding can make it negative."""
     return (x**2).sum(1)[:, None] - 2 * (x @ y.T) + (y**2).sum(1)
 
 

@@ -71,7 +71,7 @@ def generator_wasserstein(fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """Return E (|d critic(x)/dx| - 1)^2 at x = mix * real + (1 - mix) * fake.
+    """Return ``E (|d critic(x)/dx| - 1)^2`` at x = mix * real + (1 - mix) * fake.
 
     The penalty contains a gradient, so its own gradient is of second order: through D's convolutions.
 

@@ -1,6 +1,7 @@
 """Training a GAN: what `fit` runs, so checkpoints, resume and Ctrl-C are those of every training."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from tinycnn.data import DataLoader
 from tinycnn.fit.loop import DivergedError, Run
 from tinycnn.fit.training import optimizer_state, part
 from tinycnn.modes import no_grad
-from tinycnn.optim import Optimizer
+from tinycnn.optim import Optimizer, Schedule
 from tinycnn.tensor import Tensor
 
 from .ema import ExponentialMovingAverage
@@ -53,6 +54,8 @@ class GanTraining(Run):
         A name in `tinycnn.gan.LOSSES`.
     smoothing
         See `tinycnn.gan.losses.discriminator_minimax`.
+    schedules
+        Of the learning rates, stepped after every batch.
     average
         The generator that samples come from.
     curve
@@ -71,6 +74,7 @@ class GanTraining(Run):
     loss: str = "non-saturating"
     smoothing: float = 0.0
     ema_decay: float = 0.99
+    schedules: Sequence[Schedule] = ()
     epoch: int = 0
     batch: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -124,6 +128,8 @@ class GanTraining(Run):
             self.average.update()
             self.sums.G_loss = self.sums.G_loss + G_value.data
             self.sums.G_steps += 1
+        for schedule in self.schedules:
+            schedule.step()
         self._count(value, on_real, on_fake)
 
     @no_grad()
@@ -176,6 +182,7 @@ class GanTraining(Run):
         sums |= {"D_steps": self.sums.D_steps, "G_steps": self.sums.G_steps}
         return arrays, {
             "average_steps": self.average.steps,
+            "schedules": [schedule.state_dict() for schedule in self.schedules],
             "sums": sums,
             "curve": self.curve,
             **optimizers,
@@ -187,6 +194,8 @@ class GanTraining(Run):
             network.load_state_dict(part(arrays, name))
         for name, optimizer in (("G_optimizer", self.G_optimizer), ("D_optimizer", self.D_optimizer)):
             optimizer.load_state_dict(part(arrays, name) | numbers[name])
+        for schedule, saved in zip(self.schedules, numbers["schedules"], strict=True):
+            schedule.load_state_dict(saved)
         self.average.steps = numbers["average_steps"]
         self.sums, self.curve = Sums(**numbers["sums"]), numbers["curve"]
 

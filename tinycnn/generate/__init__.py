@@ -3,8 +3,8 @@
 Images that come out are uint8: (H, W) where grey, (H, W, 3) where RGB.
 """
 
+from .generator import learned
 from .images import random_image, rule_image
-from .learned import learned
 from .rules import RULES
 
 __all__ = ["RULES", "learned", "random_image", "rule_image"]

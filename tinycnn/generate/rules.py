@@ -44,7 +44,7 @@ def plasma(i: Array, j: Array, period: float = 64.0) -> Array:
 
 
 def mandelbrot(i: Array, j: Array, iterations: int = 60) -> Array:
-    """How soon z <- z^2 + c leaves |z| <= 2, from z = 0; c lies where the pixel does, the set is black."""
+    """How soon z <- z^2 + c leaves the circle of radius 2, from z = 0; c is the pixel, the set is black."""
     side = max(min(i.max(), j.max()), 1)
     c = (j - j.max() / 2) / side * 2.6 - 0.6 + 1j * (i - i.max() / 2) / side * 2.6
     z, t = np.zeros_like(c), np.zeros(c.shape)

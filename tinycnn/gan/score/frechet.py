@@ -4,7 +4,7 @@ import numpy as np
 
 
 def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), m and C the means and covariances of x and y.
+    """Return ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``, m and C the means and covariances of x and y.
 
     The trace of the root is the sum of the roots of C1 C2's eigenvalues, which are those of the symmetric
     C1^(1/2) C2 C1^(1/2). Few images make it larger: compare distances of as many.

@@ -12,9 +12,9 @@ from tinycnn.nn import Sequential
 from tinycnn.plot import blank_figure
 
 from .classifier import opinion
+from .density import Parzen, parzen
 from .frechet import frechet_distance
 from .neighbour import nearest_neighbour_error
-from .parzen import Parzen, parzen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,7 +94,7 @@ class Report:
             f"{self.test_images:,} real test images",
             *table,
             "cnn28 is our own network: its distances and scores do not compare with Inception's. The Parzen",
-            "window is a weak measure (real training images can lose to a blur): tinycnn.gan.score.parzen.",
+            "window is a weak measure (real training images can lose to a blur): tinycnn.gan.score.density.",
         ]
 
     def as_dict(self) -> dict[str, Any]:
