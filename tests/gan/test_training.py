@@ -8,7 +8,8 @@ import tinycnn
 from tinycnn import optim
 from tinycnn.data import DataLoader, Dataset
 from tinycnn.fit import Callback, Checkpoint, DivergedError, fit, load_checkpoint
-from tinycnn.gan import LOSSES, Discriminator, GanTraining, Generator, sample, scale
+from tinycnn.gan import LOSSES, Discriminator, GanTraining, Generator, sample, scale, training
+from tinycnn.gan.training import move
 from tinycnn.tensor import Tensor
 
 
@@ -52,7 +53,7 @@ def test_every_loss_trains_and_records(loss, make_gan):
     ],
 )
 def test_a_stopped_run_goes_on_to_the_same_bits(loss, conditional, at, make_gan, tmp_path):
-    whole, stopped, resumed = (make_gan(loss, conditional) for _ in range(3))
+    whole, stopped, resumed = (make_gan(loss, conditional, shift=2) for _ in range(3))
     fit(whole)
     path = tmp_path / "checkpoint.safetensors"
     fit(stopped, [StopAt(*at), Checkpoint(path, {})])
@@ -169,6 +170,34 @@ def test_scale(rng, backend):
 def test_an_empty_data_set_is_refused():
     with pytest.raises(ValueError, match="the data set is empty"):
         Dataset(np.zeros((0, 1, 28, 28), np.uint8), np.zeros(0, int), ("a",), "none")
+
+
+def test_move(rng):
+    x = rng.random((2, 1, 5, 6))
+    moved = move(Tensor(x), 2, -1).numpy()
+    np.testing.assert_array_equal(moved[:, :, 2:, :-1], x[:, :, :-2, 1:])
+    assert (moved[:, :, :2] == -1).all()
+    assert (moved[:, :, :, -1] == -1).all()
+    np.testing.assert_array_equal(move(Tensor(x), 0, 0).numpy(), x)
+    tinycnn.gradcheck(lambda x: move(x, -1, 2), x)
+
+
+def test_real_and_generated_images_are_moved_alike_and_g_learns_through_it(make_gan, monkeypatch):
+    seen = []
+
+    def spy(images, dy, dx):
+        seen.append((int(dy), int(dx)))
+        return move(images, dy, dx)
+
+    monkeypatch.setattr(training, "move", spy)
+    gan = make_gan(epochs=1, shift=2)
+    before = weights(gan)
+    fit(gan)
+    assert seen[::2] == seen[1::2]
+    assert len(set(seen)) > 5
+    assert max(map(max, seen)) == 2
+    assert min(map(min, seen)) == -2
+    assert (weights(gan)["G.0.weight"] != before["G.0.weight"]).any()
 
 
 def test_chunks_do_not_change_samples():

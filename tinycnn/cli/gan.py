@@ -37,6 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--d-lr", type=number(0, included=False), help=f"highest learning rate of D (default: {d.d_lr:g})")
     add("--schedule", choices=SCHEDULES, help=f"course of both learning rates (default: {d.schedule})")
     add("--smoothing", type=fraction, help="real images count as 1 minus this (default: 0)")
+    add(
+        "--shift",
+        type=integer(0),
+        help=f"D sees all images moved by up to so many pixels (default: {d.shift})",
+    )
     add("--latent", type=integer(1), help=f"numbers z that an image is made from (default: {d.latent})")
     add("--g-width", type=integer(1), help=f"channels of G's last but one layer (default: {d.g_width})")
     add("--d-width", type=integer(1), help=f"channels of D's first layer (default: {d.d_width})")

@@ -33,6 +33,7 @@ class GanSettings(Kept):
     d_lr: float = 6e-4
     schedule: str = "cosine"
     smoothing: float = 0.0
+    shift: int = 2
     latent: int = 16
     g_width: int = 32
     d_width: int = 32
@@ -121,6 +122,7 @@ def build_gan(settings: GanSettings) -> GanRun:
         settings.epochs,
         settings.loss,
         settings.smoothing,
+        settings.shift,
         settings.ema,
         schedules if settings.schedule == "cosine" else [],
     )

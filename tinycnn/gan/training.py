@@ -21,6 +21,7 @@ from .losses import LOSSES, Loss
 from .networks import Discriminator, Generator
 from .step import discriminator_step, generator_step
 
+SHIFT_RANDOM = 3  # what random numbers are for; the loader's and the loop's are 0, 1 and 2
 WINDOW = 10  # batches a point of the curves is the mean of
 NUMBERS = ("D_loss", "G_loss", "D_real", "D_fake")
 
@@ -54,6 +55,10 @@ class GanTraining(Run):
         A name in `tinycnn.gan.LOSSES`.
     smoothing
         See `tinycnn.gan.losses.discriminator_minimax`.
+    shift
+        D sees real and generated images moved by up to so many pixels, so that it cannot learn a small data
+        set by heart; as both are, G still learns to put its images where the real ones are (Zhao et al. 2020,
+        Differentiable augmentation for data-efficient GAN training).
     schedules
         Of the learning rates, stepped after every batch.
     average
@@ -73,6 +78,7 @@ class GanTraining(Run):
     epochs: int
     loss: str = "non-saturating"
     smoothing: float = 0.0
+    shift: int = 0
     ema_decay: float = 0.99
     schedules: Sequence[Schedule] = ()
     epoch: int = 0
@@ -120,6 +126,7 @@ class GanTraining(Run):
                 fake = self.G(z, y)
         else:
             fake = self.G(z, y)
+        real, fake = self._shifted(real, fake)
         value, on_real, on_fake = discriminator_step(
             self.D, self.D_optimizer, self.rule, real, fake, y, self.smoothing
         )
@@ -131,6 +138,14 @@ class GanTraining(Run):
         for schedule in self.schedules:
             schedule.step()
         self._count(value, on_real, on_fake)
+
+    def _shifted(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Return all images moved by the same few pixels, at random in every step."""
+        if not self.shift:
+            return real, fake
+        rng = np.random.default_rng([self.train.seed, SHIFT_RANDOM, self.epoch, self.batch])
+        dy, dx = rng.integers(-self.shift, self.shift + 1, 2)
+        return move(real, dy, dx), move(fake, dy, dx)
 
     @no_grad()
     def _count(self, value: Tensor, on_real: Tensor, on_fake: Tensor) -> None:
@@ -231,6 +246,14 @@ def scale(images: Tensor) -> Tensor:
             f"the generator's [-1, 1]{hint}"
         )
     return Tensor(images.data * 2 - 1, backend=images.backend)
+
+
+def move(images: Tensor, dy: int, dx: int) -> Tensor:
+    """Return images (N, C, H, W) moved down by dy and to the right by dx; what comes in is -1, black."""
+    H, W = images.shape[2:]
+    y, x = abs(dy), abs(dx)
+    larger = F.pad(images, (x, x, y, y), -1.0)  # (N, C, H + 2y, W + 2x)
+    return larger[:, :, y - dy : y - dy + H, x - dx : x - dx + W]
 
 
 @no_grad()
