@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from tinycnn import BackendError, GradcheckError, __version__
@@ -48,6 +49,11 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(_fail(message, 2, "--json" in sys.argv[1:]))
 
 
+def name_of(command: ModuleType) -> str:
+    """Return what a command's module is called on the command line: ``gan_score`` is gan-score."""
+    return command.__name__.rpartition(".")[2].replace("_", "-")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     root = _Parser(
@@ -59,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         sub = commands.add_parser(
-            command.__name__.rpartition(".")[2].replace("_", "-"),
+            name_of(command),
             help=command.HELP,
             description=command.HELP,
             epilog=f"example: {command.EXAMPLE}",
