@@ -31,11 +31,11 @@ def theirs(torch, name, real, fake, smoothing=0.0):
     }[name]()
 
 
-@pytest.mark.parametrize("name", [*D_LOSSES, *G_LOSSES])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("name", "smoothing"),
+    [*((name, 0.0) for name in (*D_LOSSES, *G_LOSSES)), *((name, 0.1) for name in D_LOSSES[:2])],
+)
 def test_each_loss_and_its_gradients_equal_pytorchs(name, smoothing, torch, rng):
-    if smoothing and name not in D_LOSSES[:2]:
-        pytest.skip("nothing to smooth")
     arrays = rng.standard_normal((2, 5, 1)) * 3
     ours = [Tensor(a, requires_grad=True) for a in arrays]
     others = [torch.tensor(a, requires_grad=True) for a in arrays]
