@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 SIDE = 10  # rows and columns of the sample grid
 STEPS = 12  # of an interpolation strip
-ZOOM = 3
+ZOOM = 3  # screen pixels a pixel, in a row and in a column
+FRAME_ZOOM = 2
 
 
 def fixed_noise(G: Generator, rows: int = SIDE) -> tuple[Tensor, np.ndarray | None]:
@@ -71,7 +72,7 @@ class SampleGrids(Callback):
     def _write(self, training: GanTraining) -> None:
         training.check()  # NaN is no picture
         path = self.folder / f"step-{training.steps:06}.png"
-        save_png(sample_grid(training.average.model), path, ZOOM)
+        save_png(sample_grid(training.average.model), path, FRAME_ZOOM)
 
 
 def save_animation(folder: Path) -> None:

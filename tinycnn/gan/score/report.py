@@ -173,7 +173,8 @@ def coverage_chart(report: Report) -> Figure:
     axes.set_xlabel("class, as cnn28 judges")
     axes.set_ylabel("share of images (%)")
     axes.set_title(f"{report.generated.confident:.0%} of the generated images judged confident (p > 0.9)")
-    axes.legend()
+    axes.margins(y=0.2)  # room for the legend
+    axes.legend(loc="upper center", ncols=3)
     return figure
 
 
