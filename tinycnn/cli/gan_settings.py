@@ -22,7 +22,7 @@ PICTURE_SIZE = (32, 32)  # what a folder of pictures is brought to
 
 @dataclass(frozen=True)
 class GanSettings(Kept):
-    """The options of `tinycnn gan`; the defaults make digits that cnn28 takes for digits."""
+    """The options of `tinycnn gan`; the defaults are for the embedded digits."""
 
     data: str = "digits"
     conditional: bool = False
@@ -33,7 +33,7 @@ class GanSettings(Kept):
     d_lr: float = 6e-4
     schedule: str = "cosine"
     smoothing: float = 0.0
-    shift: int = 2
+    shift: int = 0
     latent: int = 16
     g_width: int = 32
     d_width: int = 32
