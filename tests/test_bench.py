@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from tinycnn import plot
+from tinycnn import models, optim, plot
 from tinycnn.bench import chart, inputs, measure, on_tinycnn, peak, startup, works
 from tinycnn.bench import report as report_module
 from tinycnn.bench.contestants import CONTESTANTS, PYTORCH, TINYCNN, Contestant, variant
@@ -19,7 +18,8 @@ from tinycnn.bench.process import NotInstalled, Worker, WorkerError
 from tinycnn.bench.report import Report, amount
 from tinycnn.bench.summary import Measurement, Quartiles, Tolerance, agree, difference, ratio
 from tinycnn.cli import bench, main
-from tinycnn.fit import EpochReport
+from tinycnn.data import DataLoader, digits
+from tinycnn.fit import EpochReport, Training
 
 ROOT = Path(__file__).parents[1]
 CPU = ROOT / "benchmarks" / "cpu.py"
@@ -283,7 +283,10 @@ def test_the_chart(report, tmp_path):
 def test_the_lines_of_a_training_are_understood():
     lines = []
     record = {"loss": 0.1, "accuracy": 0.97, "val_loss": 0.0612, "val_accuracy": 0.9815, "seconds": 3.0}
-    EpochReport(lines.append).on_epoch_end(SimpleNamespace(history=[record], epoch=1, epochs=5))
+    model = models.cnn28()
+    loader = DataLoader(digits()[1], 32)
+    run = Training(model, loader, optim.SGD(model.parameters(), 0.1), 5, epoch=1, history=[record])
+    EpochReport(lines.append).on_epoch_end(run)
     assert startup.LINE.search(lines[0])[1] == "98.15"
 
 

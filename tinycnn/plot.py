@@ -33,6 +33,16 @@ def save(figure: Figure, path: Path) -> None:
     write_atomically(path, content.getvalue())
 
 
+def pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
+    """Return a figure as an image, uint8 (height, width, 3)."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(dpi)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3]
+
+
 def learning_curve(history: Sequence[dict[str, float]]) -> Figure:
     """Draw loss and accuracy over the epochs, on the training data and on the data held out."""
     figure = blank_figure(9, 3.6)

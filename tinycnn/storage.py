@@ -1,11 +1,18 @@
 """Files that are whole or not there: atomic writing, and arrays under names in the safetensors format."""
 
+from __future__ import annotations
+
+import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tinycnn.nn import Module
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -77,3 +84,31 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return arrays, dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(f"{path} is no whole safetensors file: {error}") from error
+
+
+def save_weights(path: Path, model: Module, config: Mapping[str, Any]) -> None:
+    """Write a network's weights under PyTorch's keys, with `config`: what is needed to use them.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`.
+    """
+    arrays = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    save_arrays(path, arrays, {"config": json.dumps(dict(config))})
+
+
+def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return what `save_weights` wrote: the arrays, and the config.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load_arrays`; and where no config is with the weights.
+    """
+    arrays, metadata = load_arrays(path)
+    try:
+        config = json.loads(metadata["config"])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} does not say which network it belongs to: {error!r}") from error
+    return arrays, config

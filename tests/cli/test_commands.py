@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tinycnn import models, operations
-from tinycnn.cli import COMMANDS, main
+from tinycnn.cli import COMMANDS, main, name_of
 from tinycnn.data import digits
 from tinycnn.operations import Example
 from tinycnn.storage import load_arrays, save_arrays
@@ -138,7 +138,7 @@ def test_info(capsys, tinycnn_json):
         assert said["backends"]["cupy"]["reason"] in out
 
 
-@pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])
+@pytest.mark.parametrize("command", [name_of(command) for command in COMMANDS])
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

@@ -11,10 +11,10 @@ import numpy as np
 
 import tinycnn
 from tinycnn import models
+from tinycnn.gan.networks import LATENT, Discriminator, Generator
 from tinycnn.nn import Sequential
 from tinycnn.nn.summary import summary
 
-from .networks import LATENT, discriminator, generator
 from .works import CHAIN_SIZE, Work
 
 Arrays = dict[str, np.ndarray]
@@ -68,8 +68,8 @@ def flop(work: Work) -> int | None:
     if work.kind == "chain":
         return None
     if work.kind == "gan":
-        g, g_first = _multiply_adds(generator(), (LATENT,))
-        d, d_first = _multiply_adds(discriminator(), (1, 28, 28))
+        g, g_first = _multiply_adds(Generator(), (LATENT,))
+        d, d_first = _multiply_adds(Discriminator(), (1, 28, 28))
         # D learns from real and fake images. Then G does: back through D, whose own weights rest.
         per_image = 2 * (3 * d - d_first) + (3 * g - g_first) + 2 * d
     else:
@@ -97,7 +97,7 @@ def _step(work: Work, rng: np.random.Generator) -> Arrays:
 def _gan(work: Work, rng: np.random.Generator) -> Arrays:
     images = rng.random((BATCHES, work.N, 1, 28, 28), "float32") * 2 - 1
     z = rng.standard_normal((BATCHES, work.N, LATENT), "float32")
-    return {"x": images, "z": z, **_weights(generator(), "G."), **_weights(discriminator(), "D.")}
+    return {"x": images, "z": z, **_weights(Generator(), "G."), **_weights(Discriminator(), "D.")}
 
 
 def _inference(work: Work, rng: np.random.Generator) -> Arrays:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinycnn.gan.networks import LATENT
+
 from .inputs import Arrays, weights_of
-from .networks import LATENT
 from .works import Work
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def cnn224() -> nn.Sequential:
 
 
 def generator() -> nn.Sequential:
-    """Return the same network as `tinycnn.bench.networks.generator`."""
+    """Return the same network as `tinycnn.gan.Generator`."""
     from torch.nn import BatchNorm2d, ConvTranspose2d, Linear, ReLU, Sequential, Tanh, Unflatten
 
     return Sequential(
@@ -196,7 +197,7 @@ def generator() -> nn.Sequential:
 
 
 def discriminator() -> nn.Sequential:
-    """Return the same network as `tinycnn.bench.networks.discriminator`."""
+    """Return the same network as `tinycnn.gan.Discriminator`."""
     from torch.nn import BatchNorm2d, Conv2d, Flatten, LeakyReLU, Linear, Sequential
 
     return Sequential(

@@ -9,10 +9,10 @@ import numpy as np
 import tinycnn
 from tinycnn import Tensor, backend, models, no_grad, optim
 from tinycnn import functional as F
-from tinycnn.nn import Module, Sequential
+from tinycnn.gan import LOSSES, Discriminator, Generator, discriminator_step, generator_step
+from tinycnn.nn import Sequential
 
 from .inputs import Arrays, weights_of
-from .networks import discriminator, generator
 from .works import Work
 
 Run = Callable[[], Any]
@@ -63,33 +63,19 @@ def _step(work: Work, arrays: Arrays) -> Run:
 
 
 def _gan(work: Work, arrays: Arrays) -> Run:
-    G, D = _loaded(generator(), weights_of(arrays, "G.")), _loaded(discriminator(), weights_of(arrays, "D."))
+    G, D = _loaded(Generator(), weights_of(arrays, "G.")), _loaded(Discriminator(), weights_of(arrays, "D."))
     G_optimizer, D_optimizer = (optim.Adam(m.parameters(), 2e-4, betas=(0.5, 0.999)) for m in (G, D))
     batches = cycle([(Tensor(x), Tensor(z)) for x, z in zip(arrays["x"], arrays["z"], strict=True)])
-    real, fake = tinycnn.ones(work.N, 1), tinycnn.zeros(work.N, 1)
-    bce = F.binary_cross_entropy_with_logits
+    loss = LOSSES["non-saturating"]
 
     def run() -> float:
         x, z = next(batches)
-        images = G(z)
-        _require_grad(D, True)
-        D_loss = bce(D(x), real) + bce(D(images.detach()), fake)
-        D_optimizer.zero_grad()
-        D_loss.backward()
-        D_optimizer.step()
-        _require_grad(D, False)
-        G_loss = bce(D(images), real)
-        G_optimizer.zero_grad()
-        G_loss.backward()
-        G_optimizer.step()
+        fake = G(z)
+        D_loss, _, _ = discriminator_step(D, D_optimizer, loss, x, fake)
+        G_loss = generator_step(D, G_optimizer, loss, x, fake)
         return D_loss.item() + G_loss.item()
 
     return run
-
-
-def _require_grad(model: Module, value: bool) -> None:
-    for parameter in model.parameters():
-        parameter.requires_grad = value
 
 
 def _inference(work: Work, arrays: Arrays) -> Run:

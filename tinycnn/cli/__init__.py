@@ -5,14 +5,42 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 from tinycnn import BackendError, GradcheckError, __version__
 
-from . import bench, evaluate, explain, gradcheck, info, predict, train
+from . import (
+    bench,
+    evaluate,
+    explain,
+    gan,
+    gan_features,
+    gan_score,
+    gan_toy,
+    generate,
+    gradcheck,
+    info,
+    predict,
+    train,
+)
 from .common import FailedRun, WrongUse
 
-COMMANDS = (train, evaluate, predict, explain, gradcheck, bench, info)
+COMMANDS = (
+    train,
+    evaluate,
+    explain,
+    predict,
+    explain,
+    generate,
+    gan,
+    gan_score,
+    gan_features,
+    gan_toy,
+    gradcheck,
+    bench,
+    info,
+)
 EXPECTED = (FailedRun, BackendError, GradcheckError, ArithmeticError, OSError, ValueError, TypeError)
 
 
@@ -22,6 +50,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
         sys.exit(_fail(message, 2, "--json" in sys.argv[1:]))
+
+
+def name_of(command: ModuleType) -> str:
+    """Return what a command's module is called on the command line: ``gan_score`` is gan-score."""
+    return command.__name__.rpartition(".")[2].replace("_", "-")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     commands = root.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         sub = commands.add_parser(
-            command.__name__.rpartition(".")[2],
+            name_of(command),
             help=command.HELP,
             description=command.HELP,
             epilog=f"example: {command.EXAMPLE}",

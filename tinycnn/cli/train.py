@@ -1,9 +1,7 @@
 """``tinycnn train``: train a network and leave weights, history and pictures in a run folder."""
 
 import argparse
-import csv
-import io
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import memory, metrics, plot
-from tinycnn.data import NAMED, DataLoader
+from tinycnn.data import DataLoader
 from tinycnn.fit import (
     Callback,
     Checkpoint,
@@ -22,13 +20,12 @@ from tinycnn.fit import (
     evaluate,
     fit,
     load_checkpoint,
-    read_checkpoint,
 )
 from tinycnn.models import MODELS
-from tinycnn.storage import write_atomically
+from tinycnn.storage import save_weights, write_atomically
 
-from .common import CHECKPOINT, RUNS, WEIGHTS, FailedRun, Say, WrongUse, add_backend, integer, number
-from .run_folder import save_weights
+from .common import CHECKPOINT, WEIGHTS, FailedRun, Say, add_backend, integer, number
+from .run_folder import csv_of, new_folder, refuse_taken, resumed_settings
 from .settings import OPTIMIZERS, SCHEDULES, Run, Settings, build_run
 
 HELP = "train a network; by default the documented cnn28 on the embedded digits"
@@ -66,54 +63,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Train, evaluate, and fill the run folder."""
     memory.keep_freed()
-    given = {
-        field.name: getattr(args, field.name)
-        for field in fields(Settings)
-        if getattr(args, field.name) is not None
-    }
-    if given.get("data") not in (None, *NAMED):
-        given["data"] = str(Path(given["data"]).resolve())
+    given = Settings.given(args)
     with _backend.using(args.backend or _backend.current()):
         if args.resume is None:
             settings = replace(Settings(), **given)
-            folder = args.out or _new_folder(f"{settings.model}-{Path(settings.data).name}")
-            if (folder / CHECKPOINT).exists():
-                raise WrongUse(f"{folder} holds a run already: --resume {folder} goes on with it")
+            folder = args.out or new_folder(f"{settings.model}-{Path(settings.data).name}")
+            refuse_taken(folder)
         else:
             folder = args.resume
-            settings = _resumed_settings(folder, given, args.out)
+            settings = resumed_settings(Settings, folder, given, args.out)
         prepared = build_run(settings)
         if args.resume is not None:
             load_checkpoint(folder / CHECKPOINT, prepared.training)
         return _train(prepared, folder, say, progress=not args.json)
-
-
-def _new_folder(name: str) -> Path:
-    """Return runs/NAME, or the first of runs/NAME-2, -3, ... that is not there."""
-    folder, n = RUNS / name, 1
-    while folder.exists():
-        n += 1
-        folder = RUNS / f"{name}-{n}"
-    return folder
-
-
-def _resumed_settings(folder: Path, given: dict[str, Any], out: Path | None) -> Settings:
-    """Return the settings of the run in `folder`; options that were given must agree with them."""
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        raise WrongUse(f"--resume {folder}: there is no {CHECKPOINT} in it")
-    if out is not None and out.resolve() != folder.resolve():
-        raise WrongUse(f"--resume goes on in {folder}: leave --out {out} away")
-    _, _, config = read_checkpoint(path)
-    settings = Settings.of(config)
-    differing = [
-        f"--{name.replace('_', '-')} {value} (the run has {getattr(settings, name)})"
-        for name, value in given.items()
-        if value != getattr(settings, name)
-    ]
-    if differing:
-        raise WrongUse(f"--resume {folder}: other settings than the run began with: {', '.join(differing)}")
-    return settings
 
 
 def _train(prepared: Run, folder: Path, say: Say, progress: bool) -> dict[str, Any]:
@@ -158,18 +120,10 @@ def _train(prepared: Run, folder: Path, say: Say, progress: bool) -> dict[str, A
 def _save_results(prepared: Run, result: Evaluation, folder: Path) -> None:
     training, test = prepared.training, prepared.test
     save_weights(folder / WEIGHTS, training.model, prepared.config)
-    write_atomically(folder / "history.csv", _csv(training.history).encode())
+    write_atomically(folder / "history.csv", csv_of(training.history).encode())
     plot.save(plot.learning_curve(training.history), folder / "learning_curve.png")
     matrix = metrics.confusion_matrix(result.labels, result.predictions, len(test.classes))
     plot.save(plot.confusion_matrix(matrix, test.classes), folder / "confusion_matrix.png")
     images = test.scaled(np.arange(len(test)))
     grid = plot.prediction_grid(images, result.labels, result.probabilities, test.classes)
     plot.save(grid, folder / "predictions.png")
-
-
-def _csv(history: list[dict[str, float]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()

@@ -2,7 +2,8 @@
 
 from .callbacks import Callback, EarlyStopping, EpochReport, ProgressBar
 from .checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
-from .training import DivergedError, Evaluation, Training, evaluate, fit
+from .loop import DivergedError, Run, fit
+from .training import Evaluation, Training, evaluate
 
 __all__ = [
     "Callback",
@@ -12,6 +13,7 @@ __all__ = [
     "EpochReport",
     "Evaluation",
     "ProgressBar",
+    "Run",
     "Training",
     "evaluate",
     "fit",

@@ -6,42 +6,42 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .training import Training
+    from .loop import Run
 
 
 class Callback:
     """Called by `fit` at every turn; a subclass overrides what it needs."""
 
-    def on_fit_begin(self, training: Training) -> None:
+    def on_fit_begin(self, training: Run) -> None:
         """Before the first batch."""
 
-    def on_epoch_begin(self, training: Training) -> None:
+    def on_epoch_begin(self, training: Run) -> None:
         """Before an epoch, or the rest of one."""
 
-    def on_batch_end(self, training: Training) -> None:
+    def on_batch_end(self, training: Run) -> None:
         """After every batch."""
 
-    def on_epoch_end(self, training: Training) -> None:
+    def on_epoch_end(self, training: Run) -> None:
         """After a complete epoch and its record in the history."""
 
-    def on_fit_end(self, training: Training) -> None:
+    def on_fit_end(self, training: Run) -> None:
         """At the end, also after an error."""
 
 
 class ProgressBar(Callback):
-    """A bar an epoch: loss, accuracy, images a second, time left; quiet where stderr is no terminal.
+    """A bar an epoch: losses so far, images a second, time left; quiet where stderr is no terminal.
 
     Parameters
     ----------
     every
-        Batches between two looks at loss and accuracy: on a GPU every look waits for it.
+        Batches between two looks at the losses: on a GPU every look waits for it.
     """
 
     def __init__(self, every: int = 10) -> None:
         self.every = every
         self._bar: Any = None
 
-    def on_epoch_begin(self, training: Training) -> None:
+    def on_epoch_begin(self, training: Run) -> None:
         """Open the bar."""
         from tqdm import tqdm
 
@@ -57,18 +57,18 @@ class ProgressBar(Callback):
             disable=not sys.stderr.isatty(),
         )
 
-    def on_batch_end(self, training: Training) -> None:
+    def on_batch_end(self, training: Run) -> None:
         """Move the bar on."""
-        self._bar.update(training.totals.images - self._bar.n)
+        done = min(training.batch * training.train.batch_size, self._bar.total)
+        self._bar.update(done - self._bar.n)
         if training.batch % self.every == 0 and not self._bar.disable:
-            loss, accuracy = training.totals.means()
-            self._bar.set_postfix_str(f"loss {loss:.3f}, accuracy {accuracy:.2%}", refresh=False)
+            self._bar.set_postfix_str(training.status(), refresh=False)
 
-    def on_epoch_end(self, training: Training) -> None:
+    def on_epoch_end(self, training: Run) -> None:
         """Close the bar."""
         self._bar.close()
 
-    def on_fit_end(self, training: Training) -> None:
+    def on_fit_end(self, training: Run) -> None:
         """Close the bar."""
         if self._bar is not None:
             self._bar.close()
@@ -86,14 +86,10 @@ class EpochReport(Callback):
     def __init__(self, write: Any = print) -> None:
         self.write = write
 
-    def on_epoch_end(self, training: Training) -> None:
+    def on_epoch_end(self, training: Run) -> None:
         """Write the last record."""
-        record = training.history[-1]
-        line = f"epoch {training.epoch}/{training.epochs}  loss {record['loss']:.4f}"
-        line += f"  accuracy {record['accuracy']:.2%}"
-        if "val_loss" in record:
-            line += f"  |  held out: loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.2%}"
-        self.write(f"{line}  ({record['seconds']:.1f} s)")
+        seconds = training.history[-1]["seconds"]
+        self.write(f"epoch {training.epoch}/{training.epochs}  {training.report()}  ({seconds:.1f} s)")
 
 
 class EarlyStopping(Callback):
@@ -116,17 +112,17 @@ class EarlyStopping(Callback):
             raise ValueError(f"patience must be at least 1 epoch, got {patience}")
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
 
-    def on_fit_begin(self, training: Training) -> None:
+    def on_fit_begin(self, training: Run) -> None:
         """Check that there will be something to monitor, and whether a continued run is over already."""
-        if self.monitor.startswith("val_") and training.validation is None:
+        if self.monitor.startswith("val_") and getattr(training, "validation", None) is None:
             raise ValueError(f"early stopping monitors {self.monitor!r}, but there is no validation data")
         self._judge(training)
 
-    def on_epoch_end(self, training: Training) -> None:
+    def on_epoch_end(self, training: Run) -> None:
         """Stop the run where the best value is `patience` epochs old."""
         self._judge(training)
 
-    def _judge(self, training: Training) -> None:
+    def _judge(self, training: Run) -> None:
         sign = 1 if "accuracy" in self.monitor else -1
         best, best_epoch = -float("inf"), 0
         for epoch, record in enumerate(training.history, start=1):

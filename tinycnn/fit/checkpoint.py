@@ -11,13 +11,13 @@ from tinycnn import backend as _backend
 from tinycnn.storage import load_arrays, save_arrays
 
 from .callbacks import Callback
-from .training import Totals, Training
+from .loop import Run
 
 VERSION = "1"
 
 
-def save_checkpoint(path: Path, training: Training, config: Mapping[str, Any]) -> None:
-    """Write weights, optimizer, schedule, seed, epoch, batch and history, atomically.
+def save_checkpoint(path: Path, training: Run, config: Mapping[str, Any]) -> None:
+    """Write weights, optimizers, schedule, seed, epoch, batch and history, atomically.
 
     The random state is the seed with epoch and batch: see `fit`.
 
@@ -31,25 +31,16 @@ def save_checkpoint(path: Path, training: Training, config: Mapping[str, Any]) -
     OSError
         Where the file cannot be written; the one before stays.
     """
-    arrays = {f"model.{name}": t.numpy() for name, t in training.model.state_dict().items()}
-    numbers: dict[str, Any] = {}
-    for key, value in training.optimizer.state_dict().items():
-        if hasattr(value, "shape"):
-            arrays[f"optimizer.{key}"] = _backend.to_backend(value, "numpy")
-        else:
-            numbers[key] = value
-    loss, right = float(training.totals.loss), int(training.totals.right)
+    arrays, numbers = training.state()
     state = {
         "epoch": training.epoch,
         "batch": training.batch,
         "seed": training.train.seed,
-        "totals": {"loss": loss, "right": right, "images": training.totals.images},
         "history": training.history,
-        "optimizer": numbers,
-        "schedule": training.schedule.state_dict() if training.schedule else None,
+        **numbers,
     }
     metadata = {"tinycnn": VERSION, "config": json.dumps(dict(config)), "training": json.dumps(state)}
-    save_arrays(path, arrays, metadata)
+    save_arrays(path, {key: _backend.to_backend(a, "numpy") for key, a in arrays.items()}, metadata)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
@@ -67,7 +58,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], 
         raise ValueError(f"{path} holds weights, but it is no checkpoint of a training run") from error
 
 
-def load_checkpoint(path: Path, training: Training) -> None:
+def load_checkpoint(path: Path, training: Run) -> None:
     """Bring `training`, made as at its start, to where the checkpoint was written.
 
     Raises
@@ -78,22 +69,12 @@ def load_checkpoint(path: Path, training: Training) -> None:
     arrays, state, _ = read_checkpoint(path)
     if state["seed"] != training.train.seed:
         raise ValueError(f"{path} is of a run with seed {state['seed']}, not {training.train.seed}")
-    if (state["schedule"] is None) != (training.schedule is None):
-        raise ValueError(f"{path} is of a run {'without' if training.schedule else 'with'} a schedule")
-    parts: dict[str, dict[str, np.ndarray]] = {"model": {}, "optimizer": {}}
-    for name, array in arrays.items():
-        part, _, key = name.partition(".")
-        parts[part][key] = array
     try:
-        training.model.load_state_dict(parts["model"])
-        training.optimizer.load_state_dict(parts["optimizer"] | state["optimizer"])
-    except ValueError as error:
+        training.load_state(arrays, state)
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not fit this run: {error}") from error
-    if training.schedule is not None:
-        training.schedule.load_state_dict(state["schedule"])
     training.epoch, training.batch = state["epoch"], state["batch"]
     training.history = state["history"]
-    training.totals = Totals(**state["totals"])
 
 
 class Checkpoint(Callback):
@@ -110,15 +91,16 @@ class Checkpoint(Callback):
     def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
         self.path, self.config = path, config
 
-    def on_fit_begin(self, training: Training) -> None:
+    def on_fit_begin(self, training: Run) -> None:
         """Write the beginning, so that a run killed in its first epoch can go on too."""
         save_checkpoint(self.path, training, self.config)
 
-    def on_batch_end(self, training: Training) -> None:
-        """Write if the run was stopped."""
+    def on_batch_end(self, training: Run) -> None:
+        """Write if the run was stopped; not over a good checkpoint where its numbers are worthless."""
         if training.stop:
+            training.check()
             save_checkpoint(self.path, training, self.config)
 
-    def on_epoch_end(self, training: Training) -> None:
+    def on_epoch_end(self, training: Run) -> None:
         """Write the epoch."""
         save_checkpoint(self.path, training, self.config)

@@ -1,14 +1,12 @@
-"""The training loop: epochs of mini-batches, forward, loss, backward, step (Eq. 6 and 7)."""
+"""Training a classifier: forward, loss, backward, step (Eq. 6 and 7)."""
 
 import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tinycnn import backend as _backend
 from tinycnn.data import DataLoader
 from tinycnn.functional import cross_entropy
 from tinycnn.modes import no_grad
@@ -16,17 +14,9 @@ from tinycnn.nn import Module
 from tinycnn.optim import Optimizer, Schedule
 from tinycnn.tensor import Tensor
 
-from .callbacks import Callback
-from .signals import stop_on_signals
+from .loop import DivergedError, Run
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-MODEL_RANDOM = 2  # what random numbers are for; the loader's are 0 and 1
-CHECK_EVERY = 50  # batches between looks at the loss: on a GPU every look waits for it
-
-
-class DivergedError(ArithmeticError):
-    """The loss became NaN or infinite."""
 
 
 @dataclass
@@ -51,18 +41,18 @@ class Totals:
 
 
 @dataclass
-class Training:
-    """A training run: what is trained on what, and how far it is.
+class Training(Run):
+    """A training run of a classifier: what is trained on what, and how far it is.
 
     Attributes
     ----------
-    epoch, batch
-        How many epochs are complete, and how many batches of the one after that.
+    epoch, batch, stop
+        See `Run`.
     history
         One record a complete epoch: epoch (from 1), lr, loss, accuracy, seconds, and with validation data
         val_loss and val_accuracy. Accuracies are fractions.
-    stop
-        Why the run shall end after this batch; empty while it goes on. Callbacks may set it.
+    lr
+        The learning rate of the last step.
     """
 
     model: Module
@@ -77,93 +67,92 @@ class Training:
     totals: Totals = field(default_factory=Totals)
     history: list[dict[str, float]] = field(default_factory=list)
     stop: str = ""
+    lr: float = 0.0
+
+    def begin_epoch(self) -> None:
+        """Switch the model to training."""
+        self.model.train()
+
+    def step(self, images: Tensor, labels: Tensor) -> None:
+        """Learn from one batch."""
+        self.lr = self.optimizer.lr
+        logits = self.model(images)
+        loss = self.loss(logits, labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        if self.schedule is not None and self.schedule.per_batch:
+            self.schedule.step()
+        self.totals.add(loss, logits, labels)
+
+    def check(self) -> None:
+        """Raise `DivergedError` where the mean loss of the epoch so far is not finite."""
+        loss, _ = self.totals.means()
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss became {loss} in epoch {self.epoch + 1}, by batch {self.batch}: try a lower "
+                f"learning rate than {self.optimizer.lr:g}; tinycnn.detect_anomaly() names the operation"
+            )
+
+    def end_epoch(self) -> dict[str, float]:
+        """Return lr, loss and accuracy, on the validation data too."""
+        loss, accuracy = self.totals.means()
+        record = {"lr": self.lr, "loss": loss, "accuracy": accuracy}
+        if self.validation is not None:
+            result = evaluate(self.model, self.validation, self.loss)
+            record |= {"val_loss": result.loss, "val_accuracy": result.accuracy}
+        self.totals = Totals()
+        if self.schedule is not None and not self.schedule.per_batch:
+            self.schedule.step()
+        return record
+
+    def status(self) -> str:
+        """Return loss and accuracy so far."""
+        loss, accuracy = self.totals.means()
+        return f"loss {loss:.3f}, accuracy {accuracy:.2%}"
+
+    def report(self) -> str:
+        """Return the last record as a line."""
+        record = self.history[-1]
+        line = f"loss {record['loss']:.4f}  accuracy {record['accuracy']:.2%}"
+        if "val_loss" in record:
+            line += f"  |  held out: loss {record['val_loss']:.4f}  accuracy {record['val_accuracy']:.2%}"
+        return line
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return weights, optimizer, schedule and totals."""
+        arrays = {f"model.{name}": t.data for name, t in self.model.state_dict().items()}
+        slots, numbers = optimizer_state(self.optimizer)
+        arrays |= {f"optimizer.{name}": array for name, array in slots.items()}
+        loss, right = float(self.totals.loss), int(self.totals.right)
+        return arrays, {
+            "totals": {"loss": loss, "right": right, "images": self.totals.images},
+            "optimizer": numbers,
+            "schedule": self.schedule.state_dict() if self.schedule else None,
+        }
+
+    def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
+        """Continue from `state`; raise ValueError where it is one of another model, optimizer or schedule."""
+        if (numbers["schedule"] is None) != (self.schedule is None):
+            raise ValueError(f"it is of a run {'without' if self.schedule else 'with'} a schedule")
+        self.model.load_state_dict(part(arrays, "model"))
+        self.optimizer.load_state_dict(part(arrays, "optimizer") | numbers["optimizer"])
+        if self.schedule is not None:
+            self.schedule.load_state_dict(numbers["schedule"])
+        self.totals = Totals(**numbers["totals"])
 
 
-def fit(training: Training, callbacks: Sequence[Callback] = ()) -> list[dict[str, float]]:
-    """Train to the last epoch and return the history.
-
-    Every batch's random numbers (order, augmentation, dropout) are seeded by (the loader's seed, epoch,
-    batch), so a run that is continued from any batch gives the same weights bit for bit as one that never
-    stopped. Ctrl-C, or SIGTERM, ends the run after the batch at hand, with ``training.stop`` set.
-
-    Parameters
-    ----------
-    training
-        The run; it is changed as it goes on. Its ``epoch`` and ``batch`` say where to begin.
-    callbacks
-        Called in this order at every turn.
-
-    Raises
-    ------
-    DivergedError
-        Where the loss becomes NaN or infinite; the weights are worthless then.
-    ValueError
-        For less than one epoch.
-    """
-    if training.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {training.epochs}")
-    with stop_on_signals(training):
-        _tell(callbacks, "on_fit_begin", training)
-        try:
-            while training.epoch < training.epochs and not training.stop:
-                _epoch(training, callbacks)
-        finally:
-            _tell(callbacks, "on_fit_end", training)
-    return training.history
+def optimizer_state(optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays of an optimizer's state, and the rest of it."""
+    state = optimizer.state_dict()
+    arrays = {key: value for key, value in state.items() if hasattr(value, "shape")}
+    return arrays, {key: value for key, value in state.items() if key not in arrays}
 
 
-def _epoch(training: Training, callbacks: Sequence[Callback]) -> None:
-    """Run the rest of the epoch at hand; return early, in the middle of it, if the run shall stop."""
-    started = time.perf_counter()
-    training.model.train()
-    _tell(callbacks, "on_epoch_begin", training)
-    for images, labels in training.train.batches(training.epoch, training.batch):
-        lr = training.optimizer.lr
-        _step(training, images, labels)
-        training.batch += 1
-        if training.batch % CHECK_EVERY == 0:
-            _check_finite(training)
-        _tell(callbacks, "on_batch_end", training)
-        if training.stop and training.batch < len(training.train):
-            return
-    _check_finite(training)
-    loss, accuracy = training.totals.means()
-    record = {"epoch": training.epoch + 1, "lr": lr, "loss": loss, "accuracy": accuracy}
-    if training.validation is not None:
-        result = evaluate(training.model, training.validation, training.loss)
-        record |= {"val_loss": result.loss, "val_accuracy": result.accuracy}
-    record["seconds"] = time.perf_counter() - started
-    training.history.append(record)
-    training.epoch, training.batch, training.totals = training.epoch + 1, 0, Totals()
-    if training.schedule is not None and not training.schedule.per_batch:
-        training.schedule.step()
-    _tell(callbacks, "on_epoch_end", training)
-
-
-def _step(training: Training, images: Tensor, labels: Tensor) -> None:
-    _backend.manual_seed((MODEL_RANDOM, training.epoch, training.batch, training.train.seed))
-    logits = training.model(images)
-    loss = training.loss(logits, labels)
-    training.optimizer.zero_grad()
-    loss.backward()
-    training.optimizer.step()
-    if training.schedule is not None and training.schedule.per_batch:
-        training.schedule.step()
-    training.totals.add(loss, logits, labels)
-
-
-def _check_finite(training: Training) -> None:
-    loss, _ = training.totals.means()
-    if not math.isfinite(loss):
-        raise DivergedError(
-            f"the loss became {loss} in epoch {training.epoch + 1}, by batch {training.batch}: try a lower "
-            f"learning rate than {training.optimizer.lr:g}; tinycnn.detect_anomaly() names the operation"
-        )
-
-
-def _tell(callbacks: Iterable[Callback], what: str, training: Training) -> None:
-    for callback in callbacks:
-        getattr(callback, what)(training)
+def part(arrays: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the arrays whose names begin with `prefix` and a dot, without it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""``tinycnn gan-features``: what a discriminator's features are worth to somebody with few labels."""
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tinycnn import backend as _backend
+from tinycnn import memory
+from tinycnn.gan import load_discriminator
+from tinycnn.gan.features import compare
+
+from .common import Say, WrongUse, add_backend, integer
+from .gan_settings import load_gan_data
+
+HELP = "classify with few labels on a discriminator's features, beside a CNN and raw pixels"
+EXAMPLE = "tinycnn gan-features runs/gan-digits --labels 1000 100"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add = parser.add_argument
+    add("run_folder", type=Path, metavar="RUN", help="run folder of tinycnn gan, not conditional")
+    add("--labels", type=integer(2), nargs="+", default=[1000, 100], help="(default: 1000 100)")
+    add("--seed", type=integer(0), default=0, help="of the choice of labelled images (default: 0)")
+    add_backend(parser)
+
+
+def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Print a table, a row for each number of labels."""
+    memory.keep_freed()
+    with _backend.using(args.backend or _backend.current()):
+        try:
+            D, config = load_discriminator(args.run_folder)
+        except FileNotFoundError as error:
+            raise WrongUse(f"{args.run_folder}: there is no trained discriminator ({error})") from error
+        if D.num_classes:
+            raise WrongUse(
+                f"{args.run_folder} is conditional: its discriminator asks for the label; train one without"
+            )
+        train, test = load_gan_data(config["data"], conditional=True)
+        say(f"test error on {len(test):,} images of {test.name}")
+        say(f"{'labels':>6}  linear on D's features  the same CNN supervised  linear on raw pixels")
+        rows = []
+        for count in args.labels:
+            row = compare(D, train, test, count, args.seed)
+            say(f"{row.labels:>6,}  {row.features:22.2%}  {row.supervised:23.2%}  {row.pixels:20.2%}")
+            rows.append(asdict(row))
+    return {"run": str(args.run_folder), "errors": rows}

@@ -1,0 +1,49 @@
+"""``tinycnn gan-toy``: watch a GAN on points of the plane, with D's belief and its pull on every sample."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tinycnn.gan import LOSSES
+from tinycnn.gan.toy import DENSITIES, ToyGan, draw
+from tinycnn.pictures import save_gif, save_png
+from tinycnn.plot import pixels
+
+from .common import Say, add_backend, integer
+from .run_folder import new_folder
+
+HELP = "train a GAN on points of the plane and animate what D believes and how it pulls"
+EXAMPLE = "tinycnn gan-toy --density two-moons"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add = parser.add_argument
+    fits = [name for name, rule in LOSSES.items() if rule.generator is not None]
+    add("--density", choices=DENSITIES, default="ring", help="where the data are (default: ring)")
+    add("--loss", choices=fits, default="non-saturating", help="(default: non-saturating)")
+    add("--steps", type=integer(1), default=1500, help="of G (default: 1500)")
+    add("--frames", type=integer(1), default=40, help="of the animation (default: 40)")
+    add("--seed", type=integer(0), default=0, help="of everything random (default: 0)")
+    add_backend(parser)
+    add("--out", type=Path, help="folder (default: a new one in runs/)")
+
+
+def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
+    """Train, and write toy.gif and its last frame, toy.png."""
+    from tinycnn import backend as _backend
+
+    folder = args.out or new_folder(f"toy-{args.density}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with _backend.using(args.backend or _backend.current()):
+        gan = ToyGan.of(args.density, args.loss, args.seed)
+        frames = [pixels(draw(gan))]
+        for n in range(args.frames):
+            gan.train(args.steps * (n + 1) // args.frames - gan.steps)
+            frames.append(pixels(draw(gan)))
+            if (n + 1) % 10 == 0:
+                say(f"step {gan.steps} of {args.steps}")
+    save_gif(frames, folder / "toy.gif")
+    save_png(frames[-1], folder / "toy.png")
+    say(f"the animation is {folder / 'toy.gif'}, its last frame {folder / 'toy.png'}")
+    return {"run": str(folder), "steps": gan.steps, "frames": len(frames)}

@@ -1,0 +1,240 @@
+"""DCGAN's generator G and discriminator D (Eq. 12 and 13), and their conditional variants.
+
+The paper's rules: strided and transposed convolutions instead of pooling; batch norm, but not at the images'
+end of either network; ReLU in G with tanh at its end, LeakyReLU in D; one dense layer, at the end far from
+the images. Conditional networks get the class as a further input: G beside z, D as one more channel.
+
+References
+----------
+Radford et al. 2015, Unsupervised representation learning with deep convolutional generative adversarial
+networks; Mirza & Osindero 2014, Conditional generative adversarial nets.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinycnn import backend as _backend
+from tinycnn import functional as F
+from tinycnn.nn import (
+    BatchNorm2d,
+    Conv2d,
+    ConvTranspose2d,
+    Flatten,
+    InstanceNorm2d,
+    LeakyReLU,
+    Linear,
+    Module,
+    ReLU,
+    Sequential,
+    Tanh,
+    Unflatten,
+)
+from tinycnn.tensor import Tensor, as_tensor
+
+LATENT = 100  # numbers z that an image is made from
+DOUBLINGS = {28: 2, 32: 3}  # 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32
+NORMS: dict[str, Callable[[int], Module]] = {
+    "batch": BatchNorm2d,
+    "instance": lambda C: InstanceNorm2d(C, affine=True),
+}
+
+
+class Generator(Sequential):
+    """G: z (N, latent) -> images (N, C, H, W) in [-1, 1].
+
+    Parameters
+    ----------
+    image_shape
+        (C, H, W): 28x28 or 32x32, grey or RGB.
+    latent
+        How many numbers z an image is made from; they are drawn from N(0, 1).
+    width
+        Channels before the last convolution; every convolution before has twice those of the next.
+    num_classes
+        Of a conditional generator, which takes labels (N,) beside z; 0 for none.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent: int = LATENT,
+        width: int = 64,
+        num_classes: int = 0,
+    ) -> None:
+        doublings = check_image_shape(image_shape)
+        self.image_shape, self.latent, self.num_classes = image_shape, latent, num_classes
+        self.width = width
+        side, K = image_shape[1] >> doublings, width << (doublings - 1)
+        layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
+        layers += [BatchNorm2d(K), ReLU()]  # K x side x side
+        while width < K:
+            layers += [ConvTranspose2d(K, K // 2, 4, stride=2, padding=1), BatchNorm2d(K // 2), ReLU()]
+            K //= 2
+        layers += [ConvTranspose2d(K, image_shape[0], 4, stride=2, padding=1), Tanh()]
+        super().__init__(*layers)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What this network was made with, for JSON."""
+        names = ("image_shape", "latent", "width", "num_classes")
+        return {name: getattr(self, name) for name in names}
+
+    def forward(self, z: Tensor, labels: Any = None) -> Tensor:
+        """Return images.
+
+        Raises
+        ------
+        ValueError
+            Where z is not (N, latent), or labels are missing or out of place.
+        """
+        if z.ndim != 2 or z.shape[1] != self.latent:
+            raise ValueError(f"Generator: z must be (N, latent) with latent={self.latent}, got {z.shape}")
+        if self.num_classes:
+            z = F.concatenate([z, one_hot("Generator", labels, self.num_classes, z)], 1)
+        else:
+            _refuse_labels("Generator", labels)
+        return super().forward(z)
+
+
+class Discriminator(Sequential):
+    """D: images (N, C, H, W) in [-1, 1] -> logits (N, 1), positive for "real".
+
+    Parameters
+    ----------
+    image_shape, width, num_classes
+        See `Generator`. Each class has a picture of its own, learned, which is the images' further channel.
+    norm
+        "batch" or "instance": batch norm mixes the images of a batch, while a gradient penalty needs D to
+        judge each by itself (Gulrajani et al. 2017, section 4).
+    convolutions
+        How many there are, each with half the size and twice the channels of the one before; by default as
+        many as the generator has. One more sees larger parts of an image at once.
+    outputs
+        Of the last layer, when these layers shall be a classifier instead.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        width: int = 64,
+        num_classes: int = 0,
+        norm: str = "batch",
+        convolutions: int | None = None,
+        outputs: int = 1,
+    ) -> None:
+        halvings = check_image_shape(image_shape)
+        if convolutions is not None:
+            halvings = check_convolutions(image_shape, convolutions)
+        if norm not in NORMS:
+            raise ValueError(f"norm must be {' or '.join(map(repr, NORMS))}, got {norm!r}")
+        self.image_shape, self.num_classes = image_shape, num_classes
+        self.width, self.norm, self.convolutions, self.outputs = width, norm, halvings, outputs
+        C, H, W = image_shape
+        layers = [Conv2d(C + bool(num_classes), width, 4, stride=2, padding=1), LeakyReLU(0.2)]
+        K = width
+        for _ in range(halvings - 1):
+            layers += [Conv2d(K, 2 * K, 4, stride=2, padding=1), NORMS[norm](2 * K), LeakyReLU(0.2)]
+            K *= 2
+        side = H >> halvings  # 7 becomes 3
+        super().__init__(*layers, Flatten(), Linear(K * side * side, outputs))
+        self.class_pictures = Linear(num_classes, H * W, bias=False) if num_classes else None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What this network was made with, for JSON."""
+        names = ("image_shape", "width", "num_classes", "norm", "convolutions", "outputs")
+        return {name: getattr(self, name) for name in names}
+
+    def forward(self, x: Tensor, labels: Any = None) -> Tensor:
+        """Return logits.
+
+        Raises
+        ------
+        ValueError
+            Where x is not (N, C, H, W) of the network's size, or labels are missing or out of place.
+        """
+        return self.layers[-1](self.features(x, labels))
+
+    def features(self, x: Tensor, labels: Any = None) -> Tensor:
+        """Return what the last layer decides on, (N, features); raises as `forward`."""
+        return self.layers[-2](self.maps(x, labels)[-1])
+
+    def maps(self, x: Tensor, labels: Any = None) -> list[Tensor]:
+        """Return every convolution's output after its LeakyReLU, (N, K, OH, OW) each; raises as `forward`."""
+        x = self._input(x, labels)
+        maps = []
+        for layer in self.layers[:-2]:
+            x = layer(x)
+            if isinstance(layer, LeakyReLU):
+                maps.append(x)
+        return maps
+
+    def _input(self, x: Tensor, labels: Any) -> Tensor:
+        """Return the images, with the class's picture as a further channel."""
+        if x.ndim != 4 or x.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"Discriminator: the images must be (N, C, H, W) with (C, H, W)={self.image_shape}, "
+                f"got shape {x.shape}"
+            )
+        if self.class_pictures is None:
+            _refuse_labels("Discriminator", labels)
+            return x
+        rows = self.class_pictures(one_hot("Discriminator", labels, self.num_classes, x))  # (N, H*W)
+        return F.concatenate([x, F.reshape(rows, len(x), 1, *x.shape[2:])], 1)
+
+
+def check_image_shape(image_shape: tuple[int, int, int]) -> int:
+    """Return how often the networks for images (C, H, W) double or halve the size.
+
+    Raises
+    ------
+    ValueError
+        Names the sizes that fit.
+    """
+    fits = "images of 28x28 or 32x32 with C=1 (grey) or C=3 (RGB) fit"
+    if len(image_shape) != 3:
+        raise ValueError(f"image_shape must be (C, H, W), got {image_shape}: {fits}")
+    C, H, W = image_shape
+    if H != W or H not in DOUBLINGS or C not in (1, 3):
+        raise ValueError(f"DCGAN has no networks for images (C, H, W)=({C}, {H}, {W}): {fits}")
+    return DOUBLINGS[H]
+
+
+def check_convolutions(image_shape: tuple[int, int, int], convolutions: int) -> int:
+    """Return `convolutions`; raise ValueError where so many leave nothing of the image."""
+    most = image_shape[1].bit_length() - 1  # 28 -> 14 -> 7 -> 3 -> 1
+    if not 1 <= convolutions <= most:
+        raise ValueError(f"{convolutions} convolutions for images {image_shape}: 1 to {most} fit")
+    return convolutions
+
+
+def one_hot(name: str, labels: Any, K: int, like: Tensor) -> Tensor:
+    """Return (N, K) with 1 at each label and 0 elsewhere, in the dtype and backend of `like`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where labels are missing, no integers, not (N,), or outside 0 .. K-1; begins with `name`.
+    """
+    N = len(like)
+    if labels is None:
+        raise ValueError(f"{name}: it is conditional, so it needs labels (N,) with N={N}, 0 to K-1={K - 1}")
+    t = as_tensor(labels)
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers, got {t.dtype}")
+    if t.shape != (N,):
+        raise ValueError(f"{name}: labels must have shape (N,)=({N},), got {t.shape}")
+    if N and not 0 <= int(t.data.min()) <= int(t.data.max()) < K:
+        raise ValueError(
+            f"{name}: labels go from 0 to K-1={K - 1}, got {int(t.data.min())} to {int(t.data.max())}"
+        )
+    xp = _backend.library(like.backend)
+    rows = t.to(like.backend).data[:, None] == xp.arange(K)  # (N, K)
+    return Tensor(rows.astype(np.dtype(like.dtype)), backend=like.backend)
+
+
+def _refuse_labels(name: str, labels: Any) -> None:
+    if labels is not None:
+        raise ValueError(f"{name}: it is not conditional and takes no labels; make it with num_classes=K")

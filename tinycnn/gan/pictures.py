@@ -1,0 +1,168 @@
+"""What a GAN's run leaves to look at: samples and their animation, curves, walks, and neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinycnn.fit.callbacks import Callback
+from tinycnn.pictures import save_gif, save_png, tile
+from tinycnn.plot import blank_figure
+from tinycnn.tensor import Tensor
+
+from .latent import class_by_style, nearest, strips
+from .networks import Generator
+from .training import GanTraining, sample
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tinycnn.fit.loop import Run
+
+SIDE = 10  # rows and columns of the sample grid
+STEPS = 12  # of an interpolation strip
+ZOOM = 3  # screen pixels a pixel, in a row and in a column
+FRAME_ZOOM = 2
+
+
+def fixed_noise(G: Generator, rows: int = SIDE) -> tuple[Tensor, np.ndarray | None]:
+    """Return the z of every sample grid, and labels where G is conditional: a column one class."""
+    columns = G.num_classes if 0 < G.num_classes <= SIDE else SIDE
+    z = np.random.default_rng(0).standard_normal((rows * columns, G.latent), np.float32)
+    labels = np.tile(np.arange(columns), rows) % G.num_classes if G.num_classes else None
+    return Tensor(z), labels
+
+
+def sample_grid(G: Generator) -> np.ndarray:
+    """Return the samples of the fixed noise as one picture."""
+    z, labels = fixed_noise(G)
+    return tile(sample(G, z, labels), len(z) // SIDE)
+
+
+class SampleGrids(Callback):
+    """Write the sample grid every so often, as samples/step-000000.png and so on.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    every
+        Batches between two grids.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder / "samples", every
+
+    def on_fit_begin(self, training: Run) -> None:
+        """Write what the untrained generator makes."""
+        assert isinstance(training, GanTraining)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if training.steps == 0:
+            self._write(training)
+
+    def on_batch_end(self, training: Run) -> None:
+        """Write where it is time."""
+        assert isinstance(training, GanTraining)
+        if training.steps % self.every == 0:
+            self._write(training)
+
+    def _write(self, training: GanTraining) -> None:
+        training.check()  # NaN is no picture
+        path = self.folder / f"step-{training.steps:06}.png"
+        save_png(sample_grid(training.average.model), path, FRAME_ZOOM)
+
+
+def save_animation(folder: Path) -> None:
+    """Write training.gif from the sample grids in samples/."""
+    from PIL import Image
+
+    frames = []
+    for path in sorted((folder / "samples").glob("step-*.png")):
+        with Image.open(path) as image:
+            frames.append(np.asarray(image))
+    if frames:
+        save_gif(frames, folder / "training.gif")
+
+
+def interpolations(G: Generator, rows: int = 8, seed: int = 0) -> np.ndarray:
+    """Return strips from one random z to another, along arcs; of a conditional G a row one class."""
+    z = strips(rows, STEPS, G.latent, seed)
+    labels = np.repeat(np.arange(rows) % G.num_classes, STEPS) if G.num_classes else None
+    return tile(sample(G, Tensor(z), labels), STEPS)
+
+
+def classes_by_styles(G: Generator, styles: int = 8, seed: int = 0) -> np.ndarray:
+    """Return a conditional generator's grid: a row one z, a column one class."""
+    z, labels = class_by_style(G.num_classes, styles, G.latent, seed)
+    return tile(sample(G, Tensor(z), labels), G.num_classes)
+
+
+def neighbours(images: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Figure:
+    """Draw samples above the training images nearest to them, which shows whether G is copying.
+
+    Parameters
+    ----------
+    images, train, held_out
+        (N, C, H, W) in [0, 1]. How far held-out real images are from the training images says what is near.
+    """
+    found, real = nearest(images, train), nearest(held_out, train)
+    columns, rows = 10, -(-len(images) // 10)
+    figure = blank_figure(columns * 0.95, rows * 2.2 + 0.9)
+    figure.suptitle(
+        "above: samples; below: the nearest training image, and its distance\n"
+        f"median distance {np.median(found.distance):.2f}; of real images not trained on "
+        f"{np.median(real.distance):.2f}; a copy has 0",
+        fontsize=10,
+    )
+    grid = figure.subplots(2 * rows, columns, squeeze=False)
+    for axes in grid.ravel():
+        axes.axis("off")
+    for n, image in enumerate(images):
+        row, column = divmod(n, columns)
+        for axes, picture in (
+            (grid[2 * row][column], image),
+            (grid[2 * row + 1][column], train[found.index[n]]),
+        ):
+            axes.imshow(np.moveaxis(picture, 0, 2).squeeze(), cmap="gray", vmin=0, vmax=1)
+        grid[2 * row + 1][column].set_title(f"{found.distance[n]:.1f}", fontsize=8, pad=2)
+    return figure
+
+
+def loss_curves(training: GanTraining) -> Figure:
+    """Draw both losses, and D's opinion of real and generated images, over the steps."""
+    figure = blank_figure(9, 3.6)
+    losses, opinions = figure.subplots(1, 2)
+    for name, label, colour in (("D_loss", "D", "#c8102e"), ("G_loss", "G", "#1f5fa8")):
+        _curve(losses, training.curve, name, label, colour)
+    losses.set_title(f"loss ({training.loss})")
+    probability = training.rule.probability
+    for name, label, colour in (
+        ("D_real", "real, D(x)", "#2a7f3f"),
+        ("D_fake", "generated, D(G(z))", "#e08a00"),
+    ):
+        _curve(opinions, training.curve, name, label, colour)
+    opinions.set_title("how D judges" + (": probability of real" if probability else ": its output"))
+    if probability:
+        opinions.set_ylim(0, 1)
+        losses.axhline(2 * np.log(2), color="grey", linestyle=":", linewidth=1, label="D cannot tell: 2 ln 2")
+        opinions.axhline(0.5, color="grey", linestyle=":", linewidth=1)
+    for axes in (losses, opinions):
+        axes.set_xlabel("step (one batch)")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def _curve(axes: object, curve: Sequence[dict[str, float]], name: str, label: str, colour: str) -> None:
+    """Draw every point faintly, and their running mean."""
+    points = [(point["step"], point[name]) for point in curve if name in point]
+    if not points:
+        return
+    x, y = np.array(points).T
+    width = max(len(y) // 40, 1)
+    smooth = np.convolve(y, np.ones(width) / width, "valid")
+    axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.7)  # type: ignore[attr-defined]
+    axes.plot(x[width - 1 :], smooth, color=colour, label=label)  # type: ignore[attr-defined]

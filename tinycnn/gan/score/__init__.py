@@ -1,0 +1,20 @@
+"""Numbers for a generator, each beside what real images get: distance, class coverage, 1-NN test, density."""
+
+from .classifier import Opinion, opinion
+from .density import Parzen, log_density, parzen
+from .frechet import frechet_distance
+from .neighbour import nearest_neighbour_error
+from .report import Measured, Report, measure
+
+__all__ = [
+    "Measured",
+    "Opinion",
+    "Parzen",
+    "Report",
+    "frechet_distance",
+    "log_density",
+    "measure",
+    "nearest_neighbour_error",
+    "opinion",
+    "parzen",
+]

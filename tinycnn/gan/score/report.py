@@ -1,0 +1,193 @@
+"""All the measures at once, of generated images and, as what can be had at best, of real training images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinycnn.data import Dataset
+from tinycnn.nn import Sequential
+from tinycnn.plot import blank_figure
+
+from .classifier import opinion
+from .density import Parzen, parzen
+from .frechet import frechet_distance
+from .neighbour import nearest_neighbour_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VALIDATION = 1000  # training images that the width of the Parzen window is chosen by
+LEAST_SHARE = 0.03  # of the samples: what a class must have to count as covered
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one set of images got.
+
+    Attributes
+    ----------
+    neighbour_error
+        1-NN error on the test images, a fraction.
+    frechet
+        Frechet distance of the classifier's features to those of the test images.
+    score
+        Classifier score, 1 to K.
+    confident
+        Share of images that the classifier gives p > 0.9.
+    coverage
+        Share of each class, (K,).
+    parzen
+        Log-likelihood of the test images.
+    """
+
+    neighbour_error: float
+    frechet: float
+    score: float
+    confident: float
+    coverage: np.ndarray
+    parzen: Parzen
+
+
+@dataclass(frozen=True)
+class Report:
+    """Generated images beside as many real ones.
+
+    Attributes
+    ----------
+    images, test_images
+        How many of each set, and how many real ones both are held against.
+    labelled_by
+        Where the labels of the generated images are from: "the condition" or "cnn28".
+    """
+
+    generated: Measured
+    real: Measured
+    images: int
+    test_images: int
+    labelled_by: str
+    classes: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """Return the table."""
+        g, r = self.generated, self.real
+        least = int(g.coverage.argmin())
+        rows = [
+            ("", "generated", "real"),
+            (
+                f"1-NN error (labels: {self.labelled_by})",
+                f"{g.neighbour_error:.2%}",
+                f"{r.neighbour_error:.2%}",
+            ),
+            ("Frechet distance, cnn28 features", f"{g.frechet:.3f}", f"{r.frechet:.3f}"),
+            (f"classifier score, 1 to {len(g.coverage)}", f"{g.score:.2f}", f"{r.score:.2f}"),
+            ("judged confident (p > 0.9) by cnn28", f"{g.confident:.1%}", f"{r.confident:.1%}"),
+            (f"rarest class ({self.classes[least]})", f"{g.coverage[least]:.1%}", f"{r.coverage[least]:.1%}"),
+            ("Parzen log-likelihood (nats)", _nats(g.parzen), _nats(r.parzen)),
+        ]
+        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+        table = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
+        return [
+            f"{self.images:,} generated images, and as many real training images, against "
+            f"{self.test_images:,} real test images",
+            *table,
+            "cnn28 is our own network: its distances and scores do not compare with Inception's. The Parzen",
+            "window is a weak measure (real training images can lose to a blur): tinycnn.gan.score.density.",
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {
+            "images": self.images,
+            "test_images": self.test_images,
+            "labelled_by": self.labelled_by,
+            "generated": _as_dict(self.generated, self.classes),
+            "real": _as_dict(self.real, self.classes),
+        }
+
+
+def measure(
+    images: np.ndarray,
+    labels: np.ndarray | None,
+    classifier: Sequential,
+    train: Dataset,
+    test: Dataset,
+    seed: int = 0,
+) -> Report:
+    """Measure generated images, and as many real training images.
+
+    Parameters
+    ----------
+    images
+        (N, C, H, W) in [0, 1].
+    labels
+        (N,), what a conditional generator was asked for; None takes the classifier's word.
+    classifier
+        A trained network for these images, whose last layer is dense.
+    train, test
+        What the generator was trained on, and images that it was not.
+    seed
+        Of the choice of real training images.
+
+    Raises
+    ------
+    ValueError
+        Where the training images are too few for N and the validation of the Parzen window.
+    """
+    N = len(images)
+    order = np.random.default_rng(seed).permutation(len(train))
+    if len(train) < N + 2:
+        raise ValueError(f"{N} generated images: {len(train)} training images leave none to validate with")
+    chosen, validation = order[:N], train.scaled(order[N:][:VALIDATION])
+    test_images = test.scaled(np.arange(len(test)))
+    test_features = opinion(classifier, test_images).features
+    measured = []
+    for x, y in ((images, labels), (train.scaled(chosen), train.labels[chosen])):
+        judged = opinion(classifier, x)
+        truth = judged.predictions if y is None else y
+        measured.append(
+            Measured(
+                nearest_neighbour_error(x, truth, test_images, test.labels),
+                frechet_distance(judged.features, test_features),
+                judged.score,
+                judged.confident,
+                judged.coverage,
+                parzen(x, validation, test_images),
+            )
+        )
+    labelled_by = "cnn28" if labels is None else "the condition"
+    return Report(measured[0], measured[1], N, len(test), labelled_by, train.classes)
+
+
+def coverage_chart(report: Report) -> Figure:
+    """Draw which share of the images each class has, by the classifier."""
+    figure = blank_figure(7, 3.4)
+    axes = figure.subplots()
+    k = np.arange(len(report.classes))
+    axes.bar(k - 0.2, 100 * report.generated.coverage, 0.4, label="generated", color="#1f5fa8")
+    axes.bar(k + 0.2, 100 * report.real.coverage, 0.4, label="real", color="#b0b0b0")
+    axes.axhline(100 * LEAST_SHARE, color="#c8102e", linewidth=1, linestyle=":", label=f"{LEAST_SHARE:.0%}")
+    axes.set_xticks(k, report.classes)
+    axes.set_xlabel("class, as cnn28 judges")
+    axes.set_ylabel("share of images (%)")
+    axes.set_title(f"{report.generated.confident:.0%} of the generated images judged confident (p > 0.9)")
+    axes.margins(y=0.2)  # room for the legend
+    axes.legend(loc="upper center", ncols=3)
+    return figure
+
+
+def _nats(p: Parzen) -> str:
+    return f"{p.mean:.0f} +- {p.error:.0f}"
+
+
+def _as_dict(measured: Measured, classes: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "neighbour_error": measured.neighbour_error,
+        "frechet": measured.frechet,
+        "score": measured.score,
+        "confident": measured.confident,
+        "coverage": dict(zip(classes, map(float, measured.coverage), strict=True)),
+        "parzen": vars(measured.parzen),
+    }

@@ -1,0 +1,96 @@
+"""One step of the two-player game: D learns to tell, then G learns to be taken for real (Eq. 12 and 13)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import tinycnn
+from tinycnn.nn import Module
+from tinycnn.optim import Optimizer
+from tinycnn.tensor import Tensor
+
+from .losses import Loss, feature_matching, gradient_penalty
+
+
+def discriminator_step(
+    D: Module,
+    optimizer: Optimizer,
+    loss: Loss,
+    real: Tensor,
+    fake: Tensor,
+    labels: Any = None,
+    smoothing: float = 0.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Let D learn from real and generated images; return its loss and its logits of both.
+
+    Parameters
+    ----------
+    D, optimizer
+        The discriminator, and what changes its weights.
+    loss, smoothing
+        See `tinycnn.gan.losses`.
+    real, fake
+        (N, C, H, W), in the same range. No gradient flows from here into the generator.
+    labels
+        (N,), of a conditional D.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes of `real` and `fake` differ, or a loss without a truth shall be smoothed.
+    """
+    if real.shape != fake.shape:
+        raise ValueError(f"real images have shape {real.shape}, generated ones {fake.shape}: must be equal")
+    fake = fake.detach()
+    real_logits, fake_logits = judge(D, real, labels), judge(D, fake, labels)
+    if loss.smoothable:
+        value = loss.discriminator(real_logits, fake_logits, smoothing)
+    elif smoothing:
+        raise ValueError("label smoothing changes what D takes for the truth; this loss has no such target")
+    else:
+        value = loss.discriminator(real_logits, fake_logits)
+    if loss.penalty:
+        mix = tinycnn.rand(len(real), *(1,) * (real.ndim - 1))
+        penalty = gradient_penalty(lambda x: judge(D, x, labels), real, fake, mix)
+        value = value + penalty * loss.penalty
+    optimizer.zero_grad()
+    value.backward()
+    optimizer.step()
+    return value, real_logits, fake_logits
+
+
+def generator_step(
+    D: Module, optimizer: Optimizer, loss: Loss, real: Tensor, fake: Tensor, labels: Any = None
+) -> Tensor:
+    """Let G, whose result `fake` is, learn from what D thinks of it; return its loss.
+
+    D's weights rest, so the walk back computes no gradients of them. Parameters as `discriminator_step`.
+    """
+    with frozen(D):
+        if loss.generator is not None:
+            value = loss.generator(judge(D, fake, labels))
+        else:
+            features = [D.features(x) if labels is None else D.features(x, labels) for x in (real, fake)]  # type: ignore[attr-defined]
+            value = feature_matching(*features)
+        optimizer.zero_grad()
+        value.backward()
+    optimizer.step()
+    return value
+
+
+def judge(D: Module, images: Tensor, labels: Any = None) -> Tensor:
+    """Return D's logits, of a conditional D with the labels."""
+    return D(images) if labels is None else D(images, labels)
+
+
+@contextmanager
+def frozen(module: Module) -> Iterator[None]:
+    """Let no gradients flow to a module's weights inside the ``with`` block."""
+    parameters = list(module.parameters())
+    for parameter in parameters:
+        parameter.requires_grad = False
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad = True

@@ -1,0 +1,175 @@
+"""A GAN on points of the plane, where all of it can be seen: data, samples, D everywhere, and its pull.
+
+The networks are small dense ones; losses and steps are those of the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import tinycnn
+from tinycnn import functional as F
+from tinycnn import optim
+from tinycnn.modes import no_grad
+from tinycnn.nn import LeakyReLU, Linear, Module, ReLU, Sequential
+from tinycnn.plot import blank_figure
+from tinycnn.tensor import Tensor, grad
+
+from .ema import ExponentialMovingAverage
+from .losses import LOSSES, Loss
+from .step import discriminator_step, frozen, generator_step, judge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LATENT = 2
+EXTENT = 1.6  # half the side of the square that is drawn
+GRID = 48  # cells of the heat map a side
+ARROWS = 60  # samples that an arrow is drawn at
+
+Density = Callable[[np.random.Generator, int], np.ndarray]
+
+
+def ring(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return n points of eight narrow normal distributions on a circle: each is a mode to forget."""
+    angles = 2 * np.pi * rng.integers(0, 8, n) / 8
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1) + 0.06 * rng.standard_normal((n, 2))
+
+
+def two_moons(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return n points of two half circles that reach into each other."""
+    angles, upper = np.pi * rng.random(n), rng.integers(0, 2, n)
+    x = np.where(upper, np.cos(angles) - 0.5, 0.5 - np.cos(angles))
+    y = np.where(upper, np.sin(angles) - 0.25, 0.25 - np.sin(angles))
+    return 0.9 * np.stack([x, y], axis=1) + 0.05 * rng.standard_normal((n, 2))
+
+
+def spiral(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return n points of a spiral of one and a half turns."""
+    t = np.sqrt(rng.random(n))
+    points = 1.2 * t[:, None] * np.stack([np.cos(3 * np.pi * t), np.sin(3 * np.pi * t)], axis=1)
+    return points + 0.04 * rng.standard_normal((n, 2))
+
+
+DENSITIES: dict[str, Density] = {"ring": ring, "two-moons": two_moons, "spiral": spiral}
+
+
+@dataclass
+class ToyGan:
+    """A GAN on a density of the plane.
+
+    Attributes
+    ----------
+    G, D
+        z (N, 2) -> points (N, 2) -> logits (N, 1).
+    average
+        The generator that the picture's samples come from.
+    steps
+        Batches so far.
+    """
+
+    G: Module
+    D: Module
+    density: Density
+    loss: Loss
+    G_optimizer: optim.Optimizer
+    D_optimizer: optim.Optimizer
+    average: ExponentialMovingAverage[Sequential]
+    rng: np.random.Generator
+    steps: int = 0
+
+    @classmethod
+    def of(
+        cls, density: str = "ring", loss: str = "non-saturating", seed: int = 0, lr: float = 2e-3
+    ) -> ToyGan:
+        """Make one, by the names of its density and loss.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name, and feature matching, which is for D's with features.
+        """
+        if density not in DENSITIES:
+            raise ValueError(f"unknown density {density!r}; there are {', '.join(DENSITIES)}")
+        fits = [name for name, rule in LOSSES.items() if rule.generator is not None]
+        if loss not in fits:
+            raise ValueError(f"loss {loss!r} is none for points of the plane; there are {', '.join(fits)}")
+        tinycnn.manual_seed(seed)
+        G = Sequential(Linear(LATENT, 128), ReLU(), Linear(128, 128), ReLU(), Linear(128, 2))
+        D = Sequential(Linear(2, 128), LeakyReLU(0.2), Linear(128, 128), LeakyReLU(0.2), Linear(128, 1))
+        rule = LOSSES[loss]
+        betas = (0.0, 0.9) if rule.penalty else (0.5, 0.999)
+        G_optimizer, D_optimizer = (optim.Adam(network.parameters(), lr, betas) for network in (G, D))
+        average, rng = ExponentialMovingAverage(G, 0.99), np.random.default_rng(seed)
+        return cls(G, D, DENSITIES[density], rule, G_optimizer, D_optimizer, average, rng)
+
+    def train(self, steps: int, batch_size: int = 256) -> None:
+        """Make so many steps of G, each after as many of D as the loss wants."""
+        for _ in range(steps):
+            for critic_step in range(self.loss.critic_steps):
+                real = Tensor(self.density(self.rng, batch_size).astype(np.float32))
+                fake = self.G(self._z(batch_size))
+                discriminator_step(self.D, self.D_optimizer, self.loss, real, fake)
+                if critic_step + 1 == self.loss.critic_steps:
+                    generator_step(self.D, self.G_optimizer, self.loss, real, fake)
+            self.average.update()
+            self.steps += 1
+
+    def _z(self, n: int) -> Tensor:
+        return Tensor(self.rng.standard_normal((n, LATENT), np.float32))
+
+    @no_grad()
+    def samples(self, n: int, seed: int = 0) -> np.ndarray:
+        """Return n generated points, (n, 2); the training's random numbers are left alone."""
+        z = np.random.default_rng(seed).standard_normal((n, LATENT), np.float32)
+        return self.average.model(Tensor(z)).numpy()
+
+    @no_grad()
+    def belief(self) -> np.ndarray:
+        """Return D at every cell of the square, (GRID, GRID), row 0 at the bottom."""
+        line = np.linspace(-EXTENT, EXTENT, GRID, dtype=np.float32)
+        x, y = np.meshgrid(line, line)
+        logits = self.D(Tensor(np.stack([x.ravel(), y.ravel()], axis=1)))
+        values = F.sigmoid(logits) if self.loss.probability else logits
+        return values.numpy().reshape(GRID, GRID)
+
+    def push(self, points: np.ndarray) -> np.ndarray:
+        """Return -dL_G/dx at every point, (N, 2): where G's loss wants the sample to go."""
+        assert self.loss.generator is not None
+        x = Tensor(points, requires_grad=True)
+        with frozen(self.D):
+            (gradient,) = grad(self.loss.generator(judge(self.D, x)), x)
+        assert gradient is not None
+        return -gradient.numpy()
+
+
+def draw(gan: ToyGan) -> Figure:
+    """Draw D as a heat map, the data, the samples, and an arrow at some of them."""
+    figure = blank_figure(5.6, 5.2)
+    axes = figure.subplots()
+    belief, square = gan.belief(), (-EXTENT, EXTENT, -EXTENT, EXTENT)
+    limits = (0.0, 1.0) if gan.loss.probability else (float(belief.min()), float(belief.max()))
+    image = axes.imshow(
+        belief, origin="lower", extent=square, cmap="RdYlGn", vmin=limits[0], vmax=limits[1], alpha=0.75
+    )
+    figure.colorbar(image, ax=axes, shrink=0.8, label="D: real?" if gan.loss.probability else "D's output")
+    real, fake = gan.density(np.random.default_rng(1), 300), gan.samples(300)
+    axes.scatter(real[:, 0], real[:, 1], s=5, color="black", alpha=0.45, label="real")
+    axes.scatter(fake[:, 0], fake[:, 1], s=7, color="#1f5fa8", label="generated")
+    at = fake[:ARROWS]
+    push = gan.push(at)
+    length = np.linalg.norm(push, axis=1, keepdims=True)
+    longest = max(float(length.max()), 1e-12)
+    arrows = push / longest * 0.35  # the longest arrow 0.35 long, the others in proportion
+    axes.quiver(*at.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.004, color="#7a1fa8")
+    axes.set_xlim(-EXTENT, EXTENT)
+    axes.set_ylim(-EXTENT, EXTENT)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title(f"step {gan.steps}: arrows are -dL/dx, where D pulls the samples", fontsize=9)
+    axes.legend(loc="lower left", fontsize=8, framealpha=0.9)
+    return figure
