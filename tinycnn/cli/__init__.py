@@ -29,7 +29,6 @@ from .common import FailedRun, WrongUse
 COMMANDS = (
     train,
     evaluate,
-    explain,
     predict,
     explain,
     generate,

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from tinycnn.functional.normalisation import Normalise
+from tinycnn import functional as F
 from tinycnn.tensor import Tensor
 
 from .calls import Call, leaf, run
@@ -32,7 +32,7 @@ def batch_norm(call: Call) -> Explanation:
     if of_batch:
         arrays["m"], arrays["v"] = x.mean(axis=dims), x.var(axis=dims)
         # The engine's own normalised x.
-        arrays["x̂"] = Normalise(dims, call["eps"])(Tensor(x)).numpy()
+        arrays["x̂"] = F.batch_norm(Tensor(x), None, None, eps=call["eps"]).numpy()
         arrays["M"] = np.array(x.size // x.shape[1])
     else:
         arrays["m"], arrays["v"] = fixed["running_mean"], fixed["running_var"]
