@@ -180,7 +180,7 @@ class Tensor:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         followed = self._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
-        if (followed and modes.grad_enabled) or self.creator is not None:
+        if (followed and modes().grad_enabled) or self.creator is not None:
             raise RuntimeError(
                 f"cannot write into {self!r}: gradients do not follow assignments. Under tinycnn.no_grad() a "
                 "leaf can be written to; else build a new tensor with where() or concatenate()"
@@ -349,7 +349,7 @@ class Function:
         result = _wrap(y)
         if _shares_memory(y, arrays[0]):
             result._version = inputs[0]._version
-        if modes.grad_enabled and True in needs and y.dtype.kind == "f":
+        if modes().grad_enabled and True in needs and y.dtype.kind == "f":
             self.parents = tuple(
                 [(x.creator or x) if need else None for x, need in zip(inputs, needs, strict=True)]
             )
@@ -358,7 +358,7 @@ class Function:
                 self._saved = tuple([_Saved(a, inputs, arrays, result) for a in self._saved])
             result.creator = self
             result._requires_grad = True
-        if modes.detect_anomaly:
+        if modes().detect_anomaly:
             self.line = user_line()
             check_forward(self.name, self.line, arrays, y)
         return result
@@ -386,7 +386,7 @@ class _Saved:
             # The tensor itself would close a circle with its creator: it is made again in unpack().
             self.source, self.versions = "result", result._version
         self.version = self.versions[0] if self.versions else 0
-        self.fingerprint = fingerprint(array) if modes.detect_anomaly else None
+        self.fingerprint = fingerprint(array) if modes().detect_anomaly else None
 
     def unpack(self, function: Function) -> Tensor:
         changed = self.versions is not None and self.versions[0] != self.version
@@ -549,7 +549,7 @@ def _pass_on(
         raise RuntimeError(
             f"{node.name}.backward returned {len(contributions)} gradients for {len(node.parents)} inputs"
         )
-    if modes.detect_anomaly:
+    if modes().detect_anomaly:
         check_gradients(node.name, node.line, [c._data for c in contributions if c is not None])
     for i, (parent, gradient) in enumerate(zip(node.parents, contributions, strict=True)):
         if parent is None or gradient is None:
@@ -566,7 +566,7 @@ def _pass_on(
 
 
 def _backward(node: Function, g: Tensor) -> Any:
-    if not modes.detect_anomaly:
+    if not modes().detect_anomaly:
         return node.backward(g)
     with check_backward(node.name, node.line, g._data):
         return node.backward(g)
