@@ -6,15 +6,15 @@ proven equal to the first:
 ========== ============================================================================================
 `loops`    the documented equations verbatim, as loops: slow, and the oracle for the others
 `im2col`   patches laid out as a matrix, then one matrix product; NumPy and CuPy arrays alike
-`cpu`      the same in pieces that stay in the cache, compiled by Numba, on all cores
+`cpu`      sums of shifted planes, tiles of them in vector registers; compiled by Numba, on all cores
 ========== ============================================================================================
 
 The contract, in the notation of `tinycnn.kernels.geometry`:
 
 ``conv2d(x, w)``
-    (N, C, H, W) and (K, C/G, KH, KW) -> (N, K, OH, OW)
+    (N, C, H, W) and (K, C/G, KH, KW) -> (N, K, OH, OW); adds a ``bias`` (K,)
 ``conv2d_input(g, w, size)``
-    (N, K, OH, OW) and (K, C/G, KH, KW) -> (N, C, H, W)
+    (N, K, OH, OW) and (K, C/G, KH, KW) -> (N, C, H, W); adds a ``bias`` (C,)
 ``conv2d_weight(x, g, kernel_size)``
     (N, C, H, W) and (N, K, OH, OW) -> (K, C/G, KH, KW)
 ``max_pool2d(x, kernel_size)``, ``min_pool2d(x, kernel_size)``

@@ -90,8 +90,9 @@ def conv2d(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
 ) -> Array:
-    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW): (N, K, OH, OW). Eq. 1."""
+    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     N, K, G = geometry.N, geometry.K, geometry.G
     xp, dtype = array_module(x), np.result_type(x.dtype, w.dtype)
@@ -100,7 +101,7 @@ def conv2d(
     for images, columns in _pieces(xp, geometry, dtype):
         _fill_columns(columns, _pad(x[images], geometry), geometry)
         xp.matmul(rows, _as_matrix(columns, geometry), out=y[images])
-    return y.reshape(N, K, geometry.OH, geometry.OW)
+    return _plus(bias, y.reshape(N, K, geometry.OH, geometry.OW))
 
 
 def conv2d_input(
@@ -111,8 +112,12 @@ def conv2d_input(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
 ) -> Array:
-    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`."""
+    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`.
+
+    And add `bias` (C,), where this is a transposed convolution.
+    """
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     N, K, G = geometry.N, geometry.K, geometry.G
     xp, dtype = array_module(g), np.result_type(g.dtype, w.dtype)
@@ -122,7 +127,7 @@ def conv2d_input(
     for images, columns in _pieces(xp, geometry, dtype):
         xp.matmul(rows, g[images], out=_as_matrix(columns, geometry))
         _add_columns(padded[images], columns, geometry)
-    return _crop(padded, geometry)
+    return _plus(bias, _crop(padded, geometry))
 
 
 def conv2d_weight(
@@ -144,6 +149,13 @@ def conv2d_weight(
         _fill_columns(columns, _pad(x[images], geometry), geometry)
         w += xp.matmul(g[images], _as_matrix(columns, geometry).swapaxes(2, 3)).sum(axis=0)
     return w.reshape(K, C // G, geometry.KH, geometry.KW)
+
+
+def _plus(bias: Array | None, y: Array) -> Array:
+    """Add one number a channel to y (N, K, OH, OW), in place."""
+    if bias is not None:
+        y += bias[:, None, None]
+    return y
 
 
 def _pieces(xp: ModuleType, geometry: Conv2dGeometry, dtype: np.dtype) -> Iterator[tuple[slice, Array]]:

@@ -33,14 +33,15 @@ def conv2d(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
 ) -> Array:
-    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW): (N, K, OH, OW). Eq. 1."""
+    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     xp = array_module(x)
     y = xp.zeros((geometry.N, geometry.K, geometry.OH, geometry.OW), xp.result_type(x, w))
     for n, k, oh, ow, c, r, s, i, j in _conv2d_terms(geometry):
         y[n, k, oh, ow] += x[n, c, i, j] * w[k, c % w.shape[1], r, s]
-    return y
+    return y if bias is None else y + bias[:, None, None]
 
 
 def conv2d_input(
@@ -51,14 +52,18 @@ def conv2d_input(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
 ) -> Array:
-    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`."""
+    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`.
+
+    And add `bias` (C,), where this is a transposed convolution.
+    """
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     xp = array_module(g)
     x = xp.zeros((geometry.N, geometry.C, geometry.H, geometry.W), xp.result_type(g, w))
     for n, k, oh, ow, c, r, s, i, j in _conv2d_terms(geometry):
         x[n, c, i, j] += g[n, k, oh, ow] * w[k, c % w.shape[1], r, s]
-    return x
+    return x if bias is None else x + bias[:, None, None]
 
 
 def conv2d_weight(

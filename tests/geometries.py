@@ -14,12 +14,12 @@ def pairs(low, high):
 
 
 @st.composite
-def convolutions(draw, smallest_batch=0):
+def convolutions(draw, smallest_batch=0, most_channels=2, most_cells=4):
     """Return the shapes of x, w and of the output, and the options."""
     N, G = draw(st.integers(smallest_batch, 3)), draw(st.integers(1, 3))
-    C, K = G * draw(st.integers(1, 2)), G * draw(st.integers(1, 2))
+    C, K = (G * draw(st.integers(1, most_channels)) for _ in range(2))
     kernel, stride, padding, dilation = (draw(pairs(*ends)) for ends in ((1, 3), (1, 3), (0, 2), (1, 2)))
-    size = draw(_sizes(kernel, padding, dilation))
+    size = draw(_sizes(kernel, padding, dilation, most_cells))
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": G}
     output = map(output_size, size, kernel, stride, padding, dilation)
     return (N, C, *size), (K, C // G, *kernel), (N, K, *output), options
@@ -47,10 +47,10 @@ def _every_window_meets_a_cell(size, kernel, stride, padding, dilation):
 
 
 @st.composite
-def _sizes(draw, kernel, padding, dilation):
+def _sizes(draw, kernel, padding, dilation, most=4):
     """Return an input size: the smallest that holds one window, or a little more."""
     spans = [D * (k - 1) + 1 - 2 * P for k, P, D in zip(kernel, padding, dilation, strict=True)]
-    return tuple(max(span, 1) + draw(st.integers(0, 4)) for span in spans)
+    return tuple(max(span, 1) + draw(st.integers(0, most)) for span in spans)
 
 
 LAYOUTS = {

@@ -304,6 +304,10 @@ class TestBackward:
         x = leaf(1.0, 1.0)
         x.sum().backward()
         x.grad.data *= 5  # a broadcast gradient would be read-only
+        y = leaf(1.0, 1.0)
+        (y.sum() * 3).backward(create_graph=create_graph)
+        y.grad.data *= 5
+        assert_array_equal(y.grad.numpy(), [15, 15])
         x.sum().backward()
         assert_array_equal(x.grad.numpy(), [6, 6])
 

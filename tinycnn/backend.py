@@ -18,7 +18,7 @@ from tinycnn.kernels.arrays import Array, array_module
 
 BACKENDS = ("numpy", "cupy")
 KERNELS = ("cpu", "im2col", "loops")
-COMPILED_FROM = 1 << 14  # elements: below, starting threads costs more than it saves
+COMPILED_FROM = 1 << 9  # elements: for less nobody shall have to wait while something is compiled
 
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
@@ -116,10 +116,10 @@ def to_backend(array: Array, backend: str) -> Array:
 
 
 def kernels(array: Array) -> ModuleType:
-    """Return the module of `tinycnn.kernels` that serves `array`.
+    """Return the module of `tinycnn.kernels` that serves `array` with convolution and pooling.
 
-    Large NumPy arrays are served by the compiled `tinycnn.kernels.cpu`, where Numba and SciPy are installed;
-    small ones, where calling threads costs more than the work, and CuPy arrays by `tinycnn.kernels.im2col`.
+    NumPy arrays of some size are served by the compiled `tinycnn.kernels.cpu`, where Numba is installed;
+    small ones, not worth compiling anything, and CuPy arrays by `tinycnn.kernels.im2col`.
     ``TINYCNN_CONV=loops`` (or ``im2col``, ``cpu``) chooses one for all.
 
     Raises
@@ -128,22 +128,58 @@ def kernels(array: Array) -> ModuleType:
         For a name in ``TINYCNN_CONV`` that is unknown, or that does not serve this array.
     """
     name = os.environ.get("TINYCNN_CONV")
-    on_cpu = isinstance(array, np.ndarray) and backend_of(array) == "numpy" and array.dtype.char in "fd"
     if not name:
-        name = "cpu" if on_cpu and array.size >= COMPILED_FROM and _can_compile() else "im2col"
+        name = "cpu" if compiles(array) else "im2col"
     elif name not in KERNELS:
         raise ValueError(f"unknown kernels TINYCNN_CONV={name!r}; there are {', '.join(KERNELS)}")
-    elif name == "cpu" and not on_cpu:
+    elif name == "cpu" and not _on_cpu(array):
         raise ValueError(
             f"TINYCNN_CONV=cpu serves float32 and float64 arrays of NumPy, not {array.dtype} of "
             f"{backend_of(array)}, shape {array.shape}"
         )
+    return _module(name)
+
+
+def elementwise(array: Array) -> ModuleType:
+    """Return what serves `array` with passes over all elements: `tinycnn.kernels.elementwise`, or as compiled."""
+    return _plain_or_compiled("elementwise", array)
+
+
+def channels(array: Array) -> ModuleType:
+    """Return what serves `array` with passes over its channels: `tinycnn.kernels.channels`, or as compiled."""
+    return _plain_or_compiled("channels", array)
+
+
+def _plain_or_compiled(name: str, array: Array) -> ModuleType:
+    """Return the compiled module under the conditions of `kernels`."""
+    chosen = os.environ.get("TINYCNN_CONV") or "cpu"
+    return _module(f"cpu.{name}" if chosen == "cpu" and compiles(array) else name)
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return a @ b; of large matrices on the CPU every thread computes a part."""
+    if a.ndim == b.ndim == 2 and a.dtype == b.dtype and (compiles(a) or compiles(b)):
+        return _module("cpu.products").matmul(a, b)
+    return a @ b
+
+
+def compiles(array: Array) -> bool:
+    """Return whether compiled code shall serve `array`."""
+    return array.size >= COMPILED_FROM and _on_cpu(array) and _can_compile()
+
+
+def _on_cpu(array: Array) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.char in "fd"
+
+
+@cache
+def _module(name: str) -> ModuleType:
     return importlib.import_module(f"tinycnn.kernels.{name}")
 
 
 @cache
 def _can_compile() -> bool:
-    return all(importlib.util.find_spec(package) for package in ("numba", "scipy", "threadpoolctl"))
+    return all(importlib.util.find_spec(package) for package in ("numba", "threadpoolctl"))
 
 
 def manual_seed(seed: int | Sequence[int]) -> None:

@@ -18,6 +18,7 @@ from numpy import ndarray
 
 from tinycnn import backend as _backend
 from tinycnn.anomaly import check_backward, check_forward, check_gradients, fingerprint, user_line
+from tinycnn.kernels.arena import is_alone
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes, set_grad_enabled
 
@@ -686,7 +687,8 @@ def _retain(result: Tensor | None, g: Any, create_graph: bool) -> None:
 def _own(g: Any, taken: set[int], create_graph: bool) -> Tensor:
     """Return a gradient as a tensor whose array is not among `taken`: gradients are changed in place."""
     array = _as_array(_plain(g))
-    if array.base is not None or id(array) in taken:
+    repeated = 0 in array.strides  # by broadcasting: such an array shares memory with itself
+    if repeated or not is_alone(array) or id(array) in taken:
         return _copy(g, create_graph)
     taken.add(id(array))
     return g if isinstance(g, Tensor) else _wrap(array)

@@ -18,13 +18,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import numba
 
     _announce()
+    # NumPy's rule for x / 0 is infinity; Python's, an error, would put a branch before every division.
+    options: Any = {"nogil": True, "error_model": "numpy"}
     config: Any = numba.config  # its settings are attributes made at run time
     before = config.CACHE_DIR
     config.CACHE_DIR = before or str(_cache_folder())
     try:
-        return numba.njit(cache=True, nogil=True)(function)
+        return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder for the cache can be written
-        return numba.njit(nogil=True)(function)
+        return numba.njit(**options)(function)
     finally:
         config.CACHE_DIR = before
 

@@ -1,24 +1,40 @@
-"""Convolution on the CPU, compiled by Numba: im2col in pieces that stay in the cache, one product a piece.
+"""Convolution on the CPU, compiled by Numba: sums of shifted planes, a tile of them at a time in registers.
 
-A piece is some rows of the output of one image. Its columns go to a buffer that every piece of a thread
-reuses, so nothing as large as the columns of a whole image is ever written.
-
-With stride 1, the input cells that kernel cell (c, r, s) meets at consecutive outputs are consecutive in
-memory. So a row of the columns is as wide as the padded input (`width` instead of OW), and each is a single
-long copy; the outputs that wrap from one row into the next are junk, and written nowhere. With other strides
-a row is OW wide.
+`shifts` says how every stride, padding and dilation becomes planes and shifts; `vectors` has the two innermost
+loops. What is left here is the way to feed them: a strip of an image's rows is laid out as planes, small enough
+to stay in the cache, and every tile of sums it takes part in is made before the next strip is read. No column
+matrix is written anywhere.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
+from .. import arena, im2col
 from ..arrays import Array
 from ..geometry import Conv2dGeometry, Pair, conv2d_geometry, conv2d_input_geometry, conv2d_weight_geometry
 from .compiled import compiled
-from .threads import one_thread_a_product, split, thread_count
+from .rows import add_row, copy_row
+from .shifts import Layout, ShiftedSums, Tap, forward_sums, input_sums, shifts
+from .threads import split
+from .tiles import output_tile, weight_tile
+from .vectors import REGISTERS, VECTOR_BYTES
 
-PIECE_FLOATS = 1 << 17  # of the columns: 512 KB in float32, half of a usual L2 cache
+STRIP = 1024  # cells of a strip of the output, at most about
+LINE = 16  # elements of a cache line in float32
+PLANES = 1 << 17  # cells of all its planes, at most about: half of a usual L2 cache in float32
+SERIAL = 1 << 17  # multiply-adds that are done before another thread has started
+
+WIDE, WIDE_VECTORS = REGISTERS.wide
+NARROW, NARROW_VECTORS = REGISTERS.narrow
+WEIGHT_FILTERS, WEIGHT_TAPS = REGISTERS.weights
+wide_tile, wide_rest = output_tile(WIDE, WIDE_VECTORS), output_tile(WIDE, 1)
+narrow_tile, narrow_rest = output_tile(NARROW, NARROW_VECTORS), output_tile(NARROW, 1)
+copy_1, copy_2 = copy_row(1), copy_row(2)
+add_1, add_2 = add_row(1), add_row(2)
+weights_tile = weight_tile(WEIGHT_FILTERS, WEIGHT_TAPS)
 
 
 def conv2d(
@@ -28,13 +44,15 @@ def conv2d(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
 ) -> Array:
-    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW): (N, K, OH, OW). Eq. 1."""
+    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     x, w = _prepared(x, w)
-    y = np.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
-    sizes = _piece(geometry)
-    split(lambda _, start, stop: _forward(x, w, y, geometry, *sizes, start, stop), geometry.N)
+    y = arena.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
+    b = np.zeros(geometry.K, x.dtype) if bias is None else np.require(bias, x.dtype, ["C", "W"])
+    if not _sum_up(x, w, y, b, geometry, forward_sums(geometry), transposed=False):
+        return im2col.conv2d(x, w, stride, padding, dilation, groups, bias)
     return y
 
 
@@ -46,13 +64,18 @@ def conv2d_input(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
     groups: int = 1,
+    bias: Array | None = None,
 ) -> Array:
-    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`."""
+    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`.
+
+    And add `bias` (C,), where this is a transposed convolution.
+    """
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     g, w = _prepared(g, w)
-    x = np.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
-    sizes = _piece(geometry)
-    split(lambda _, start, stop: _input(g, w, x, geometry, *sizes, start, stop), geometry.N)
+    x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
+    b = np.zeros(geometry.C, g.dtype) if bias is None else np.require(bias, g.dtype, ["C", "W"])
+    if not _sum_up(g, w, x, b, geometry, input_sums(geometry), transposed=True):
+        return im2col.conv2d_input(g, w, size, stride, padding, dilation, groups, bias)
     return x
 
 
@@ -68,11 +91,22 @@ def conv2d_weight(
     """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW), for (KH, KW) = `kernel_size`."""
     geometry = conv2d_weight_geometry(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)
     x, g = _prepared(x, g)
-    shape = (geometry.K, geometry.C // geometry.G, geometry.KH, geometry.KW)
-    sums = np.zeros((thread_count(), *shape), x.dtype)  # one a thread, added up in their order
-    sizes = _piece(geometry)
-    split(lambda part, start, stop: _weight(x, g, sums[part], geometry, *sizes, start, stop), geometry.N)
-    return sums.sum(axis=0)
+    N, C, K, G = geometry.N, geometry.C, geometry.K, geometry.G
+    layout, ((taps, target),) = forward_sums(geometry)
+    strip = _strip(layout, target.rows, N, C // G)
+    each = shifts(layout, taps, C // G, strip[3])
+    T = len(each)
+    filter_tiles, tap_tiles = -(-(K // G) // WEIGHT_FILTERS), -(-T // WEIGHT_TAPS)
+    each = np.append(each, np.zeros(tap_tiles * WEIGHT_TAPS - T, np.int64))
+    tiles = np.zeros((G, filter_tiles, tap_tiles, WEIGHT_FILTERS, WEIGHT_TAPS), x.dtype)
+    args = x, g, tiles, each, tuple(layout), strip
+    split(lambda _, start, stop: _weights(*args, start, stop), G * filter_tiles * tap_tiles, _parts(geometry))
+    w = tiles.transpose(0, 1, 3, 2, 4).reshape(G, filter_tiles * WEIGHT_FILTERS, tap_tiles * WEIGHT_TAPS)
+    w = w[:, : K // G, :T].reshape(K, C // G, geometry.KH, geometry.KW)
+    if np.isnan(w).any():
+        # Between two rows g is 0, and 0 times an infinite cell of x is not.
+        return im2col.conv2d_weight(x, g, kernel_size, stride, padding, dilation, groups)
+    return np.ascontiguousarray(w)
 
 
 def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
@@ -80,145 +114,277 @@ def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
 
     And writable: read-only arrays are another type to Numba, for which it would compile everything again.
     """
-    one_thread_a_product()
     dtype = np.result_type(a.dtype, b.dtype)
     return np.require(a, dtype, ["C", "W"]), np.require(b, dtype, ["C", "W"])
 
 
-def _piece(geometry: Conv2dGeometry) -> tuple[int, int]:
-    """Return how wide a row of the columns is, and how many rows of the output a piece has."""
-    width = geometry.W + 2 * geometry.PW if geometry.SH == geometry.SW == 1 else geometry.OW
-    one_row = geometry.C // geometry.G * geometry.KH * geometry.KW * width
-    return width, min(max(1, PIECE_FLOATS // one_row), geometry.OH)
+def _strip(layout: Layout, rows: int, N: int, channels: int) -> tuple[int, int, int, int]:
+    """Return (rows, images, cells of each, pitch of the planes) of a strip: all rows of several small images, or some of one."""
+    most = min(STRIP, PLANES // (channels * layout.SH * layout.SW))
+    if rows * layout.WP > most:
+        rows, images = max(1, most // layout.WP), 1
+    else:
+        images = max(1, min(N, most // ((rows + layout.halo) * layout.WP)))
+    return _with_pitch(rows, images, layout)
+
+
+def _with_pitch(rows: int, images: int, layout: Layout) -> tuple[int, int, int, int]:
+    each = (rows + layout.halo) * layout.WP
+    # An odd number of cache lines: multiples of a power of two would crowd into a few places of the cache.
+    pitch = (images * each // LINE | 1) * LINE
+    return rows, images, each, pitch if pitch >= images * each else pitch + 2 * LINE
+
+
+def _parts(geometry: Conv2dGeometry) -> int:
+    """Return how many threads the work is worth."""
+    N, C, _, _, K, KH, KW, *_, G, OH, OW = geometry
+    return 1 + N * K * OH * OW * (C // G) * KH * KW // SERIAL
+
+
+def _sum_up(
+    source: Array,
+    w: Array,
+    result: Array,
+    bias: Array,
+    geometry: Conv2dGeometry,
+    all_sums: ShiftedSums,
+    transposed: bool,
+) -> bool:
+    """Write sums over `source` to `result`; return False, with nothing done, where w is not finite.
+
+    Outside an image the planes are 0, and 0 times an infinite weight is NaN instead of nothing.
+    """
+    layout, sums = all_sums
+    channels = source.shape[1] // geometry.G
+    rows = max((one.target.rows for one in sums), default=1)
+    strip_rows, _, _, pitch = _strip(layout, rows, 1, channels)
+    for taps, target in sums:
+        if not taps:  # cells between those that a stride above the kernel's size meets
+            result[:, :, target.h :: target.SH, target.w :: target.SW] = bias[:, None, None]
+    sums = tuple(one for one in sums if one.taps)
+    if not sums:
+        return True
+    packed, finite = _packed(w, geometry.G, tuple(one.taps for one in sums), transposed)
+    if not finite:
+        return False
+    each = [shifts(layout, one.taps, channels, pitch) for one in sums]
+    targets = np.array([(*one.target, len(shift)) for one, shift in zip(sums, each, strict=True)], np.int64)
+    args = source, packed, result, bias, np.concatenate(each), targets, tuple(layout), strip_rows, pitch
+    units = len(source) * geometry.G * packed.shape[1]
+    split(lambda _, start, stop: _sums(*args, start, stop), units, _parts(geometry))
+    return True
+
+
+def _packed(w: Array, G: int, taps: tuple[tuple[Tap, ...], ...], transposed: bool) -> tuple[Array, bool]:
+    """Return the weights in the order in which tiles read them, and whether all are finite.
+
+    (G, blocks, T, filters): filters of a tile side by side; T taps of all channels, one sum after the other; 0
+    where a tile has more filters than there are.
+    """
+    K, columns = w.shape[:2]
+    outputs, channels = (columns, K // G) if transposed else (K // G, columns)
+    filters = NARROW if outputs <= NARROW else WIDE
+    packed = np.zeros((G, -(-outputs // filters), channels * sum(map(len, taps)), filters), w.dtype)
+    finite, t0 = True, 0
+    for of_one_sum in taps:
+        finite &= _pack(w, packed, t0, _places(of_one_sum), transposed)
+        t0 += channels * len(of_one_sum)
+    return packed, finite
+
+
+@lru_cache(maxsize=1024)
+def _places(taps: tuple[Tap, ...]) -> Array:
+    """Return (r, s) of every tap, (number of taps, 2)."""
+    return np.array([(tap.r, tap.s) for tap in taps], np.int64).reshape(len(taps), 2)
 
 
 @compiled
-def _padded_planes(buffer, x, PH, PW):
-    """Return an image x (C, H, W) with its padding as planes (C, HP*WP): in `buffer`, or x itself without."""
-    C, H, W = x.shape
-    if PH == 0 and PW == 0:
-        return x.reshape(C, H * W)
-    for c in range(C):
-        for h in range(H):
-            buffer[c, PH + h, PW : PW + W] = x[c, h]
-    return buffer.reshape(C, buffer.shape[1] * buffer.shape[2])
+def _pack(w, packed, t0, places, transposed):
+    K, columns = w.shape[:2]
+    G, blocks, _, filters = packed.shape
+    outputs, channels = (columns, K // G) if transposed else (K // G, columns)
+    finite = True
+    for group in range(G):
+        for block in range(blocks):
+            for c in range(channels):
+                for t in range(len(places)):
+                    r, s = places[t]
+                    row = packed[group, block, t0 + c * len(places) + t]
+                    for k in range(min(filters, outputs - block * filters)):
+                        if transposed:
+                            value = w[group * channels + c, block * filters + k, r, s]
+                        else:
+                            value = w[group * outputs + block * filters + k, c, r, s]
+                        row[k] = value
+                        finite &= value - value == 0
+    return finite
 
 
 @compiled
-def _fill(columns, planes, geometry, first, width, oh0, rows):
-    """Lay output rows `oh0`.. out as columns (C/G*KH*KW, rows*width), from channel `first` on."""
-    _, _, _, W, _, KH, KW, SH, SW, _, PW, DH, DW, _, _, OW = geometry
-    WP = W + 2 * PW
-    for row in range(len(columns)):
-        c, r, s = row // (KH * KW), row // KW % KH, row % KW
-        source, target = planes[first + c], columns[row]
-        if SH == SW == 1:
-            offset, count = (oh0 + r * DH) * WP + s * DW, (rows - 1) * WP + OW
-            for j in range(count):
-                target[j] = source[offset + j]
-            target[count:] = 0
+def _lay_out(planes, plane0, plane, image, layout, first, rows):
+    """Lay rows first.. of an image's planes out, the first of them from cell `plane0` of `planes` on.
+
+    Columns outside the image are 0 from the start, and never written.
+    """
+    top, left, SH, SW, WP, _ = layout
+    channels, H, W = image.shape
+    cells = image.ravel()
+    # The rows and columns of an image that are nowhere outside of it, as long copies.
+    whole = SH == SW == 1 and left == 0 and WP == W and first >= top and first + rows - top <= H
+    for c in range(channels):
+        for a in range(SH):
+            for b in range(SW):
+                at = plane0 + ((c * SH + a) * SW + b) * plane
+                if whole:
+                    copy_1(planes, at, cells, (c * H + first - top) * W, rows * W)
+                    continue
+                # The columns begin.. end of the plane lie inside the image.
+                column = b - left
+                begin = min(max(0, -(column // SW)), WP)
+                end = max(begin, min(WP, -((column - W) // SW)))
+                for i in range(rows):
+                    h = (first + i) * SH + a - top
+                    if 0 <= h < H:
+                        source = (c * H + h) * W + begin * SW + column
+                        if SW == 1:
+                            copy_1(planes, at + begin, cells, source, end - begin)
+                        elif SW == 2:
+                            copy_2(planes, at + begin, cells, source, end - begin)
+                        else:
+                            for j in range(end - begin):
+                                planes[at + begin + j] = cells[source + j * SW]
+                    else:
+                        for j in range(WP):
+                            planes[at + j] = 0
+                    at += WP
+
+
+@compiled
+def _sums(source, packed, result, bias, shifts, targets, layout, strip_rows, plane, start, stop):
+    """Do units start.. of image after image, group after group, block of filters after block."""
+    _, _, SH, SW, WP, halo = layout
+    G, blocks, all_taps, filters = packed.shape
+    channels, outputs = source.shape[1] // G, result.shape[1] // G
+    lanes = VECTOR_BYTES // source.itemsize
+    slack = (WIDE_VECTORS + NARROW_VECTORS) * lanes  # cells that a tile at the end makes in vain
+    pitch = plane + slack
+    planes = np.zeros(channels * SH * SW * plane + slack, source.dtype)
+    sums = np.empty(filters * pitch, source.dtype)
+    weights, out = packed.ravel(), result.ravel()
+    unit = start
+    while unit < stop:
+        n, group, block0 = unit // (G * blocks), unit // blocks % G, unit % blocks
+        block1 = min(blocks, block0 + stop - unit)
+        unit += block1 - block0
+        image = source[n, group * channels : (group + 1) * channels]
+        for first in range(0, targets[:, 4].max(), strip_rows):
+            _lay_out(planes, 0, plane, image, layout, first, strip_rows + halo)
+            for block in range(block0, block1):
+                t0 = 0
+                for target in targets:
+                    taps = target[6]
+                    shift, at = shifts[t0 : t0 + taps], ((group * blocks + block) * all_taps + t0) * filters
+                    t0 += taps
+                    rows = min(strip_rows, target[4] - first)
+                    if rows <= 0:
+                        continue
+                    cells = (rows - 1) * WP + target[5]
+                    _fill(weights, at, planes, shift, sums, pitch, cells, filters)
+                    for k in range(min(filters, outputs - block * filters)):
+                        channel = group * outputs + block * filters + k
+                        _write(out, result.shape, n, channel, target, first, sums, k * pitch, WP, rows, bias)
+
+
+@compiled
+def _fill(weights, at, planes, shift, sums, pitch, cells, filters):
+    """Fill `cells` sums of every filter, tile after tile."""
+    lanes = VECTOR_BYTES // planes.itemsize
+    p = 0
+    if filters == WIDE:
+        while p + (WIDE_VECTORS - 1) * lanes < cells:
+            wide_tile(weights, at, planes, p, shift, sums, p, pitch)
+            p += WIDE_VECTORS * lanes
+        while p < cells:
+            wide_rest(weights, at, planes, p, shift, sums, p, pitch)
+            p += lanes
+    else:
+        while p + (NARROW_VECTORS - 1) * lanes < cells:
+            narrow_tile(weights, at, planes, p, shift, sums, p, pitch)
+            p += NARROW_VECTORS * lanes
+        while p < cells:
+            narrow_rest(weights, at, planes, p, shift, sums, p, pitch)
+            p += lanes
+
+
+@compiled
+def _write(out, shape, n, channel, target, first, sums, row, WP, rows, bias):
+    """Write the rows of one channel where they belong, without what lies between them."""
+    _, channels, H, W = shape
+    h0, w0, step_h, step_w, _, columns, _ = target
+    to = ((n * channels + channel) * H + h0 + first * step_h) * W + w0
+    number = bias[channel]
+    if step_w == step_h == 1 and WP == columns == W:
+        add_1(out, to, sums, row, rows * WP, number)
+        return
+    for i in range(rows):
+        at, here = to + i * step_h * W, row + i * WP
+        if step_w == 1:
+            add_1(out, at, sums, here, columns, number)
+        elif step_w == 2:
+            add_2(out, at, sums, here, columns, number)
         else:
-            for i in range(rows):
-                offset = ((oh0 + i) * SH + r * DH) * WP + s * DW
-                for j in range(OW):
-                    target[i * OW + j] = source[offset + j * SW]
+            for j in range(columns):
+                out[at + j * step_w] = sums[here + j] + number
 
 
 @compiled
-def _add(planes, columns, geometry, first, width, oh0, rows):
-    """Add columns up where `_fill` took them from: its adjoint."""
-    _, _, _, W, _, KH, KW, SH, SW, _, PW, DH, DW, _, _, OW = geometry
-    WP = W + 2 * PW
-    for row in range(len(columns)):
-        c, r, s = row // (KH * KW), row // KW % KH, row % KW
-        source, target = columns[row], planes[first + c]
-        if SH == SW == 1:
-            offset = (oh0 + r * DH) * WP + s * DW
-            for j in range((rows - 1) * WP + OW):
-                target[offset + j] += source[j]
-        else:
-            for i in range(rows):
-                offset = ((oh0 + i) * SH + r * DH) * WP + s * DW
-                for j in range(OW):
-                    target[offset + j * SW] += source[i * OW + j]
-
-
-@compiled
-def _widen(target, g, oh0, rows, width):
-    """Copy output rows `oh0`.. of g (K/G, OH, OW) to (K/G, rows*width), with 0 where a row is wider."""
-    OW = g.shape[2]
-    for k in range(len(target)):
-        for i in range(rows):
-            for j in range(OW):
-                target[k, i * width + j] = g[k, oh0 + i, j]
-            for j in range(OW, width):
-                target[k, i * width + j] = 0
-
-
-@compiled
-def _forward(x, w, y, geometry, width, piece_rows, start, stop):
-    _, C, H, W, K, KH, KW, _, _, PH, PW, _, _, G, OH, OW = geometry
-    patch, KG = C // G * KH * KW, K // G
-    filters = w.reshape(G, KG, patch)
-    padded = np.zeros((C, H + 2 * PH, W + 2 * PW), x.dtype)
-    column_buffer = np.empty(patch * piece_rows * width, x.dtype)
-    product_buffer = np.empty(KG * piece_rows * width, x.dtype)
-    for n in range(start, stop):
-        planes = _padded_planes(padded, x[n], PH, PW)
-        for group in range(G):
-            for oh0 in range(0, OH, piece_rows):
-                rows = min(piece_rows, OH - oh0)
-                columns = column_buffer[: patch * rows * width].reshape(patch, rows * width)
-                product = product_buffer[: KG * rows * width].reshape(KG, rows * width)
-                _fill(columns, planes, geometry, group * (C // G), width, oh0, rows)
-                np.dot(filters[group], columns, product)
-                for k in range(KG):
-                    for i in range(rows):
-                        for j in range(OW):
-                            y[n, group * KG + k, oh0 + i, j] = product[k, i * width + j]
-
-
-@compiled
-def _input(g, w, x, geometry, width, piece_rows, start, stop):
-    _, C, H, W, K, KH, KW, _, _, PH, PW, _, _, G, OH, _ = geometry
-    patch, KG = C // G * KH * KW, K // G
-    filters = w.reshape(G, KG, patch)
-    padded = np.empty((C, H + 2 * PH, W + 2 * PW), x.dtype)
-    planes = padded.reshape(C, padded.shape[1] * padded.shape[2])
-    column_buffer = np.empty(patch * piece_rows * width, x.dtype)
-    g_buffer = np.empty(KG * piece_rows * width, x.dtype)
-    for n in range(start, stop):
-        padded[:] = 0
-        for group in range(G):
-            for oh0 in range(0, OH, piece_rows):
-                rows = min(piece_rows, OH - oh0)
-                columns = column_buffer[: patch * rows * width].reshape(patch, rows * width)
-                wide = g_buffer[: KG * rows * width].reshape(KG, rows * width)
-                _widen(wide, g[n, group * KG : (group + 1) * KG], oh0, rows, width)
-                np.dot(filters[group].T, wide, columns)
-                _add(planes, columns, geometry, group * (C // G), width, oh0, rows)
-        for c in range(C):
-            for h in range(H):
-                x[n, c, h] = padded[c, PH + h, PW : PW + W]
-
-
-@compiled
-def _weight(x, g, total, geometry, width, piece_rows, start, stop):
-    _, C, H, W, K, KH, KW, _, _, PH, PW, _, _, G, OH, _ = geometry
-    patch, KG = C // G * KH * KW, K // G
-    sums = total.reshape(G, KG, patch)
-    padded = np.zeros((C, H + 2 * PH, W + 2 * PW), x.dtype)
-    column_buffer = np.empty(patch * piece_rows * width, x.dtype)
-    g_buffer = np.empty(KG * piece_rows * width, x.dtype)
-    product = np.empty((KG, patch), x.dtype)
-    for n in range(start, stop):
-        planes = _padded_planes(padded, x[n], PH, PW)
-        for group in range(G):
-            for oh0 in range(0, OH, piece_rows):
-                rows = min(piece_rows, OH - oh0)
-                columns = column_buffer[: patch * rows * width].reshape(patch, rows * width)
-                wide = g_buffer[: KG * rows * width].reshape(KG, rows * width)
-                _fill(columns, planes, geometry, group * (C // G), width, oh0, rows)
-                _widen(wide, g[n, group * KG : (group + 1) * KG], oh0, rows, width)
-                np.dot(wide, columns.T, product)
-                sums[group] += product
+def _weights(x, g, tiles, shifts, layout, strip, start, stop):
+    """Do tiles start.. of all (group, filters, taps)."""
+    _, _, SH, SW, WP, halo = layout
+    strip_rows, strip_images, image_plane, plane = strip
+    G, filter_tiles, tap_tiles, filters, taps = tiles.shape
+    N, K, OH, OW = g.shape
+    channels, outputs = x.shape[1] // G, K // G
+    lanes = VECTOR_BYTES // x.itemsize
+    g_image = -(-strip_rows * WP // lanes) * lanes
+    pitch = strip_images * g_image + LINE
+    planes = np.zeros(channels * SH * SW * plane + lanes, x.dtype)
+    g_planes = np.zeros(filter_tiles * filters * pitch, g.dtype)  # 0 between the rows
+    w, g_cells = tiles.ravel(), g.ravel()
+    for group in range(start // (filter_tiles * tap_tiles), -(-stop // (filter_tiles * tap_tiles))):
+        first_tile = group * filter_tiles * tap_tiles
+        tile0, tile1 = max(start - first_tile, 0), min(stop - first_tile, filter_tiles * tap_tiles)
+        k0, k1 = tile0 // tap_tiles * filters, min(outputs, -(-tile1 // tap_tiles) * filters)
+        channel0 = group * channels
+        for n0 in range(0, N, strip_images):
+            images = min(strip_images, N - n0)
+            for first in range(0, OH, strip_rows):
+                rows = min(strip_rows, OH - first)
+                if rows < strip_rows:
+                    g_planes[:] = 0
+                for image in range(images):
+                    _lay_out(
+                        planes,
+                        image * image_plane,
+                        plane,
+                        x[n0 + image, channel0 : channel0 + channels],
+                        layout,
+                        first,
+                        rows + halo,
+                    )
+                    for k in range(k0, k1):
+                        to = k * pitch + image * g_image
+                        at = (((n0 + image) * G + group) * outputs + k) * OH * OW + first * OW
+                        if WP == OW:
+                            copy_1(g_planes, to, g_cells, at, rows * OW)
+                        else:
+                            for i in range(rows):
+                                copy_1(g_planes, to + i * WP, g_cells, at + i * OW, OW)
+                cells = (rows - 1) * WP + OW
+                for tile in range(tile0, tile1):
+                    k, t = tile // tap_tiles * filters, tile % tap_tiles * taps
+                    at = (first_tile + tile) * filters * taps
+                    g0 = k * pitch
+                    weights_tile(
+                        g_planes, g0, pitch, g_image, planes, 0, image_plane, shifts, t, images, cells, w, at
+                    )

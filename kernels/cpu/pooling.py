@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .. import arena
 from ..arrays import Array
 from ..geometry import Pair, Pool2dGeometry, pool2d_geometry, sum_pool2d_input_geometry
 from .compiled import compiled
+from .rows import largest_row
 from .threads import split
+
+_largest, _largest_by_2 = largest_row(1), largest_row(2)
 
 
 def max_pool2d(
@@ -32,15 +36,19 @@ def min_pool2d(
 
 def _best(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, Array]:
     shape = (geometry.N, geometry.C, geometry.OH, geometry.OW)
-    y, index = np.empty(shape, x.dtype), np.empty(shape, np.intp)
+    y, index = arena.empty(shape, x.dtype), arena.empty(shape, np.int32)
     arrays = _planes(x), _planes(y), _planes(index)
-    split(lambda _, start, stop: _best_of_planes(*arrays, geometry, largest, start, stop), len(arrays[0]))
+    sizes = tuple(geometry)
+    if largest and geometry.PH == geometry.PW == 0 and geometry.SW <= 2:
+        split(lambda _, start, stop: _largest_of_planes(*arrays, sizes, start, stop), len(arrays[0]))
+    else:
+        split(lambda _, start, stop: _best_of_planes(*arrays, sizes, largest, start, stop), len(arrays[0]))
     return y, index
 
 
 def pool_gather(x: Array, index: Array) -> Array:
     """Return the cells `index` (N, C, OH, OW), each h*W + w, of `x` (N, C, H, W)."""
-    y = np.empty(index.shape, x.dtype)
+    y = arena.empty(index.shape, x.dtype)
     arrays = _planes(x), _planes(index), _planes(y)
     split(lambda _, start, stop: _gather_planes(*arrays, start, stop), len(arrays[0]))
     return y
@@ -48,7 +56,7 @@ def pool_gather(x: Array, index: Array) -> Array:
 
 def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
     """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
-    x = np.empty((*g.shape[:2], *size), g.dtype)
+    x = arena.empty((*g.shape[:2], *size), g.dtype)
     arrays = _planes(g), _planes(index), _planes(x)
     split(lambda _, start, stop: _scatter_planes(*arrays, start, stop), len(arrays[0]))
     return x
@@ -57,7 +65,7 @@ def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
 def sum_pool2d(x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0)) -> Array:
     """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
     geometry = pool2d_geometry(x.shape, kernel_size, stride, padding)
-    y = np.empty((geometry.N, geometry.C, geometry.OH, geometry.OW), x.dtype)
+    y = arena.empty((geometry.N, geometry.C, geometry.OH, geometry.OW), x.dtype)
     arrays = _planes(x), _planes(y)
     split(lambda _, start, stop: _sum_planes(*arrays, geometry, start, stop), len(arrays[0]))
     return y
@@ -68,7 +76,7 @@ def sum_pool2d_input(
 ) -> Array:
     """Add every `g` (N, C, OH, OW) to all cells of its window: `sum_pool2d`'s adjoint, (N, C, H, W)."""
     geometry = sum_pool2d_input_geometry(g.shape, kernel_size, size, stride, padding)
-    x = np.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
+    x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
     arrays = _planes(g), _planes(x)
     split(lambda _, start, stop: _spread_planes(*arrays, geometry, start, stop), len(arrays[0]))
     return x
@@ -100,6 +108,24 @@ def _best_of_planes(x, y, index, geometry, largest, start, stop):
                         if winner < 0 or better or value != value:
                             best, winner = value, i * W + j
                 y[plane, oh, ow], index[plane, oh, ow] = best, winner
+
+
+@compiled
+def _largest_of_planes(x, y, index, geometry, start, stop):
+    """As `_best_of_planes`, for the maximum of windows without padding and SW = 1 or 2: a row at a time."""
+    _, _, H, W, KH, KW, SH, SW, _, _, DH, DW, OH, OW = geometry
+    offsets = np.empty(KH * KW, np.int64)
+    for r in range(KH):
+        for s in range(KW):
+            offsets[r * KW + s] = r * DH * W + s * DW
+    cells, best, winner = x.ravel(), y.ravel(), index.ravel()
+    for plane in range(start, stop):
+        for oh in range(OH):
+            window, at = (plane * OH + oh) * OW, oh * SH * W
+            if SW == 1:
+                _largest(best, winner, window, cells, plane * H * W + at, at, offsets, OW)
+            else:
+                _largest_by_2(best, winner, window, cells, plane * H * W + at, at, offsets, OW)
 
 
 @compiled

@@ -1,14 +1,25 @@
-"""Threads of compiled kernels: each takes its own part of the work and calls a product that stays on it.
+"""Threads of compiled kernels: each takes its own part of the work.
 
-One setting, ``TINYCNN_THREADS``, says how many (default: the cores this process may use). A matrix product
-with threads of its own inside would fight with these for the same cores, so BLAS is held to one as soon as
-a compiled kernel runs.
+One setting, ``TINYCNN_THREADS``, says how many (default: the cores this process may use). It rules the matrix
+products of BLAS too: these are called for a part of the work by each of our threads, so a product with
+threads of its own inside would fight with them for the same cores.
 """
 
+from __future__ import annotations
+
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from .spin import spin, turn
+
+Job = Callable[[int, int, int], None]
+SPINS = 200_000  # looks at a counter, some 0.1 ms: about as long as the Python code between two kernels takes
 
 
 def thread_count() -> int:
@@ -28,37 +39,78 @@ def thread_count() -> int:
     return int(text)
 
 
-def split(job: Callable[[int, int, int], None], count: int) -> None:
+def split(job: Job, count: int, most: int | None = None) -> None:
     """Run ``job(part, start, stop)`` for equal parts of ``range(count)``, one a thread, and wait for all.
 
-    Which part has which range depends on the number of threads alone, so results are the same bits from run
-    to run.
+    Parameters
+    ----------
+    job
+        Compiled code that does not hold Python's lock, for the most part.
+    count
+        How many units of work there are.
+    most
+        As many parts at most: small work is done sooner than a thread is told of it.
     """
-    parts = min(thread_count(), count)
+    parts = min(thread_count(), count, count if most is None else most)
     if parts <= 1:
         job(0, 0, count)
         return
     bounds = [count * part // parts for part in range(parts + 1)]
-    rest = [_pool(parts).submit(job, part, bounds[part], bounds[part + 1]) for part in range(1, parts)]
-    job(0, 0, bounds[1])
-    for future in rest:
-        future.result()
+    helpers = _helpers(parts - 1, os.getpid(), threading.get_ident())
+    for part, helper in enumerate(helpers, 1):
+        helper.jobs.put((job, part, bounds[part], bounds[part + 1]))
+    try:
+        job(0, 0, bounds[1])
+    finally:
+        errors = [helper.results.get() for helper in helpers]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="tinycnn")
+class Mailbox:
+    """A queue whose reader looks at a counter for a moment before it sleeps.
 
-
-@cache
-def one_thread_a_product() -> None:
-    """Hold every BLAS library to one thread: SciPy's, which Numba's products run in, and NumPy's.
-
-    NumPy's would not run at the same time, but its threads go on spinning for a while after a product.
+    To wake a sleeping thread takes longer than many kernels run.
     """
-    import scipy.linalg.cython_blas  # noqa: F401  (loads the library)
-    from threadpoolctl import ThreadpoolController
 
-    for library in ThreadpoolController().lib_controllers:
-        if library.user_api == "blas":
-            library.set_num_threads(1)
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[Any] = SimpleQueue()
+        self.count = np.zeros(1, np.int64)
+        self.seen = 0
+
+    def put(self, item: Any) -> None:
+        """Send something."""
+        self.queue.put(item)
+        turn(self.count)
+
+    def get(self) -> Any:
+        """Wait for the next."""
+        spin(self.count, self.seen, SPINS)
+        self.seen += 1
+        return self.queue.get()
+
+
+class Helper:
+    """A thread that runs what it finds in `jobs`, and puts None or the error into `results`."""
+
+    def __init__(self) -> None:
+        self.jobs, self.results = Mailbox(), Mailbox()
+        threading.Thread(target=self._run, name="tinycnn", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            job, *part = self.jobs.get()
+            try:
+                job(*part)
+            except BaseException as error:
+                self.results.put(error)
+            else:
+                self.results.put(None)
+            del job
+
+
+@cache
+def _helpers(count: int, process: int, thread: int) -> list[Helper]:
+    """Return the helpers of one thread of one process: a process that was forked has none of them."""
+    return [Helper() for _ in range(count)]

@@ -80,7 +80,7 @@ WRONG_TYPES = [
     (lambda: F.conv2d(np.ones((1, 1, 3, 3)), ones(1, 1, 2, 2)), "Conv2d takes tensors, got ndarray, Tensor"),
     (lambda: F.relu(np.ones(3)), r"ReLU takes tensors, got ndarray: wrap arrays in Tensor\(\)"),
     (lambda: F.flatten(np.ones((2, 3))), "Reshape takes tensors, got ndarray"),
-    (lambda: F.batch_norm(np.ones((2, 3)), None, None), "Normalise takes tensors, got ndarray"),
+    (lambda: F.batch_norm(np.ones((2, 3)), None, None), "Reshape takes tensors, got ndarray"),
     (lambda: F.where(ones(2), 1, 2), r"boolean condition, got dtype\('float64'\)"),
     (lambda: F.where([True, False], 1, 2), r"boolean condition, got \[True, False\]"),
     (lambda: F.gather(ones(2, 3), 1, ones(2, 1)), "index must hold integers, got float64"),

@@ -6,7 +6,7 @@ import pytest
 from geometries import SEEDS, arrays, convolutions
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal, assert_array_less
 from scipy.signal import correlate2d
 
 from tinycnn.kernels import cpu, im2col, loops
@@ -76,26 +76,60 @@ def test_im2col_equals_loops(case, rng, data, images_at_once):
         assert_allclose(ours, expected, **CLOSE[x.dtype.name])
 
 
-@given(convolutions(), SEEDS, st.data(), st.sampled_from([1, 60, 1 << 17]), st.sampled_from(["1", "2", "3"]))
-def test_cpu_equals_loops(case, rng, data, piece_floats, threads):
+STRIPS = st.sampled_from([1, 60, 1 << 10])
+THREADS = st.sampled_from(["1", "2", "3"])
+
+
+@given(convolutions(), SEEDS, st.data(), STRIPS, THREADS)
+def test_cpu_equals_loops(case, rng, data, strip, threads):
     x, w, g = data.draw(arrays(rng, *case[:3]))
-    size, kernel_size, options = x.shape[2:], w.shape[2:], case[3]
+    check_cpu(loops, x, w, g, case[3], strip, threads)
+
+
+@given(convolutions(most_channels=20, most_cells=40), SEEDS, st.data(), STRIPS, THREADS)
+def test_cpu_equals_im2col_where_tiles_are_full_and_where_they_are_not(case, rng, data, strip, threads):
+    x, w, g = data.draw(arrays(rng, *case[:3]))
+    check_cpu(im2col, x, w, g, case[3], strip, threads)
+
+
+def check_cpu(other, x, w, g, options, strip, threads):
     with (
-        mock.patch.object(cpu_convolution, "PIECE_FLOATS", piece_floats),
+        mock.patch.object(cpu_convolution, "STRIP", strip),
+        mock.patch.object(cpu_convolution, "SERIAL", 1),
         mock.patch.dict(os.environ, TINYCNN_THREADS=threads),
     ):
-        results = [
-            (
-                m.conv2d(x, w, **options),
-                m.conv2d_input(g, w, size, **options),
-                m.conv2d_weight(x, g, kernel_size, **options),
-            )
-            for m in (cpu, loops)
-        ]
-    for ours, expected in zip(*results, strict=True):
-        assert ours.dtype == expected.dtype == x.dtype
+        results = all_directions(cpu, x, w, g, options)
+    exact = all_directions(other, *(a.astype("float64") for a in (x, w, g)), options)
+    magnitude = all_directions(other, *(np.abs(a).astype("float64") for a in (x, w, g)), options)
+    for ours, expected, largest in zip(results, exact, magnitude, strict=True):
+        assert ours.dtype == x.dtype
         assert ours.flags.c_contiguous
-        assert_allclose(ours, expected, **CLOSE[x.dtype.name])
+        # Every product and every sum is rounded: in the worst case to n * eps of the sum of magnitudes.
+        assert_array_less(np.abs(ours - expected), 16 * np.finfo(x.dtype).eps * (largest + 1))
+
+
+def all_directions(kernels, x, w, g, options):
+    bias, input_bias = (np.arange(channels, dtype=x.dtype) for channels in (w.shape[0], x.shape[1]))
+    return (
+        kernels.conv2d(x, w, **options),
+        kernels.conv2d(x, w, **options, bias=bias),
+        kernels.conv2d_input(g, w, x.shape[2:], **options),
+        kernels.conv2d_input(g, w, x.shape[2:], **options, bias=input_bias),
+        kernels.conv2d_weight(x, g, w.shape[2:], **options),
+    )
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@given(case=convolutions(smallest_batch=1), rng=SEEDS)
+def test_cpu_keeps_what_is_not_finite_where_it_belongs(case, rng, value):
+    x_shape, w_shape, y_shape, options = case
+    for i in range(3):
+        x, w, g = arrays = [rng.standard_normal(shape) for shape in (x_shape, w_shape, y_shape)]
+        arrays[i].flat[rng.integers(arrays[i].size)] = value
+        with np.errstate(invalid="ignore"):
+            results = [all_directions(m, x, w, g, options) for m in (cpu, im2col)]
+        for ours, expected in zip(*results, strict=True):
+            assert_allclose(ours, expected, **CLOSE["float64"])
 
 
 @CONVOLUTIONS

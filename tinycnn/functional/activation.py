@@ -1,5 +1,6 @@
 """Nonlinearities (Eq. 5's f) and softmax (Eq. 4). g stands for dL/dy."""
 
+from tinycnn import backend
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor
 
@@ -12,13 +13,26 @@ class ReLU(Function):
     """y = max(x, 0). dL/dx = g where x > 0, else 0."""
 
     def forward(self, x: Array) -> Array:
-        y = array_module(x).maximum(x, 0)
+        y = backend.elementwise(x).relu(x)
         self.save_for_backward(y)
         return y
 
     def backward(self, g: Tensor) -> Tensor:
         (y,) = self.saved_tensors
-        return g * (y > 0)  # x > 0 exactly where y > 0
+        return Gate(y.data)(g)  # x > 0 exactly where y > 0
+
+
+class Gate(Function):
+    """y = x where a condition > 0, else 0. dL/dx = g where the condition > 0, else 0."""
+
+    def __init__(self, condition: Array) -> None:
+        self.condition = condition
+
+    def forward(self, x: Array) -> Array:
+        return backend.elementwise(x).gate(x, self.condition)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return Gate(self.condition)(g)
 
 
 class LeakyReLU(Function):
@@ -28,14 +42,25 @@ class LeakyReLU(Function):
         self.negative_slope = negative_slope
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        factor = xp.where(x > 0, x.dtype.type(1), x.dtype.type(self.negative_slope))
-        self.save_for_backward(factor)
-        return x * factor
+        self.save_for_backward(x)
+        return backend.elementwise(x).leaky_relu(x, self.negative_slope)
 
     def backward(self, g: Tensor) -> Tensor:
-        (factor,) = self.saved_tensors
-        return g * factor
+        (x,) = self.saved_tensors
+        return LeakyGate(x.data, self.negative_slope)(g)
+
+
+class LeakyGate(Function):
+    """y = x where a condition > 0, else slope * x. dL/dx = g where the condition > 0, else slope * g."""
+
+    def __init__(self, condition: Array, negative_slope: float) -> None:
+        self.condition, self.negative_slope = condition, negative_slope
+
+    def forward(self, x: Array) -> Array:
+        return backend.elementwise(x).leaky_gate(x, self.condition, self.negative_slope)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return LeakyGate(self.condition, self.negative_slope)(g)
 
 
 class Sigmoid(Function):

@@ -21,8 +21,8 @@ from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.geometry import Pair, conv2d_geometry, pair
 from tinycnn.tensor import Function, Tensor
 
-from .arithmetic import add
-from .shape import pad, reshape
+from .channels import ChannelSum
+from .shape import pad
 
 
 @dataclass(frozen=True)
@@ -48,40 +48,45 @@ class Window:
 
 
 class Conv2d(Function):
-    """y = conv2d(x, w) (Eq. 1). dL/dx = conv2d_input(g, w), dL/dw = conv2d_weight(x, g)."""
+    """y = conv2d(x, w) + b (Eq. 1). dL/dx = conv2d_input(g, w), dL/dw = conv2d_weight(x, g), dL/db = sum g.
+
+    The bias is optional. Over (n, oh, ow) it is the same, so its gradient is the sum over these.
+    """
 
     def __init__(self, window: Window) -> None:
         self.window = window
 
-    def forward(self, x: Array, w: Array) -> Array:
+    def forward(self, x: Array, w: Array, *bias: Array) -> Array:
         self.save_for_backward(x, w)
-        return backend.kernels(x).conv2d(x, w, *self.window.options)
+        return backend.kernels(x).conv2d(x, w, *self.window.options, *bias)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.saved_tensors
-        need_x, need_w = self.needs_input_grad
+        need_x, need_w, *need_bias = self.needs_input_grad
         return (
             Conv2dInput(self.window, _plane(x))(g, w) if need_x else None,
             Conv2dWeight(self.window, _plane(w))(x, g) if need_w else None,
+            *(ChannelSum()(g) if need else None for need in need_bias),
         )
 
 
 class Conv2dInput(Function):
-    """y = conv2d_input(x, w), x over the output. dL/dx = conv2d(g, w), dL/dw = conv2d_weight(g, x)."""
+    """y = conv2d_input(x, w) + b, x over the output. dL/dx = conv2d(g, w), dL/dw = conv2d_weight(g, x)."""
 
     def __init__(self, window: Window, size: Pair) -> None:
         self.window, self.size = window, size
 
-    def forward(self, x: Array, w: Array) -> Array:
+    def forward(self, x: Array, w: Array, *bias: Array) -> Array:
         self.save_for_backward(x, w)
-        return backend.kernels(x).conv2d_input(x, w, self.size, *self.window.options)
+        return backend.kernels(x).conv2d_input(x, w, self.size, *self.window.options, *bias)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.saved_tensors
-        need_x, need_w = self.needs_input_grad
+        need_x, need_w, *need_bias = self.needs_input_grad
         return (
             Conv2d(self.window)(g, w) if need_x else None,
             Conv2dWeight(self.window, _plane(w))(g, x) if need_w else None,
+            *(ChannelSum()(g) if need else None for need in need_bias),
         )
 
 
@@ -151,7 +156,7 @@ def conv2d(
     """
     window = Window.of(stride, padding, dilation, groups)
     conv2d_geometry(x.shape, weight.shape, *window.options)
-    return _add_bias("conv2d", Conv2d(window)(x, weight), bias)
+    return Conv2d(window)(x, weight, *_bias("conv2d", bias, weight.shape[0]))
 
 
 def conv_transpose2d(
@@ -225,7 +230,8 @@ def conv_transpose2d(
     whole = conv2d_geometry((1, weight.shape[1] * groups, *size), weight.shape, *window.options)
     if x.shape[2:] != (whole.OH, whole.OW):
         x = pad(x, (0, whole.OW - x.shape[3], 0, whole.OH - x.shape[2]))
-    return _add_bias("conv_transpose2d", Conv2dInput(window, (size[0], size[1]))(x, weight), bias)
+    biases = _bias("conv_transpose2d", bias, weight.shape[1] * groups)
+    return Conv2dInput(window, (size[0], size[1]))(x, weight, *biases)
 
 
 def _plane(x: Tensor) -> Pair:
@@ -233,9 +239,10 @@ def _plane(x: Tensor) -> Pair:
     return x.shape[2], x.shape[3]
 
 
-def _add_bias(name: str, y: Tensor, bias: Tensor | None) -> Tensor:
+def _bias(name: str, bias: Tensor | None, channels: int) -> tuple[Tensor, ...]:
+    """Return the bias as what is left of the operation's inputs: none or one."""
     if bias is None:
-        return y
-    if bias.shape != y.shape[1:2]:
-        raise ValueError(f"{name}: the bias must have one number a channel, {y.shape[1:2]}, got {bias.shape}")
-    return add(y, reshape(bias, 1, y.shape[1], 1, 1))
+        return ()
+    if bias.shape != (channels,):
+        raise ValueError(f"{name}: the bias must have one number a channel, ({channels},), got {bias.shape}")
+    return (bias,)

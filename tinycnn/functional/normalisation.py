@@ -2,39 +2,66 @@
 
 import math
 
+from tinycnn import backend
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Function, Tensor
+from tinycnn.modes import modes, set_grad_enabled
+from tinycnn.tensor import Function, Tensor, grad
 
-from .arithmetic import add, mul, sqrt, sub
+from .arithmetic import sqrt
+from .channels import ChannelAffine
 from .reduction import mean, var
 from .shape import reshape
 
+OTHERS = (0, 2, 3)  # all dimensions of (N, C, H, W) but the channels
+
 
 class Normalise(Function):
-    """y = (x - m) / s, m the mean and s = sqrt(variance + eps) over the M elements of dims.
+    """y = (x - m) / s, m the mean and s = sqrt(variance + eps) of every channel of (N, C, H, W).
 
     dL/dx = (g - mean(g) - y * mean(g * y)) / s: what g would do to the mean and to the spread is taken out,
     because y's are fixed.
     """
 
-    def __init__(self, dims: tuple[int, ...], eps: float) -> None:
-        self.dims, self.eps = dims, float(eps)  # a NumPy number would impose its dtype on the result
+    def __init__(self, eps: float) -> None:
+        self.eps = float(eps)  # a NumPy number would impose its dtype on the result
 
     def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        centred = x - x.mean(axis=self.dims, keepdims=True)
-        variance = (centred * centred).mean(axis=self.dims, keepdims=True)
-        y = centred / xp.sqrt(variance + self.eps)
+        y, self.mean, self.variance = backend.channels(x).normalise(x, self.eps)
         self.save_for_backward(x, y)
         return y
 
     def backward(self, g: Tensor) -> Tensor:
         x, y = self.saved_tensors
-        # s is computed again rather than saved, so that it can be differentiated by x.
-        s = sqrt(var(x, self.dims, correction=0, keepdim=True) + self.eps)
-        mean_g = mean(g, self.dims, keepdim=True)
-        mean_gy = mean(g * y, self.dims, keepdim=True)
-        return (g - mean_g - y * mean_gy) / s
+        return NormaliseInput(y.data, self.variance, self.eps)(g, x)
+
+
+class NormaliseInput(Function):
+    """`Normalise`'s dL/dx as a function of g and x, computed from the y and the variance of x at hand.
+
+    Its own derivatives are those of the formula in `formula`, which is written in differentiable operations.
+    """
+
+    def __init__(self, y: Array, variance: Array, eps: float) -> None:
+        self.y, self.variance, self.eps = y, variance, eps
+
+    def formula(self, g: Tensor, x: Tensor) -> Tensor:
+        """Return (g - mean(g) - y * mean(g * y)) / s, as operations on g and x."""
+        s = sqrt(var(x, OTHERS, correction=0, keepdim=True) + self.eps)
+        y = (x - mean(x, OTHERS, keepdim=True)) / s
+        return (g - mean(g, OTHERS, keepdim=True) - y * mean(g * y, OTHERS, keepdim=True)) / s
+
+    def forward(self, g: Array, x: Array) -> Array:
+        self.save_for_backward(g, x)
+        return backend.channels(g).normalise_input(g, self.y, self.variance, self.eps)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        inputs, recorded = self.saved_tensors, modes().grad_enabled
+        needed = [x for x, need in zip(inputs, self.needs_input_grad, strict=True) if need]
+        with set_grad_enabled(True):
+            y = self.formula(*inputs)
+        found = iter(grad(y, needed, g, create_graph=recorded, retain_graph=True))
+        first, second = (next(found) if need else None for need in self.needs_input_grad)
+        return first, second
 
 
 def batch_norm(
@@ -74,23 +101,24 @@ def batch_norm(
     Ioffe & Szegedy 2015, Batch Normalization.
     """
     _check_channels("batch_norm", x, running_mean, running_var, weight, bias)
-    dims = (0, *range(2, x.ndim))
-    shape = (1, x.shape[1], *[1] * (x.ndim - 2))
+    shape = x.shape
+    x = reshape(x, *shape[:2], math.prod(shape[2:]), 1)
     if training or running_mean is None or running_var is None:
-        count = math.prod(x.shape[d] for d in dims)
+        count = x.numel() // max(shape[1], 1)
         if training and count < 2:
             raise ValueError(
-                f"batch_norm: in training every channel needs more than one value, the input {x.shape} has "
+                f"batch_norm: in training every channel needs more than one value, the input {shape} has "
                 f"{count}; use a larger batch, or eval()"
             )
-        y = Normalise(dims, eps)(x)
+        normalise = Normalise(eps)
+        y = normalise(x)
         if running_mean is not None and running_var is not None:
-            _update(running_mean, x.data.mean(axis=dims), momentum)
-            _update(running_var, x.data.var(axis=dims, ddof=1), momentum)
+            _update(running_mean, normalise.mean, momentum)
+            _update(running_var, normalise.variance * (count / (count - 1)), momentum)
     else:
         scale = 1 / sqrt(running_var + eps)
-        y = mul(sub(x, reshape(running_mean, *shape)), reshape(scale, *shape))
-    return _affine(y, weight, bias, shape)
+        y = ChannelAffine()(x, scale, -running_mean * scale)
+    return reshape(_affine(y, weight, bias), *shape)
 
 
 def instance_norm(
@@ -115,16 +143,20 @@ def instance_norm(
     Ulyanov et al. 2016, Instance Normalization.
     """
     _check_channels("instance_norm", x, weight, bias)
-    dims = tuple(range(2, x.ndim))
-    if x.numel() <= x.shape[0] * x.shape[1]:
+    N, C, *plane = x.shape
+    cells = math.prod(plane)
+    if x.numel() <= N * C:
         raise ValueError(f"instance_norm: every channel of an image needs more than one cell, got {x.shape}")
-    return _affine(Normalise(dims, eps)(x), weight, bias, (1, x.shape[1], *[1] * len(dims)))
+    y = Normalise(eps)(reshape(x, 1, N * C, cells, 1))
+    return reshape(_affine(reshape(y, N, C, cells, 1), weight, bias), *x.shape)
 
 
-def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None, shape: tuple[int, ...]) -> Tensor:
-    if weight is not None:
-        y = mul(y, reshape(weight, *shape))
-    return y if bias is None else add(y, reshape(bias, *shape))
+def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    if weight is None and bias is None:
+        return y
+    if weight is None:
+        weight = Tensor(array_module(y.data).ones(y.shape[1], y.dtype), backend=y.backend)
+    return ChannelAffine()(y, weight, *(() if bias is None else (bias,)))
 
 
 def _update(running: Tensor, batch: Array, momentum: float) -> None:

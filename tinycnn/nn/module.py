@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,9 +44,14 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         """Run `forward`, then the hooks."""
         y = self.forward(*args, **kwargs)
-        for hook in vars(self).get("_forward_hooks", ()):
+        for hook in self.hooks:
             hook(self, args, y)
         return y
+
+    @property
+    def hooks(self) -> Sequence[Hook]:
+        """What `register_forward_hook` was given."""
+        return vars(self).get("_forward_hooks", ())
 
     def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook(module, inputs, output)`` after every forward; the function returned ends that."""

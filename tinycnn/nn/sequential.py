@@ -1,10 +1,11 @@
 """Layer upon layer (Eq. 5)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tinycnn.tensor import Tensor
 
 from .module import Module
+from .plain import MaxPool2d, ReLU
 
 
 class Sequential(Module):
@@ -17,7 +18,7 @@ class Sequential(Module):
         self.layers = layers
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers:
+        for layer in _in_running_order(self.layers):
             x = layer(x)
         return x
 
@@ -36,3 +37,20 @@ class Sequential(Module):
     def __getitem__(self, index: int | slice) -> Module:
         """Return a layer, or for a slice a network of these layers (which share their weights)."""
         return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+
+def _in_running_order(layers: Sequence[Module]) -> Iterator[Module]:
+    """Yield the layers, but max-pooling before the ReLU in front of it.
+
+    max and ReLU both keep the order of numbers, so max(relu(x)) = relu(max(x)), the gradient included, and
+    after the pooling ReLU has a fraction of the work. Not where a hook wants to see what lies between.
+    """
+    i = 0
+    while i < len(layers):
+        pair = layers[i : i + 2]
+        if [type(layer) for layer in pair] == [ReLU, MaxPool2d] and not any(layer.hooks for layer in pair):
+            yield from reversed(pair)
+            i += 2
+        else:
+            yield layers[i]
+            i += 1

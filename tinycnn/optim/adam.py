@@ -1,9 +1,9 @@
 """Adam: a step of about lr in every direction, whatever the gradient's scale."""
 
-import math
 from collections.abc import Iterable
 
-from tinycnn.kernels.arrays import Array, array_module
+from tinycnn import backend
+from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
 from .optimizer import Optimizer, check_range
@@ -53,18 +53,8 @@ class Adam(Optimizer):
 
     def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
         """Make one step of one parameter."""
-        xp = array_module(theta)
-        (beta1, beta2), m, v = self.betas, state["m"], state["v"]
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * g * g
-        denominator = xp.sqrt(v)
-        denominator /= math.sqrt(1 - beta2**t)
-        denominator += self.eps
-        step = m / denominator
-        step *= self.lr / (1 - beta1**t)
-        theta -= step
+        m, v = state["m"], state["v"]
+        backend.elementwise(theta).adam(theta, g, m, v, self.lr, self.betas, self.eps, t)
 
 
 class AdamW(Adam):

@@ -1,0 +1,147 @@
+"""Passes over the channels of x (N, C, H, W), compiled; threads share the channels, so that sums are the same for all."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import arena
+from ..arrays import Array
+from .compiled import compiled
+from .rows import sum_row
+from .threads import split
+
+SERIAL = 1 << 14  # elements that are done before another thread has started
+
+
+def channel_sum(x: Array) -> Array:
+    """Return sum_{n,h,w} x[n,c,h,w], (C,)."""
+    (x,) = _planes(x)
+    sums = np.empty(x.shape[1], x.dtype)
+    _split(_sum, x, sums)
+    return sums
+
+
+def channel_dot(a: Array, b: Array) -> Array:
+    """Return sum_{n,h,w} a[n,c,h,w] * b[n,c,h,w], (C,)."""
+    a, b = _planes(a, b)
+    sums = np.empty(a.shape[1], a.dtype)
+    _split(_dot, a, b, sums)
+    return sums
+
+
+def channel_affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """Return weight[c] * x[n,c,h,w] + bias[c]."""
+    y = arena.empty(x.shape, x.dtype)
+    weight = np.require(weight, x.dtype, ["C", "W"])
+    bias = np.zeros_like(weight) if bias is None else np.require(bias, x.dtype, ["C", "W"])
+    _split(_affine, *_planes(x, y), weight, bias)
+    return y
+
+
+def normalise(x: Array, eps: float) -> tuple[Array, Array, Array]:
+    """Return y = (x - mean) / sqrt(variance + eps), and mean and variance of every channel, (C,)."""
+    y = arena.empty(x.shape, x.dtype)
+    mean, variance = np.empty((2, x.shape[1]), x.dtype)
+    _split(_normalise, *_planes(x, y), mean, variance, float(eps))
+    return y, mean, variance
+
+
+def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
+    """Return (g - mean(g) - y * mean(g * y)) / sqrt(variance + eps), the means those of the channel."""
+    x = arena.empty(g.shape, g.dtype)
+    _split(_normalise_input, *_planes(g, y, x), np.sqrt(variance + variance.dtype.type(eps)))
+    return x
+
+
+def _planes(*arrays: Array) -> list[Array]:
+    """Return contiguous (N, C, H*W) of (N, C, H, W)."""
+    dtype = arrays[0].dtype
+    return [np.require(a, dtype, ["C", "W"]).reshape(*a.shape[:2], a.shape[2] * a.shape[3]) for a in arrays]
+
+
+def _split(kernel, x: Array, *others: Array) -> None:
+    split(lambda _, start, stop: kernel(x, *others, start, stop), x.shape[1], 1 + x.size // SERIAL)
+
+
+# Sums are kept in float64 from plane to plane: no bits are lost, however large the batch.
+
+
+@compiled
+def _sum(x, sums, start, stop):
+    N, C, cells = x.shape
+    flat = x.ravel()
+    for c in range(start, stop):
+        total = 0.0
+        for n in range(N):
+            total += sum_row(flat, (n * C + c) * cells, cells)
+        sums[c] = total
+
+
+@compiled
+def _dot(a, b, sums, start, stop):
+    N, _, cells = a.shape
+    products = np.empty(cells, a.dtype)
+    for c in range(start, stop):
+        total = 0.0
+        for n in range(N):
+            one, other = a[n, c], b[n, c]
+            for i in range(cells):
+                products[i] = one[i] * other[i]
+            total += sum_row(products, 0, cells)
+        sums[c] = total
+
+
+@compiled
+def _affine(x, y, weight, bias, start, stop):
+    N, _, cells = x.shape
+    for n in range(N):
+        for c in range(start, stop):
+            one, other, factor, addend = x[n, c], y[n, c], weight[c], bias[c]
+            for i in range(cells):
+                other[i] = factor * one[i] + addend
+
+
+@compiled
+def _normalise(x, y, mean, variance, eps, start, stop):
+    N, C, cells = x.shape
+    flat = x.ravel()
+    squares = np.empty(cells, x.dtype)
+    for c in range(start, stop):
+        total = 0.0
+        for n in range(N):
+            total += sum_row(flat, (n * C + c) * cells, cells)
+        mean[c] = total / (N * cells)
+        m, total = mean[c], 0.0
+        for n in range(N):
+            plane, centred = x[n, c], y[n, c]
+            for i in range(cells):
+                centred[i] = plane[i] - m
+                squares[i] = centred[i] * centred[i]
+            total += sum_row(squares, 0, cells)
+        variance[c] = total / (N * cells)
+        factor = x.dtype.type(1 / np.sqrt(variance[c] + eps))
+        for n in range(N):
+            plane = y[n, c]
+            for i in range(cells):
+                plane[i] *= factor
+
+
+@compiled
+def _normalise_input(g, y, x, s, start, stop):
+    N, C, cells = g.shape
+    flat = g.ravel()
+    products = np.empty(cells, g.dtype)
+    for c in range(start, stop):
+        sum_g = sum_gy = 0.0
+        for n in range(N):
+            sum_g += sum_row(flat, (n * C + c) * cells, cells)
+            one, other = g[n, c], y[n, c]
+            for i in range(cells):
+                products[i] = one[i] * other[i]
+            sum_gy += sum_row(products, 0, cells)
+        mean_g, mean_gy = g.dtype.type(sum_g / (N * cells)), g.dtype.type(sum_gy / (N * cells))
+        factor = 1 / s[c]
+        for n in range(N):
+            one, other, result = g[n, c], y[n, c], x[n, c]
+            for i in range(cells):
+                result[i] = (one[i] - mean_g - other[i] * mean_gy) * factor

@@ -1,0 +1,106 @@
+"""Passes over whole arrays, compiled: every element is read once and written once, by all cores.
+
+NumPy goes over the memory once for each operation in a formula.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import arena
+from ..arrays import Array
+from .compiled import compiled
+from .threads import split
+
+SERIAL = 1 << 14  # elements that are done before another thread has started
+
+
+def relu(x: Array) -> Array:
+    """Return max(x, 0); NaN stays."""
+    x = np.require(x, None, ["C", "W"])
+    y = arena.empty(x.shape, x.dtype)
+    _split(_relu, x, y)
+    return y
+
+
+def gate(g: Array, y: Array) -> Array:
+    """Return g where y > 0, else 0: the derivative of `relu`, whose result is y."""
+    g, y = np.require(g, None, ["C", "W"]), np.require(y, g.dtype, ["C", "W"])
+    x = arena.empty(g.shape, g.dtype)
+    _split(_gate, g, y, x)
+    return x
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """Return x where x > 0, else slope * x."""
+    return leaky_gate(x, x, slope)
+
+
+def leaky_gate(g: Array, x: Array, slope: float) -> Array:
+    """Return g where x > 0, else slope * g: the derivative of `leaky_relu` at x."""
+    g, x = np.require(g, None, ["C", "W"]), np.require(x, g.dtype, ["C", "W"])
+    y = arena.empty(g.shape, g.dtype)
+    _split(_leaky_gate, g, x, y, g.dtype.type(slope))
+    return y
+
+
+def adam(
+    theta: Array, g: Array, m: Array, v: Array, lr: float, betas: tuple[float, float], eps: float, t: int
+) -> None:
+    """Make step `t`, from 1, of Adam in place; see `tinycnn.optim.Adam`."""
+    beta1, beta2 = betas
+    numbers = (
+        beta1,
+        1 - beta1,
+        beta2,
+        1 - beta2,
+        lr / (1 - beta1**t),
+        1 / math.sqrt(1 - beta2**t),
+        eps,
+    )
+    constants = np.array(numbers, theta.dtype)
+    _split(_adam, theta, np.require(g, theta.dtype, ["C", "W"]), m, v, constants)
+
+
+def _split(kernel, first: Array, *others: Any) -> None:
+    """Run a kernel on parts of the flat arrays; numbers are passed on."""
+    args = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in (first, *others)]
+    split(lambda _, start, stop: kernel(*args, start, stop), first.size, 1 + first.size // SERIAL)
+
+
+# Indices that start at 0 let the compiler see that none is negative, and use vectors.
+
+
+@compiled
+def _relu(x, y, start, stop):
+    x, y, zero = x[start:stop], y[start:stop], x.dtype.type(0)
+    for i in range(len(y)):
+        y[i] = zero if x[i] < zero else x[i]
+
+
+@compiled
+def _gate(g, y, x, start, stop):
+    g, y, x, zero = g[start:stop], y[start:stop], x[start:stop], x.dtype.type(0)
+    for i in range(len(x)):
+        x[i] = g[i] if y[i] > zero else zero
+
+
+@compiled
+def _leaky_gate(g, x, y, slope, start, stop):
+    g, x, y, zero = g[start:stop], x[start:stop], y[start:stop], x.dtype.type(0)
+    for i in range(len(y)):
+        y[i] = g[i] if x[i] > zero else slope * g[i]
+
+
+@compiled
+def _adam(theta, g, m, v, constants, start, stop):
+    theta, g, m, v = theta[start:stop], g[start:stop], m[start:stop], v[start:stop]
+    beta1, rest1, beta2, rest2, lr, scale, eps = constants
+    for i in range(len(theta)):
+        mean = beta1 * m[i] + rest1 * g[i]
+        square = beta2 * v[i] + rest2 * g[i] * g[i]
+        theta[i] -= lr * mean / (np.sqrt(square) * scale + eps)
+        m[i], v[i] = mean, square

@@ -1,0 +1,199 @@
+"""Loops over a row of numbers, a vector at a time.
+
+What is left at the end of a row is less than a vector: its other elements are masked out, neither read nor
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from .vectors import INDEX, SHORT, everywhere, masked_load, masked_store, pointer, size, vector_of
+
+
+def copy_row(step: int):
+    """Return the loop that copies every `step`-th number (1 or 2) of a row.
+
+    It is called as ``copy(to, to0, source, source0, count)`` in compiled code and lets, for p < `count`,
+    to[to0 + p] = source[source0 + p*step].
+    """
+
+    @intrinsic
+    def copy(typing, to, to0, source, source0, count):  # noqa: ANN001, ANN202
+        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+            to_type, _, source_type, _, _ = signature.args
+            to, to0, source, source0, count = args
+            to_at = pointer(context, builder, to_type, to, to0)
+            source_at = pointer(context, builder, source_type, source, source0)
+            vector = vector_of(context, source_type)
+            with row(builder, count, vector.count) as (p, inside):
+                first = builder.gep(source_at, [builder.mul(p, INDEX(step))])
+                cells = every(builder, first, builder.sub(count, p), step, vector)
+                masked_store(builder, cells, builder.gep(to_at, [p]), inside)
+            return context.get_dummy_value()
+
+        return types.void(to, types.int64, source, types.int64, types.int64), build
+
+    return copy
+
+
+def add_row(step: int):
+    """Return the loop that adds a number to a row, and writes the sums `step` (1 or 2) apart.
+
+    It is called as ``add(to, to0, source, source0, count, number)`` in compiled code and lets, for p < `count`,
+    to[to0 + p*step] = source[source0 + p] + number.
+    """
+
+    @intrinsic
+    def add(typing, to, to0, source, source0, count, number):  # noqa: ANN001, ANN202
+        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+            to_type, _, source_type, *_ = signature.args
+            to, to0, source, source0, count, number = args
+            to_at = pointer(context, builder, to_type, to, to0)
+            source_at = pointer(context, builder, source_type, source, source0)
+            vector = vector_of(context, source_type)
+            addend = everywhere(builder, number, vector)
+            lanes = vector.count // step  # so many sums fill a vector of the result, each `step` places apart
+            apart = ir.Constant(ir.VectorType(SHORT, vector.count), [i // step for i in range(vector.count)])
+            kept = ir.Constant(
+                ir.VectorType(ir.IntType(1), vector.count), [i % step == 0 for i in range(vector.count)]
+            )
+            with cgutils.for_range_slice(builder, INDEX(0), count, INDEX(lanes)) as (p, _):
+                left = builder.sub(count, p)
+                cells = masked_load(
+                    builder, builder.gep(source_at, [p]), below(builder, left, vector.count), vector
+                )
+                cells = builder.fadd(cells, addend)
+                cells = builder.shuffle_vector(cells, ir.Constant(vector, ir.Undefined), apart)
+                inside = builder.and_(below(builder, builder.mul(left, INDEX(step)), vector.count), kept)
+                masked_store(builder, cells, builder.gep(to_at, [builder.mul(p, INDEX(step))]), inside)
+            return context.get_dummy_value()
+
+        return types.void(to, types.int64, source, types.int64, types.int64, source.dtype), build
+
+    return add
+
+
+@intrinsic
+def sum_row(typing, cells, c0, count):  # noqa: ANN001, ANN201
+    """Return sum_{p < count} cells[c0 + p]: a vector of sums, added up in the end."""
+
+    def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+        cells_type, _, _ = signature.args
+        cells, c0, count = args
+        at = pointer(context, builder, cells_type, cells, c0)
+        vector = vector_of(context, cells_type)
+        sums = cgutils.alloca_once_value(builder, ir.Constant(vector, None))
+        builder.store(ir.Constant(vector, None), sums)
+        with row(builder, count, vector.count) as (p, inside):
+            here = masked_load(builder, builder.gep(at, [p]), inside, vector)
+            builder.store(builder.fadd(builder.load(sums), here), sums)
+        total = builder.load(sums)
+        numbers = [builder.extract_element(total, SHORT(i)) for i in range(vector.count)]
+        while len(numbers) > 1:
+            numbers = [builder.fadd(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
+        return numbers[0]
+
+    return cells.dtype(cells, types.int64, types.int64), build
+
+
+def largest_row(step: int):
+    """Return the loop that finds the largest cell of every window in a row of windows.
+
+    It is called as ``largest(best, winner, w0, cells, c0, at, offsets, count)`` in compiled code. For p < `count`,
+    window p has the cells ``cells[c0 + offset + p*step]``, whose numbers are ``at + offset + p*step``, for all
+    `offsets`, at least one. ``best[w0 + p]`` and ``winner[w0 + p]`` become the largest cell and its number: the first
+    of equal ones, or the last that is NaN.
+    """
+
+    @intrinsic
+    def largest(typing, best, winner, w0, cells, c0, at, offsets, count):  # noqa: ANN001, ANN202
+        def build(context, builder, signature, args):  # noqa: ANN001, ANN202
+            best_type, winner_type, _, cells_type, _, _, offsets_type, _ = signature.args
+            best, winner, w0, cells, c0, at, offsets, count = args
+            best_at = pointer(context, builder, best_type, best, w0)
+            winner_at = pointer(context, builder, winner_type, winner, w0)
+            cells_at = pointer(context, builder, cells_type, cells, c0)
+            offsets_at = pointer(context, builder, offsets_type, offsets, INDEX(0))
+            vector = vector_of(context, cells_type)
+            numbers = ir.VectorType(SHORT, vector.count)
+            steps = ir.Constant(numbers, [step * lane for lane in range(vector.count)])
+
+            def look(i, p):  # noqa: ANN001, ANN202
+                """Return the cell i of the windows p, p + 1, ..., and its number."""
+                first = builder.add(builder.load(builder.gep(offsets_at, [i])), builder.mul(p, INDEX(step)))
+                value = every(builder, builder.gep(cells_at, [first]), builder.sub(count, p), step, vector)
+                number = everywhere(builder, builder.trunc(builder.add(at, first), SHORT), numbers)
+                return value, builder.add(number, steps)
+
+            with row(builder, count, vector.count) as (p, inside):
+                value, number = look(INDEX(0), p)
+                before = builder.block
+                body, after = builder.append_basic_block("compare"), builder.append_basic_block("after")
+                more = size(context, builder, offsets_type, offsets)
+                builder.cbranch(builder.icmp_signed(">", more, INDEX(1)), body, after)
+                builder.position_at_end(body)
+                i, highest, where = builder.phi(INDEX), builder.phi(vector), builder.phi(numbers)
+                new, new_number = look(i, p)
+                above = builder.fcmp_ordered(">", new, highest)
+                take = builder.or_(above, builder.fcmp_unordered("uno", new, new))
+                highest_now, where_now = (
+                    builder.select(take, new, highest),
+                    builder.select(take, new_number, where),
+                )
+                following = builder.add(i, INDEX(1))
+                builder.cbranch(builder.icmp_signed("<", following, more), body, after)
+                for phi, first, then in (
+                    (i, INDEX(1), following),
+                    (highest, value, highest_now),
+                    (where, number, where_now),
+                ):
+                    phi.add_incoming(first, before)
+                    phi.add_incoming(then, body)
+                builder.position_at_end(after)
+                result, result_number = builder.phi(vector), builder.phi(numbers)
+                for phi, first, then in ((result, value, highest_now), (result_number, number, where_now)):
+                    phi.add_incoming(first, before)
+                    phi.add_incoming(then, body)
+                masked_store(builder, result, builder.gep(best_at, [p]), inside)
+                masked_store(builder, result_number, builder.gep(winner_at, [p]), inside)
+            return context.get_dummy_value()
+
+        integer = types.int64
+        signature = types.void(best, winner, integer, cells, integer, integer, offsets, integer)
+        return signature, build
+
+    return largest
+
+
+def every(builder, cells_at, left, step: int, vector):  # noqa: ANN001, ANN201
+    """Return the cells 0, step, 2*step, ...: `left` of them at most, loaded as `step` (1 or 2) whole vectors."""
+    last = builder.add(builder.mul(builder.sub(left, INDEX(1)), INDEX(step)), INDEX(1))
+    vectors = []
+    for i in range(step):
+        start = INDEX(i * vector.count)
+        inside = below(builder, builder.sub(last, start), vector.count)
+        vectors.append(masked_load(builder, builder.gep(cells_at, [start]), inside, vector))
+    if step == 1:
+        return vectors[0]
+    a, b = vectors
+    order = ir.Constant(ir.VectorType(SHORT, vector.count), list(range(0, 2 * vector.count, 2)))
+    return builder.shuffle_vector(a, b, order)
+
+
+@contextmanager
+def row(builder, count, lanes: int) -> Iterator[tuple]:  # noqa: ANN001
+    """Loop over p = 0, `lanes`, ... below `count`; yield p and which elements are still inside."""
+    with cgutils.for_range_slice(builder, INDEX(0), count, INDEX(lanes)) as (p, _):
+        yield p, below(builder, builder.sub(count, p), lanes)
+
+
+def below(builder, limit, lanes: int):  # noqa: ANN001, ANN201
+    """Return the mask of the elements 0 .. `lanes`-1 that are below `limit`."""
+    numbers = ir.Constant(ir.VectorType(SHORT, lanes), list(range(lanes)))
+    return builder.icmp_signed("<", numbers, everywhere(builder, builder.trunc(limit, SHORT), numbers.type))

@@ -1,0 +1,53 @@
+"""What bias and normalisation do to the channels of x (N, C, H, W). g stands for dL/dy.
+
+<g, channel_affine(x, w)> = sum_{n,c,h,w} g * w[c] * x is one trilinear form again, as in `convolution`: the
+derivatives of one operation are the others.
+"""
+
+from tinycnn import backend
+from tinycnn.kernels.arrays import Array
+from tinycnn.tensor import Function, Tensor
+
+from .broadcasting import broadcast_to
+from .shape import reshape
+
+
+class ChannelSum(Function):
+    """y[c] = sum_{n,h,w} x[n,c,h,w]. dL/dx[n,c,h,w] = g[c]."""
+
+    def forward(self, x: Array) -> Array:
+        self.from_shape = x.shape
+        return backend.channels(x).channel_sum(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return broadcast_to(reshape(g, 1, -1, 1, 1), self.from_shape)
+
+
+class ChannelDot(Function):
+    """y[c] = sum_{n,h,w} a[n,c,h,w] * b[n,c,h,w]. dL/da = g[c] * b, dL/db = g[c] * a."""
+
+    def forward(self, a: Array, b: Array) -> Array:
+        self.save_for_backward(a, b)
+        return backend.channels(a).channel_dot(a, b)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        a, b = self.saved_tensors
+        need_a, need_b = self.needs_input_grad
+        return ChannelAffine()(b, g) if need_a else None, ChannelAffine()(a, g) if need_b else None
+
+
+class ChannelAffine(Function):
+    """y = w[c] * x + b[c], the bias optional. dL/dx = w[c] * g, dL/dw[c] = sum g * x, dL/db[c] = sum g."""
+
+    def forward(self, x: Array, w: Array, *bias: Array) -> Array:
+        self.save_for_backward(x, w)
+        return backend.channels(x).channel_affine(x, w, *bias)
+
+    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
+        x, w = self.saved_tensors
+        need_x, need_w, *need_bias = self.needs_input_grad
+        return (
+            ChannelAffine()(g, w) if need_x else None,
+            ChannelDot()(g, x) if need_w else None,
+            *(ChannelSum()(g) if need else None for need in need_bias),
+        )
