@@ -1,4 +1,7 @@
 import gc
+import itertools
+import pickle
+import threading
 import weakref
 
 import numpy as np
@@ -229,6 +232,14 @@ class TestBackward:
 
         assert not silent().requires_grad
 
+    def test_no_grad_is_of_one_thread(self):
+        x, results = leaf(1.0), []
+        with tinycnn.no_grad():
+            thread = threading.Thread(target=lambda: results.append(x * 2))
+            thread.start()
+            thread.join()
+        assert results[0].requires_grad
+
     def test_retain_grad_leaves_the_gradient_of_a_result(self):
         x = leaf(2.0)
         y = x * x
@@ -283,11 +294,64 @@ class TestBackward:
         g *= 7
         assert_array_equal(b.grad.numpy(), [1, 1])
         assert_array_equal(c.grad.numpy(), [1, 1])
+        a.grad = b.grad = None
+        y = a + b
+        y.retain_grad()
+        (y * c).backward([1.0, 1.0], create_graph=create_graph)
+        a.grad.data *= 5
+        assert_array_equal(b.grad.numpy(), [1, 1])
+        assert_array_equal(y.grad.numpy(), [1, 1])
         x = leaf(1.0, 1.0)
         x.sum().backward()
         x.grad.data *= 5  # a broadcast gradient would be read-only
+        y = leaf(1.0, 1.0)
+        (y.sum() * 3).backward(create_graph=create_graph)
+        y.grad.data *= 5
+        assert_array_equal(y.grad.numpy(), [15, 15])
         x.sum().backward()
         assert_array_equal(x.grad.numpy(), [6, 6])
+
+    def test_a_sum_of_many_shares_changes_no_other_gradient(self):
+        a, b, g = leaf(1.0, 1.0), leaf(1.0, 1.0), np.ones(2)
+        y = a * 1
+        y.retain_grad()
+        (y + b + b + a + a + a).backward(g)  # all of them start as g itself
+        assert_array_equal(a.grad.numpy(), [4, 4])
+        assert_array_equal(b.grad.numpy(), [2, 2])
+        assert_array_equal(y.grad.numpy(), [1, 1])
+        assert_array_equal(g, [1, 1])
+        y.grad.data *= 5
+        assert_array_equal(a.grad.numpy(), [4, 4])
+
+    @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+    def test_many_shares_of_any_shape(self, shape, backend):
+        x = tinycnn.ones(*shape, requires_grad=True)
+        (x * 2 + x + x / 2 - x + x).backward(np.ones(shape))
+        x.sum().backward()
+        assert x.grad.backend == backend
+        assert_array_equal(x.grad.numpy(), np.full(shape, 4.5))
+
+    def test_no_share_lives_longer_than_the_visit_that_made_it(self):
+        shares = []
+
+        class Noted(Function):
+            def forward(self, x, w):
+                return x + w
+
+            def backward(self, g):
+                assert all(share() is None for share in shares)
+                share = g.data * 1
+                shares.append(weakref.ref(share))
+                return g, Tensor(share)
+
+        x, w = leaf(1.0, 2.0), leaf(1.0, 2.0)
+        y = x
+        for _ in range(5):
+            y = Noted()(y, w)
+        first = w * 1
+        (first + y).backward([1.0, 1.0])
+        assert len(shares) == 5
+        assert_array_equal(w.grad.numpy(), [6, 6])
 
 
 class TestGrad:
@@ -316,6 +380,21 @@ class TestGrad:
         with pytest.raises(RuntimeError, match=r"input 0 of shape \(1,\) does not require a gradient"):
             grad(leaf(1.0) * 2, Tensor([1.0]))
 
+    def test_gradients_share_memory_with_nothing(self):
+        a, b, g = leaf(1.0, 1.0), leaf(1.0, 1.0), Tensor(np.ones(2))
+        y = a + b
+        gradients = grad(y + a.reshape(2, 1).reshape(2), [a, b, y], g)
+        for gradient in gradients:
+            gradient.data[...] = 5
+        assert_array_equal(g.numpy(), [1, 1])
+        (gradient,) = grad(a.sum(), a)
+        gradient[0] = 5  # a broadcast gradient would be read-only
+        for gradient in gradients:
+            assert_array_equal(gradient.numpy(), [5, 5])
+        a_, b_, y_ = grad(a + b * 1 + (y := a + b), [a, b, y], g)
+        a_[0] = 7
+        assert [b_.numpy().tolist(), y_.numpy().tolist()] == [[2, 2], [1, 1]]
+
     def test_only_what_leads_to_the_inputs_is_computed(self):
         called = []
 
@@ -340,6 +419,18 @@ class TestGrad:
         assert [first.item(), second.item()] == [18, 6]
         (first,) = grad(x * x.detach(), x, create_graph=True)
         assert not first.requires_grad
+        matrix = Tensor([[3.0]], requires_grad=True)
+        (first,) = grad(matrix @ matrix.detach(), matrix, create_graph=True)
+        assert not first.requires_grad
+
+    @pytest.mark.parametrize("product", [lambda a, b: a * b, lambda a, b: a @ b])
+    def test_two_leaves_may_share_an_array(self, product):
+        a = Tensor([[3.0]], requires_grad=True)
+        b = Tensor(a, requires_grad=True)
+        (first,) = grad(product(a, b), a, create_graph=True)
+        gradients = grad(first, [a, b], allow_unused=True)
+        assert gradients[0] is None
+        assert gradients[1].item() == 1
 
     def test_a_walk_that_failed_can_be_made_again(self):
         class Flaky(Function):
@@ -408,6 +499,45 @@ class TestLargeGraphs:
         y.backward()
         assert len(visits) == 40
         assert x.grad.item() == 2**40
+
+    def test_the_order_is_right_for_any_graph(self, rng):
+        for _ in range(20):
+            tensors = [leaf(1.0), leaf(1.0)]
+            for _ in range(30):
+                i, j = rng.integers(len(tensors), size=2)
+                tensors.append(tensors[i] * tensors[j])
+            rng.shuffle(tensors)
+            roots = [t.creator or t for t in tensors]
+            order = topological_order(roots)
+            assert len(order) == len(set(order)) == 30
+            place = {node: i for i, node in enumerate(order)}
+            assert all(place[node] < place.get(p, 30) for node in order for p in node.parents)
+
+
+class TestPickle:
+    """A pickle may come from another process, where the clock had gone further."""
+
+    def test_a_leaf(self, monkeypatch):
+        w = leaf(1.0, 2.0)
+        for _ in range(10):
+            w.mark_dirty()
+        pickled = pickle.dumps(w)
+        monkeypatch.setattr(tinycnn.tensor, "_clock", itertools.count(1))
+        w = pickle.loads(pickled)  # noqa: S301 (our own)
+        (w * w).sum().backward()
+        assert_array_equal(w.grad.numpy(), [2, 4])
+        y = w * w
+        w.data -= 1
+        with pytest.raises(RuntimeError, match=CHANGED):
+            y.sum().backward()
+
+    def test_a_graph(self, monkeypatch):
+        x = leaf(2.0)
+        pickled = pickle.dumps((x, x * x * x))
+        monkeypatch.setattr(tinycnn.tensor, "_clock", itertools.count(1))
+        x, y = pickle.loads(pickled)  # noqa: S301 (our own)
+        (y * y).backward()
+        assert x.grad.item() == 6 * 2**5
 
 
 class TestChangesInPlace:
@@ -569,6 +699,25 @@ class TestDetectAnomaly:
             F.cross_entropy(F.exp(x) * x, [0, 1]).backward()
         assert np.isfinite(x.grad.numpy()).all()
 
+    def test_a_sum_of_gradients(self):
+        x = leaf(1e-30, dtype="float32")
+        with (
+            tinycnn.detect_anomaly(),
+            pytest.raises(tinycnn.AnomalyError, match=r"^Add.* produced .* inf at \(0,\) from finite inputs"),
+        ):
+            (x * 3e38 + x * 3e38).backward()
+
+    def test_it_leaves_no_grad_as_it_is(self):
+        x = leaf(1.0)
+        with tinycnn.no_grad():
+            with tinycnn.detect_anomaly():
+                assert not (x * 2).requires_grad
+            assert not (x * 2).requires_grad
+        with tinycnn.detect_anomaly():
+            with tinycnn.no_grad():
+                assert not (x * 2).requires_grad
+            assert (x * 2).requires_grad
+
     def test_it_ends_with_its_block(self):
         with tinycnn.detect_anomaly():
             pass
@@ -600,6 +749,14 @@ class TestFunction:
         with pytest.raises(RuntimeError, match=r"shape \(\) for its input 1 of shape \(2,\)"):
             self.make(lambda g: (g, g.sum())).backward([1.0, 1.0])
 
+    def test_a_wrong_shape_where_inputs_are_broadcast(self):
+        class Wrong(F.arithmetic.Mul):
+            def backward(self, g):
+                return g, g[0]
+
+        with pytest.raises(RuntimeError, match=r"Wrong.* shape \(2,\) for its input 1 of shape \(1, 1\)"):
+            Wrong()(leaf([1.0, 1.0]), leaf([1.0])).backward([[1.0, 1.0]])
+
     def test_none_stands_for_no_gradient(self):
         self.make(lambda g: (g, None)).backward([1.0, 1.0])
 
@@ -616,6 +773,10 @@ class TestFunction:
     def test_an_instance_is_one_use(self):
         relu, x = F.activation.ReLU(), leaf(1.0, -1.0)
         y = relu(x)
+        mul = F.arithmetic.Mul()
+        mul(x, x)
+        with pytest.raises(RuntimeError, match="Mul was called before"):
+            mul(x, 2)
         with pytest.raises(RuntimeError, match="ReLU was called before: an instance is one use"):
             relu(-x)
         y.sum().backward()

@@ -1,27 +1,32 @@
 """What the engine does while an operation runs: whether it records, and whether it looks for NaN."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 
-class _Modes(threading.local):
-    grad_enabled = True
-    detect_anomaly = False
+class Modes:
+    """Both switches. They are not turned, but replaced: every thread, and asynchronous task, has its own."""
+
+    __slots__ = ("detect_anomaly", "grad_enabled")
+
+    def __init__(self, grad_enabled: bool, detect_anomaly: bool) -> None:
+        self.grad_enabled, self.detect_anomaly = grad_enabled, detect_anomaly
 
 
-modes = _Modes()
+_modes = ContextVar("modes", default=Modes(grad_enabled=True, detect_anomaly=False))  # noqa: B039
+modes = _modes.get  # how they stand
 
 
 @contextmanager
 def set_grad_enabled(enabled: bool) -> Iterator[None]:
     """Record operations for `backward`, or do not, inside the ``with`` block."""
-    before = modes.grad_enabled
-    modes.grad_enabled = enabled
+    before = modes()
+    _modes.set(Modes(enabled, before.detect_anomaly))
     try:
         yield
     finally:
-        modes.grad_enabled = before
+        _modes.set(Modes(before.grad_enabled, modes().detect_anomaly))
 
 
 @contextmanager
@@ -44,9 +49,9 @@ def detect_anomaly() -> Iterator[None]:
     AnomalyError
         Inside the block, from the operation or from ``backward``.
     """
-    before = modes.detect_anomaly
-    modes.detect_anomaly = True
+    before = modes()
+    _modes.set(Modes(before.grad_enabled, detect_anomaly=True))
     try:
         yield
     finally:
-        modes.detect_anomaly = before
+        _modes.set(Modes(modes().grad_enabled, before.detect_anomaly))

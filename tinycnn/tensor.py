@@ -7,11 +7,14 @@ inputs came from. So the results of a computation hold on to a graph, and `backw
 
 from __future__ import annotations
 
+import itertools
 import weakref
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinycnn import backend as _backend
 from tinycnn.anomaly import check_backward, check_forward, check_gradients, fingerprint, user_line
@@ -50,12 +53,12 @@ class Tensor:
     Tensor([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_requires_grad", "_version", "creator", "grad")
+    __slots__ = ("__weakref__", "_changed_at", "_data", "_requires_grad", "creator", "grad")
     __array_ufunc__ = None  # so that `array * tensor` asks the tensor
 
     _data: Array
     _requires_grad: bool
-    _version: list[int]  # how often the array was changed in place; views of one array share the list
+    _changed_at: list[int]  # when the array was last changed in place; views of one array share the list
     creator: Function | None  # the operation whose result this is; None for a leaf
     grad: Tensor | None
 
@@ -63,7 +66,7 @@ class Tensor:
         self, data: Any, dtype: Any = None, requires_grad: bool = False, backend: str | None = None
     ) -> None:
         self._data = _new_array(data, dtype, backend)
-        self._version = data._version if isinstance(data, Tensor) and data._data is self._data else [0]
+        self._changed_at = data._changed_at if isinstance(data, Tensor) and data._data is self._data else [0]
         self.creator = None
         self.grad = None
         self._requires_grad = False
@@ -78,11 +81,11 @@ class Tensor:
     @data.setter
     def data(self, array: Array) -> None:
         self._data = array
-        self._version[0] += 1
+        self._changed_at[0] = next(_clock)
 
     def mark_dirty(self) -> None:
         """Say that the array was changed in place, so that a graph which saved it refuses to go on."""
-        self._version[0] += 1
+        self._changed_at[0] = next(_clock)
 
     @property
     def requires_grad(self) -> bool:
@@ -179,9 +182,15 @@ class Tensor:
         if self.creator is not None:
             self.creator.retains = weakref.ref(self)
 
+    def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+        for attributes in state:
+            for name, value in (attributes or {}).items():
+                setattr(self, name, value)
+        self._changed_at[0] = 0  # a pickle may come from another process, whose clock was ahead
+
     def __setitem__(self, key: Any, value: Any) -> None:
         followed = self._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
-        if (followed and modes.grad_enabled) or self.creator is not None:
+        if (followed and modes().grad_enabled) or self.creator is not None:
             raise RuntimeError(
                 f"cannot write into {self!r}: gradients do not follow assignments. Under tinycnn.no_grad() a "
                 "leaf can be written to; else build a new tensor with where() or concatenate()"
@@ -279,20 +288,29 @@ class Tensor:
         def log_softmax(self, dim: int) -> Tensor: ...
 
 
+# One clock for operations that are recorded and for changes in place. A saved array is what it was if it was
+# not changed after the recording; and inputs are recorded before results, so the times say how to walk back.
+_clock = itertools.count(1)
+
+
 class Function:
     """One differentiable operation. A subclass gives its options, `forward` and `backward`; see `Mul`.
 
     An instance is one use of the operation, and a node of the graph: make one, call it once.
     """
 
-    parents: tuple[Function | Tensor | None, ...] = ()  # per input: its creator, or the leaf, or no gradient
-    needs_input_grad: tuple[bool, ...] = ()
+    parents: Sequence[Function | Tensor | None] = ()  # per input: its creator, or the leaf, or no gradient
+    needs_input_grad: Sequence[bool] = ()
+    recorded_at: int  # on the clock
     shape: tuple[int, ...]  # of the result
     dtype: np.dtype
     retains: weakref.ref[Tensor] | None = None
     line: str = ""  # where the user called it, recorded under detect_anomaly
 
-    _saved: tuple[Any, ...] | None = ()
+    _saved: Sequence[Array] | None = ()  # None once it is freed
+    _saved_from: Sequence[Tensor] = ()  # the tensors that the saved arrays belong to
+    _saved_result: Tensor | None = None  # the one among them that is the result
+    _fingerprints: Sequence[int] = ()  # of the saved arrays, under detect_anomaly
 
     @property
     def name(self) -> str:
@@ -310,12 +328,19 @@ class Function:
         """
         raise NotImplementedError(f"{self.name} has no backward(): its derivative is not written yet")
 
+    def backward_arrays(self, g: Array) -> Array | tuple[Array | None, ...] | None:
+        """Do as `backward`, from array to arrays: for a walk that is not recorded."""
+        gradients = self.backward(_wrap(_as_array(g)))
+        if isinstance(gradients, tuple):
+            return tuple([_plain(gradient) for gradient in gradients])
+        return _plain(gradients)
+
     def save_for_backward(self, *arrays: Array) -> None:
         """Keep arrays of `forward` for `backward`: inputs, the result, or others."""
         self._saved = arrays
 
     @property
-    def saved_tensors(self) -> tuple[Tensor, ...]:
+    def saved_tensors(self) -> Sequence[Tensor]:
         """What `forward` saved, as tensors: an input or the result is connected to the graph.
 
         Raises
@@ -323,12 +348,15 @@ class Function:
         RuntimeError
             Where the graph was freed, or an array has been changed in place since.
         """
-        if self._saved is None:
-            raise RuntimeError(
-                f"{self.name}: the graph was walked before and what it saved is freed; "
-                "to walk it twice, call the first backward() or grad() with retain_graph=True"
-            )
-        return tuple(saved.unpack(self) for saved in self._saved)
+        self._check_saved()
+        if self._saved_result is None:
+            return self._saved_from
+        return [self._connected(x) if x is self._saved_result else x for x in self._saved_from]
+
+    def saved_like(self, g: Any) -> Sequence[Any]:
+        """Return what `forward` saved: `saved_tensors` where `g` is a tensor, arrays where it is an array."""
+        saved = self._check_saved()
+        return saved if type(g) is ndarray or not isinstance(g, Tensor) else self.saved_tensors
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Run `forward` on the inputs' arrays and record the operation if a gradient is required."""
@@ -341,70 +369,115 @@ class Function:
             refuse_mixed_backends(self.name, inputs)
             arrays = _distinct(arrays)
         if self.parents:
-            raise RuntimeError(f"{self.name} was called before: an instance is one use, make one for each")
-        needs = [x._requires_grad for x in inputs]
-        self.needs_input_grad = tuple(needs)
-        y = self.forward(*arrays)
-        if not _is_array(y):  # NumPy's reductions and 0-dimensional arithmetic return scalars
-            y = np.asarray(y)
+            raise self._called_before()
+        parents = [(x.creator or x) if x._requires_grad else None for x in inputs]
+        self.needs_input_grad = tuple([parent is not None for parent in parents])
+        return self._finish(self.forward(*arrays), inputs, arrays, parents)
+
+    def _finish(
+        self,
+        y: Any,
+        inputs: Sequence[Tensor],
+        arrays: Sequence[Array],
+        parents: Sequence[Function | Tensor | None],
+    ) -> Tensor:
+        """Make a tensor of what `forward` returned, and of this a node of the graph if that is wanted."""
+        if type(y) is not ndarray:
+            y = _as_array(y)
         result = _wrap(y)
-        if _shares_memory(y, arrays[0]):
-            result._version = inputs[0]._version
-        if modes.grad_enabled and True in needs and y.dtype.kind == "f":
-            self.parents = tuple(
-                [(x.creator or x) if need else None for x, need in zip(inputs, needs, strict=True)]
-            )
-            self.shape, self.dtype = y.shape, y.dtype
+        if (y.base is not None or y is arrays[0]) and _shares_memory(y, arrays[0]):
+            result._changed_at = inputs[0]._changed_at
+        mode, dtype = modes(), y.dtype
+        if True in self.needs_input_grad and mode.grad_enabled and dtype.kind == "f":
+            self.recorded_at = next(_clock)
+            self.parents = parents
+            self.shape, self.dtype = y.shape, dtype
+            # The class says the same, but what is found in the instance is read in a quarter of the time.
+            self.retains = self._saved_result = None
+            self._saved_from = self._fingerprints = ()
             if self._saved:
-                self._saved = tuple([_Saved(a, inputs, arrays, result) for a in self._saved])
+                self._keep(self._saved, inputs, arrays, result)
             result.creator = self
             result._requires_grad = True
-        if modes.detect_anomaly:
+        if mode.detect_anomaly:
             self.line = user_line()
+            self._fingerprints = [fingerprint(x._data) for x in self._saved_from]
             check_forward(self.name, self.line, arrays, y)
         return result
+
+    def _keep(
+        self, saved: Sequence[Array], inputs: Sequence[Tensor], arrays: Sequence[Array], result: Tensor
+    ) -> None:
+        """Find the tensors that the saved arrays belong to."""
+        self._saved_from = tensors = []
+        for array in saved:
+            for x in inputs:
+                if x._data is array:
+                    tensors.append(x)
+                    break
+            else:
+                tensors.append(self._owner(array, inputs, arrays, result))
+
+    def _owner(
+        self, array: Array, inputs: Sequence[Tensor], arrays: Sequence[Array], result: Tensor
+    ) -> Tensor:
+        """Return the tensor that a saved array belongs to, if it is not as simple as an input's own array."""
+        if array is result._data:
+            # Another tensor with its array: the result itself would close a circle with its creator.
+            self._saved_result = _view_of(result, array)
+            return self._saved_result
+        for x, given in zip(inputs, arrays, strict=True):
+            if array is given:  # see _distinct()
+                return x
+        return _wrap(array)
+
+    def _check_saved(self) -> Sequence[Array]:
+        """Return the saved arrays if they are still there, and still the same."""
+        if self._saved is None:
+            raise RuntimeError(
+                f"{self.name}: the graph was walked before and what it saved is freed; "
+                "to walk it twice, call the first backward() or grad() with retain_graph=True"
+            )
+        for x in self._saved_from:
+            if x._changed_at[0] > self.recorded_at:
+                raise self._changed(x)
+        if self._fingerprints:
+            for x, before in zip(self._saved_from, self._fingerprints, strict=True):
+                if fingerprint(x._data) != before:
+                    raise self._changed(x)
+        return self._saved
+
+    def _connected(self, saved: Tensor) -> Tensor:
+        """Return the saved result as what it was: the result of this operation."""
+        result = _view_of(saved, saved._data)
+        result.creator, result._requires_grad = self, True
+        return result
+
+    def fit(self, gradient: Any, i: int, shape: tuple[int, ...]) -> Any:
+        """Return a gradient (tensor or array) of input `i` in the input's shape; here, refuse another one."""
+        raise RuntimeError(
+            f"{self.name}.backward returned a gradient of shape {gradient.shape} "
+            f"for its input {i} of shape {shape}"
+        )
 
     def release(self) -> None:
         """Free what was saved."""
         self._saved = None if self._saved else ()
+        self._saved_from, self._saved_result = (), None
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.recorded_at = next(_clock)  # on this process's clock, after the parents: a pickle has them first
 
-class _Saved:
-    """An array kept for backward, and what is needed to see that it is still the same."""
+    def _called_before(self) -> RuntimeError:
+        return RuntimeError(f"{self.name} was called before: an instance is one use, make one for each")
 
-    __slots__ = ("array", "fingerprint", "source", "version", "versions")
-
-    def __init__(
-        self, array: Array, inputs: Sequence[Tensor], arrays: Sequence[Array], result: Tensor
-    ) -> None:
-        self.array = array
-        self.source: Tensor | str | None = None
-        self.versions: list[int] | None = None
-        for x, given in zip(inputs, arrays, strict=True):
-            if array is given:
-                self.source, self.versions = x, x._version
-        if array is result._data:
-            # The tensor itself would close a circle with its creator: it is made again in unpack().
-            self.source, self.versions = "result", result._version
-        self.version = self.versions[0] if self.versions else 0
-        self.fingerprint = fingerprint(array) if modes.detect_anomaly else None
-
-    def unpack(self, function: Function) -> Tensor:
-        changed = self.versions is not None and self.versions[0] != self.version
-        if self.fingerprint is not None and not changed:
-            changed = fingerprint(self.array) != self.fingerprint
-        if changed:
-            raise RuntimeError(
-                f"{function.name} saved an array of shape {tuple(self.array.shape)} for backward, and it was "
-                "changed in place since: the gradient would be wrong. Make a new tensor instead "
-                "(x = x + 1), or change it after backward()"
-            )
-        if isinstance(self.source, Tensor):
-            return self.source
-        tensor = _wrap(self.array)
-        if self.source == "result":
-            tensor.creator, tensor._requires_grad = function, True
-        return tensor
+    def _changed(self, saved: Tensor) -> RuntimeError:
+        return RuntimeError(
+            f"{self.name} saved an array of shape {saved.shape} for backward, and it was "
+            "changed in place since: the gradient would be wrong. Make a new tensor instead "
+            "(x = x + 1), or change it after backward()"
+        )
 
 
 def grad(
@@ -468,21 +541,20 @@ def topological_order(roots: Iterable[Function | Tensor]) -> list[Function]:
 
     Why an order: a node's gradient is the SUM over all its uses, and must be complete before it is passed on.
     In ``b = a + a; c = b + b`` a walk that passed on every contribution at once would visit a's creator four
-    times, and 40 such lines would take 2**40 visits. In this order each node is visited once. It is built
-    with a list instead of recursion, because Python's recursion ends at about a thousand nodes.
+    times, and 40 such lines would take 2**40 visits. In this order each node is visited once.
+
+    It is the order of recording, backwards: whatever uses a result is recorded after it. The nodes are
+    collected in a list instead of by recursion, because Python's recursion ends at about a thousand nodes.
     """
-    order: list[Function] = []
-    seen: set[Function] = set()
-    stack: list[tuple[Function, bool]] = [(node, False) for node in roots if isinstance(node, Function)]
-    while stack:
-        node, parents_done = stack.pop()
-        if parents_done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend([(p, False) for p in node.parents if isinstance(p, Function) and p not in seen])
-    order.reverse()
+    seen: set[Function | Tensor | None] = {None, *roots}
+    order = [node for node in seen if isinstance(node, Function)]
+    for node in order:  # grows meanwhile
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                if isinstance(parent, Function):
+                    order.append(parent)
+    order.sort(key=attrgetter("recorded_at"), reverse=True)
     return order
 
 
@@ -493,28 +565,46 @@ def _walk(
     create_graph: bool,
     retain_graph: bool | None,
 ) -> dict[Function | Tensor, Tensor]:
-    """Pass gradients from `outputs` down; return those of `inputs`, or add to every leaf's ``grad``."""
+    """Pass gradients from `outputs` down; return those of `inputs`, or add to every leaf's ``grad``.
+
+    The gradients are tensors in a walk that is recorded, or looks for NaN, as operations on tensors do. Else
+    they are plain arrays, which are faster, and can be added to in place.
+    """
     retain_graph = create_graph if retain_graph is None else retain_graph
+    on_arrays = not create_graph and not modes().detect_anomaly
     roots = [y.creator or y for y in outputs]
     order = topological_order(roots)
-    wanted = None if inputs is None else {x.creator or x for x in inputs}
-    needed = None if wanted is None else _needed(order, wanted)
-    gradients: dict[Function | Tensor, Tensor] = {}
+    wanted = {x.creator or x for x in inputs or ()}
+    needed = None if inputs is None else _needed(order, wanted)
+    gradients: dict[Function | Tensor, Any] = {}
+    complete: dict[Function | Tensor, Any] = {}  # of wanted results on the way
+    sums: set[Function | Tensor] | None = set() if on_arrays else None
     with set_grad_enabled(create_graph):
         for root, seed in zip(roots, seeds, strict=True):
-            gradients[root] = gradients[root] + seed if root in gradients else seed
+            g = seed._data if on_arrays else seed
+            gradients[root] = gradients[root] + g if root in gradients else g
         for node in order:
-            g = gradients.get(node)
+            g = gradients.pop(node, None)
             if g is None:
                 continue
-            if wanted is None:
-                del gradients[node]
-                _retain(node, g, create_graph)
-            _pass_on(node, g, gradients, needed)
-            if not retain_graph:
+            if inputs is None and node.retains is not None:
+                _retain(node.retains(), g, create_graph)
+            if on_arrays and needed is None:
+                _pass_on(node, node.backward_arrays(g), gradients, sums)
+            else:
+                if node in wanted:
+                    complete[node] = g
+                _pass_on(node, _backward(node, g, needed), gradients, sums)
+            if not retain_graph and node._saved_from:
                 node.release()
-        if wanted is None:
-            _accumulate(gradients, seeds, create_graph)
+        gradients.update(complete)
+        taken = {id(seed._data) for seed in seeds}
+        if inputs is None:
+            for leaf, g in gradients.items():
+                if isinstance(leaf, Tensor):
+                    leaf.grad = _own(g, taken, create_graph) if leaf.grad is None else leaf.grad + g
+        elif on_arrays:
+            gradients = {node: _own(g, taken, create_graph) for node, g in gradients.items()}
     return gradients
 
 
@@ -527,77 +617,85 @@ def _needed(order: Sequence[Function], wanted: set[Function | Tensor]) -> set[Fu
     return needed
 
 
-def _pass_on(
-    node: Function,
-    g: Tensor,
-    gradients: dict[Function | Tensor, Tensor],
-    needed: set[Function | Tensor] | None,
-) -> None:
-    """Add what `node` contributes to the gradients of its parents."""
+def _backward(node: Function, g: Any, needed: set[Function | Tensor] | None) -> Any:
+    """Return what `node` contributes to the gradients of its parents, of those that are needed."""
     asked = node.needs_input_grad
     if needed is not None:
         node.needs_input_grad = tuple([parent in needed for parent in node.parents])
-        if True not in node.needs_input_grad:
-            node.needs_input_grad = asked
-            return
     try:
-        contributions = _backward(node, g)
+        if True not in node.needs_input_grad:
+            return (None,) * len(node.parents)
+        if not isinstance(g, Tensor):
+            return node.backward_arrays(g)
+        if not modes().detect_anomaly:
+            return node.backward(g)
+        with check_backward(node.name, node.line, g._data):
+            contributions = node.backward(g)
+        several = contributions if isinstance(contributions, tuple) else (contributions,)
+        check_gradients(node.name, node.line, [c._data for c in several if c is not None])
+        return contributions
     finally:
         node.needs_input_grad = asked
-    if not isinstance(contributions, tuple):
-        contributions = (contributions,)
-    if len(contributions) != len(node.parents):
-        raise RuntimeError(
-            f"{node.name}.backward returned {len(contributions)} gradients for {len(node.parents)} inputs"
-        )
-    if modes.detect_anomaly:
-        check_gradients(node.name, node.line, [c._data for c in contributions if c is not None])
-    for i, (parent, gradient) in enumerate(zip(node.parents, contributions, strict=True)):
-        if parent is None or gradient is None:
-            continue
-        if gradient.shape != parent.shape:
-            raise RuntimeError(
-                f"{node.name}.backward returned a gradient of shape {gradient.shape} "
-                f"for its input {i} of shape {parent.shape}"
-            )
-        if gradient.dtype != parent.dtype:
-            gradient = gradient.to(parent.dtype)
-        total = gradients.get(parent)
-        gradients[parent] = gradient if total is None else total + gradient
 
 
-def _backward(node: Function, g: Tensor) -> Any:
-    if not modes.detect_anomaly:
-        return node.backward(g)
-    with check_backward(node.name, node.line, g._data):
-        return node.backward(g)
-
-
-def _retain(node: Function, g: Tensor, create_graph: bool) -> None:
-    tensor = node.retains() if node.retains else None
-    if tensor is not None:
-        tensor.grad = _copy(g, create_graph) if tensor.grad is None else tensor.grad + g
-
-
-def _accumulate(
-    gradients: dict[Function | Tensor, Tensor], seeds: Sequence[Tensor], create_graph: bool
+def _pass_on(
+    node: Function,
+    contributions: Any,
+    gradients: dict[Function | Tensor, Any],
+    sums: set[Function | Tensor] | None,
 ) -> None:
-    """Add the gradients to ``grad`` of the leaves, each an array of its own: grads are changed in place."""
-    taken = {id(seed._data) for seed in seeds}
-    for leaf, g in gradients.items():
-        if not isinstance(leaf, Tensor):
+    """Add what `node` contributes to the gradients of its parents.
+
+    `sums` are the nodes whose gradient is an array that was made here, by adding up shares: to these, more is
+    added in place. A first share is left alone, it may be part of other gradients too.
+    """
+    parents = node.parents
+    if type(contributions) is not tuple:
+        contributions = (contributions,)
+    if len(contributions) != len(parents):
+        raise RuntimeError(
+            f"{node.name}.backward returned {len(contributions)} gradients for {len(parents)} inputs"
+        )
+    for i, parent in enumerate(parents):  # zip() costs as much again as the loop
+        share = contributions[i]
+        if parent is None or share is None:
             continue
-        if leaf.grad is not None:
-            leaf.grad = leaf.grad + g
-        elif not is_alone(g._data) or id(g._data) in taken:
-            leaf.grad = _copy(g, create_graph)
+        total = gradients.get(parent)
+        like = parent if total is None else total
+        if share.shape != like.shape:
+            share = node.fit(share, i, parent.shape)
+        if share.dtype is not like.dtype:
+            share = share.to(like.dtype) if isinstance(share, Tensor) else share.astype(like.dtype)
+        if total is None:
+            gradients[parent] = share
+        elif sums is None:
+            gradients[parent] = total + share
+        elif parent in sums:
+            total += share
         else:
-            leaf.grad = g
-            taken.add(id(g._data))
+            gradients[parent] = total + share
+            if total.shape:  # without dimensions, NumPy's sum is a number: that cannot be added to in place
+                sums.add(parent)
 
 
-def _copy(g: Tensor, create_graph: bool) -> Tensor:
-    return g * 1 if create_graph else _wrap(g._data.copy())
+def _retain(result: Tensor | None, g: Any, create_graph: bool) -> None:
+    if result is not None:
+        g = _copy(g, create_graph)
+        result.grad = g if result.grad is None else result.grad + g
+
+
+def _own(g: Any, taken: set[int], create_graph: bool) -> Tensor:
+    """Return a gradient as a tensor whose array is not among `taken`: gradients are changed in place."""
+    array = _as_array(_plain(g))
+    repeated = 0 in array.strides  # by broadcasting: such an array shares memory with itself
+    if repeated or not is_alone(array) or id(array) in taken:
+        return _copy(g, create_graph)
+    taken.add(id(array))
+    return g if isinstance(g, Tensor) else _wrap(array)
+
+
+def _copy(g: Any, create_graph: bool) -> Tensor:
+    return g * 1 if create_graph else _wrap(_as_array(_plain(g)).copy())
 
 
 def _seed_gradient(y: Tensor, gradient: Any) -> Tensor:
@@ -643,7 +741,7 @@ def _wrap(array: Array) -> Tensor:
     """Make a tensor of an array as it is, without the checks of the constructor."""
     tensor = Tensor.__new__(Tensor)
     tensor._data = array
-    tensor._version = [0]
+    tensor._changed_at = [0]
     tensor.creator = None
     tensor.grad = None
     tensor._requires_grad = False
@@ -653,7 +751,7 @@ def _wrap(array: Array) -> Tensor:
 def _view_of(tensor: Tensor, array: Array) -> Tensor:
     """Make a tensor of an array that shares memory with `tensor`."""
     view = _wrap(array)
-    view._version = tensor._version
+    view._changed_at = tensor._changed_at
     return view
 
 
@@ -679,6 +777,11 @@ def _new_array(data: Any, dtype: Any, backend: str | None) -> Array:
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) or type(value).__module__.partition(".")[0] == "cupy"
+
+
+def _as_array(value: Any) -> Array:
+    """Return `value`: NumPy's reductions and 0-dimensional arithmetic return numbers, not arrays."""
+    return value if _is_array(value) else np.asarray(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """Elementwise arithmetic: equation, forward, derivative. g stands for dL/dy.
 
 Inputs of different shapes are broadcast, so every gradient is summed back to its input's shape
-(`unbroadcast`).
+(`Arithmetic.fit`, `unbroadcast`).
 """
 
 import operator
@@ -9,69 +9,97 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor, as_tensor, refuse_mixed_backends
 
-from .broadcasting import unbroadcast
+from .broadcasting import SumTo, unbroadcast
 
 
-class Add(Function):
+class Arithmetic(Function):
+    """An operation on two tensors or numbers, with a derivative that is written in operators alone.
+
+    Operators work on tensors and on arrays, so `backward` takes either, `saved_like` gives the same. It
+    returns gradients in the shape of y; `fit` brings them into that of an input that was broadcast.
+    """
+
+    def __call__(self, a: Any, b: Any) -> Tensor:  # type: ignore[override]
+        """Do as `Function` does, written out for two inputs: loops take longer than adding small arrays."""
+        try:
+            u, v = a._data, b._data
+        except AttributeError:
+            a, b = _both(a, b)
+            u, v = a._data, b._data
+        if type(u) is not ndarray or type(v) is not ndarray:
+            refuse_mixed_backends(self.name, (a, b))
+        if u is v and a is not b:
+            v = v.view()  # see `tinycnn.tensor._distinct`
+        if self.parents:
+            raise self._called_before()
+        need_a, need_b = self.needs_input_grad = a._requires_grad, b._requires_grad
+        parents = (a.creator or a) if need_a else None, (b.creator or b) if need_b else None
+        return self._finish(self.forward(u, v), (a, b), (u, v), parents)
+
+    def backward(self, g: Any) -> tuple[Any, Any]:
+        raise NotImplementedError(f"{self.name} has no backward(): its derivative is not written yet")
+
+    def backward_arrays(self, g: Array) -> tuple[Array | None, Array | None]:
+        return self.backward(g)
+
+    def fit(self, gradient: Any, i: int, shape: tuple[int, ...]) -> Any:
+        """Sum over the copies that broadcasting made."""
+        if gradient.shape != self.shape:
+            return super().fit(gradient, i, shape)
+        if isinstance(gradient, Tensor):
+            return unbroadcast(gradient, shape)
+        return SumTo(shape).forward(gradient)
+
+
+class Add(Arithmetic):
     """y = a + b. dL/da = g, dL/db = g."""
 
     def forward(self, a: Array, b: Array) -> Array:
-        self.shapes = a.shape, b.shape
         return a + b
 
-    def backward(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        return unbroadcast(g, self.shapes[0]), unbroadcast(g, self.shapes[1])
+    def backward(self, g: Any) -> tuple[Any, Any]:
+        return g, g
 
 
-class Sub(Function):
+class Sub(Arithmetic):
     """y = a - b. dL/da = g, dL/db = -g."""
 
     def forward(self, a: Array, b: Array) -> Array:
-        self.shapes = a.shape, b.shape
         return a - b
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        need_a, need_b = self.needs_input_grad
-        return (
-            unbroadcast(g, self.shapes[0]) if need_a else None,
-            unbroadcast(-g, self.shapes[1]) if need_b else None,
-        )
+    def backward(self, g: Any) -> tuple[Any, Any]:
+        return g, -g if self.needs_input_grad[1] else None
 
 
-class Mul(Function):
+class Mul(Arithmetic):
     """y = a * b. dL/da = g * b, dL/db = g * a."""
 
     def forward(self, a: Array, b: Array) -> Array:
         self.save_for_backward(a, b)
         return a * b
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        a, b = self.saved_tensors
+    def backward(self, g: Any) -> tuple[Any, Any]:
+        a, b = self.saved_like(g)
         need_a, need_b = self.needs_input_grad
-        return (
-            unbroadcast(g * b, a.shape) if need_a else None,
-            unbroadcast(g * a, b.shape) if need_b else None,
-        )
+        return g * b if need_a else None, g * a if need_b else None
 
 
-class Div(Function):
+class Div(Arithmetic):
     """y = a / b. dL/da = g / b, dL/db = -g * a / b^2."""
 
     def forward(self, a: Array, b: Array) -> Array:
         self.save_for_backward(a, b)
         return a / b
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        a, b = self.saved_tensors
+    def backward(self, g: Any) -> tuple[Any, Any]:
+        a, b = self.saved_like(g)
         need_a, need_b = self.needs_input_grad
-        return (
-            unbroadcast(g / b, a.shape) if need_a else None,
-            unbroadcast(-g * a / (b * b), b.shape) if need_b else None,
-        )
+        return g / b if need_a else None, -g * a / (b * b) if need_b else None
 
 
 class Neg(Function):
@@ -199,22 +227,22 @@ def _both(a: Any, b: Any) -> tuple[Tensor, Tensor]:
 
 def add(a: Any, b: Any) -> Tensor:
     """Return a + b, elementwise with broadcasting."""
-    return Add()(*_both(a, b))
+    return Add()(a, b)
 
 
 def sub(a: Any, b: Any) -> Tensor:
     """Return a - b, elementwise with broadcasting."""
-    return Sub()(*_both(a, b))
+    return Sub()(a, b)
 
 
 def mul(a: Any, b: Any) -> Tensor:
     """Return a * b, elementwise with broadcasting."""
-    return Mul()(*_both(a, b))
+    return Mul()(a, b)
 
 
 def div(a: Any, b: Any) -> Tensor:
     """Return a / b, elementwise with broadcasting."""
-    return Div()(*_both(a, b))
+    return Div()(a, b)
 
 
 def neg(x: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class NormaliseInput(Function):
         return backend.channels(g).normalise_input(g, self.y, self.variance, self.eps)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        recorded = modes.grad_enabled
+        recorded = modes().grad_enabled
         with set_grad_enabled(True):
             # Nodes of their own: g may depend on x, which is not to be counted here.
             inputs = [Reshape(x.shape)(x) for x in self.saved_tensors]
