@@ -9,6 +9,17 @@ import numpy as np
 Array = Any
 
 
+def ready(array: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """Return `array`, or a copy, contiguous, writable and of `dtype`: the one kind a compiled kernel is for.
+
+    Read-only arrays are another type to Numba, for which it would compile everything again.
+    """
+    flags = array.flags
+    if flags.c_contiguous and flags.writeable and (dtype is None or array.dtype == dtype):
+        return array
+    return np.require(array, dtype, ["C", "W"])
+
+
 def array_module(array: Array) -> ModuleType:
     """Return the library, ``numpy`` or ``cupy``, that `array` belongs to.
 

@@ -9,6 +9,7 @@ an input cell that was copied into several patches collects the gradient of ever
 """
 
 import operator
+import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
 
@@ -28,7 +29,7 @@ from .geometry import (
 
 # The columns of a whole batch are KH*KW times its size: fresh memory costs more than the product itself.
 # So a few images at a time go through one buffer that stays in the cache (bytes; a GPU wants more at once).
-PIECE_BYTES = {"numpy": 1 << 20, "cupy": 1 << 28}
+PIECE_BYTES = {"numpy": int(os.environ.get("TINYCNN_PIECE_BYTES", 1 << 20)), "cupy": 1 << 28}
 
 
 def im2col(

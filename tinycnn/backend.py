@@ -151,9 +151,9 @@ def channels(array: Array) -> ModuleType:
 
 
 def _plain_or_compiled(name: str, array: Array) -> ModuleType:
-    """Return the compiled module under the conditions of `kernels`."""
-    chosen = os.environ.get("TINYCNN_CONV") or "cpu"
-    return _module(f"cpu.{name}" if chosen == "cpu" and compiles(array) else name)
+    """Return the compiled module under the conditions of `kernels`, unless ``TINYCNN_FUSE=0`` is set."""
+    wanted = os.environ.get("TINYCNN_CONV") in (None, "", "cpu") and os.environ.get("TINYCNN_FUSE") != "0"
+    return _module(f"cpu.{name}" if wanted and compiles(array) else name)
 
 
 def matmul(a: Array, b: Array) -> Array:

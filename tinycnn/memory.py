@@ -2,12 +2,15 @@
 
 A training step frees arrays of many megabytes and asks for the same sizes again in the next. The C library
 gives such memory back to the system at once, and touching new pages costs more than the arithmetic on them.
-Two of glibc's settings make it keep them. They hold for the whole process, so this is a choice: the command
-`tinycnn train` makes it, importing the library does not. Without glibc these functions do nothing.
+The compiled kernels take their large arrays from `tinycnn.kernels.arena`, which keeps them. For those that
+NumPy makes, two of glibc's settings do the same. They hold for the whole process, so this is a choice: the
+command `tinycnn train` makes it, importing the library does not. Without glibc there is nothing to set.
 """
 
 import ctypes
 from functools import cache
+
+from tinycnn.kernels import arena
 
 # From glibc's malloc.h: what to set, and the largest values it takes.
 M_TRIM_THRESHOLD, TRIM_NEVER = -1, 2**31 - 1
@@ -45,14 +48,15 @@ def keep_freed() -> bool:
     )
 
 
-def held() -> int | None:
-    """Return how many freed bytes are held for the next array; None where that is not known."""
+def held() -> int:
+    """Return how many freed bytes are held for the next array, as far as that is known."""
     library = _glibc()
-    return None if library is None else int(library.mallinfo2().fordblks)
+    return arena.held() + (0 if library is None else int(library.mallinfo2().fordblks))
 
 
 def release() -> None:
     """Give what is held back to the system."""
+    arena.release()
     library = _glibc()
     if library is not None:
         library.malloc_trim(0)

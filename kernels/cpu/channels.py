@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import arena
-from ..arrays import Array
+from ..arrays import Array, ready
 from .compiled import compiled
 from .rows import sum_row
 from .threads import split
@@ -35,8 +35,8 @@ def channel_dot(a: Array, b: Array) -> Array:
 def channel_affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Return weight[c] * x[n,c,h,w] + bias[c]."""
     y = arena.empty(x.shape, x.dtype)
-    weight = np.require(weight, x.dtype, ["C", "W"])
-    bias = np.zeros_like(weight) if bias is None else np.require(bias, x.dtype, ["C", "W"])
+    weight = ready(weight, x.dtype)
+    bias = np.zeros_like(weight) if bias is None else ready(bias, x.dtype)
     _split(_affine, *_planes(x, y), weight, bias)
     return y
 
@@ -59,7 +59,7 @@ def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
 def _planes(*arrays: Array) -> list[Array]:
     """Return contiguous (N, C, H*W) of (N, C, H, W)."""
     dtype = arrays[0].dtype
-    return [np.require(a, dtype, ["C", "W"]).reshape(*a.shape[:2], a.shape[2] * a.shape[3]) for a in arrays]
+    return [ready(a, dtype).reshape(*a.shape[:2], a.shape[2] * a.shape[3]) for a in arrays]
 
 
 def _split(kernel, x: Array, *others: Array) -> None:

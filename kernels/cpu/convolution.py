@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from .. import arena, im2col
-from ..arrays import Array
+from ..arrays import Array, ready
 from ..geometry import Conv2dGeometry, Pair, conv2d_geometry, conv2d_input_geometry, conv2d_weight_geometry
 from .compiled import compiled
 from .rows import add_row, copy_row
@@ -50,7 +50,7 @@ def conv2d(
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     x, w = _prepared(x, w)
     y = arena.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
-    b = np.zeros(geometry.K, x.dtype) if bias is None else np.require(bias, x.dtype, ["C", "W"])
+    b = np.zeros(geometry.K, x.dtype) if bias is None else ready(bias, x.dtype)
     if not _sum_up(x, w, y, b, geometry, forward_sums(geometry), transposed=False):
         return im2col.conv2d(x, w, stride, padding, dilation, groups, bias)
     return y
@@ -73,7 +73,7 @@ def conv2d_input(
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     g, w = _prepared(g, w)
     x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
-    b = np.zeros(geometry.C, g.dtype) if bias is None else np.require(bias, g.dtype, ["C", "W"])
+    b = np.zeros(geometry.C, g.dtype) if bias is None else ready(bias, g.dtype)
     if not _sum_up(g, w, x, b, geometry, input_sums(geometry), transposed=True):
         return im2col.conv2d_input(g, w, size, stride, padding, dilation, groups, bias)
     return x
@@ -110,12 +110,9 @@ def conv2d_weight(
 
 
 def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
-    """Return both contiguous and of their common dtype.
-
-    And writable: read-only arrays are another type to Numba, for which it would compile everything again.
-    """
+    """Return both as compiled kernels want them, of their common dtype."""
     dtype = np.result_type(a.dtype, b.dtype)
-    return np.require(a, dtype, ["C", "W"]), np.require(b, dtype, ["C", "W"])
+    return ready(a, dtype), ready(b, dtype)
 
 
 def _strip(layout: Layout, rows: int, N: int, channels: int) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import arena
-from ..arrays import Array
+from ..arrays import Array, ready
 from .compiled import compiled
 from .threads import split
 
@@ -20,7 +20,7 @@ SERIAL = 1 << 16  # elements that are done before another thread has started
 
 def relu(x: Array) -> Array:
     """Return max(x, 0); NaN stays."""
-    x = np.require(x, None, ["C", "W"])
+    x = ready(x)
     y = arena.empty(x.shape, x.dtype)
     _split(_relu, x, y)
     return y
@@ -28,7 +28,7 @@ def relu(x: Array) -> Array:
 
 def gate(g: Array, y: Array) -> Array:
     """Return g where y > 0, else 0: the derivative of `relu`, whose result is y."""
-    g, y = np.require(g, None, ["C", "W"]), np.require(y, g.dtype, ["C", "W"])
+    g, y = ready(g), ready(y, g.dtype)
     x = arena.empty(g.shape, g.dtype)
     _split(_gate, g, y, x)
     return x
@@ -41,7 +41,7 @@ def leaky_relu(x: Array, slope: float) -> Array:
 
 def leaky_gate(g: Array, x: Array, slope: float) -> Array:
     """Return g where x > 0, else slope * g: the derivative of `leaky_relu` at x."""
-    g, x = np.require(g, None, ["C", "W"]), np.require(x, g.dtype, ["C", "W"])
+    g, x = ready(g), ready(x, g.dtype)
     y = arena.empty(g.shape, g.dtype)
     _split(_leaky_gate, g, x, y, g.dtype.type(slope))
     return y
@@ -62,7 +62,7 @@ def adam(
         eps,
     )
     constants = np.array(numbers, theta.dtype)
-    _split(_adam, theta, np.require(g, theta.dtype, ["C", "W"]), m, v, constants)
+    _split(_adam, theta, ready(g, theta.dtype), m, v, constants)
 
 
 def _split(kernel, first: Array, *others: Any) -> None:

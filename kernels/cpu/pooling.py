@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import arena
-from ..arrays import Array
+from ..arrays import Array, ready
 from ..geometry import Pair, Pool2dGeometry, pool2d_geometry, sum_pool2d_input_geometry
 from .compiled import compiled
 from .rows import largest_row
@@ -91,8 +91,8 @@ def _split(job: Job, arrays: tuple[Array, ...]) -> None:
 
 
 def _planes(x: Array) -> Array:
-    """Return (N*C, H, W) of (N, C, H, W), contiguous and (for Numba one type less) writable."""
-    return np.require(x, None, ["C", "W"]).reshape(x.shape[0] * x.shape[1], x.shape[2], x.shape[3])
+    """Return (N*C, H, W) of (N, C, H, W)."""
+    return ready(x).reshape(x.shape[0] * x.shape[1], x.shape[2], x.shape[3])
 
 
 @compiled

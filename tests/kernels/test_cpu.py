@@ -2,12 +2,14 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tinycnn.kernels import cpu
+from tinycnn.kernels.cpu import convolution
 from tinycnn.kernels.cpu.threads import split, thread_count
 
 
@@ -53,14 +55,33 @@ def test_an_error_in_a_thread_is_raised(monkeypatch):
         split(job, 2)
 
 
-def test_the_same_bits_from_run_to_run_and_close_ones_for_other_thread_counts(monkeypatch, rng):
-    x, g = rng.standard_normal((5, 3, 9, 9)), rng.standard_normal((5, 4, 7, 7))
-    results = {}
-    for threads in ("1", "2", "4"):
+def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypatch, rng):
+    monkeypatch.setattr(convolution, "SERIAL", 1)
+    x, w, g = (rng.standard_normal(shape) for shape in ((5, 3, 9, 9), (4, 3, 3, 3), (5, 4, 7, 7)))
+    results = []
+    for threads in ("1", "2", "2", "4"):
         monkeypatch.setenv("TINYCNN_THREADS", threads)
-        results[threads] = cpu.conv2d_weight(x, g, (3, 3))
-        assert_array_equal(cpu.conv2d_weight(x, g, (3, 3)), results[threads])
-        assert_allclose(results[threads], results["1"], rtol=1e-12, atol=1e-12)
+        results.append((cpu.conv2d(x, w), cpu.conv2d_input(g, w, (9, 9)), cpu.conv2d_weight(x, g, (3, 3))))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert_array_equal(a, b)
+
+
+def test_a_process_that_was_forked_has_threads_of_its_own(monkeypatch):
+    monkeypatch.setenv("TINYCNN_THREADS", "2")
+    split(lambda *_: None, 2)
+    done = []
+
+    def child():
+        split(lambda part, *_: done.append(part), 2)
+        os._exit(0 if sorted(done) == [0, 1] else 1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking a process that has threads
+        process = os.fork()
+    if process == 0:
+        child()
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
 
 
 def test_read_only_and_strided_inputs(rng):

@@ -1,0 +1,107 @@
+"""Passes over arrays: what is compiled equals what NumPy does, on any layout in memory."""
+
+import os
+from unittest import mock
+
+import numpy as np
+import pytest
+from geometries import LAYOUTS, SEEDS
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tinycnn.kernels import channels, elementwise
+from tinycnn.kernels.cpu import channels as cpu_channels
+from tinycnn.kernels.cpu import elementwise as cpu_elementwise
+from tinycnn.kernels.cpu import products
+
+DTYPES = st.sampled_from(["float32", "float64"])
+CLOSE = {"float32": {"rtol": 2e-5, "atol": 2e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
+SHAPES = st.tuples(*(st.integers(low, high) for low, high in ((0, 3), (1, 4), (1, 6), (1, 20))))
+STRANGE = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setenv("TINYCNN_THREADS", "3")
+    for module in (cpu_channels, cpu_elementwise, products):
+        monkeypatch.setattr(module, "SERIAL", 1)
+
+
+def draw(rng, shape, dtype, layout):
+    array = LAYOUTS[layout](rng.standard_normal(shape).astype(dtype))
+    array.flags.writeable = False
+    return array
+
+
+@given(SHAPES, DTYPES, SEEDS, st.sampled_from(list(LAYOUTS)))
+def test_elementwise(shape, dtype, rng, layout):
+    x, g = draw(rng, shape, dtype, layout), draw(rng, shape, dtype, layout)
+    for name, args in (
+        ("relu", (x,)),
+        ("gate", (g, x)),
+        ("leaky_relu", (x, 0.2)),
+        ("leaky_gate", (g, x, 0.2)),
+    ):
+        ours, expected = (getattr(module, name)(*args) for module in (cpu_elementwise, elementwise))
+        assert ours.dtype == dtype
+        assert_array_equal(ours, expected)
+
+
+def test_what_is_not_finite_stays():
+    x = np.array(STRANGE)
+    for module in (cpu_elementwise, elementwise):
+        assert_array_equal(module.relu(x), [np.nan, np.inf, 0, 0, 0, 1, 0])
+        assert_array_equal(module.leaky_relu(x, 0.5), [np.nan, np.inf, -np.inf, 0, 0, 1, -0.5])
+        assert_array_equal(module.gate(np.full(7, 3.0), x), [0, 3, 0, 0, 0, 3, 0])
+
+
+@given(st.integers(1, 70), DTYPES, SEEDS, st.integers(1, 5))
+def test_adam(size, dtype, rng, t):
+    states = []
+    for module in (cpu_elementwise, elementwise):
+        twin = np.random.default_rng(0)
+        theta, g, m, v = (twin.random(size).astype(dtype) for _ in range(4))
+        module.adam(theta, g, m, v, 1e-2, (0.9, 0.999), 1e-8, t)
+        states.append((theta, m, v))
+    for ours, expected in zip(*states, strict=True):
+        assert_allclose(ours, expected, **CLOSE[dtype])
+
+
+@given(SHAPES.filter(lambda shape: shape[0] > 0), DTYPES, SEEDS, st.sampled_from(list(LAYOUTS)))
+def test_channels(shape, dtype, rng, layout):
+    x, g = draw(rng, shape, dtype, layout), draw(rng, shape, dtype, layout)
+    weight, bias = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
+    y, _, variance = channels.normalise(x, 0.1)
+    for name, args in (
+        ("channel_sum", (x,)),
+        ("channel_dot", (g, x)),
+        ("channel_affine", (x, weight)),
+        ("channel_affine", (x, weight, bias)),
+        ("normalise", (x, 0.1)),
+        ("normalise_input", (g, y, variance, 0.1)),
+    ):
+        ours, expected = (getattr(module, name)(*args) for module in (cpu_channels, channels))
+        if not isinstance(ours, tuple):
+            ours, expected = (ours,), (expected,)
+        for a, b in zip(ours, expected, strict=True):
+            assert a.dtype == dtype
+            assert_allclose(a, b, **CLOSE[dtype])
+
+
+@given(*(st.integers(1, 9) for _ in range(3)), DTYPES, SEEDS, st.booleans())
+def test_products(M, K, N, dtype, rng, transposed):
+    a = rng.standard_normal((M, K)).astype(dtype)
+    b = (rng.standard_normal((N, K)).T if transposed else rng.standard_normal((K, N))).astype(dtype)
+    assert_allclose(products.matmul(a, b), a @ b, **CLOSE[dtype])
+
+
+def test_sums_are_the_same_bits_for_every_number_of_threads(rng):
+    x = rng.standard_normal((5, 7, 11, 13)).astype("float32")
+    results = []
+    for threads in "125":
+        with mock.patch.dict(os.environ, TINYCNN_THREADS=threads):
+            results.append((cpu_channels.channel_sum(x), *cpu_channels.normalise(x, 1e-5)))
+    for other in results[1:]:
+        for a, b in zip(results[0], other, strict=True):
+            assert_array_equal(a, b)
