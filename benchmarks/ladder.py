@@ -28,7 +28,8 @@ from tinycnn.bench.works import Convolution  # noqa: E402
 
 CONVOLUTION = Convolution(32, 32, 13, 13, 64, 3, 3)  # the second of cnn28, batch 32
 SMALL = Convolution(1, 4, 13, 13, 4, 3, 3)  # for loops in Python: the large one would take minutes
-ALL, ONE = str(peak.cores()), "1"
+ONE = {"TINYCNN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ALL = {"TINYCNN_THREADS": str(peak.cores())}
 
 
 @dataclass(frozen=True)
@@ -41,20 +42,20 @@ class Rung:
 
 
 RUNGS = (
-    Rung("loops", "Eq. 1 as Python loops", {"TINYCNN_CONV": "loops"}),
+    Rung("loops", "Eq. 1 as Python loops; one thread up to the rung of that name", {"TINYCNN_CONV": "loops"}),
     Rung(
         "im2col whole",
         "one matrix product; the columns of the whole batch in memory",
-        {"TINYCNN_CONV": "im2col", "TINYCNN_PIECE_BYTES": str(1 << 40)},
+        {"TINYCNN_CONV": "im2col", "TINYCNN_PIECE_BYTES": str(1 << 40), **ONE},
     ),
-    Rung("im2col in pieces", "columns that stay in the cache", {"TINYCNN_CONV": "im2col"}),
+    Rung("im2col in pieces", "columns that stay in the cache", {"TINYCNN_CONV": "im2col", **ONE}),
     Rung(
         "compiled",
-        "shifted planes, tiles of sums in vector registers; one thread",
-        {"TINYCNN_FUSE": "0", "TINYCNN_THREADS": ONE},
+        "shifted planes, tiles of sums in vector registers",
+        {"TINYCNN_FUSE": "0", **ONE},
     ),
-    Rung("threads", "all cores", {"TINYCNN_FUSE": "0", "TINYCNN_THREADS": ALL}),
-    Rung("fused", "one pass over memory for activations, normalisation, Adam", {"TINYCNN_THREADS": ALL}),
+    Rung("threads", "all cores", {"TINYCNN_FUSE": "0", **ALL}),
+    Rung("fused", "one pass over memory for activations, normalisation, Adam", ALL),
 )
 
 
