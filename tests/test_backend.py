@@ -1,4 +1,8 @@
+import os
+import subprocess
 import sys
+from importlib import metadata
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -274,14 +278,61 @@ def test_which_kernels_serve_an_array(monkeypatch, chosen, size, dtype, module):
     assert _backend.kernels(np.empty(size, dtype)).__name__ == f"tinycnn.kernels.{module}"
 
 
-def test_without_numba_all_arrays_are_served_all_the_same(monkeypatch):
+@pytest.mark.parametrize(
+    ("versions", "reason"),
+    [
+        ({"threadpoolctl": "3.6.0"}, "numba is not installed"),
+        ({"numba": "0.61.2", "threadpoolctl": "3.6.0"}, "numba 0.61.2 is too old, 0.62 or newer is needed"),
+        ({"numba": "1.0rc1"}, "threadpoolctl is not installed"),
+    ],
+)
+def test_without_numba_all_arrays_are_served_all_the_same(monkeypatch, versions, reason):
+    def version(name):
+        if name in versions:
+            return versions[name]
+        raise metadata.PackageNotFoundError(name)
+
     monkeypatch.delenv("TINYCNN_CONV", raising=False)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    _backend._can_compile.cache_clear()
+    monkeypatch.setattr(metadata, "version", version)
+    _backend.why_not_compiled.cache_clear()
     try:
+        assert _backend.why_not_compiled() == reason
         assert _backend.kernels(np.empty(1 << 20)).__name__ == "tinycnn.kernels.im2col"
+        assert _backend.elementwise(np.empty(1 << 20)).__name__ == "tinycnn.kernels.elementwise"
     finally:
-        _backend._can_compile.cache_clear()
+        _backend.why_not_compiled.cache_clear()
+
+
+def test_where_numba_is_missing_training_and_info_work(tmp_path):
+    (tmp_path / "blocked.py").write_text(
+        """
+import importlib.metadata, sys
+for name in ("numba", "llvmlite"):
+    sys.modules[name] = None
+version = importlib.metadata.version
+def without_numba(name):
+    if name == "numba":
+        raise importlib.metadata.PackageNotFoundError(name)
+    return version(name)
+importlib.metadata.version = without_numba
+
+import numpy as np
+from tinycnn import Tensor, cli, models, optim
+from tinycnn import functional as F
+
+model = models.cnn28()
+optimizer = optim.Adam(model.parameters())
+F.cross_entropy(model(Tensor(np.ones((2, 1, 28, 28), "float32"))), [1, 2]).backward()
+optimizer.step()
+cli.main(["info"])
+"""
+    )
+    command = [sys.executable, "blocked.py"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(tinycnn.__file__).parents[1])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "kernels for NumPy arrays: im2col" in done.stdout
+    assert "nothing is compiled: numba is not installed" in done.stdout
 
 
 def test_kernels_that_do_not_serve_an_array(monkeypatch):

@@ -4,11 +4,13 @@ An operation runs where its inputs live. Nothing is copied from one library to t
 `to_backend` (``Tensor.to``) is the one call that moves an array.
 """
 
-import importlib.util
+import importlib
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib import metadata
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 from tinycnn.kernels.arrays import Array, array_module
 
 BACKENDS = ("numpy", "cupy")
+COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what compiled kernels need, and since when
 KERNELS = ("cpu", "im2col", "loops")
 COMPILED_FROM = 1 << 9  # elements: for less nobody shall have to wait while something is compiled
 
@@ -165,7 +168,7 @@ def matmul(a: Array, b: Array) -> Array:
 
 def compiles(array: Array) -> bool:
     """Return whether compiled code shall serve `array`."""
-    return array.size >= COMPILED_FROM and _on_cpu(array) and _can_compile()
+    return array.size >= COMPILED_FROM and _on_cpu(array) and why_not_compiled() is None
 
 
 def _on_cpu(array: Array) -> bool:
@@ -178,8 +181,17 @@ def _module(name: str) -> ModuleType:
 
 
 @cache
-def _can_compile() -> bool:
-    return all(importlib.util.find_spec(package) for package in ("numba", "threadpoolctl"))
+def why_not_compiled() -> str | None:
+    """Return the reason that nothing can be compiled here, or None where it can."""
+    for package, least in COMPILING.items():
+        try:
+            version = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return f"{package} is not installed"
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) < least:
+            wanted = ".".join(map(str, least))
+            return f"{package} {version} is too old, {wanted} or newer is needed"
+    return None
 
 
 def manual_seed(seed: int | Sequence[int]) -> None:

@@ -9,6 +9,7 @@ column matrix is written anywhere.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from ..arrays import Array, ready
 from ..geometry import Conv2dGeometry, Pair, conv2d_geometry, conv2d_input_geometry, conv2d_weight_geometry
 from .compiled import compiled
 from .rows import add_row, copy_row
-from .shifts import Layout, ShiftedSums, Tap, forward_sums, input_sums, shifts
+from .shifts import Layout, Target, forward_sums, input_sums, shifts
 from .threads import split
 from .tiles import output_tile, weight_tile
 from .vectors import REGISTERS, VECTOR_BYTES
@@ -50,8 +51,7 @@ def conv2d(
     geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
     x, w = _prepared(x, w)
     y = arena.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
-    b = np.zeros(geometry.K, x.dtype) if bias is None else ready(bias, x.dtype)
-    if not _sum_up(x, w, y, b, geometry, forward_sums(geometry), transposed=False):
+    if not _sum_up(x, w, y, bias, geometry, transposed=False):
         return im2col.conv2d(x, w, stride, padding, dilation, groups, bias)
     return y
 
@@ -73,8 +73,7 @@ def conv2d_input(
     geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
     g, w = _prepared(g, w)
     x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
-    b = np.zeros(geometry.C, g.dtype) if bias is None else ready(bias, g.dtype)
-    if not _sum_up(g, w, x, b, geometry, input_sums(geometry), transposed=True):
+    if not _sum_up(g, w, x, bias, geometry, transposed=True):
         return im2col.conv2d_input(g, w, size, stride, padding, dilation, groups, bias)
     return x
 
@@ -91,17 +90,14 @@ def conv2d_weight(
     """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW), for (KH, KW) = `kernel_size`."""
     geometry = conv2d_weight_geometry(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)
     x, g = _prepared(x, g)
-    N, C, K, G = geometry.N, geometry.C, geometry.K, geometry.G
-    layout, ((taps, target),) = forward_sums(geometry)
-    strip = _strip(layout, target.rows, N, C // G)
-    each = shifts(layout, taps, C // G, strip[3])
-    T = len(each)
-    filter_tiles, tap_tiles = -(-(K // G) // WEIGHT_FILTERS), -(-T // WEIGHT_TAPS)
-    each = np.append(each, np.zeros(tap_tiles * WEIGHT_TAPS - T, np.int64))
+    C, K, G = geometry.C, geometry.K, geometry.G
+    layout, strip, each = _weight_plan(geometry, STRIP)
+    filter_tiles, tap_tiles = -(-(K // G) // WEIGHT_FILTERS), len(each) // WEIGHT_TAPS
     tiles = np.zeros((G, filter_tiles, tap_tiles, WEIGHT_FILTERS, WEIGHT_TAPS), x.dtype)
-    args = x, g, tiles, each, tuple(layout), strip
+    args = x, g, tiles, each, layout, strip
     split(lambda _, start, stop: _weights(*args, start, stop), G * filter_tiles * tap_tiles, _parts(geometry))
     rows = tiles.transpose(0, 1, 3, 2, 4).reshape(G, filter_tiles * WEIGHT_FILTERS, tap_tiles * WEIGHT_TAPS)
+    T = C // G * geometry.KH * geometry.KW
     w = rows[:, : K // G, :T].reshape(K, C // G, geometry.KH, geometry.KW)
     if np.isnan(w).any():
         # Between two rows g is 0, and 0 times an infinite cell of x is not.
@@ -115,12 +111,24 @@ def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
     return ready(a, dtype), ready(b, dtype)
 
 
-def _strip(layout: Layout, rows: int, N: int, channels: int) -> tuple[int, int, int, int]:
-    """Return (rows, images, cells of each, pitch of the planes) of a strip.
+@lru_cache(maxsize=1024)
+def _weight_plan(
+    geometry: Conv2dGeometry, strip: int
+) -> tuple[tuple[int, ...], tuple[int, int, int, int], Array]:
+    """Return the layout, a strip, and the shifts of all taps, filled up to whole tiles."""
+    layout, ((taps, target),) = forward_sums(geometry)
+    channels = geometry.C // geometry.G
+    sizes = _strip(layout, target.rows, geometry.N, channels, strip)
+    each = shifts(layout, taps, channels, sizes[3])
+    return tuple(layout), sizes, np.append(each, np.zeros(-len(each) % WEIGHT_TAPS, np.int64))
+
+
+def _strip(layout: Layout, rows: int, N: int, channels: int, strip: int) -> tuple[int, int, int, int]:
+    """Return (rows, images, cells of each, pitch of the planes) of a strip of about so many cells.
 
     It has all rows of several small images, or some rows of one.
     """
-    most = min(STRIP, PLANES // (channels * layout.SH * layout.SW))
+    most = min(strip, PLANES // (channels * layout.SH * layout.SW))
     if rows * layout.WP > most:
         rows, images = max(1, most // layout.WP), 1
     else:
@@ -137,75 +145,77 @@ def _parts(geometry: Conv2dGeometry) -> int:
     return 1 + N * K * OH * OW * (C // G) * KH * KW // SERIAL
 
 
+class Plan(NamedTuple):
+    """What the compiled code is told of the sums of one geometry."""
+
+    layout: tuple[int, ...]
+    strip_rows: int
+    pitch: int  # cells from plane to plane
+    shifts: Array  # of every tap of every channel, one sum after the other, (T,)
+    targets: Array  # of each sum, and the number of its taps, (sums, 7)
+    taps: Array  # of every kernel cell: its first place among the T, from channel to channel, r and s
+    without_taps: tuple[Target, ...]  # cells that no tap meets
+
+
+@lru_cache(maxsize=1024)
+def _plan(geometry: Conv2dGeometry, transposed: bool, strip: int) -> Plan:
+    layout, sums = input_sums(geometry) if transposed else forward_sums(geometry)
+    channels = (geometry.K if transposed else geometry.C) // geometry.G
+    rows = max((one.target.rows for one in sums), default=1)
+    strip_rows, _, _, pitch = _strip(layout, rows, 1, channels, strip)
+    met = [one for one in sums if one.taps]
+    each = [shifts(layout, one.taps, channels, pitch) for one in met]
+    places, t0 = [], 0
+    for one in met:
+        places += [(t0 + i, len(one.taps), tap.r, tap.s) for i, tap in enumerate(one.taps)]
+        t0 += channels * len(one.taps)
+    return Plan(
+        tuple(layout),
+        strip_rows,
+        pitch,
+        np.concatenate([*each, np.empty(0, np.int64)]),
+        np.array([(*one.target, len(shift)) for one, shift in zip(met, each, strict=True)], np.int64),
+        np.array(places, np.int64),
+        tuple(one.target for one in sums if not one.taps),
+    )
+
+
 def _sum_up(
-    source: Array,
-    w: Array,
-    result: Array,
-    bias: Array,
-    geometry: Conv2dGeometry,
-    all_sums: ShiftedSums,
-    transposed: bool,
+    source: Array, w: Array, result: Array, bias: Array | None, geometry: Conv2dGeometry, transposed: bool
 ) -> bool:
-    """Write sums over `source` to `result`; return False, with nothing done, where w is not finite.
+    """Write the sums over `source` to `result`; return False, with nothing done, where w is not finite.
 
     Outside an image the planes are 0, and 0 times an infinite weight is NaN instead of nothing.
     """
-    layout, sums = all_sums
-    channels = source.shape[1] // geometry.G
-    rows = max((one.target.rows for one in sums), default=1)
-    strip_rows, _, _, pitch = _strip(layout, rows, 1, channels)
-    for taps, target in sums:
-        if not taps:  # cells between those that a stride above the kernel's size meets
-            result[:, :, target.h :: target.SH, target.w :: target.SW] = bias[:, None, None]
-    sums = tuple(one for one in sums if one.taps)
-    if not sums:
+    G, channels, outputs = geometry.G, source.shape[1] // geometry.G, result.shape[1] // geometry.G
+    plan = _plan(geometry, transposed, STRIP)
+    b = np.zeros(result.shape[1], result.dtype) if bias is None else ready(bias, result.dtype)
+    for target in plan.without_taps:
+        result[:, :, target.h :: target.SH, target.w :: target.SW] = b[:, None, None]
+    if not len(plan.shifts):
         return True
-    packed, finite = _packed(w, geometry.G, tuple(one.taps for one in sums), transposed)
-    if not finite:
+    # Filters of a tile side by side, in the order in which it reads them; 0 where it has more than there are.
+    filters = NARROW if outputs <= NARROW else WIDE
+    packed = np.zeros((G, -(-outputs // filters), len(plan.shifts), filters), w.dtype)
+    if not _pack(w, packed, channels, plan.taps, transposed):
         return False
-    each = [shifts(layout, one.taps, channels, pitch) for one in sums]
-    targets = np.array([(*one.target, len(shift)) for one, shift in zip(sums, each, strict=True)], np.int64)
-    args = source, packed, result, bias, np.concatenate(each), targets, tuple(layout), strip_rows, pitch
-    units = len(source) * geometry.G * packed.shape[1]
+    args = source, packed, result, b, plan.shifts, plan.targets, plan.layout, plan.strip_rows, plan.pitch
+    units = len(source) * G * packed.shape[1]
     split(lambda _, start, stop: _sums(*args, start, stop), units, _parts(geometry))
     return True
 
 
-def _packed(w: Array, G: int, taps: tuple[tuple[Tap, ...], ...], transposed: bool) -> tuple[Array, bool]:
-    """Return the weights in the order in which tiles read them, and whether all are finite.
-
-    (G, blocks, T, filters): filters of a tile side by side; T taps of all channels, one sum after the other;
-    0 where a tile has more filters than there are.
-    """
-    K, columns = w.shape[:2]
-    outputs, channels = (columns, K // G) if transposed else (K // G, columns)
-    filters = NARROW if outputs <= NARROW else WIDE
-    packed = np.zeros((G, -(-outputs // filters), channels * sum(map(len, taps)), filters), w.dtype)
-    finite, t0 = True, 0
-    for of_one_sum in taps:
-        finite &= _pack(w, packed, t0, _places(of_one_sum), transposed)
-        t0 += channels * len(of_one_sum)
-    return packed, finite
-
-
-@lru_cache(maxsize=1024)
-def _places(taps: tuple[Tap, ...]) -> Array:
-    """Return (r, s) of every tap, (number of taps, 2)."""
-    return np.array([(tap.r, tap.s) for tap in taps], np.int64).reshape(len(taps), 2)
-
-
 @compiled
-def _pack(w, packed, t0, places, transposed):
-    K, columns = w.shape[:2]
+def _pack(w, packed, channels, taps, transposed):
+    """Copy w to packed (G, blocks, T, filters), and return whether all of it is finite."""
     G, blocks, _, filters = packed.shape
-    outputs, channels = (columns, K // G) if transposed else (K // G, columns)
+    outputs = w.shape[1] if transposed else w.shape[0] // G
     finite = True
     for group in range(G):
         for block in range(blocks):
             for c in range(channels):
-                for t in range(len(places)):
-                    r, s = places[t]
-                    row = packed[group, block, t0 + c * len(places) + t]
+                for start, step, r, s in taps:
+                    row = packed[group, block, start + c * step]
                     for k in range(min(filters, outputs - block * filters)):
                         if transposed:
                             value = w[group * channels + c, block * filters + k, r, s]

@@ -1,9 +1,4 @@
-"""Threads of compiled kernels: each takes its own part of the work.
-
-One setting, ``TINYCNN_THREADS``, says how many (default: the cores this process may use). It rules the matrix
-products of BLAS too: these are called for a part of the work by each of our threads, so a product with
-threads of its own inside would fight with them for the same cores.
-"""
+"""Threads of compiled kernels: each takes its own part of the work."""
 
 from __future__ import annotations
 
@@ -16,27 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ..cores import thread_count
 from .spin import spin, turn
 
 Job = Callable[[int, int, int], None]
 SPINS = 200_000  # looks at a counter, some 0.1 ms: about as long as the Python code between two kernels takes
-
-
-def thread_count() -> int:
-    """Return how many threads the kernels use.
-
-    Raises
-    ------
-    ValueError
-        Where ``TINYCNN_THREADS`` is no positive integer.
-    """
-    text = os.environ.get("TINYCNN_THREADS")
-    if not text:
-        # sched_getaffinity: what this process may use, which can be less than the machine has.
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"TINYCNN_THREADS must be a positive integer, got {text!r}")
-    return int(text)
 
 
 def split(job: Job, count: int, most: int | None = None) -> None:

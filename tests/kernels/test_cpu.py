@@ -9,8 +9,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tinycnn.kernels import cpu
+from tinycnn.kernels.cores import thread_count
 from tinycnn.kernels.cpu import convolution
-from tinycnn.kernels.cpu.threads import split, thread_count
+from tinycnn.kernels.cpu.threads import split
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])

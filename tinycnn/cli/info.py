@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print it all."""
-    from tinycnn.kernels.cpu.threads import thread_count
+    from tinycnn.kernels.cores import thread_count
 
     versions = {name: _version(name) for name in PACKAGES}
     backends = {name: _backend.why_not(name) for name in _backend.BACKENDS}
@@ -54,7 +54,9 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     for name, reason in backends.items():
         say(f"backend {name}: {'available' if reason is None else reason}")
     say(f"current backend: {_backend.current()}")
-    say(f"kernels for large NumPy arrays: {kernels} (TINYCNN_CONV chooses others)")
+    say(f"kernels for NumPy arrays: {kernels} (TINYCNN_CONV chooses others)")
+    if reason := _backend.why_not_compiled():
+        say(f"  nothing is compiled: {reason}")
     set_limits = ", ".join(f"{name}={value}" for name, value in limits.items()) or "no limit set"
     say(f"threads of compiled kernels: {threads} (TINYCNN_THREADS)")
     say(f"matrix products outside them: {blas['name']} {blas['version']}; {set_limits}")
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         "backends": {name: {"available": why is None, "reason": why} for name, why in backends.items()},
         "backend": _backend.current(),
         "kernels": kernels,
+        "why_not_compiled": _backend.why_not_compiled(),
         "threads": threads,
         "blas": {"name": blas["name"], "version": blas["version"]},
         "thread_limits": limits,

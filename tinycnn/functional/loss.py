@@ -6,13 +6,40 @@ steps is log(0) = -inf as soon as softmax rounds to 0, in one step it is not.
 
 from typing import Any
 
-from tinycnn.kernels.arrays import Array
-from tinycnn.tensor import Tensor, as_tensor
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.tensor import Function, Tensor, as_tensor
 
-from .activation import log_softmax, softplus
+from .activation import softmax, softplus
 from .arithmetic import abs, add, mul, neg, sub
 from .reduction import mean, sum
 from .shape import gather, permute, reshape
+
+
+class CrossEntropy(Function):
+    """L_n = -sum_k t_nk * log softmax(z_n)_k. dL_n/dz_nk = softmax(z_n)_k - t_nk: the output minus the truth.
+
+    t_n is one-hot, 1 at the label, and with smoothing s the mixture (1 - s) * one-hot + s/K.
+    """
+
+    def __init__(self, labels: Array, smoothing: float) -> None:
+        self.labels, self.smoothing = labels, smoothing
+
+    def forward(self, z: Array) -> Array:
+        xp = array_module(z)
+        self.save_for_backward(z)
+        log_p = z - z.max(axis=1, keepdims=True)
+        log_p -= xp.log(xp.exp(log_p).sum(axis=1, keepdims=True))
+        picked = log_p[xp.arange(len(z)), self.labels]
+        if self.smoothing:
+            picked = (1 - self.smoothing) * picked + self.smoothing * log_p.mean(axis=1)
+        return -picked
+
+    def backward(self, g: Tensor) -> Tensor:
+        (z,) = self.saved_tensors
+        xp = array_module(z.data)
+        truth = xp.full(z.shape, self.smoothing / z.shape[1], z.dtype)
+        truth[xp.arange(len(truth)), self.labels] += 1 - self.smoothing
+        return (softmax(z, 1) - as_tensor(truth)) * reshape(g, -1, 1)
 
 
 def cross_entropy(
@@ -47,11 +74,8 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
     labels = _check_labels("cross_entropy", logits, target)
-    log_p = log_softmax(logits, 1)
-    picked = _picked(log_p, labels)
-    if label_smoothing:
-        picked = add(mul(picked, 1 - label_smoothing), mul(mean(log_p, 1), label_smoothing))
-    return _reduce(neg(picked), reduction)
+    loss = CrossEntropy(labels.reshape(-1), label_smoothing)(_rows(logits))
+    return _reduce(reshape(loss, *labels.shape), reduction)
 
 
 def nll_loss(log_probabilities: Tensor, target: Any, reduction: str = "mean") -> Tensor:
@@ -117,11 +141,14 @@ def _same_shape(name: str, x: Tensor, target: Any) -> Tensor:
 
 def _picked(x: Tensor, labels: Array) -> Tensor:
     """Return x[n, labels[n]] of (N, K), or the same at every pixel of (N, K, H, W)."""
+    return reshape(gather(_rows(x), 1, labels.reshape(-1, 1)), *labels.shape)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """Return (N, K) as it is, and (N, K, H, W) as (N*H*W, K)."""
     if x.ndim == 2:
-        return reshape(gather(x, 1, labels.reshape(-1, 1)), *labels.shape)
-    last = permute(x, 0, *range(2, x.ndim), 1)  # (N, H, W, K)
-    rows = reshape(last, -1, x.shape[1])
-    return reshape(gather(rows, 1, labels.reshape(-1, 1)), *labels.shape)
+        return x
+    return reshape(permute(x, 0, *range(2, x.ndim), 1), -1, x.shape[1])  # (N, H, W, K) -> (N*H*W, K)
 
 
 def _check_labels(name: str, x: Tensor, target: Any) -> Array:
