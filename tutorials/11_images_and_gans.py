@@ -161,7 +161,7 @@ assert modes(gan.samples(800)).min() > 0
 # %% [markdown]
 # ## Digits, a short run
 #
-# DCGAN: G grows images with transposed convolutions, D shrinks them with strided ones. A few passes over 2,048
+# DCGAN: G grows images with transposed convolutions, D shrinks them with strided ones. A few passes over few
 # digits are far too little for good ones (`tinycnn gan` trains longer); enough to see strokes come out of
 # noise. Real images are scaled to G's range first, [-1, 1].
 
@@ -204,7 +204,27 @@ figure
 # | D wins within a few steps | not scaled | real images to [-1, 1], as G's |
 # | NaN | lr too high | a lower lr; the loss from logits, never log(sigmoid) |
 #
-# The engine watches for them. Here is what it says to numbers of each kind:
+# See the first one happen: let D learn alone, so that it is sure, and ask how hard it pulls the generated
+# points, with either loss of G.
+
+# %%
+pulls = {}
+for name in ("minimax", "non-saturating"):
+    starved = toy.ToyGan.of("ring", name, seed=0)
+    points = np.random.default_rng(0)
+    for _ in range(150):
+        real_points = Tensor(toy.ring(points, 256).astype(np.float32))
+        made_points = starved.G(Tensor(points.standard_normal((256, 2), np.float32)))
+        _, _, on_made = discriminator_step(
+            starved.D, starved.D_optimizer, starved.loss, real_points, made_points
+        )
+    pull = np.linalg.norm(starved.push(starved.samples(256)), axis=1).sum()
+    pulls[name] = float(pull)
+    print(f"{name:14} D(G(z)) = {F.sigmoid(on_made).mean().item():.4f}, D pulls with {pull:.4f}")
+assert pulls["minimax"] < pulls["non-saturating"] / 10
+
+# %% [markdown]
+# The engine watches for failures. Here is what it says to numbers of each kind:
 
 # %%
 healthy = {
