@@ -305,7 +305,7 @@ for axes, network, last, title in sides:
     axes.set_xlabel("x", fontsize=13)
     axes.grid(alpha=0.3)
 panels[0].set_ylim(-0.2, 1.9)  # the slope's peak is far higher, in a gap where no points are
-panels[0].legend(fontsize=11, loc="upper right")
+panels[1].legend(fontsize=11, loc="lower right")
 figure
 
 # %%
