@@ -318,9 +318,9 @@ print(f"the critic's difference of means: {gap:.2f}; the points must be carried 
 assert abs(vanishing).mean() < 0.02 and 0.7 < steady.mean() < 1.3 and 2.5 < gap < 3.7
 
 # %% [markdown]
-# D is sure, so it is flat: G learns nothing. The critic has a slope of about 1, all the way from the generated
-# points to the real ones, and its difference of means is about the distance (above it, where the slope is:
-# the penalty only pulls the slope towards 1). The non-saturating loss of lesson 11 is the other cure: it takes
+# D is sure, so it is flat: G learns nothing. The critic has a slope of about 1, all the way from the
+# generated points to the real ones, and its difference of means is about the distance. (Not exactly: the
+# penalty only pulls the slope towards 1.) The non-saturating loss of lesson 11 is the other cure: it takes
 # the logarithm of D, whose slope does not vanish.
 #
 # ## The smallest WGAN-GP
