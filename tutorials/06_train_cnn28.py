@@ -1,0 +1,360 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6. Train cnn28 and read its curves
+#
+# 20 minutes. You need lessons 3 to 5.
+#
+# At the end you have trained the documented network on handwritten digits to about 98 %, can tell from two
+# curves whether a training goes well, and know where the mistakes are.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Tensor, nn, optim
+from tinycnn import functional as F
+from tinycnn.data import Augment, DataLoader, digits
+from tinycnn.explain import draw, explain, training_step
+from tinycnn.fit import Training, evaluate, fit
+from tinycnn.metrics import accuracy, confusion_matrix, precision_recall_f1
+from tinycnn.models import cnn28
+from tinycnn.nn.summary import summary
+from tinycnn.plot import confusion_matrix as draw_confusion_matrix
+from tinycnn.plot import learning_curve, prediction_grid, sample_grid
+
+# %% [markdown]
+# ## The data: look at it first
+#
+# Images (N, 1, 28, 28), a label each. The *training* images are for learning. The *test* images are held
+# out: the network never learns from them, so they say what it does with digits it has not seen.
+
+# %%
+train, test = digits()
+print(train, test, sep="\n")
+print("training images of each digit:", np.bincount(train.labels))
+figure = sample_grid(train.scaled(slice(0, 25)), train.labels[:25], train.classes)
+figure
+
+# %% [markdown]
+# ## The network: y = f(W x + b), layer upon layer (Eq. 5)
+#
+# | layer | shape of its result | weights |
+# | --- | --- | --- |
+# | input | (1, 28, 28) | |
+# | convolution, 32 filters 3x3, ReLU | (32, 28 - 3 + 1, 28 - 3 + 1) | 32 · (1·3·3 + 1) |
+# | max-pooling 2x2 | (32, 26 // 2, 26 // 2) | 0 |
+# | convolution, 64 filters 3x3, ReLU | (64, 13 - 3 + 1, 13 - 3 + 1) | 64 · (32·3·3 + 1) |
+# | max-pooling 2x2 | (64, 11 // 2, 11 // 2) | 0 |
+# | flatten | (64·5·5) | 0 |
+# | dense, ReLU | (128) | 128 · (64·5·5 + 1) |
+# | dense | (10), the logits | 10 · (128 + 1) |
+#
+# The + 1 is the bias.
+
+# %%
+by_hand = 32 * (1 * 3 * 3 + 1) + 64 * (32 * 3 * 3 + 1) + 128 * (64 * 5 * 5 + 1) + 10 * (128 + 1)
+tinycnn.manual_seed(0)
+model = cnn28()
+assert by_hand == sum(p.numel() for p in model.parameters())
+print(summary(model, (1, 28, 28)))
+print(inspect.getsource(cnn28))
+
+# %% [markdown]
+# Where are most of the weights, and where is most of the work? Not in the same layer:
+
+# %%
+rows = summary(model, (1, 28, 28)).layers
+for what in ("parameters", "multiply_adds"):
+    most = max(rows, key=lambda row: getattr(row, what))
+    total = sum(getattr(row, what) for row in rows)
+    print(f"{what}: {getattr(most, what) / total:.0%} in layer {most.name}")
+
+# %% [markdown]
+# ## One training step
+#
+# Forward, loss, backward, update. Here it is on four digits; the whole of it has a step for every layer:
+
+# %%
+optimizer = optim.Adam(model.parameters())
+steps = explain(training_step, model, optimizer, train.scaled(slice(0, 4)), train.labels[:4])
+for number, step in enumerate(steps):
+    print(f"{number:2} {step.title}")
+
+# %%
+draw(steps[0], "forward: the first convolution makes 32 maps")
+
+# %%
+draw(steps[20], "backward: the last that is computed is dL/dimage")
+
+# %%
+draw(steps[29], "the loss, before and after")
+
+# %% [markdown]
+# In the engine the same is five lines:
+
+# %%
+print(inspect.getsource(Training.step))
+
+# %% [markdown]
+# ## Three checks before the long run
+#
+# **What should the loss be at first?** A network that knows nothing gives each of K digits the probability
+# 1/K, and cross-entropy is $-\log(1/K) = \log K$. A loss far above it: the first weights are too large, or
+# the images are not scaled.
+
+# %%
+first = evaluate(model, DataLoader(test, batch_size=200))
+print(f"loss before training {first.loss:.3f}, log 10 = {np.log(10):.3f}; accuracy {first.accuracy:.0%}")
+assert abs(first.loss - np.log(10)) < 0.2
+
+# %% [markdown]
+# **Are the gradients right?** The loss as a function of a filter bank, in float64 (lesson 7):
+
+# %%
+rng = np.random.default_rng(0)
+images, labels = train.scaled(slice(0, 3)).astype(np.float64), train.labels[:3]
+dense = Tensor(rng.standard_normal((10, 2 * 13 * 13)) * 0.1)
+
+
+def loss_of(w, b):
+    """Return the loss of a small network, as a function of its filters w (2, 1, 3, 3) and biases b (2,)."""
+    maps = F.max_pool2d(F.relu(F.conv2d(Tensor(images), w, b)), 2)  # (3, 2, 13, 13)
+    return F.cross_entropy(F.linear(F.flatten(maps, 1), dense), labels)
+
+
+checked = tinycnn.gradcheck(loss_of, [rng.standard_normal((2, 1, 3, 3)), np.array([0.1, 0.2])])
+print("largest relative error, first and second order:", checked.errors)
+assert max(checked.errors) < 1e-5
+
+# %% [markdown]
+# **Can it learn 32 images by heart?** If not even that works, something is broken, and no long training
+# will tell you what.
+
+# %%
+tinycnn.manual_seed(0)
+by_heart = cnn28()
+optimizer = optim.Adam(by_heart.parameters())
+few, answers = Tensor(train.scaled(slice(0, 32))), train.labels[:32]
+for step in range(41):
+    loss = F.cross_entropy(by_heart(few), answers)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    if step % 10 == 0:
+        print(f"step {step:2}: loss {loss.item():.4f}")
+assert loss.item() < 0.05
+
+# %% [markdown]
+# ## The training
+#
+# Adam in batches of 32. Two things make more of few epochs: every image is moved by up to one pixel, anew
+# each time (*augmentation*), and the learning rate goes up and down once (lesson 5).
+
+# %%
+tinycnn.manual_seed(0)
+model, epochs = cnn28(), 3
+batches = DataLoader(train, batch_size=32, shuffle=True, augment=Augment(shift=1))
+held_out = DataLoader(test, batch_size=200)
+optimizer = optim.Adam(model.parameters())
+schedule = optim.OneCycleLR(optimizer, max_lr=3e-3, total_steps=epochs * len(batches))
+run = Training(model, batches, optimizer, epochs, held_out, schedule)
+history = fit(run)
+for record in history:
+    print({name: round(value, 4) for name, value in record.items()})
+result = evaluate(model, held_out)
+print(f"{result.accuracy:.2%} of the test images right")
+assert result.accuracy > 0.97
+
+# %%
+figure = learning_curve(history)
+figure
+
+# %% [markdown]
+# ## Reading curves
+#
+# * The loss falls steeply, then slowly: the easy part is learnt first.
+# * *Held out* may be better than *training*. No magic: the training numbers are means over the epoch, while
+#   the network was still worse, and on images that were moved about. Measure both alike and the order turns
+#   round:
+
+# %%
+on_train = evaluate(model, DataLoader(train.subset(slice(0, 2000)), batch_size=200))
+print(f"the same network on training images as they are: {on_train.accuracy:.2%}")
+print(f"on test images:                                  {result.accuracy:.2%}")
+
+# %% [markdown]
+# Now a training that goes wrong: 200 images only, no augmentation, many epochs.
+
+# %%
+tinycnn.manual_seed(0)
+poor = cnn28()
+run = Training(
+    poor,
+    DataLoader(train.subset(slice(0, 200)), batch_size=32, shuffle=True),
+    optim.Adam(poor.parameters()),
+    20,
+    DataLoader(test.subset(slice(0, 500)), batch_size=250),
+)
+overfitted = fit(run)
+figure = learning_curve(overfitted)
+figure
+
+# %% [markdown]
+# The training loss goes on falling, the held-out loss stops, and rises: from there on the network learns
+# *these images* by heart, not digits. That is *overfitting*. Where the two curves part, training could have
+# stopped. What helps, best first: more images, augmentation, a penalty (lesson 5), stopping early.
+#
+# | what you see | what it means | what to try |
+# | --- | --- | --- |
+# | loss stays at log K | nothing is learnt | check the gradients, the scale of the images, lr |
+# | loss jumps or becomes NaN | lr too large | a tenth of it |
+# | both curves still fall at the end | not finished | more epochs, larger lr |
+# | training falls, held out rises | overfitting | more data, augmentation, a penalty |
+# | both flat, both bad | the network is too small | more filters, more layers |
+
+# %%
+best = min(overfitted, key=lambda record: record["val_loss"])
+last = overfitted[-1]
+print(f"held-out loss: {best['val_loss']:.2f} in epoch {best['epoch']}, {last['val_loss']:.2f} at the end")
+print(f"accuracy at the end: training {last['accuracy']:.0%}, held out {last['val_accuracy']:.0%}")
+assert last["accuracy"] - last["val_accuracy"] > 0.1
+
+# %% [markdown]
+# ## Which digits are confused? (Eq. 15)
+#
+# The confusion matrix counts: row i, column j is how often a digit i was called j. The diagonal is right.
+
+# %%
+matrix = confusion_matrix(result.labels, result.predictions)
+figure = draw_confusion_matrix(matrix, test.classes)
+figure
+
+# %% [markdown]
+# For one digit k, look along its column and along its row:
+#
+# $$\text{precision}_k = \frac{M_{kk}}{\sum_i M_{ik}} \;\;\text{(of those called k, how many are)} \qquad
+#   \text{recall}_k = \frac{M_{kk}}{\sum_j M_{kj}} \;\;\text{(of those that are k, how many were found)}$$
+#
+# Their harmonic mean is $F_1 = 2\,pr/(p + r)$: it is low if one of them is low.
+
+# %%
+scores = precision_recall_f1(result.labels, result.predictions, average=None)
+for k, (p, r, f1) in enumerate(zip(*scores, strict=True)):
+    print(f"{k}: precision {p:.3f}  recall {r:.3f}  F1 {f1:.3f}")
+assert np.isclose(accuracy(result.labels, result.predictions), np.trace(matrix) / matrix.sum())
+print(inspect.getsource(precision_recall_f1).split('"""')[2])
+
+# %% [markdown]
+# Numbers say how often, pictures say why:
+
+# %%
+figure = prediction_grid(test.scaled(slice(None)), result.labels, result.probabilities, test.classes, rows=2)
+figure
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** How many weights and biases would cnn28 have with K classes? Write the function.
+
+
+# %%
+def weights_of_cnn28(K):
+    """Return the number of parameters."""
+    return None  # your formula
+
+
+check(weights_of_cnn28(26), sum(p.numel() for p in cnn28(26).parameters()))
+
+# %% [markdown]
+# **2.** Compute the F1 of every digit from the confusion matrix, (K, K) to (K,).
+
+
+# %%
+def f1_of(matrix):
+    """Return F1, one number a class."""
+    return None  # your code
+
+
+check(f1_of(matrix), scores.f1)
+
+# %% [markdown]
+# **3.** Write a training step without `optim`: plain gradient descent on every parameter of a model.
+# Hint: `p.data` is the array of a parameter, `p.grad.data` that of its gradient.
+
+
+# %%
+def my_step(model, images, labels, lr):
+    """Make one step of theta <- theta - lr * g, in place."""
+    # your code
+
+
+def after_step(step_of):
+    """Return the last layer's biases after a step by `step_of` on a fresh network."""
+    tinycnn.manual_seed(1)
+    fresh = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    before = fresh[1].bias.numpy().copy()
+    step_of(fresh, few, answers, 0.1)
+    after = fresh[1].bias.numpy()
+    return None if np.array_equal(before, after) else after
+
+
+def engine_step(model, images, labels, lr):
+    """Make the step with the engine's optimizer."""
+    optimizer = optim.SGD(model.parameters(), lr)
+    F.cross_entropy(model(images), labels).backward()
+    optimizer.step()
+
+
+check(after_step(my_step), after_step(engine_step))
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. Counting</summary>
+#
+# ```python
+# def weights_of_cnn28(K):
+#     return 32 * (9 + 1) + 64 * (32 * 9 + 1) + 128 * (1600 + 1) + K * (128 + 1)
+#
+# assert check(weights_of_cnn28(26), sum(p.numel() for p in cnn28(26).parameters()))
+# ```
+#
+# </details>
+#
+# <details><summary>2. F1</summary>
+#
+# Put p and r into $2pr/(p + r)$, and the fraction becomes twice the diagonal over row sum plus column sum.
+#
+# ```python
+# def f1_of(matrix):
+#     return 2 * np.diag(matrix) / (matrix.sum(axis=0) + matrix.sum(axis=1))
+#
+# assert check(f1_of(matrix), scores.f1)
+# ```
+#
+# </details>
+#
+# <details><summary>3. A step by hand</summary>
+#
+# ```python
+# def my_step(model, images, labels, lr):
+#     F.cross_entropy(model(images), labels).backward()
+#     for p in model.parameters():
+#         p.data -= lr * p.grad.data
+#
+# assert check(after_step(my_step), after_step(engine_step))
+# ```
+#
+# </details>

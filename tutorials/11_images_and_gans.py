@@ -1,0 +1,301 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 11. Making images: chance, rules, and the GAN
+#
+# 20 minutes. You need lessons 5 and 6.
+#
+# At the end you can make images in three ways, derive both losses of a GAN, and tell the three classic
+# failures from each other.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Tensor
+from tinycnn import functional as F
+from tinycnn.data import DataLoader, digits
+from tinycnn.fit import fit
+from tinycnn.gan import Discriminator, GanTraining, Generator, diagnose, sample, scale, toy
+from tinycnn.gan import losses as gan_losses
+from tinycnn.gan.diagnosis import Observation
+from tinycnn.gan.step import discriminator_step, generator_step
+from tinycnn.generate import RULES, random_image, rule_image
+from tinycnn.optim import Adam
+from tinycnn.plot import blank_figure
+
+# %% [markdown]
+# ## By chance (Eq. 9) and by a rule (Eq. 10)
+#
+# $$x_{ij} = U(0, 255) \qquad\qquad x_{ij} = f(i, j)$$
+#
+# Chance makes every image as likely as every other, so none with anything in it. A rule makes one image.
+
+# %%
+made = {"chance": random_image(64, 64)}
+made |= {name: rule_image(RULES[name], 64, 64) for name in ("rings", "checkerboard", "plasma", "mandelbrot")}
+figure = blank_figure(12, 3)
+for axes, (name, image) in zip(figure.subplots(1, len(made)), made.items(), strict=True):
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+    axes.set_title(name, fontsize=13)
+    axes.axis("off")
+figure
+
+# %% [markdown]
+# ## By learning (Eq. 11 to 13)
+#
+# Neither gives a digit: who can write f for "a seven"? So learn it. The *generator* G makes random numbers z
+# into an image, the *discriminator* D says how probable it is that an image is real:
+#
+# | network | from | to |
+# | --- | --- | --- |
+# | G | z (N, latent), from N(0, 1) | images (N, C, H, W) |
+# | D | images (N, C, H, W) | logits (N, 1); D(x) = sigmoid(logit) |
+#
+# D is a classifier with two classes, so it minimises cross-entropy: label 1 for real, 0 for generated:
+#
+# $$L_D = -E \log D(x) - E \log\left(1 - D(G(z))\right)$$
+#
+# G wants the opposite: $\min_G \max_D\; E \log D(x) + E \log(1 - D(G(z)))$. From logits a, in a form that
+# never takes the logarithm of 0: $\log D = -\mathrm{softplus}(-a)$ and
+# $\log(1 - D) = -\mathrm{softplus}(a)$.
+
+# %%
+print(inspect.getsource(gan_losses.discriminator_minimax).split('"""')[2])
+logit = Tensor(np.array([[-2.0], [0.5]]))
+p = F.sigmoid(logit).numpy()
+assert np.allclose(F.softplus(-logit).numpy(), -np.log(p))
+assert np.allclose(F.softplus(logit).numpy(), -np.log(1 - p))
+undecided = gan_losses.discriminator_minimax(logit * 0, logit * 0).item()
+print(f"D's loss where it cannot tell (D = 1/2): {undecided:.4f} = 2 log 2")
+assert np.isclose(undecided, 2 * np.log(2))
+
+# %% [markdown]
+# ### G's loss, and why there are two
+#
+# *Minimax*: G minimises $E \log(1 - D(G(z))) = -E\,\mathrm{softplus}(a)$. Its derivative by the logit is
+# $-\mathrm{sigmoid}(a) = -D$. At first D sees every fake at once: $D \approx 0$. So the worse G is, the less
+# it learns.
+#
+# *Non-saturating*: G minimises $-E \log D(G(z)) = E\,\mathrm{softplus}(-a)$, with the derivative
+# $-(1 - D)$. The same direction, but strongest where D is sure.
+
+# %%
+a = np.linspace(-6, 6, 121)
+slopes = {}
+for name, loss in (
+    ("minimax", gan_losses.generator_minimax),
+    ("non-saturating", gan_losses.generator_non_saturating),
+):
+    x = Tensor(a, requires_grad=True)
+    (g,) = tinycnn.grad(loss(x) * len(a), x)
+    slopes[name] = np.abs(g.numpy())
+D = 1 / (1 + np.exp(-a))
+assert np.allclose(slopes["minimax"], D) and np.allclose(slopes["non-saturating"], 1 - D)
+checked = tinycnn.gradcheck(gan_losses.generator_non_saturating, np.array([[-2.0], [0.5]]))
+print("gradient check:", checked.errors)
+
+figure = blank_figure(9, 4.2)
+axes = figure.subplots()
+for (name, slope), style in zip(slopes.items(), ("--", "-"), strict=True):
+    axes.plot(D, slope, style, linewidth=2.5, label=name)
+axes.set_xlabel("D(G(z)): left, D sees that it is a fake", fontsize=13)
+axes.set_ylabel("|dL/dlogit|: what G learns", fontsize=13)
+axes.set_title("where D is sure, minimax teaches G nothing", fontsize=14)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %% [markdown]
+# ## The step
+#
+# D learns on images from which no gradient goes back to G (`detach`); then G learns through D, whose weights
+# rest.
+
+# %%
+print(inspect.getsource(discriminator_step).split('"""')[2])
+print(inspect.getsource(generator_step).split('"""')[2])
+
+# %% [markdown]
+# ## A GAN that can be watched
+#
+# Instead of images, points of the plane: eight heaps on a ring. G makes z (N, 2) into points (N, 2), D says
+# for every place how real it looks: green is real, red is fake. The arrows are $-\partial L_G/\partial x$ at
+# the samples: where D pulls them. That gradient goes on, through G, to G's weights.
+
+# %%
+gan = toy.ToyGan.of("ring", "non-saturating", seed=0)
+gan.train(20)
+figure = toy.draw(gan)
+figure
+
+# %%
+gan.train(580)
+figure = toy.draw(gan)
+figure
+
+# %%
+centres = np.array([[np.cos(t), np.sin(t)] for t in 2 * np.pi * np.arange(8) / 8])
+
+
+def modes(points):
+    """Return how many points lie near each of the eight heaps."""
+    squares = ((points[:, None] - centres) ** 2).sum(-1)
+    return np.bincount(squares.argmin(axis=1)[squares.min(axis=1) < 0.3**2], minlength=8)
+
+
+print("of 800 samples, near each heap:", modes(gan.samples(800)))
+assert modes(gan.samples(800)).min() > 0
+
+# %% [markdown]
+# ## Digits, a short run
+#
+# DCGAN: G grows images with transposed convolutions, D shrinks them with strided ones. A few passes over few
+# digits are far too little for good ones (`tinycnn gan` trains longer); enough to see strokes come out of
+# noise. Real images are scaled to G's range first, [-1, 1].
+
+# %%
+tinycnn.manual_seed(0)
+train, _ = digits()
+few = train.subset(slice(0, 2048))
+G, D_network = Generator(latent=32, width=16), Discriminator(width=16)
+run = GanTraining(
+    G,
+    D_network,
+    DataLoader(few, batch_size=64, shuffle=True, drop_last=True),
+    Adam(G.parameters(), 3e-3, (0.5, 0.999)),
+    Adam(D_network.parameters(), 6e-4, (0.5, 0.999)),
+    epochs=3,
+    ema_decay=0.9,
+)
+z = Tensor(np.random.default_rng(0).standard_normal((12, 32), np.float32))
+before = sample(G, z)
+fit(run)
+after = sample(run.average.model, z)
+print(run.report())
+figure = blank_figure(12, 3.6)
+rows = {"before": before, "after": after, "real": few.scaled(slice(0, 12))}
+for row, (name, images) in zip(figure.subplots(3, 12), rows.items(), strict=True):
+    for axes, image in zip(row, images, strict=True):
+        axes.imshow(image[0], cmap="gray", vmin=0, vmax=1)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    row[0].set_ylabel(name, fontsize=13)
+figure
+
+# %% [markdown]
+# ## "My GAN does not learn"
+#
+# | what you see | its name | what to try |
+# | --- | --- | --- |
+# | D's loss is 0, D(x) = 1, D(G(z)) = 0 | D has won | non-saturating loss, smoothing, a lower lr for D |
+# | all samples alike | mode collapse | another seed, a lower lr for G, WGAN-GP (lesson 12) |
+# | D wins within a few steps | not scaled | real images to [-1, 1], as G's |
+# | NaN | lr too high | a lower lr; the loss from logits, never log(sigmoid) |
+#
+# See the first one happen: let D learn alone, so that it is sure, and ask how hard it pulls the generated
+# points, with either loss of G.
+
+# %%
+pulls = {}
+for name in ("minimax", "non-saturating"):
+    starved = toy.ToyGan.of("ring", name, seed=0)
+    points = np.random.default_rng(0)
+    for _ in range(150):
+        real_points = Tensor(toy.ring(points, 256).astype(np.float32))
+        made_points = starved.G(Tensor(points.standard_normal((256, 2), np.float32)))
+        _, _, on_made = discriminator_step(
+            starved.D, starved.D_optimizer, starved.loss, real_points, made_points
+        )
+    pull = np.linalg.norm(starved.push(starved.samples(256)), axis=1).sum()
+    pulls[name] = float(pull)
+    print(f"{name:14} D(G(z)) = {F.sigmoid(on_made).mean().item():.4f}, D pulls with {pull:.4f}")
+assert pulls["minimax"] < pulls["non-saturating"] / 10
+
+# %% [markdown]
+# The engine watches for failures. Here is what it says to numbers of each kind:
+
+# %%
+healthy = {
+    "D_loss": 1.2,
+    "D_real": 0.6,
+    "D_fake": 0.4,
+    "G_gradient": 0.5,
+    "diversity": 0.9,
+    "real": (-1.0, 1.0),
+}
+sick = {
+    "D has won": {"D_loss": 0.001, "D_real": 0.999, "D_fake": 0.001, "G_gradient": 1e-6},
+    "collapse": {"diversity": 0.1},
+    "not scaled": {"real": (0.0, 255.0)},
+    "NaN": {"D_loss": float("nan")},
+}
+assert not diagnose([Observation(step, **healthy) for step in range(8)])
+for name, numbers in sick.items():
+    (finding,) = diagnose([Observation(step, **(healthy | numbers)) for step in range(8)])
+    print(f"{finding.name}: {finding}")
+    assert finding.name == name
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Write D's loss from probabilities of real and of generated images, as Eq. 12 has it.
+
+
+# %%
+def discriminator_loss(p_real, p_fake):
+    """Return -E log D(x) - E log(1 - D(G(z)))."""
+    return None  # your code
+
+
+real, fake = np.array([1.0, 2.0]), np.array([-1.0, 0.5])
+by_engine = gan_losses.discriminator_minimax(Tensor(real), Tensor(fake)).item()
+check(discriminator_loss(1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))), by_engine)
+
+# %% [markdown]
+# **2.** Scale images from 0..255 to G's range.
+
+
+# %%
+def scaled(images):
+    """Return images in [-1, 1], of images in 0..255."""
+    return None  # your code
+
+
+check(scaled(few.images[:4].astype(np.float32)), scale(Tensor(few.scaled(slice(0, 4)))).numpy())
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. D's loss</summary>
+#
+# ```python
+# def discriminator_loss(p_real, p_fake):
+#     return -np.log(p_real).mean() - np.log(1 - p_fake).mean()
+#
+# assert check(discriminator_loss(1 / (1 + np.exp(-real)), 1 / (1 + np.exp(-fake))), by_engine)
+# ```
+#
+# </details>
+#
+# <details><summary>2. Scaling</summary>
+#
+# ```python
+# def scaled(images):
+#     return images / 127.5 - 1
+#
+# assert check(scaled(few.images[:4].astype(np.float32)), scale(Tensor(few.scaled(slice(0, 4)))).numpy())
+# ```
+#
+# </details>

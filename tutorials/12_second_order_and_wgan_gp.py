@@ -1,0 +1,487 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12. Second-order gradients and WGAN-GP
+#
+# 20 minutes. You need lessons 2 and 7; the second half is easier after lesson 11.
+#
+# At the end you can differentiate a derivative, say what an engine must do for it, and train a GAN whose
+# loss contains a gradient.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Function, Tensor, nn, optim
+from tinycnn import functional as F
+from tinycnn.explain import graph
+from tinycnn.functional.activation import Tanh
+from tinycnn.gan import gradient_penalty
+from tinycnn.gan.losses import critic_wasserstein, generator_wasserstein
+from tinycnn.models import cnn28
+from tinycnn.plot import blank_figure
+
+# %% [markdown]
+# ## A gradient is a function like any other
+#
+# $y = x^3$ has the derivative $3x^2$, and that has the derivative $6x$. An engine gets there too, if its
+# backward pass is made of differentiable operations: then the walk back is recorded as a graph, and one can
+# walk back through *that*. `create_graph=True` asks for the record:
+
+# %%
+x = Tensor(np.array([2.0]), requires_grad=True)
+y = x**3
+(first,) = tinycnn.grad(y, x, create_graph=True)
+(second,) = tinycnn.grad(first, x, create_graph=True)
+(third,) = tinycnn.grad(second, x)
+print(y.item(), first.item(), second.item(), third.item())
+assert [first.item(), second.item(), third.item()] == [3 * 2**2, 6 * 2, 6]
+
+# %% [markdown]
+# The graph of $\tanh x$ has one node. The graph of its derivative was recorded during backward:
+
+# %%
+(slope,) = tinycnn.grad(x.tanh(), x, create_graph=True)
+drawn = graph(slope, {"x": x})
+drawn.draw()
+
+# %% [markdown]
+# It is $g\,(1 - y^2)$, from the engine's rule. Every line of `backward` computes with tensors, never with
+# bare arrays:
+
+# %%
+print(inspect.getsource(Tanh))
+
+
+# %%
+def derivatives(f, at, orders):
+    """Return f and its derivatives at every point, (orders + 1, points)."""
+    x = Tensor(at, requires_grad=True)
+    results = [f(x)]
+    for _ in range(orders):
+        results += tinycnn.grad(results[-1].sum(), x, create_graph=True)
+    return np.array([result.numpy() for result in results])
+
+
+at = np.linspace(-3, 3, 200)
+curves = derivatives(lambda x: x.tanh(), at, 3)
+figure = blank_figure(9, 4.6)
+axes = figure.subplots()
+names = ("tanh x", "first derivative", "second", "third")
+for name, curve, style in zip(names, curves, ("-", "--", "-.", ":"), strict=True):
+    axes.plot(at, curve, style, label=name, linewidth=2.5)
+axes.set_title("each curve is the slope of the one before, by backward", fontsize=14)
+axes.set_xlabel("x", fontsize=13)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %% [markdown]
+# ## Many inputs: the Hessian, and why nobody writes it down
+#
+# For theta with P numbers the gradient g has P, and the second derivatives are a matrix,
+# $H_{ij} = \partial^2 L / \partial\theta_i\,\partial\theta_j$, (P, P): far too many numbers.
+# But H *times a vector* u is cheap, since
+#
+# $$H u = \frac{\partial}{\partial\theta}\,\langle g(\theta), u \rangle$$
+#
+# for a u that does not depend on theta: one gradient, one product, one more gradient. Check it on a loss
+# whose Hessian is known, $\tfrac{1}{2}\langle\theta, A\theta\rangle$ with A symmetric: g = A theta, H = A.
+
+# %%
+A = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 4.0]])
+u = np.array([1.0, -1.0, 2.0])
+theta = Tensor(np.array([0.5, 1.0, -2.0]), requires_grad=True)
+L = (theta * (Tensor(A) @ theta)).sum() * 0.5
+(g,) = tinycnn.grad(L, theta, create_graph=True)
+(Hu,) = tinycnn.grad((g * Tensor(u)).sum(), theta)
+print("by two gradients:", Hu.numpy(), "  A @ u:", A @ u)
+assert np.allclose(Hu.numpy(), A @ u)
+P = sum(p.numel() for p in cnn28().parameters())
+print(f"the Hessian of cnn28 would have {P:,} x {P:,} = {P * P:.1e} numbers")
+
+# %% [markdown]
+# ## Checking it
+#
+# gradcheck's second order checks the *gradient* as a function: of the input, and of the g that came from
+# above. Convolution passes, because each of its derivatives is a convolution again (lesson 3):
+
+# %%
+rng = np.random.default_rng(0)
+image, w = rng.standard_normal((2, 2, 5, 5)), rng.standard_normal((3, 2, 3, 3))
+checked = tinycnn.gradcheck(lambda x, w: F.conv2d(x, w, stride=2), [image, w])
+print("convolution, first and second order:", checked.errors)
+
+# %% [markdown]
+# And here is the classic fault: right at first order, wrong at second. The derivative is computed with bare
+# arrays, so to the second walk it looks like a constant:
+
+
+# %%
+class Cube(Function):
+    """y = x^3, with a derivative that cannot be differentiated."""
+
+    def forward(self, x):
+        self.save_for_backward(x)
+        return x**3
+
+    def backward(self, g):
+        (x,) = self.saved_tensors
+        return g * Tensor(3 * x.numpy() ** 2)  # the values are right, the graph is cut
+
+
+points = np.array([1.0, 2.0])
+print("first order:", tinycnn.gradcheck(lambda x: Cube()(x), points, order=1).errors)
+try:
+    tinycnn.gradcheck(lambda x: Cube()(x), points, order=2)
+except tinycnn.GradcheckError as error:
+    print("second order: GradcheckError:", error)
+else:
+    raise AssertionError("a cut graph was not found")
+
+# %% [markdown]
+# ## Why a GAN would want that: a distance with a slope everywhere
+#
+# A generator learns from how its samples differ from real ones. The classic loss measures that difference by
+# how well D can tell them apart. If they do not overlap, D can tell them apart perfectly, *however near they
+# are*: the measure is flat, and G gets no direction.
+#
+# The *Wasserstein* distance asks how far the samples would have to be carried. Take the simplest case: all
+# real points at 0, all generated ones at theta. Then W = |theta|, while the Jensen-Shannon divergence of the
+# classic loss is log 2 for every theta but 0.
+
+# %%
+theta_values = np.linspace(-2, 2, 201)
+divergence = np.where(np.abs(theta_values) < 1e-9, 0.0, np.log(2))
+figure = blank_figure(9, 4)
+axes = figure.subplots()
+axes.plot(theta_values, np.abs(theta_values), label="Wasserstein: |theta|, a slope everywhere", linewidth=2.5)
+axes.plot(theta_values, divergence, "--", label="Jensen-Shannon: flat, but for one point", linewidth=2.5)
+axes.set_xlabel("theta: where the generated points are (the real ones are at 0)", fontsize=12)
+axes.set_ylabel("distance", fontsize=12)
+axes.set_title("which one tells G where to go?", fontsize=14)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %% [markdown]
+# How is W computed? By a theorem of Kantorovich and Rubinstein it is the largest difference of means that a
+# function d can make which is nowhere steeper than 1:
+#
+# $$W = \max_{|\nabla d| \le 1}\; E\,d(x) - E\,d(G(z))$$
+#
+# So let a network d, the *critic*, maximise that difference. Without the limit it would just grow. WGAN-GP
+# puts the limit into the loss, as a penalty for slopes other than 1, on points x between real and generated
+# ones:
+#
+# $$L_D = E\,d(G(z)) - E\,d(x) + \lambda\, E\left(|\nabla_{\!x}\, d(x)| - 1\right)^2$$
+#
+# The loss contains the gradient of d by its input. Training takes the gradient of that by d's *weights*: a
+# derivative of a derivative.
+
+# %%
+print(inspect.getsource(gradient_penalty))
+
+# %% [markdown]
+# ### By hand, for the smallest critic
+#
+# $d(x) = \langle w, x \rangle$, w (D,). Then $\nabla_{\!x} d = w$ everywhere, the penalty is
+# $(|w| - 1)^2$, and its derivative by w
+#
+# $$\frac{\partial}{\partial w}(|w| - 1)^2 = 2\,(|w| - 1)\,\frac{w}{|w|}$$
+#
+# It pulls w along itself, until it has the length 1.
+
+# %%
+w = Tensor(np.array([3.0, 4.0]), requires_grad=True)  # of length 5
+real, fake, mix = (Tensor(rng.random(shape)) for shape in ((6, 2), (6, 2), (6, 1)))
+penalty = gradient_penalty(lambda x: x @ w, real, fake, mix)
+(by_engine,) = tinycnn.grad(penalty, w)
+length = np.linalg.norm(w.numpy())
+print("penalty", penalty.item(), " gradient by the engine", by_engine.numpy())
+assert np.allclose(by_engine.numpy(), 2 * (length - 1) * w.numpy() / length)
+
+# %% [markdown]
+# A convolutional critic needs the derivative of `conv2d_input` by its weights. Its gradient is checked to
+# second order; that is a third derivative of the critic:
+
+
+# %%
+def penalty_of(w1, w2):
+    """Return the penalty of a critic with a convolution and a dense layer, as a function of both."""
+
+    def critic(x):
+        return F.linear(F.flatten(F.tanh(F.conv2d(x, w1, stride=2)), 1), w2)
+
+    images = [Tensor(np.random.default_rng(seed).random((4, 1, 5, 5))) for seed in (1, 2)]
+    return gradient_penalty(critic, *images, Tensor(np.linspace(0.1, 0.9, 4).reshape(4, 1, 1, 1)))
+
+
+filters, dense = rng.standard_normal((2, 1, 3, 3)), rng.standard_normal((1, 8))
+checked = tinycnn.gradcheck(penalty_of, [filters, dense])
+print("the penalty, first and second order:", checked.errors)
+assert max(checked.errors) < 1e-5
+
+# %% [markdown]
+# ReLU has the second derivative 0, and the penalty works with it all the same: the slope of a network of
+# ReLUs is a product of its weight matrices (with the dead rows left out), and *that* depends on the weights.
+#
+# ## A critic to look at
+#
+# One dimension: real points about 2, generated ones about -1. They do not overlap. Train a discriminator
+# (classic loss) and a critic (with penalty) on them, and look at the slope where the generated points are:
+# that is all G ever learns from.
+
+
+# %%
+def net():
+    """Return a small network of one input and one output."""
+    return nn.Sequential(
+        nn.Linear(1, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1)
+    )
+
+
+def trained(loss_of, steps=300):
+    """Return a network after training on points of both kinds."""
+    tinycnn.manual_seed(0)
+    network, points = net(), np.random.default_rng(0)
+    optimizer = optim.Adam(network.parameters(), 3e-3, betas=(0.5, 0.9))
+    for _ in range(steps):
+        noise = points.standard_normal((2, 128, 1)).astype(np.float32) * 0.3
+        loss = loss_of(network, Tensor(noise[0] + 2), Tensor(noise[1] - 1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network
+
+
+def classic(network, real, fake):
+    """Return -E log D(x) - E log(1 - D(G(z)))."""
+    return F.softplus(-network(real)).mean() + F.softplus(network(fake)).mean()
+
+
+def wasserstein_gp(network, real, fake, factor=10.0):
+    """Return the critic's loss with the penalty."""
+    penalty = gradient_penalty(network, real, fake, tinycnn.rand(len(real), 1))
+    return critic_wasserstein(network(real), network(fake)) + penalty * factor
+
+
+D, critic = trained(classic), trained(wasserstein_gp)
+
+
+def curve_and_slope(network, points, last=lambda y: y):
+    """Return the network's output and its derivative at every point."""
+    x = Tensor(points[:, None].astype(np.float32), requires_grad=True)
+    y = last(network(x))
+    (slope,) = tinycnn.grad(y.sum(), x)
+    return y.numpy()[:, 0], slope.numpy()[:, 0]
+
+
+line = np.linspace(-2.5, 3.5, 241)
+figure = blank_figure(12, 4.6)
+panels = figure.subplots(1, 2)
+sides = (
+    (panels[0], D, F.sigmoid, "discriminator D(x) = sigmoid(logit)"),
+    (panels[1], critic, lambda y: y, "critic d(x), with gradient penalty"),
+)
+for axes, network, last, title in sides:
+    values, slopes = curve_and_slope(network, line, last)
+    axes.plot(line, values, color="black", linewidth=2.5, label="output")
+    axes.plot(line, slopes, "--", color="#7a1fa8", linewidth=2, label="its slope: what G learns from")
+    axes.axvspan(1.4, 2.6, color="#2a7f3f", alpha=0.25, label="real")
+    axes.axvspan(-1.6, -0.4, color="#1f5fa8", alpha=0.25, label="generated")
+    axes.set_title(title, fontsize=14)
+    axes.set_xlabel("x", fontsize=13)
+    axes.grid(alpha=0.3)
+panels[0].set_ylim(-0.2, 1.9)  # the slope's peak is far higher, in a gap where no points are
+panels[1].legend(fontsize=11, loc="lower right")
+figure
+
+# %%
+samples = np.random.default_rng(1).standard_normal(500) * 0.3
+_, vanishing = curve_and_slope(D, samples - 1, F.sigmoid)
+_, steady = curve_and_slope(critic, samples - 1)
+gap = curve_and_slope(critic, samples + 2)[0].mean() - curve_and_slope(critic, samples - 1)[0].mean()
+print(f"mean slope at generated points: of D {vanishing.mean():.1e}, of the critic {steady.mean():.2f}")
+print(f"the critic's difference of means: {gap:.2f}; the points must be carried by {2 - (-1)}")
+assert abs(vanishing).mean() < 0.02 and 0.7 < steady.mean() < 1.3 and 2.5 < gap < 3.7
+
+# %% [markdown]
+# D is sure, so it is flat: G learns nothing. The critic has a slope of about 1, all the way from the
+# generated points to the real ones, and its difference of means is about the distance. (Not exactly: the
+# penalty only pulls the slope towards 1.) The non-saturating loss of lesson 11 is the other cure: it takes
+# the logarithm of D, whose slope does not vanish.
+#
+# ## The smallest WGAN-GP
+#
+# Let G have one parameter, G(z) = 0.3 z + theta, that begins at -1 and belongs to 2. Both players learn, the
+# critic five steps for one of G, so that the distance is about right whenever G asks for it.
+#
+# How strong should the penalty be? Once theta has gone too far, by $\delta$, the critic must turn its slope
+# from 1 to -1. For a straight critic of slope s its loss is $\delta s + \lambda (|s| - 1)^2$. For s > 0 that
+# has its minimum at $s = 1 - \delta / (2\lambda)$: the slope stays positive until $\delta = 2\lambda$. So
+# $\lambda$ must fit the size of the data. For images, with thousands of numbers, 10 is usual; here the whole
+# way is 3.
+
+
+# %%
+def one_parameter_gan(factor, steps=150):
+    """Return theta after every step of G."""
+    tinycnn.manual_seed(0)
+    network, points = net(), np.random.default_rng(0)
+    theta = Tensor(np.array([-1.0], np.float32), requires_grad=True)
+    theta_optimizer = optim.Adam([theta], 0.05, betas=(0.0, 0.9))
+    optimizer = optim.Adam(network.parameters(), 1e-2, betas=(0.0, 0.9))
+    path = [theta.item()]
+    for step in range(5 * steps):
+        noise = points.standard_normal((2, 64, 1)).astype(np.float32) * 0.3
+        real, fake = Tensor(noise[0] + 2), Tensor(noise[1]) + theta
+        loss = wasserstein_gp(network, real, fake.detach(), factor)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 5 == 4:
+            theta_optimizer.zero_grad()
+            generator_wasserstein(network(fake)).backward()
+            theta_optimizer.step()
+            path.append(theta.item())
+    return path
+
+
+walks = {factor: one_parameter_gan(factor) for factor in (10.0, 0.1)}
+figure = blank_figure(9, 4)
+axes = figure.subplots()
+for (factor, path), style in zip(walks.items(), (":", "-"), strict=True):
+    axes.plot(path, style, linewidth=2.5, label=f"theta, with lambda = {factor:g}")
+axes.axhline(2, color="#2a7f3f", linestyle="--", linewidth=2, label="where the real points are")
+axes.set_xlabel("step of G", fontsize=13)
+axes.set_ylabel("theta", fontsize=13)
+axes.set_title("G walks to the real points; a penalty too strong lets it walk on", fontsize=14)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %%
+for factor, path in walks.items():
+    print(f"lambda {factor:4}: theta begins at {path[0]:.2f} and ends at {path[-1]:.2f}")
+assert abs(np.mean(walks[0.1][-30:]) - 2) < 0.5 < abs(walks[10.0][-1] - 2)
+
+# %% [markdown]
+# Two rules for a critic with this penalty. *No batch norm in it*: the penalty is about d's slope at *one*
+# image, and batch norm lets every image of the batch into it (the engine's critic uses instance norm). And
+# *no sigmoid at its end*: d is no probability.
+#
+# ## Exercises
+#
+# **1.** Write the product of a Hessian and a vector, for any loss.
+
+
+# %%
+def hessian_times(loss_of, theta, u):
+    """Return H u as an array, for arrays theta and u of one shape; loss_of takes a tensor."""
+    return None  # your code
+
+
+def rosenbrock(t):
+    """Return (1 - t0)^2 + 100 (t1 - t0^2)^2."""
+    return (1 - t[0]) ** 2 + (t[1] - t[0] ** 2) ** 2 * 100
+
+
+a, b = 0.5, -1.0
+H = np.array([[2 - 400 * b + 1200 * a**2, -400 * a], [-400 * a, 200.0]])  # with a pencil
+check(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
+
+# %% [markdown]
+# **2.** Newton's method goes where the derivative is 0: $x \leftarrow x - f'(x)/f''(x)$. Write one step.
+
+
+# %%
+def newton_step(f, x):
+    """Return the next x, a number; f takes a tensor."""
+    return None  # your code
+
+
+# The minimum of e^x - 2x is at log 2; three steps from 1 come very near.
+position = 1.0
+for _ in range(3):
+    position = None if position is None else newton_step(lambda x: x.exp() - x * 2, position)
+check(position, np.log(2), tolerance=1e-4)
+
+# %% [markdown]
+# **3.** The penalty of d(x) = <w, x> with the *squared* length instead, $(|w|^2 - 1)^2$: what is its
+# derivative by w?
+
+
+# %%
+def derivative_by_w(w):
+    """Return the derivative, (D,)."""
+    return None  # your formula
+
+
+def squared_penalty(w):
+    """Return the engine's derivative."""
+    t, x = Tensor(w, requires_grad=True), Tensor(np.ones(len(w)), requires_grad=True)
+    (slope,) = tinycnn.grad((x * t).sum(), x, create_graph=True)
+    (result,) = tinycnn.grad(((slope**2).sum() - 1) ** 2, t)
+    return result.numpy()
+
+
+check(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0])))
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. Hessian times vector</summary>
+#
+# ```python
+# def hessian_times(loss_of, theta, u):
+#     t = Tensor(theta, requires_grad=True)
+#     (g,) = tinycnn.grad(loss_of(t), t, create_graph=True)
+#     (product,) = tinycnn.grad((g * Tensor(u)).sum(), t)
+#     return product.numpy()
+#
+# assert check(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
+# ```
+#
+# </details>
+#
+# <details><summary>2. Newton</summary>
+#
+# ```python
+# def newton_step(f, x):
+#     t = Tensor(np.array([x]), requires_grad=True)
+#     (first,) = tinycnn.grad(f(t), t, create_graph=True)
+#     (second,) = tinycnn.grad(first, t)
+#     return x - first.item() / second.item()
+#
+# position = 1.0
+# for _ in range(3):
+#     position = newton_step(lambda x: x.exp() - x * 2, position)
+# assert check(position, np.log(2), tolerance=1e-4)
+# ```
+#
+# </details>
+#
+# <details><summary>3. The squared length</summary>
+#
+# $|w|^2 = \sum w_i^2$ has the derivative $2w$, so the chain rule gives $2\,(|w|^2 - 1) \cdot 2w$.
+#
+# ```python
+# def derivative_by_w(w):
+#     return 4 * ((w**2).sum() - 1) * w
+#
+# assert check(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0])))
+# ```
+#
+# </details>
