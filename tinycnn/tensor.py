@@ -383,7 +383,9 @@ class Function:
     ) -> Tensor:
         """Make a tensor of what `forward` returned, and of this a node of the graph if that is wanted."""
         if type(y) is not ndarray:
-            y = _as_array(y)
+            scalar, y = y, _as_array(y)
+            # NumPy makes scalars of results without dimensions; a saved one is the result all the same.
+            self._saved = [y if saved is scalar else saved for saved in self._saved or ()]
         result = _wrap(y)
         if (y.base is not None or y is arrays[0]) and _shares_memory(y, arrays[0]):
             result._changed_at = inputs[0]._changed_at

@@ -32,3 +32,11 @@ def test_unknown_kernels_are_refused(monkeypatch, rng):
     f, inputs = EXAMPLES["conv2d"](rng)
     with pytest.raises(ValueError, match="unknown kernels TINYCNN_CONV='fast'; there are cpu, im2col, loops"):
         f(*map(Tensor, inputs))
+
+
+@pytest.mark.parametrize(
+    "f", [F.exp, F.log, F.sqrt, F.tanh, F.sigmoid, F.softplus, lambda x: x**3, lambda x: 1 / x]
+)
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_a_tensor_without_dimensions_has_the_derivatives_of_one_with(f, shape):
+    tinycnn.gradcheck(f, np.full(shape, 0.5))
