@@ -54,6 +54,9 @@ class Generator(Sequential):
         Channels before the last convolution; every convolution before has twice those of the next.
     num_classes
         Of a conditional generator, which takes labels (N,) beside z; 0 for none.
+    hidden
+        Units of a dense layer before the paper's one; 0 for none. It bends the space of z, so that kinds of
+        images that have nothing in between lie apart (InfoGAN's generator for digits has one).
     """
 
     def __init__(
@@ -62,12 +65,17 @@ class Generator(Sequential):
         latent: int = LATENT,
         width: int = 64,
         num_classes: int = 0,
+        hidden: int = 0,
     ) -> None:
         doublings = check_image_shape(image_shape)
         self.image_shape, self.latent, self.num_classes = image_shape, latent, num_classes
-        self.width = width
+        self.width, self.hidden = width, hidden
         side, K = image_shape[1] >> doublings, width << (doublings - 1)
-        layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
+        inputs, layers = latent + num_classes, []
+        if hidden:
+            layers = [Linear(inputs, hidden), Unflatten(1, (hidden, 1, 1)), BatchNorm2d(hidden), ReLU(), Flatten()]
+            inputs = hidden
+        layers += [Linear(inputs, K * side * side), Unflatten(1, (K, side, side))]
         layers += [BatchNorm2d(K), ReLU()]  # K x side x side
         while width < K:
             layers += [ConvTranspose2d(K, K // 2, 4, stride=2, padding=1), BatchNorm2d(K // 2), ReLU()]
@@ -78,7 +86,7 @@ class Generator(Sequential):
     @property
     def options(self) -> dict[str, Any]:
         """What this network was made with, for JSON."""
-        names = ("image_shape", "latent", "width", "num_classes")
+        names = ("image_shape", "latent", "width", "num_classes", "hidden")
         return {name: getattr(self, name) for name in names}
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
