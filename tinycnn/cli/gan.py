@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer(0),
         help=f"D sees all images moved by up to so many pixels (default: {d.shift})",
     )
+    add(
+        "--class-weight",
+        type=number(0),
+        help="D, unless conditional, also learns to name the classes of real images, with this weight; "
+        f"0: it never sees a label (default: {d.class_weight:g})",
+    )
     add("--latent", type=integer(1), help=f"numbers z that an image is made from (default: {d.latent})")
     add("--g-width", type=integer(1), help=f"channels of G's last but one layer (default: {d.g_width})")
     add("--d-width", type=integer(1), help=f"channels of D's first layer (default: {d.d_width})")

@@ -37,7 +37,6 @@ class GanSettings(Kept):
     class_weight: float = 1.0
     latent: int = 16
     g_width: int = 32
-    g_hidden: int = 0
     d_width: int = 32
     d_layers: int = 3
     ema: float = 0.995
@@ -105,7 +104,7 @@ def build_gan(settings: GanSettings) -> GanRun:
     num_classes = len(train.classes) if settings.conditional else 0
     tinycnn.manual_seed(settings.seed)
     shape = train.image_shape
-    G = Generator(shape, settings.latent, settings.g_width, num_classes, settings.g_hidden)
+    G = Generator(shape, settings.latent, settings.g_width, num_classes)
     norm = "instance" if LOSSES[settings.loss].penalty else "batch"
     teach = settings.class_weight > 0 and not num_classes and len(train.classes) > 1
     outputs = len(train.classes) if teach else 1

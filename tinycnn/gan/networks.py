@@ -54,9 +54,6 @@ class Generator(Sequential):
         Channels before the last convolution; every convolution before has twice those of the next.
     num_classes
         Of a conditional generator, which takes labels (N,) beside z; 0 for none.
-    hidden
-        Units of a dense layer before the paper's one; 0 for none. It bends the space of z, so that kinds of
-        images that have nothing in between lie apart (InfoGAN's generator for digits has one).
     """
 
     def __init__(
@@ -65,17 +62,12 @@ class Generator(Sequential):
         latent: int = LATENT,
         width: int = 64,
         num_classes: int = 0,
-        hidden: int = 0,
     ) -> None:
         doublings = check_image_shape(image_shape)
         self.image_shape, self.latent, self.num_classes = image_shape, latent, num_classes
-        self.width, self.hidden = width, hidden
+        self.width = width
         side, K = image_shape[1] >> doublings, width << (doublings - 1)
-        inputs, layers = latent + num_classes, []
-        if hidden:
-            layers = [Linear(inputs, hidden), Unflatten(1, (hidden, 1, 1)), BatchNorm2d(hidden), ReLU(), Flatten()]
-            inputs = hidden
-        layers += [Linear(inputs, K * side * side), Unflatten(1, (K, side, side))]
+        layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
         layers += [BatchNorm2d(K), ReLU()]  # K x side x side
         while width < K:
             layers += [ConvTranspose2d(K, K // 2, 4, stride=2, padding=1), BatchNorm2d(K // 2), ReLU()]
@@ -86,7 +78,7 @@ class Generator(Sequential):
     @property
     def options(self) -> dict[str, Any]:
         """What this network was made with, for JSON."""
-        names = ("image_shape", "latent", "width", "num_classes", "hidden")
+        names = ("image_shape", "latent", "width", "num_classes")
         return {name: getattr(self, name) for name in names}
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
@@ -120,7 +112,8 @@ class Discriminator(Sequential):
         How many there are, each with half the size and twice the channels of the one before; by default as
         many as the generator has. One more sees larger parts of an image at once.
     outputs
-        Of the last layer, when these layers shall be a classifier instead.
+        Of the last layer: with one for every class, the layers are a classifier, or a D that is one as well
+        (see `tinycnn.gan.step.judge`).
     """
 
     def __init__(
@@ -156,7 +149,7 @@ class Discriminator(Sequential):
         return {name: getattr(self, name) for name in names}
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
-        """Return logits.
+        """Return logits, (N, outputs).
 
         Raises
         ------

@@ -38,7 +38,7 @@ def discriminator_step(
         (N,), of a conditional D.
     classes, class_weight
         (N,), of the real images: a D with one output a class also learns to name them, by the cross-entropy
-        times this weight. Nobody tells G or D the class of a generated image.
+        times this weight, which the loss returned leaves out. A generated image has no class to name.
 
     Raises
     ------
@@ -60,10 +60,9 @@ def discriminator_step(
         mix = tinycnn.rand(len(real), *(1,) * (real.ndim - 1))
         penalty = gradient_penalty(lambda x: judge(D, x, labels), real, fake, mix)
         value = value + penalty * loss.penalty
-    if class_weight:
-        value = value + F.cross_entropy(scores, classes) * class_weight
+    whole = value + F.cross_entropy(scores, classes) * class_weight if class_weight else value
     optimizer.zero_grad()
-    value.backward()
+    whole.backward()
     optimizer.step()
     return value, real_logits, fake_logits
 
