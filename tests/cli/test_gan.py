@@ -62,7 +62,7 @@ def test_a_run_leaves_networks_curves_and_pictures(gan):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert 0 < float(rows[1]["D_fake"]) < 1
     G, config = load_generator(gan)
-    assert (G.latent, config["classes"], config["g_width"]) == (8, [str(k) for k in range(10)], 4)
+    assert (G.latent, config["classes"], config["g_width"]) == (8 + 10, [str(k) for k in range(10)], 4)
     D = load_discriminator(gan)[0]
     assert (D.width, D.outputs) == (4, 10)  # the digits have labels: D learns them too
 

@@ -180,3 +180,20 @@ def test_what_a_step_refuses():
         discriminator_step(D, optimizer, LOSSES["minimax"], x, x[:2])
     with pytest.raises(ValueError, match="label smoothing changes"):
         discriminator_step(D, optimizer, LOSSES["wgan-gp"], x, x, smoothing=0.1)
+
+
+def test_a_generator_that_minimises_the_classes_entropy_equals_pytorchs(rng):
+    tinycnn.manual_seed(0)
+    G, D = in_float64(Generator(width=4, latent=6)), in_float64(Discriminator(width=4, outputs=3))
+    their_G, their_D = twin(G), twin(D)
+    real, z = rng.uniform(-1, 1, (N, 1, 28, 28)), rng.standard_normal((N, 6))
+    optimizer = optim.SGD(G.parameters(), LR)
+    fake = G(Tensor(z))
+    value = generator_step(D, optimizer, LOSSES["non-saturating"], Tensor(real), fake, class_weight=0.7)
+
+    scores = their_D(their_G(torch.tensor(z)))
+    likely = scores.exp().sum(1)
+    expected = -(likely / (likely + 1)).log().mean()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-9)
+    (expected + 0.7 * torch.distributions.Categorical(logits=scores).entropy().mean()).backward()
+    compare(G, their_G)

@@ -27,7 +27,7 @@ class GanSettings(Kept):
     data: str = "digits"
     conditional: bool = False
     loss: str = "non-saturating"
-    epochs: int = 20
+    epochs: int = 15
     batch_size: int = 64
     g_lr: float = 3e-3
     d_lr: float = 6e-4
@@ -37,6 +37,7 @@ class GanSettings(Kept):
     class_weight: float = 1.0
     latent: int = 16
     g_width: int = 32
+    g_kinds: int = 10
     d_width: int = 32
     d_layers: int = 3
     ema: float = 0.995
@@ -104,7 +105,8 @@ def build_gan(settings: GanSettings) -> GanRun:
     num_classes = len(train.classes) if settings.conditional else 0
     tinycnn.manual_seed(settings.seed)
     shape = train.image_shape
-    G = Generator(shape, settings.latent, settings.g_width, num_classes)
+    kinds = 0 if settings.conditional else settings.g_kinds  # there the labels choose
+    G = Generator(shape, kinds + settings.latent, settings.g_width, num_classes, kinds)
     norm = "instance" if LOSSES[settings.loss].penalty else "batch"
     teach = settings.class_weight > 0 and not num_classes and len(train.classes) > 1
     outputs = len(train.classes) if teach else 1

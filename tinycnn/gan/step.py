@@ -68,22 +68,39 @@ def discriminator_step(
 
 
 def generator_step(
-    D: Module, optimizer: Optimizer, loss: Loss, real: Tensor, fake: Tensor, labels: Any = None
+    D: Module,
+    optimizer: Optimizer,
+    loss: Loss,
+    real: Tensor,
+    fake: Tensor,
+    labels: Any = None,
+    class_weight: float = 0.0,
 ) -> Tensor:
     """Let G, whose result `fake` is, learn from what D thinks of it; return its loss.
 
-    D's weights rest, so the walk back computes no gradients of them. Parameters as `discriminator_step`.
+    D's weights rest, so the walk back computes no gradients of them. Parameters as `discriminator_step`; with
+    a `class_weight`, G also learns to make images that D can name: it minimises the entropy of the classes'
+    probabilities, of each image by itself, times this weight, which the loss returned leaves out.
     """
     with frozen(D):
+        whole = None
         if loss.generator is not None:
-            value = loss.generator(judge(D, fake, labels))
+            scores = _scores(D, fake, labels)
+            value = loss.generator(_logit(scores))
+            if class_weight:
+                whole = value + entropy(scores) * class_weight
         else:
             features = [D.features(x) if labels is None else D.features(x, labels) for x in (real, fake)]  # type: ignore[attr-defined]
             value = feature_matching(*features)
         optimizer.zero_grad()
-        value.backward()
+        (value if whole is None else whole).backward()
     optimizer.step()
     return value
+
+
+def entropy(scores: Tensor) -> Tensor:
+    """Return the mean of -sum(p log p) of p = softmax(scores) (N, K): from 0, sure, to log K."""
+    return -F.mean(F.sum(F.softmax(scores, 1) * F.log_softmax(scores, 1), 1))
 
 
 def judge(D: Module, images: Tensor, labels: Any = None) -> Tensor:

@@ -60,7 +60,8 @@ class GanTraining(Run):
         set by heart; as both are, G still learns to put its images where the real ones are (Zhao et al. 2020,
         Differentiable augmentation for data-efficient GAN training).
     class_weight
-        How much D shall learn to name the classes of real images; it needs one output a class then.
+        How much D shall learn to name the classes of real images, and G to make images that D can name; D
+        needs one output a class then.
     schedules
         Of the learning rates, stepped after every batch.
     average
@@ -134,7 +135,7 @@ class GanTraining(Run):
             self.D, self.D_optimizer, self.rule, real, fake, y, self.smoothing, labels, self.class_weight
         )
         if fake.requires_grad:
-            G_value = generator_step(self.D, self.G_optimizer, self.rule, real, fake, y)
+            G_value = generator_step(self.D, self.G_optimizer, self.rule, real, fake, y, self.class_weight)
             self.average.update()
             self.sums.G_loss = self.sums.G_loss + G_value.data
             self.sums.G_steps += 1
