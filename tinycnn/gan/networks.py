@@ -57,7 +57,8 @@ class Generator(Sequential):
     kinds
         So many of the numbers z only choose: which of them is largest is all that counts. A generator is
         continuous, so without such a choice it has to make something between an 8 and a 1, too (Gurumurthy
-        et al. 2017, DeLiGAN, draw z from a mixture for that reason). 0 for none.
+        et al. 2017, DeLiGAN, draw z from a mixture for that reason); a walk through z jumps where the choice
+        changes. 0 for none.
     """
 
     def __init__(
