@@ -50,6 +50,7 @@ def one(seed: str, run: Path, judge: Path, options: list[str]) -> dict:
     """Train and measure with one seed, and print its row."""
     trained = tinycnn("gan", "--seed", seed, "--out", run, *options)
     measured = tinycnn("gan-score", run, "--classifier", judge)
+    del measured["run"]  # a folder of this machine
     g, r = measured["generated"], measured["real"]
     rarest = min(g["coverage"].values())
     passed = g["confident"] >= CONFIDENT and rarest >= SHARE

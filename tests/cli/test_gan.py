@@ -28,6 +28,14 @@ def gan(digits_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def gan_without_labels(digits_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "gan-without-labels"
+    command = ["gan", "--data", digits_folder, *SMALL, "--epochs", 1, "--class-weight", 0, "--out", folder]
+    assert main([*map(str, command)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
 def conditional_gan(digits_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "cgan"
     command = ["gan", "--data", digits_folder, *SMALL, "--epochs", 1, "--conditional", "--out", folder]
@@ -54,8 +62,9 @@ def test_a_run_leaves_networks_curves_and_pictures(gan):
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert 0 < float(rows[1]["D_fake"]) < 1
     G, config = load_generator(gan)
-    assert (G.latent, config["classes"], config["g_width"]) == (8, [str(k) for k in range(10)], 4)
-    assert load_discriminator(gan)[0].width == 4
+    assert (G.latent, config["classes"], config["g_width"]) == (8 + 10, [str(k) for k in range(10)], 4)
+    D = load_discriminator(gan)[0]
+    assert (D.width, D.outputs) == (4, 10)  # the digits have labels: D learns them too
 
 
 def test_a_conditional_run_has_its_class_grid(conditional_gan):
@@ -161,12 +170,12 @@ def test_without_a_classifier_one_is_trained_and_kept(gan, tinycnn_json):
     assert (gan / "classifier.safetensors").stat().st_mtime_ns == kept
 
 
-def test_discriminator_features(gan, monkeypatch, tinycnn_json, capsys):
+def test_discriminator_features(gan_without_labels, monkeypatch, tinycnn_json, capsys):
     monkeypatch.setattr("tinycnn.gan.features.SUPERVISED_STEPS", 20)
-    status, said = tinycnn_json("gan-features", gan, "--labels", 100, 20)
+    status, said = tinycnn_json("gan-features", gan_without_labels, "--labels", 100, 20)
     assert status == 0
     assert [row["labels"] for row in said["errors"]] == [100, 20]
-    assert main(["gan-features", str(gan), "--labels", "20"]) == 0
+    assert main(["gan-features", str(gan_without_labels), "--labels", "20"]) == 0
     assert "linear on D's features  the same CNN supervised  linear on raw pixels" in capsys.readouterr().out
 
 
@@ -330,6 +339,7 @@ def test_a_run_is_not_overwritten_or_resumed_otherwise(gan, tinycnn_json):
         (["generate", "gan", "CONDITIONAL", "--label", "ten"], "--label ten: the classes are 0, 1, 2"),
         (["generate", "rule", "waves"], "unknown rule waves; there are gradients, rings"),
         (["gan-features", "CONDITIONAL"], "asks for the label"),
+        (["gan-features", "GAN"], "train one with: tinycnn gan --class-weight 0"),
         (
             ["gan-score", "GAN", "--classifier", "TRAINED"],
             "is a lenet5 for K=10 classes; the judge must be a cnn28",

@@ -143,3 +143,14 @@ def test_the_average_follows_its_formula():
     assert model.weight.item() == 199
     with pytest.raises(ValueError, match="decay must be at least 0 and below 1"):
         ExponentialMovingAverage(model, 1.0)
+
+
+def test_of_the_numbers_that_choose_a_kind_only_the_largest_counts(backend):
+    tinycnn.manual_seed(0)
+    G = Generator(latent=6, width=4, kinds=3).eval()
+    z = np.array([[0.1, 0.9, 0.2, 1, -1, 0], [-5, 2, 1, 1, -1, 0], [1, 0.9, 0.2, 1, -1, 0]], np.float32)
+    first, same_kind, other = G(tinycnn.Tensor(z, backend=backend)).numpy()
+    assert (first == same_kind).all()
+    assert np.abs(first - other).max() > 1e-3
+    with pytest.raises(ValueError, match="kinds must be at least 0 and below latent=6, got 6"):
+        Generator(latent=6, kinds=6)

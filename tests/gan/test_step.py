@@ -120,6 +120,28 @@ def test_both_players_gradients_and_weights_equal_pytorchs(loss, rng, monkeypatc
             assert_allclose(network.state_dict()[name].numpy(), t.numpy(), rtol=1e-7, atol=1e-9, err_msg=name)
 
 
+def test_a_discriminator_that_names_classes_equals_pytorchs(rng):
+    tinycnn.manual_seed(0)
+    D = in_float64(Discriminator(width=4, outputs=3))
+    other = twin(D)
+    real, fake = rng.uniform(-1, 1, (2, N, 1, 28, 28))
+    classes = np.array([2, 0, 1, 1])
+    optimizer = optim.SGD(D.parameters(), LR)
+    loss = LOSSES["non-saturating"]
+    value, on_real, _ = discriminator_step(
+        D, optimizer, loss, Tensor(real), Tensor(fake), classes=classes, class_weight=0.7
+    )
+
+    scores, on_fake = other(torch.tensor(real)), other(torch.tensor(fake))
+    likely = scores.exp().sum(1)  # D(x) = likely / (likely + 1)
+    unlikely = on_fake.exp().sum(1)
+    expected = -(likely / (likely + 1)).log().mean() - (1 / (unlikely + 1)).log().mean()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-9)
+    assert_allclose(on_real.numpy()[:, 0], likely.log().detach().numpy(), rtol=1e-9)
+    (expected + 0.7 * torch.nn.functional.cross_entropy(scores, torch.tensor(classes))).backward()
+    compare(D, other)
+
+
 def test_in_float32_too(rng):
     tinycnn.manual_seed(0)
     G, D = Generator(width=16, latent=20), Discriminator(width=16)
@@ -158,3 +180,20 @@ def test_what_a_step_refuses():
         discriminator_step(D, optimizer, LOSSES["minimax"], x, x[:2])
     with pytest.raises(ValueError, match="label smoothing changes"):
         discriminator_step(D, optimizer, LOSSES["wgan-gp"], x, x, smoothing=0.1)
+
+
+def test_a_generator_that_minimises_the_classes_entropy_equals_pytorchs(rng):
+    tinycnn.manual_seed(0)
+    G, D = in_float64(Generator(width=4, latent=6)), in_float64(Discriminator(width=4, outputs=3))
+    their_G, their_D = twin(G), twin(D)
+    real, z = rng.uniform(-1, 1, (N, 1, 28, 28)), rng.standard_normal((N, 6))
+    optimizer = optim.SGD(G.parameters(), LR)
+    fake = G(Tensor(z))
+    value = generator_step(D, optimizer, LOSSES["non-saturating"], Tensor(real), fake, class_weight=0.7)
+
+    scores = their_D(their_G(torch.tensor(z)))
+    likely = scores.exp().sum(1)
+    expected = -(likely / (likely + 1)).log().mean()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-9)
+    (expected + 0.7 * torch.distributions.Categorical(logits=scores).entropy().mean()).backward()
+    compare(G, their_G)

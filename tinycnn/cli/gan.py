@@ -42,8 +42,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=integer(0),
         help=f"D sees all images moved by up to so many pixels (default: {d.shift})",
     )
+    add(
+        "--class-weight",
+        type=number(0),
+        help="unless conditional, D also learns to name the classes of real images, and G to make images "
+        f"that D can name, with this weight; 0: no label is used (default: {d.class_weight:g})",
+    )
     add("--latent", type=integer(1), help=f"numbers z that an image is made from (default: {d.latent})")
     add("--g-width", type=integer(1), help=f"channels of G's last but one layer (default: {d.g_width})")
+    add(
+        "--g-kinds",
+        type=integer(0),
+        help="so many further numbers z only choose a kind of image: the largest does; unless conditional "
+        f"(default: {d.g_kinds})",
+    )
     add("--d-width", type=integer(1), help=f"channels of D's first layer (default: {d.d_width})")
     add("--d-layers", type=integer(1), help=f"strided convolutions of D (default: {d.d_layers})")
     add("--ema", type=fraction, help=f"decay of the average of G's weights (default: {d.ema:g})")

@@ -38,6 +38,11 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
             raise WrongUse(
                 f"{args.run_folder} is conditional: its discriminator asks for the label; train one without"
             )
+        if D.outputs > 1:
+            raise WrongUse(
+                f"{args.run_folder}: its discriminator was taught the classes with all labels, so few would "
+                "tell nothing; train one with: tinycnn gan --class-weight 0"
+            )
         train, test = load_gan_data(config["data"], conditional=True)
         say(f"test error on {len(test):,} images of {test.name}")
         say(f"{'labels':>6}  linear on D's features  the same CNN supervised  linear on raw pixels")

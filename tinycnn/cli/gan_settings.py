@@ -27,15 +27,17 @@ class GanSettings(Kept):
     data: str = "digits"
     conditional: bool = False
     loss: str = "non-saturating"
-    epochs: int = 20
+    epochs: int = 15
     batch_size: int = 64
     g_lr: float = 3e-3
     d_lr: float = 6e-4
     schedule: str = "cosine"
     smoothing: float = 0.0
     shift: int = 0
+    class_weight: float = 1.0
     latent: int = 16
     g_width: int = 32
+    g_kinds: int = 10
     d_width: int = 32
     d_layers: int = 3
     ema: float = 0.995
@@ -103,9 +105,12 @@ def build_gan(settings: GanSettings) -> GanRun:
     num_classes = len(train.classes) if settings.conditional else 0
     tinycnn.manual_seed(settings.seed)
     shape = train.image_shape
-    G = Generator(shape, settings.latent, settings.g_width, num_classes)
+    kinds = 0 if settings.conditional else settings.g_kinds  # there the labels choose
+    G = Generator(shape, kinds + settings.latent, settings.g_width, num_classes, kinds)
     norm = "instance" if LOSSES[settings.loss].penalty else "batch"
-    D = Discriminator(shape, settings.d_width, num_classes, norm, settings.d_layers)
+    teach = settings.class_weight > 0 and not num_classes and len(train.classes) > 1
+    outputs = len(train.classes) if teach else 1
+    D = Discriminator(shape, settings.d_width, num_classes, norm, settings.d_layers, outputs)
     betas = (0.0, 0.9) if LOSSES[settings.loss].penalty else (0.5, 0.999)  # as in the papers
     loader = DataLoader(train, settings.batch_size, shuffle=True, seed=settings.seed, drop_last=True)
     optimizers = (
@@ -123,6 +128,7 @@ def build_gan(settings: GanSettings) -> GanRun:
         settings.loss,
         settings.smoothing,
         settings.shift,
+        settings.class_weight if teach else 0.0,
         settings.ema,
         schedules if settings.schedule == "cosine" else [],
     )

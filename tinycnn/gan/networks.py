@@ -54,6 +54,11 @@ class Generator(Sequential):
         Channels before the last convolution; every convolution before has twice those of the next.
     num_classes
         Of a conditional generator, which takes labels (N,) beside z; 0 for none.
+    kinds
+        So many of the numbers z only choose: which of them is largest is all that counts. A generator is
+        continuous, so without such a choice it has to make something between an 8 and a 1, too (Gurumurthy
+        et al. 2017, DeLiGAN, draw z from a mixture for that reason); a walk through z jumps where the choice
+        changes. 0 for none.
     """
 
     def __init__(
@@ -62,10 +67,13 @@ class Generator(Sequential):
         latent: int = LATENT,
         width: int = 64,
         num_classes: int = 0,
+        kinds: int = 0,
     ) -> None:
         doublings = check_image_shape(image_shape)
+        if not 0 <= kinds < latent:
+            raise ValueError(f"kinds must be at least 0 and below latent={latent}, got {kinds}")
         self.image_shape, self.latent, self.num_classes = image_shape, latent, num_classes
-        self.width = width
+        self.width, self.kinds = width, kinds
         side, K = image_shape[1] >> doublings, width << (doublings - 1)
         layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
         layers += [BatchNorm2d(K), ReLU()]  # K x side x side
@@ -78,7 +86,7 @@ class Generator(Sequential):
     @property
     def options(self) -> dict[str, Any]:
         """What this network was made with, for JSON."""
-        names = ("image_shape", "latent", "width", "num_classes")
+        names = ("image_shape", "latent", "width", "num_classes", "kinds")
         return {name: getattr(self, name) for name in names}
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
@@ -91,6 +99,11 @@ class Generator(Sequential):
         """
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"Generator: z must be (N, latent) with latent={self.latent}, got {z.shape}")
+        if self.kinds:
+            K = self.kinds
+            largest = Tensor(z.data[:, :K].argmax(1), backend=z.backend)
+            chosen = one_hot("Generator", largest, K, z) * K**0.5  # mean square 1, as z has
+            z = F.concatenate([chosen, z[:, K:]], 1)
         if self.num_classes:
             z = F.concatenate([z, one_hot("Generator", labels, self.num_classes, z)], 1)
         else:
@@ -112,7 +125,8 @@ class Discriminator(Sequential):
         How many there are, each with half the size and twice the channels of the one before; by default as
         many as the generator has. One more sees larger parts of an image at once.
     outputs
-        Of the last layer, when these layers shall be a classifier instead.
+        Of the last layer: with one for every class, the layers are a classifier, or a D that is one as well
+        (see `tinycnn.gan.step.judge`).
     """
 
     def __init__(
@@ -148,7 +162,7 @@ class Discriminator(Sequential):
         return {name: getattr(self, name) for name in names}
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
-        """Return logits.
+        """Return logits, (N, outputs).
 
         Raises
         ------

@@ -59,6 +59,9 @@ class GanTraining(Run):
         D sees real and generated images moved by up to so many pixels, so that it cannot learn a small data
         set by heart; as both are, G still learns to put its images where the real ones are (Zhao et al. 2020,
         Differentiable augmentation for data-efficient GAN training).
+    class_weight
+        How much D shall learn to name the classes of real images, and G to make images that D can name; D
+        needs one output a class then.
     schedules
         Of the learning rates, stepped after every batch.
     average
@@ -79,6 +82,7 @@ class GanTraining(Run):
     loss: str = "non-saturating"
     smoothing: float = 0.0
     shift: int = 0
+    class_weight: float = 0.0
     ema_decay: float = 0.99
     schedules: Sequence[Schedule] = ()
     epoch: int = 0
@@ -128,10 +132,10 @@ class GanTraining(Run):
             fake = self.G(z, y)
         real, fake = self._shifted(real, fake)
         value, on_real, on_fake = discriminator_step(
-            self.D, self.D_optimizer, self.rule, real, fake, y, self.smoothing
+            self.D, self.D_optimizer, self.rule, real, fake, y, self.smoothing, labels, self.class_weight
         )
         if fake.requires_grad:
-            G_value = generator_step(self.D, self.G_optimizer, self.rule, real, fake, y)
+            G_value = generator_step(self.D, self.G_optimizer, self.rule, real, fake, y, self.class_weight)
             self.average.update()
             self.sums.G_loss = self.sums.G_loss + G_value.data
             self.sums.G_steps += 1
