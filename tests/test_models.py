@@ -1,6 +1,10 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
+import tinycnn
+from tinycnn import functional as F
+from tinycnn import optim
 from tinycnn.models import INPUT_SHAPES, MODELS, build, cnn28
 from tinycnn.nn import Conv2d, ConvTranspose2d, Linear, MaxPool2d, ReLU
 from tinycnn.tensor import Tensor
@@ -72,3 +76,23 @@ def test_build_refuses_what_is_not_there():
         build("resnet")
     with pytest.raises(ValueError, match="at least 2 classes, got 1"):
         build("cnn28", 1)
+
+
+def test_training_gives_the_same_bits_for_every_number_of_threads(monkeypatch, rng):
+    images = rng.random((16, 1, 28, 28), dtype=np.float32)
+    labels = rng.integers(0, 10, 16)
+    weights = []
+    for threads in "123":
+        monkeypatch.setenv("TINYCNN_THREADS", threads)
+        tinycnn.manual_seed(0)
+        model = cnn28()
+        optimizer = optim.Adam(model.parameters())
+        for _ in range(3):
+            loss = F.cross_entropy(model(Tensor(images)), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        weights.append([p.numpy() for p in model.parameters()])
+    for other in weights[1:]:
+        for a, b in zip(weights[0], other, strict=True):
+            assert_array_equal(a, b)
