@@ -14,9 +14,10 @@ def test_densities_fill_the_square_that_is_drawn(name):
 
 
 @pytest.mark.slow
-def test_it_finds_all_eight_modes():
-    gan = ToyGan.of("ring")
-    gan.train(750)
+@pytest.mark.parametrize(("loss", "steps"), [("non-saturating", 750), ("wgan-gp", 400)])
+def test_it_finds_all_eight_modes(loss, steps):
+    gan = ToyGan.of("ring", loss)
+    gan.train(steps)
     samples = gan.samples(800)
     modes = np.stack([np.cos(2 * np.pi * np.arange(8) / 8), np.sin(2 * np.pi * np.arange(8) / 8)], axis=1)
     distances = np.linalg.norm(samples[:, None] - modes, axis=2)

@@ -6,7 +6,7 @@ The networks are small dense ones; losses and steps are those of the images.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 LATENT = 2
 EXTENT = 1.6  # half the side of the square that is drawn
+PENALTY = 1.0  # of WGAN-GP. The critic overshoots by more than all points span with the 10 that images take
 GRID = 48  # cells of the heat map a side
 ARROWS = 60  # samples that an arrow is drawn at
 
@@ -102,6 +103,8 @@ class ToyGan:
         G = Sequential(Linear(LATENT, 128), ReLU(), Linear(128, 128), ReLU(), Linear(128, 2))
         D = Sequential(Linear(2, 128), LeakyReLU(0.2), Linear(128, 128), LeakyReLU(0.2), Linear(128, 1))
         rule = LOSSES[loss]
+        if rule.penalty:
+            rule = replace(rule, penalty=PENALTY)
         betas = (0.0, 0.9) if rule.penalty else (0.5, 0.999)
         G_optimizer, D_optimizer = (optim.Adam(network.parameters(), lr, betas) for network in (G, D))
         average, rng = ExponentialMovingAverage(G, 0.99), np.random.default_rng(seed)
