@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal, assert_array_less
 from scipy.signal import correlate2d
 
 from tinycnn.kernels import cpu, im2col, loops
-from tinycnn.kernels.cpu import convolution as cpu_convolution
+from tinycnn.kernels.cpu import planes
 
 CONVOLUTIONS = pytest.mark.parametrize("kernels", [loops, im2col, cpu], ids=["loops", "im2col", "cpu"])
 # The products' order differs from one implementation to the other, and with it the rounding.
@@ -94,8 +94,8 @@ def test_cpu_equals_im2col_where_tiles_are_full_and_where_they_are_not(case, rng
 
 def check_cpu(other, x, w, g, options, strip, threads):
     with (
-        mock.patch.object(cpu_convolution, "STRIP", strip),
-        mock.patch.object(cpu_convolution, "SERIAL", 1),
+        mock.patch.object(planes, "STRIP", strip),
+        mock.patch.object(planes, "SERIAL", 1),
         mock.patch.dict(os.environ, TINYCNN_THREADS=threads),
     ):
         results = all_directions(cpu, x, w, g, options)

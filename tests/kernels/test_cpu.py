@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tinycnn.kernels import cpu
 from tinycnn.kernels.cores import thread_count
-from tinycnn.kernels.cpu import convolution
+from tinycnn.kernels.cpu import planes
 from tinycnn.kernels.cpu.threads import split
 
 
@@ -57,7 +57,7 @@ def test_an_error_in_a_thread_is_raised(monkeypatch):
 
 
 def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypatch, rng):
-    monkeypatch.setattr(convolution, "SERIAL", 1)
+    monkeypatch.setattr(planes, "SERIAL", 1)
     x, w, g = (rng.standard_normal(shape) for shape in ((5, 3, 9, 9), (4, 3, 3, 3), (5, 4, 7, 7)))
     results = []
     for threads in ("1", "2", "2", "4"):
