@@ -1,5 +1,6 @@
 """How kernels are compiled: at the first call, kept on disk where that can be, free of Python's lock."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -31,9 +32,18 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         config.CACHE_DIR = before
 
 
+@cache
 def _cache_folder() -> Path:
+    """Return a folder for this version of the kernels.
+
+    Numba compares a function's own file with what it has kept, but not the files of what the function calls.
+    """
     caches = os.environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path.home() / ".cache") / "tinycnn" / "kernels"
+    version = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        version.update(source.read_bytes())
+    folder = Path(caches) if caches else Path.home() / ".cache"
+    return folder / "tinycnn" / "kernels" / version.hexdigest()[:16]
 
 
 @cache
