@@ -1,0 +1,121 @@
+"""The rungs, from naive to fast: each is the contract of `tinycnn.kernels` for convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..arrays import Array
+from ..geometry import (
+    Conv2dGeometry,
+    Pair,
+    conv2d_geometry,
+    conv2d_input_geometry,
+    conv2d_weight_geometry,
+)
+from . import coalesced, direct, implicit_gemm, shared_tiles
+from .operands import finish, ready, result
+
+# Writes the third array from the first two; returns whether it could, at this geometry.
+Write = Callable[[Array, Array, Array, Conv2dGeometry], bool]
+# The same, with a bias to add, one number a channel or None, and whether to apply ReLU.
+WriteAll = Callable[[Array, Array, Array, Conv2dGeometry, Array | None, bool], bool]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One version of the three convolutions; what it cannot do, the rung `below` does."""
+
+    below: Rung | None = None
+    output: Write | None = None
+    input: Write | None = None
+    weight: Write | None = None
+    fused_output: WriteAll | None = None
+    fused_input: WriteAll | None = None
+
+    def conv2d(
+        self,
+        x: Array,
+        w: Array,
+        stride: Pair = (1, 1),
+        padding: Pair = (0, 0),
+        dilation: Pair = (1, 1),
+        groups: int = 1,
+        bias: Array | None = None,
+        relu: bool = False,
+    ) -> Array:
+        """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW), add `bias` (K,): (N, K, OH, OW). Eq. 1.
+
+        And apply ReLU, if asked for.
+        """
+        geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
+        x, w = ready(x, w)
+        y = result(x, (geometry.N, geometry.K, geometry.OH, geometry.OW))
+        self._write("output", x, w, y, geometry, bias, relu)
+        return y
+
+    def conv2d_input(
+        self,
+        g: Array,
+        w: Array,
+        size: Pair,
+        stride: Pair = (1, 1),
+        padding: Pair = (0, 0),
+        dilation: Pair = (1, 1),
+        groups: int = 1,
+        bias: Array | None = None,
+        relu: bool = False,
+    ) -> Array:
+        """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`.
+
+        And add `bias` (C,) and apply ReLU, where this is a transposed convolution.
+        """
+        geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
+        g, w = ready(g, w)
+        x = result(g, geometry[:4])
+        self._write("input", g, w, x, geometry, bias, relu)
+        return x
+
+    def conv2d_weight(
+        self,
+        x: Array,
+        g: Array,
+        kernel_size: Pair,
+        stride: Pair = (1, 1),
+        padding: Pair = (0, 0),
+        dilation: Pair = (1, 1),
+        groups: int = 1,
+    ) -> Array:
+        """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW), for (KH, KW) = `kernel_size`."""
+        geometry = conv2d_weight_geometry(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)
+        x, g = ready(x, g)
+        w = result(x, (geometry.K, geometry.C // geometry.G, geometry.KH, geometry.KW))
+        self._write("weight", x, g, w, geometry, None, False)
+        return w
+
+    def _write(
+        self,
+        direction: str,
+        a: Array,
+        b: Array,
+        out: Array,
+        geometry: Conv2dGeometry,
+        bias: Array | None,
+        relu: bool,
+    ) -> None:
+        fused: WriteAll | None = getattr(self, f"fused_{direction}", None)
+        if fused and fused(a, b, out, geometry, bias, relu):
+            return
+        plain: Write | None = getattr(self, direction)
+        if plain and plain(a, b, out, geometry):
+            finish(out, bias, relu)
+        elif self.below:
+            self.below._write(direction, a, b, out, geometry, bias, relu)
+
+
+DIRECT = Rung(None, *direct.WRITES)
+COALESCED = Rung(DIRECT, *coalesced.WRITES)
+SHARED = Rung(COALESCED, shared_tiles.write_output)
+GEMM = Rung(SHARED, implicit_gemm.write_output)
+
+RUNGS = {"direct": DIRECT, "coalesced": COALESCED, "shared": SHARED, "gemm": GEMM}

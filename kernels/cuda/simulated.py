@@ -1,0 +1,45 @@
+"""What `intrinsics` says in LLVM's instructions, said in Python, for Numba's simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import cuda
+
+Values = tuple[Any, Any, Any, Any]
+
+
+def device(function: Callable) -> Callable:
+    """Return `function`: in the simulator a kernel calls Python."""
+    return function
+
+
+def shared(size: int) -> Callable[[], Any]:
+    """Return a function for kernels: a block's own `size` float32. The simulator has one such a kernel."""
+
+    @cuda.jit(device=True)  # the simulator tells allocations apart by the line that asks: this one
+    def allocate() -> Any:
+        return cuda.shared.array(size, np.float32)
+
+    return allocate
+
+
+def load4(p: Any, i: int) -> Values:
+    """Return ``p[i], p[i+1], p[i+2], p[i+3]``."""
+    if i % 4:
+        raise ValueError(f"load4: index {i} is no multiple of 4, which is an error on a GPU")
+    return p[i], p[i + 1], p[i + 2], p[i + 3]
+
+
+def store4(p: Any, i: int, values: Values) -> None:
+    """Write ``p[i], p[i+1], p[i+2], p[i+3] = values``."""
+    if i % 4:
+        raise ValueError(f"store4: index {i} is no multiple of 4, which is an error on a GPU")
+    p[i], p[i + 1], p[i + 2], p[i + 3] = values
+
+
+def divide(a: int, b: int) -> int:
+    """Return ``a / b`` without remainder, towards 0."""
+    return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)

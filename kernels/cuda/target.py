@@ -1,0 +1,140 @@
+"""Everything that comes from `numba.cuda`, in one place, so that the toolchain can be changed here.
+
+``kernel``    makes a `Kernel` of a function: compiled for the GPU at its first launch
+``device``    marks a function that kernels call
+``cuda``      the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
+``shared``, ``load4``, ``store4``, ``divide``
+              what Numba has no name for, built from its `intrinsic`
+
+A kernel sees every array as a pointer to its first element: a launch then passes one address an array instead
+of seven numbers, and ``x[i]`` has none of Python's rules for a negative i. All other arguments are int32,
+or a tuple of int32: a geometry.
+
+With ``NUMBA_ENABLE_CUDASIM=1`` set before Numba is imported the kernels run in Numba's simulator, a Python
+thread for every thread of the GPU, on NumPy arrays: slow, and as open to a debugger as any Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+from numba import cuda, types
+from numba.core import config
+from numba.cuda import dispatcher
+
+SIMULATED = bool(config.ENABLE_CUDASIM)
+VECTOR = 4  # float32 in one load of 128 bits
+SHARED_BYTES = 48 << 10  # what a block gets on every GPU without asking for more
+MOST_BLOCKS = 65535  # along y and z of a grid
+ZERO = np.float32(0)  # the literal 0.0 is a float64, and so would be every sum that begins with it
+
+int32: Any = int if SIMULATED else types.int32
+float32: Any = np.dtype("float32") if SIMULATED else types.float32
+
+Kind = str | int | None  # of an argument: an array's dtype, how many numbers a tuple has, None for a number
+Kinds = tuple[Kind, ...]
+
+
+def why_not() -> str | None:
+    """Return the reason that no kernel can run here, or None where one can."""
+    if cuda.is_available():
+        return None
+    return f"numba-cuda finds no GPU: {cuda.cuda_error() or 'no device'}"
+
+
+class _GPU(NamedTuple):
+    compute_capability: tuple[int, int]
+
+
+class Kernel:
+    """A function that runs on the GPU; compiled once for every kind of arguments, when first launched."""
+
+    def __init__(self, function: Callable[..., None], threads: int) -> None:
+        self.function, self.threads = function, threads
+        self._compiled: dict[Kinds, Any] = {}
+
+    def launch(self, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any, shared: int = 0) -> None:
+        """Run `grid` blocks of `block` threads, each block with `shared` bytes of dynamic shared memory."""
+        if 0 in grid:
+            return  # an empty result: nothing to write
+        if SIMULATED:
+            flat = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arguments]
+            self._for(())[grid, block, 0, shared](*flat)
+            return
+        plain = [a if isinstance(a, int | tuple) else a.data.ptr for a in arguments]
+        self._for(tuple(map(_kind, arguments)))[grid, block, _current_stream(), shared](*plain)
+
+    def ptx(self, kinds: Kinds, capability: tuple[int, int]) -> str:
+        """Return the assembly text for a GPU of compute `capability`, (8, 0) for one; needs no GPU."""
+        # To compile functions that a kernel calls, Numba asks the GPU of this machine for its capability.
+        with mock.patch.object(dispatcher, "get_current_device", return_value=_GPU(capability)):
+            return cuda.compile_ptx(
+                self.function, tuple(map(_type, kinds)), cc=capability, launch_bounds=self.threads
+            )[0]
+
+    def _for(self, kinds: Kinds) -> Any:
+        if kinds not in self._compiled:
+            signature = types.void(*map(_type, kinds))
+            declared = cuda.jit if SIMULATED else cuda.jit(signature, launch_bounds=self.threads)
+            self._compiled[kinds] = declared(self.function)
+        return self._compiled[kinds]
+
+
+def _kind(argument: Any) -> Kind:
+    if isinstance(argument, tuple):
+        return len(argument)
+    return None if isinstance(argument, int) else argument.dtype.char
+
+
+def _type(kind: Kind) -> Any:
+    if kind is None:
+        return types.int32
+    if isinstance(kind, int):
+        return types.UniTuple(types.int32, kind)
+    return types.CPointer({"f": types.float32, "l": types.int64, "q": types.int64}[kind])
+
+
+def kernel(threads: int) -> Callable[[Callable[..., None]], Kernel]:
+    """Make a `Kernel` of a function, for blocks of at most so many threads."""
+    return lambda function: Kernel(function, threads)
+
+
+def _current_stream() -> Any:
+    """Return CuPy's current stream: a kernel then waits for the arrays it reads, and nobody waits for it."""
+    import cupy
+
+    return _numba_stream(cupy.cuda.get_current_stream().ptr)
+
+
+@cache
+def _numba_stream(pointer: int) -> Any:
+    return cuda.external_stream(pointer) if pointer else 0
+
+
+if SIMULATED:
+    from .simulated import device, divide, load4, shared, store4
+else:
+    from .intrinsics import device, divide, load4, shared, store4
+
+__all__ = [
+    "MOST_BLOCKS",
+    "SHARED_BYTES",
+    "SIMULATED",
+    "VECTOR",
+    "ZERO",
+    "Kernel",
+    "cuda",
+    "device",
+    "divide",
+    "float32",
+    "int32",
+    "kernel",
+    "load4",
+    "shared",
+    "store4",
+    "why_not",
+]
