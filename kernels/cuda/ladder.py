@@ -13,7 +13,7 @@ from ..geometry import (
     conv2d_input_geometry,
     conv2d_weight_geometry,
 )
-from . import coalesced, direct, implicit_gemm, shared_tiles
+from . import coalesced, direct, epilogue, implicit_gemm, register_tiles, shared_tiles, weight_tiles
 from .operands import finish, ready, result
 
 # Writes the third array from the first two; returns whether it could, at this geometry.
@@ -117,5 +117,14 @@ DIRECT = Rung(None, *direct.WRITES)
 COALESCED = Rung(DIRECT, *coalesced.WRITES)
 SHARED = Rung(COALESCED, shared_tiles.write_output)
 GEMM = Rung(SHARED, implicit_gemm.write_output)
+REGISTERS = Rung(GEMM, register_tiles.write_output, register_tiles.write_input, weight_tiles.write_weight)
+FUSED = Rung(REGISTERS, fused_output=epilogue.write_output, fused_input=epilogue.write_input)
 
-RUNGS = {"direct": DIRECT, "coalesced": COALESCED, "shared": SHARED, "gemm": GEMM}
+RUNGS = {
+    "direct": DIRECT,
+    "coalesced": COALESCED,
+    "shared": SHARED,
+    "gemm": GEMM,
+    "registers": REGISTERS,
+    "fused": FUSED,
+}

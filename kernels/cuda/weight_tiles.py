@@ -1,0 +1,160 @@
+"""Rung 5 for the gradient by the weights: register tiles, and a sum over all pixels in pieces (split-K).
+
+Eq. 1 with w left open is a matrix product too, over p = (n, oh, ow)::
+
+    w[k, (c, r, s)] = sum over p of g[k, p] * x[(c, r, s), p]
+
+Its result is small and its sum is long: 64 filters of 32 x 3 x 3 are five tiles, where a GPU has room for a few
+hundred. So the sum is cut into pieces, computed by different blocks; each writes its part to a workspace, and a
+second kernel adds the parts. It adds them in the same order every time: unlike with atomic additions, which
+come in the order in which blocks happen to finish, the same inputs give the same bits.
+
+Both matrices lie in memory with p innermost: threads that read side by side have neighbouring p. In shared
+memory a row is one p; its length is BM + 4, so that the threads of a warp, which write to eight rows at once,
+hit 32 different banks.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ..arrays import Array
+from ..geometry import Conv2dGeometry
+from .direct import split
+from .operands import LIMIT, result
+from .target import (
+    MOST_BLOCKS,
+    VECTOR,
+    ZERO,
+    Kernel,
+    cuda,
+    divide,
+    float32,
+    int32,
+    kernel,
+    shared,
+)
+from .tile_product import Tile, product
+
+TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4))
+ENOUGH_BLOCKS = 264  # two for every core of an H100
+SHORTEST = 64  # pixels of a piece: a block that adds fewer is mostly start and end
+PADDING = 4  # float32 behind every row in shared memory
+ADDERS = 128  # threads of a block that adds the pieces
+
+
+@cache
+def parts_kernel(tile: Tile) -> Kernel:
+    """Make the kernel that writes every piece's part (pieces, K, C/G*KH*KW)."""
+    BM, BN, BK, TM, TN = tile
+    THREADS = tile.threads
+    COLUMNS, ROWS = tile.columns, tile.rows
+    ROW_A, ROW_B = BM + PADDING, BN + PADDING
+    A, B = 0, BK * ROW_A  # where the tiles of g (BK, BM) and of x (BK, BN) begin
+    TOGETHER = THREADS // BK  # rows of g, or of x, that all threads load at once
+    LOADS_A, LOADS_B = BM // TOGETHER, BN // TOGETHER
+    SUMS = TM * TN
+    shared_floats = shared(BK * (ROW_A + ROW_B))
+
+    add_product = product(tile, ROW_A, ROW_B)
+
+    @kernel(THREADS)
+    def kernel_of_parts(x, g, parts, geometry, pieces, piece):
+        N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
+        CG, KG, pixels = divide(C, G), divide(K, G), int32(OH * OW)
+        P, Q = int32(N * pixels), int32(CG * KH * KW)
+        memory = shared_floats()
+        sums = cuda.local.array(SUMS, float32)
+        a = cuda.local.array(TM, float32)
+        b = cuda.local.array(TN, float32)
+        for i in range(SUMS):
+            sums[i] = ZERO
+        thread = int32(cuda.threadIdx.x)
+        m0, q0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
+        group = divide(int32(cuda.blockIdx.z), pieces)
+        part = int32(cuda.blockIdx.z - group * pieces)
+
+        # Of every BK pixels this thread loads one, for some filters of g and some (c, r, s) of x.
+        lane, row = int32(thread % BK), divide(thread, BK)
+        down = cuda.local.array(LOADS_B, int32)
+        right = cuda.local.array(LOADS_B, int32)
+        offset = cuda.local.array(LOADS_B, int32)
+        for load in range(LOADS_B):
+            c, r, s = split(int32(q0 + row + load * TOGETHER), KH, KW)
+            down[load], right[load] = int32(r * DH - PH), int32(s * DW - PW)
+            offset[load] = int32((group * CG + c) * H * W + down[load] * W + right[load])
+        a_first = int32(A + divide(thread, COLUMNS) * VECTOR)
+        b_first = int32(B + thread % COLUMNS * VECTOR)
+
+        end = int32(min(int32((part + 1) * piece), P))
+        for first in range(int32(part * piece), end, int32(BK)):
+            p = int32(first + lane)
+            n, oh, ow = split(p, OH, OW)
+            top, left = int32(oh * SH), int32(ow * SW)
+            of_g = int32((n * K + group * KG + m0 + row) * pixels + p - n * pixels)
+            of_x = int32(n * C * H * W + top * W + left)
+            for load in range(LOADS_A):
+                value = ZERO
+                if p < end and m0 + row + load * TOGETHER < KG:
+                    value = g[int32(of_g + load * TOGETHER * pixels)]
+                memory[int32(A + lane * ROW_A + row + load * TOGETHER)] = value
+            for load in range(LOADS_B):
+                i, j = int32(top + down[load]), int32(left + right[load])
+                value = ZERO
+                if p < end and q0 + row + load * TOGETHER < Q and 0 <= i and i < H and 0 <= j and j < W:
+                    value = x[int32(of_x + offset[load])]
+                memory[int32(B + lane * ROW_B + row + load * TOGETHER)] = value
+            cuda.syncthreads()
+            add_product(memory, a_first, b_first, a, b, sums)
+            cuda.syncthreads()
+
+        for y in range(TM):
+            m = int32(m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR)
+            for v in range(TN):
+                q = int32(q0 + v // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + v % VECTOR)
+                if m < KG and q < Q:
+                    parts[int32((part * K + group * KG + m) * Q + q)] = sums[y * TN + v]
+
+    return kernel_of_parts
+
+
+@kernel(ADDERS)
+def add_parts_kernel(parts, w, pieces, size):
+    """Every thread adds the parts of one weight, first to last."""
+    number = int32(cuda.grid(1))
+    if number < size:
+        total = ZERO
+        for part in range(pieces):
+            total += parts[int32(part * size + number)]
+        w[number] = total
+
+
+def write_weight(
+    x: Array, g: Array, w: Array, geometry: Conv2dGeometry, tile: Tile | None = None, pieces: int | None = None
+) -> bool:
+    """Write w = conv2d_weight(x, g); return False where there are more groups or pixels than the grid holds."""
+    tile = tile or tile_for(geometry)
+    across, down, G = grid(geometry, tile)
+    P = geometry.N * geometry.OH * geometry.OW
+    if pieces is None:
+        pieces = max(1, min(ENOUGH_BLOCKS // (across * down * G), P // SHORTEST, (LIMIT - 1) // w.size))
+    if max(down, G * pieces) > MOST_BLOCKS:
+        return False
+    piece = max(1, -(-P // (pieces * tile.BK))) * tile.BK  # pixels of each but the last: whole tiles
+    parts = w if pieces == 1 else result(x, (pieces, *w.shape))
+    parts_kernel(tile).launch((across, down, G * pieces), (tile.threads,), x, g, parts, geometry, pieces, piece)
+    if pieces > 1:
+        add_parts_kernel.launch((-(-w.size // ADDERS),), (ADDERS,), parts, w, pieces, w.size)
+    return True
+
+
+def tile_for(geometry: Conv2dGeometry) -> Tile:
+    """Return the large tile where the filters fill it to more than half."""
+    return TILES[0] if 2 * geometry.K // geometry.G > TILES[0].BM else TILES[1]
+
+
+def grid(geometry: Conv2dGeometry, tile: Tile) -> tuple[int, int, int]:
+    """Return the blocks along (c, r, s), filters, and groups."""
+    G = geometry.G
+    Q = geometry.C // G * geometry.KH * geometry.KW
+    return -(-Q // tile.BN), -(-geometry.K // G // tile.BM), G
