@@ -7,6 +7,7 @@ proven equal to the first:
 `loops`    the documented equations verbatim, as loops: slow, and the oracle for the others
 `im2col`   patches laid out as a matrix, then one matrix product; NumPy and CuPy arrays alike
 `cpu`      sums of shifted planes, tiles of them in vector registers; compiled by Numba, on all cores
+`cuda`     a ladder of versions for the GPU, compiled by Numba, from naive to fast
 ========== ============================================================================================
 
 The contract, in the notation of `tinycnn.kernels.geometry`:
@@ -19,8 +20,8 @@ The contract, in the notation of `tinycnn.kernels.geometry`:
     (N, C, H, W) and (N, K, OH, OW) -> (K, C/G, KH, KW)
 ``max_pool2d(x, kernel_size)``, ``min_pool2d(x, kernel_size)``
     the winners' values and their indices h*W + w, both (N, C, OH, OW)
-``pool_gather(x, index)``, ``pool_scatter(g, index, size)``
-    the cells at the winners' places, and the adjoint
+``pool_gather(x, index)``, ``pool_scatter(g, index, size, window)``
+    the cells at the winners' places, and the adjoint; a kernel may make use of the window, where it is known
 ``sum_pool2d(x, kernel_size)``, ``sum_pool2d_input(g, kernel_size, size)``
     the sums of windows, and the adjoint
 

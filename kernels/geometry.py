@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Pair = tuple[int, int]
+Window = tuple[Pair, Pair | None, Pair, Pair]  # kernel_size, stride, padding, dilation
 
 
 def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:

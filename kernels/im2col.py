@@ -20,6 +20,7 @@ from .geometry import (
     Conv2dGeometry,
     Pair,
     Pool2dGeometry,
+    Window,
     conv2d_geometry,
     conv2d_input_geometry,
     conv2d_weight_geometry,
@@ -232,7 +233,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     return array_module(x).take_along_axis(x.reshape(N, C, H * W), cells, axis=2).reshape(index.shape)
 
 
-def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
+def pool_scatter(g: Array, index: Array, size: Pair, window: Window | None = None) -> Array:
     """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
     N, C = g.shape[:2]
     H, W = size

@@ -18,6 +18,7 @@ from .geometry import (
     Conv2dGeometry,
     Pair,
     Pool2dGeometry,
+    Window,
     conv2d_geometry,
     conv2d_input_geometry,
     conv2d_weight_geometry,
@@ -136,7 +137,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     return y
 
 
-def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
+def pool_scatter(g: Array, index: Array, size: Pair, window: Window | None = None) -> Array:
     """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
     H, W = size
     x = array_module(g).zeros((*g.shape[:2], H, W), g.dtype)

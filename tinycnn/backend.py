@@ -20,7 +20,8 @@ from tinycnn.kernels.arrays import Array, array_module
 
 BACKENDS = ("numpy", "cupy")
 COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what compiled kernels need, and since when
-KERNELS = ("cpu", "im2col", "loops")
+RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "fused")  # of `tinycnn.kernels.cuda`
+KERNELS = ("cpu", "im2col", "loops", *RUNGS)
 COMPILED_FROM = 1 << 9  # elements: for less nobody shall have to wait while something is compiled
 
 _current: str | None = None  # None until the first use: then the environment variable decides
@@ -122,8 +123,10 @@ def kernels(array: Array) -> ModuleType:
     """Return the module of `tinycnn.kernels` that serves `array` with convolution and pooling.
 
     NumPy arrays of some size are served by the compiled `tinycnn.kernels.cpu`, where Numba is installed;
-    small ones, not worth compiling anything, and CuPy arrays by `tinycnn.kernels.im2col`.
-    ``TINYCNN_CONV=loops`` (or ``im2col``, ``cpu``) chooses one for all.
+    small ones, not worth compiling anything, by `tinycnn.kernels.im2col`. CuPy arrays are served by
+    `tinycnn.kernels.cuda`, where numba-cuda is installed, else by `tinycnn.kernels.im2col` as well.
+    ``TINYCNN_CONV=loops`` (or ``im2col``, ``cpu``, or a rung of `tinycnn.kernels.cuda`: ``direct``,
+    ``coalesced``, ``shared``, ``gemm``, ``registers``, ``fused``) chooses one for all.
 
     Raises
     ------
@@ -132,15 +135,34 @@ def kernels(array: Array) -> ModuleType:
     """
     name = os.environ.get("TINYCNN_CONV")
     if not name:
-        name = "cpu" if compiles(array) else "im2col"
-    elif name not in KERNELS:
+        return _module(_best(array))
+    if name not in KERNELS:
         raise ValueError(f"unknown kernels TINYCNN_CONV={name!r}; there are {', '.join(KERNELS)}")
-    elif name == "cpu" and not _on_cpu(array):
+    if name == "cpu" and not _on_cpu(array):
         raise ValueError(
             f"TINYCNN_CONV=cpu serves float32 and float64 arrays of NumPy, not {array.dtype} of "
             f"{backend_of(array)}, shape {array.shape}"
         )
+    if name in RUNGS:
+        if reason := why_no_cuda():
+            raise ValueError(f"TINYCNN_CONV={name} is a CUDA kernel: {reason}")
+        return _module("cuda")
     return _module(name)
+
+
+def _best(array: Array) -> str:
+    if isinstance(array, np.ndarray):
+        return "cpu" if compiles(array) else "im2col"
+    return "im2col" if why_no_cuda() else "cuda"
+
+
+@cache
+def why_no_cuda() -> str | None:
+    """Return the reason that CUDA kernels of our own cannot run here, or None where they can."""
+    try:
+        return importlib.import_module("tinycnn.kernels.cuda.target").why_not()
+    except ImportError as error:  # numba-cuda raises one of these too, where it finds no driver
+        return f"numba-cuda cannot be used ({error}); it comes with 'tinycnn[cuda12]' and 'tinycnn[cuda13]'"
 
 
 def elementwise(array: Array) -> ModuleType:

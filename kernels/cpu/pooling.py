@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import arena
 from ..arrays import Array, ready
-from ..geometry import Pair, Pool2dGeometry, pool2d_geometry, sum_pool2d_input_geometry
+from ..geometry import Pair, Pool2dGeometry, Window, pool2d_geometry, sum_pool2d_input_geometry
 from .compiled import compiled
 from .rows import largest_row
 from .threads import Job, split
@@ -57,7 +57,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     return y
 
 
-def pool_scatter(g: Array, index: Array, size: Pair) -> Array:
+def pool_scatter(g: Array, index: Array, size: Pair, window: Window | None = None) -> Array:
     """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
     x = arena.empty((*g.shape[:2], *size), g.dtype)
     arrays = _planes(g), _planes(index), _planes(x)

@@ -1,15 +1,16 @@
 """Rung 4: convolution is a matrix product, of a matrix that is never written (implicit GEMM).
 
-`tinycnn.kernels.im2col` lays the patches of x out as columns, (C/G*KH*KW, N*OH*OW), and multiplies the filters,
-(K/G, C/G*KH*KW), with it. The columns are KH*KW times the size of x: to write and read them costs more than
-the product. Here element (q, p) of that matrix is computed where it is needed: q says which (c, r, s), p says
-which (n, oh, ow), and Eq. 1 says which cell of x that is.
+`tinycnn.kernels.im2col` lays the patches of x out as columns, (C/G*KH*KW, N*OH*OW), and multiplies the
+filters, (K/G, C/G*KH*KW), with it. The columns are KH*KW times the size of x: to write and read them costs
+more than the product. Here element (q, p) of that matrix is fetched where it is needed: q says which
+(c, r, s), p says which (n, oh, ow), and Eq. 1 says which cell of x that is.
 
-The product is the classic one. A block computes a TILE x TILE tile of the output and walks along q; each step
-its threads load a tile of either matrix to shared memory, one element each, and every element is used TILE times.
+The product is the classic one. A block computes a TILE x TILE tile of the output and walks along q; in each
+step its threads load a tile of either matrix to shared memory, one element each, and every element is used
+TILE times.
 
-What is slow about it: it is, like rung 3, bound by shared memory: two loads for one product. But any geometry,
-even 1 x 1 kernels of 1,000 channels, now fills the same tiles.
+What is slow about it: like rung 3 it is bound by shared memory, with two loads for one product. But any
+geometry, even 1 x 1 kernels of 1,000 channels, now fills the same tiles.
 """
 
 from __future__ import annotations

@@ -12,25 +12,30 @@ from .target import SIMULATED
 LIMIT = 2**31  # int32 counts the elements of every array
 
 
+def fits(*arrays: Array) -> bool:
+    """Return whether kernels can read all of them: float32, on the GPU, int32 enough to count elements."""
+    library = "numpy" if SIMULATED else "cupy"
+    return all(
+        array.dtype == np.float32 and array.size < LIMIT and array_module(array).__name__ == library
+        for array in arrays
+    )
+
+
 def ready(*arrays: Array) -> tuple[Array, ...]:
     """Return the arrays, or copies, contiguous.
 
     Raises
     ------
     TypeError
-        Where one is not float32, or lies where no kernel can read it.
-    ValueError
-        Where one has more elements than an int32 counts.
+        Where one does not fit: see `fits`.
     """
     for array in arrays:
-        library = array_module(array).__name__
-        if library != ("numpy" if SIMULATED else "cupy"):
-            needed = "NumPy arrays: this is the simulator" if SIMULATED else "CuPy arrays"
-            raise TypeError(f"kernels.cuda needs {needed}, got one of {library}, shape {array.shape}")
-        if array.dtype != np.float32:
-            raise TypeError(f"kernels.cuda computes in float32, got {array.dtype}, shape {array.shape}")
-        if array.size >= LIMIT:
-            raise ValueError(f"kernels.cuda counts elements in int32, too many in shape {array.shape}")
+        if not fits(array):
+            where = "NumPy arrays, as this is the simulator" if SIMULATED else "CuPy arrays"
+            raise TypeError(
+                f"a CUDA kernel reads {where}, of float32 and fewer than 2**31 elements; "
+                f"got {array.dtype}, {array_module(array).__name__}, shape {array.shape}"
+            )
     return tuple(array_module(array).ascontiguousarray(array) for array in arrays)
 
 

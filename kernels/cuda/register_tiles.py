@@ -7,7 +7,7 @@ Loops over the tile have constant bounds, so that the compiler unrolls them and 
 
 The walk along q = (r, s, c) has the channel innermost: then a thread asks once for each (r, s) whether its
 cell lies inside the input, and from channel to channel only adds H*W to an address. The weights are laid out
-once a call as (G, KH*KW, channels, results), padded with zeros to whole tiles: reading them needs no question.
+once a call as (G, KH*KW, channels, results), padded with zeros to whole tiles, and read without a question.
 
 The same kernel computes the gradient by the input, which gathers from g by the same weights::
 
@@ -29,6 +29,7 @@ from ..arrays import Array, array_module
 from ..geometry import Conv2dGeometry
 from .direct import split
 from .target import (
+    FLOAT32,
     MOST_BLOCKS,
     VECTOR,
     ZERO,
@@ -36,7 +37,6 @@ from .target import (
     cuda,
     device,
     divide,
-    float32,
     int32,
     kernel,
     load4,
@@ -44,7 +44,6 @@ from .target import (
     store4,
 )
 from .tile_product import Tile, product
-
 
 # For many, some and few results (filters in the forward pass): a tile that is not full computes for nothing.
 TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 128, 8, 8, 4))
@@ -115,9 +114,9 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
     def sums_kernel(source, weights, bias, out, gather, CP, MP):
         N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
         memory = shared_floats()
-        sums = cuda.local.array(SUMS, float32)
-        a = cuda.local.array(TM, float32)
-        b = cuda.local.array(TN, float32)
+        sums = cuda.local.array(SUMS, FLOAT32)
+        a = cuda.local.array(TM, FLOAT32)
+        b = cuda.local.array(TN, FLOAT32)
         for i in range(SUMS):
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
@@ -144,7 +143,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
                 if down * AH != top or right * AW != left:
                     continue
                 i, j = int32(row * STEP_H + down), int32(column * STEP_W + right)
-                inside = n < N and 0 <= i and i < H and 0 <= j and j < W
+                inside = n < N and i >= 0 and i < H and j >= 0 and j < W
                 cell = int32(image + i * W + j)
                 weight = int32(((group * KH + r) * KW + s) * CP * MP + m0 + a_column)
                 for c0 in range(int32(0), CP, int32(BK)):
@@ -172,7 +171,9 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
             if n < N:
                 pixel = int32((row * AH + ah) * OW + column * AW + aw)
                 for y in range(TM):
-                    m = int32(m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR)
+                    m = int32(
+                        m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR
+                    )
                     if m < M:
                         channel = int32(group * M + m)
                         value = finish(sums[y * TN + x], bias, channel)
@@ -222,7 +223,7 @@ def write_sums(
     finish=no_change,
     bias: Array | None = None,
 ) -> bool:
-    """Write all sums, each through `finish`; return False, nothing written, where they do not fit the tiles."""
+    """Write all sums, each through `finish`; or return False, where they do not fit the tiles."""
     if gather.M < FEW or max(grid(gather, TILES[-1])[1:]) > MOST_BLOCKS:
         return False
     tile = tile or tile_for(gather)

@@ -4,8 +4,8 @@ A block computes a tile of the output, for some filters at once. Channel by chan
 that the tile looks at, and the filters' weights, to the memory that they share: some 20 cycles away where
 global memory is 400. From there a cell of x serves KH*KW windows and all the block's filters.
 
-``syncthreads`` twice a channel: nobody may read before all have written, and nobody may write the next channel
-before all have read this one.
+``syncthreads`` twice a channel: nobody may read before all have written, and nobody may write the next
+channel before all have read this one.
 
 What is slow about it: every product still loads two numbers, if from near by, and near by has its limit too:
 32 numbers a cycle, for 128 multiplications that could be done in it.
@@ -18,7 +18,7 @@ from __future__ import annotations
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from .direct import at
-from .target import MOST_BLOCKS, SHARED_BYTES, ZERO, cuda, divide, float32, int32, kernel
+from .target import FLOAT32, MOST_BLOCKS, SHARED_BYTES, ZERO, cuda, divide, int32, kernel
 
 
 def writer(TILE_H: int = 8, TILE_W: int = 16, FILTERS: int = 8):
@@ -29,18 +29,20 @@ def writer(TILE_H: int = 8, TILE_W: int = 16, FILTERS: int = 8):
     def output_kernel(x, w, y, geometry, PATCH_H, PATCH_W, TILES_W):
         N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
         CG, KG = divide(C, G), divide(K, G)
-        memory = cuda.shared.array(0, float32)  # the patch (PATCH_H, PATCH_W), the weights (FILTERS, KH, KW)
+        memory = cuda.shared.array(0, FLOAT32)  # the patch (PATCH_H, PATCH_W), the weights (FILTERS, KH, KW)
         patch_size, filter_size = PATCH_H * PATCH_W, KH * KW
         thread, block = int32(cuda.threadIdx.x), int32(cuda.blockIdx.x)
         n = int32(cuda.blockIdx.z)
         blocks_of_group = divide(KG + FILTERS - 1, FILTERS)
         group = divide(int32(cuda.blockIdx.y), blocks_of_group)
-        first = int32(cuda.blockIdx.y - group * blocks_of_group) * FILTERS  # of this block's filters, in its group
+        first = (
+            int32(cuda.blockIdx.y - group * blocks_of_group) * FILTERS
+        )  # of this block's filters, in its group
         tile_oh, tile_ow = divide(block, TILES_W) * TILE_H, block % TILES_W * TILE_W
         my_oh, my_ow = divide(thread, TILE_W), thread % TILE_W
         top, left = tile_oh * SH - PH, tile_ow * SW - PW
 
-        sums = cuda.local.array(FILTERS, float32)
+        sums = cuda.local.array(FILTERS, FLOAT32)
         for f in range(FILTERS):
             sums[f] = ZERO
         for c in range(CG):

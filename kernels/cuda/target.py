@@ -16,24 +16,27 @@ thread for every thread of the GPU, on NumPy arrays: slow, and as open to a debu
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
-from numba import cuda, types
-from numba.core import config
+from numba import cuda as numba_cuda
+from numba import config, types
 from numba.cuda import dispatcher
 
-SIMULATED = bool(config.ENABLE_CUDASIM)
+cuda: Any = numba_cuda  # its names appear while Numba runs: nothing for a type checker
+SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 VECTOR = 4  # float32 in one load of 128 bits
 SHARED_BYTES = 48 << 10  # what a block gets on every GPU without asking for more
 MOST_BLOCKS = 65535  # along y and z of a grid
 ZERO = np.float32(0)  # the literal 0.0 is a float64, and so would be every sum that begins with it
 
-int32: Any = int if SIMULATED else types.int32
-float32: Any = np.dtype("float32") if SIMULATED else types.float32
+int32: Any = int if SIMULATED else types.int32  # a conversion
+INT32: Any = np.dtype("int32") if SIMULATED else types.int32  # what an array holds
+FLOAT32: Any = np.dtype("float32") if SIMULATED else types.float32
 
 Kind = str | int | None  # of an argument: an array's dtype, how many numbers a tuple has, None for a number
 Kinds = tuple[Kind, ...]
@@ -115,12 +118,14 @@ def _numba_stream(pointer: int) -> Any:
     return cuda.external_stream(pointer) if pointer else 0
 
 
-if SIMULATED:
-    from .simulated import device, divide, load4, shared, store4
-else:
-    from .intrinsics import device, divide, load4, shared, store4
+_words: Any = importlib.import_module(".simulated" if SIMULATED else ".intrinsics", __package__)
+device, shared, load4, store4, divide = (
+    getattr(_words, name) for name in ("device", "shared", "load4", "store4", "divide")
+)
 
 __all__ = [
+    "FLOAT32",
+    "INT32",
     "MOST_BLOCKS",
     "SHARED_BYTES",
     "SIMULATED",
@@ -130,7 +135,6 @@ __all__ = [
     "cuda",
     "device",
     "divide",
-    "float32",
     "int32",
     "kernel",
     "load4",

@@ -1,8 +1,8 @@
 """The heart of rung 5: the product of two tiles in shared memory, with the sums in registers.
 
-A thread adds TM x TN cells of the product. It needs TM numbers of a row of the one tile and TN of the other, and
-loads four with each instruction (128 bits): a run of four rows that lie side by side, the next run a whole
-run of all threads further on, so that the threads of a warp read side by side too.
+A thread adds TM x TN cells of the product. It needs TM numbers of a row of the one tile and TN of the other,
+and loads four with each instruction (128 bits). The next four are not its neighbour's: they lie behind the
+fours of all threads, so that the threads of a warp read side by side.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:
             for x in range(TN):
                 sums[y * TN + x] += a[y] * b[x]
 
-    # In a loop over BK the compiler would work out addresses in every turn; called one by one they are constants.
+    # In a loop over BK the compiler would work out addresses in every turn: called one by one, in none.
     multiply_all, done = multiply, 1
     while done < BK:
         multiply_all, done = _twice(multiply_all, done * row_a, done * row_b), 2 * done

@@ -4,10 +4,10 @@ Eq. 1 with w left open is a matrix product too, over p = (n, oh, ow)::
 
     w[k, (c, r, s)] = sum over p of g[k, p] * x[(c, r, s), p]
 
-Its result is small and its sum is long: 64 filters of 32 x 3 x 3 are five tiles, where a GPU has room for a few
-hundred. So the sum is cut into pieces, computed by different blocks; each writes its part to a workspace, and a
-second kernel adds the parts. It adds them in the same order every time: unlike with atomic additions, which
-come in the order in which blocks happen to finish, the same inputs give the same bits.
+Its result is small and its sum is long: 64 filters of 32 x 3 x 3 are five tiles, where a GPU has room for a
+few hundred. So the sum is cut into pieces, computed by different blocks; each writes its part to a workspace,
+and a second kernel adds the parts. It adds them in the same order every time: unlike with atomic additions,
+which come in the order in which blocks happen to finish, the same inputs give the same bits.
 
 Both matrices lie in memory with p innermost: threads that read side by side have neighbouring p. In shared
 memory a row is one p; its length is BM + 4, so that the threads of a warp, which write to eight rows at once,
@@ -23,13 +23,14 @@ from ..geometry import Conv2dGeometry
 from .direct import split
 from .operands import LIMIT, result
 from .target import (
+    FLOAT32,
+    INT32,
     MOST_BLOCKS,
     VECTOR,
     ZERO,
     Kernel,
     cuda,
     divide,
-    float32,
     int32,
     kernel,
     shared,
@@ -64,9 +65,9 @@ def parts_kernel(tile: Tile) -> Kernel:
         CG, KG, pixels = divide(C, G), divide(K, G), int32(OH * OW)
         P, Q = int32(N * pixels), int32(CG * KH * KW)
         memory = shared_floats()
-        sums = cuda.local.array(SUMS, float32)
-        a = cuda.local.array(TM, float32)
-        b = cuda.local.array(TN, float32)
+        sums = cuda.local.array(SUMS, FLOAT32)
+        a = cuda.local.array(TM, FLOAT32)
+        b = cuda.local.array(TN, FLOAT32)
         for i in range(SUMS):
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
@@ -76,9 +77,9 @@ def parts_kernel(tile: Tile) -> Kernel:
 
         # Of every BK pixels this thread loads one, for some filters of g and some (c, r, s) of x.
         lane, row = int32(thread % BK), divide(thread, BK)
-        down = cuda.local.array(LOADS_B, int32)
-        right = cuda.local.array(LOADS_B, int32)
-        offset = cuda.local.array(LOADS_B, int32)
+        down = cuda.local.array(LOADS_B, INT32)
+        right = cuda.local.array(LOADS_B, INT32)
+        offset = cuda.local.array(LOADS_B, INT32)
         for load in range(LOADS_B):
             c, r, s = split(int32(q0 + row + load * TOGETHER), KH, KW)
             down[load], right[load] = int32(r * DH - PH), int32(s * DW - PW)
@@ -101,7 +102,7 @@ def parts_kernel(tile: Tile) -> Kernel:
             for load in range(LOADS_B):
                 i, j = int32(top + down[load]), int32(left + right[load])
                 value = ZERO
-                if p < end and q0 + row + load * TOGETHER < Q and 0 <= i and i < H and 0 <= j and j < W:
+                if p < end and q0 + row + load * TOGETHER < Q and i >= 0 and i < H and j >= 0 and j < W:
                     value = x[int32(of_x + offset[load])]
                 memory[int32(B + lane * ROW_B + row + load * TOGETHER)] = value
             cuda.syncthreads()
@@ -130,9 +131,14 @@ def add_parts_kernel(parts, w, pieces, size):
 
 
 def write_weight(
-    x: Array, g: Array, w: Array, geometry: Conv2dGeometry, tile: Tile | None = None, pieces: int | None = None
+    x: Array,
+    g: Array,
+    w: Array,
+    geometry: Conv2dGeometry,
+    tile: Tile | None = None,
+    pieces: int | None = None,
 ) -> bool:
-    """Write w = conv2d_weight(x, g); return False where there are more groups or pixels than the grid holds."""
+    """Write w = conv2d_weight(x, g); or return False, where there are more groups than a grid holds."""
     tile = tile or tile_for(geometry)
     across, down, G = grid(geometry, tile)
     P = geometry.N * geometry.OH * geometry.OW
@@ -142,7 +148,9 @@ def write_weight(
         return False
     piece = max(1, -(-P // (pieces * tile.BK))) * tile.BK  # pixels of each but the last: whole tiles
     parts = w if pieces == 1 else result(x, (pieces, *w.shape))
-    parts_kernel(tile).launch((across, down, G * pieces), (tile.threads,), x, g, parts, geometry, pieces, piece)
+    parts_kernel(tile).launch(
+        (across, down, G * pieces), (tile.threads,), x, g, parts, geometry, pieces, piece
+    )
     if pieces > 1:
         add_parts_kernel.launch((-(-w.size // ADDERS),), (ADDERS,), parts, w, pieces, w.size)
     return True

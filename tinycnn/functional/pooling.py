@@ -8,7 +8,7 @@ from typing import Any
 
 from tinycnn import backend
 from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.geometry import Pair, pair, pool2d_geometry
+from tinycnn.kernels.geometry import Pair, Window, pair, pool2d_geometry
 from tinycnn.tensor import Function, Tensor
 
 from .reduction import max as reduce_max
@@ -20,44 +20,44 @@ class ExtremePool2d(Function):
     """y = the maximum (minimum) of each window (Eq. 2). dL/dx = g at the winners: the first of equal ones."""
 
     def __init__(self, which: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
-        self.which, self.options = which, (kernel_size, stride, padding, dilation)
+        self.which, self.window = which, (kernel_size, stride, padding, dilation)
 
     def forward(self, x: Array) -> Array:
         self.size = x.shape[2:]
-        y, index = getattr(backend.kernels(x), f"{self.which}_pool2d")(x, *self.options)
+        y, index = getattr(backend.kernels(x), f"{self.which}_pool2d")(x, *self.window)
         self.save_for_backward(index)
         return y
 
     def backward(self, g: Tensor) -> Tensor:
         (index,) = self.saved_tensors
-        return PoolScatter(index.data, self.size)(g)
+        return PoolScatter(index.data, self.size, self.window)(g)
 
 
 class PoolGather(Function):
     """y = x at one cell a window. dL/dx = g added at these cells."""
 
-    def __init__(self, index: Array) -> None:
-        self.index = index
+    def __init__(self, index: Array, window: Window) -> None:
+        self.index, self.window = index, window
 
     def forward(self, x: Array) -> Array:
         self.size = x.shape[2:]
         return backend.kernels(x).pool_gather(x, self.index)
 
     def backward(self, g: Tensor) -> Tensor:
-        return PoolScatter(self.index, self.size)(g)
+        return PoolScatter(self.index, self.size, self.window)(g)
 
 
 class PoolScatter(Function):
     """y = zeros with x added at one cell a window: `PoolGather`'s adjoint. dL/dx = g at these cells."""
 
-    def __init__(self, index: Array, size: Pair) -> None:
-        self.index, self.size = index, size
+    def __init__(self, index: Array, size: Pair, window: Window) -> None:
+        self.index, self.size, self.window = index, size, window
 
     def forward(self, x: Array) -> Array:
-        return backend.kernels(x).pool_scatter(x, self.index, self.size)
+        return backend.kernels(x).pool_scatter(x, self.index, self.size, self.window)
 
     def backward(self, g: Tensor) -> Tensor:
-        return PoolGather(self.index)(g)
+        return PoolGather(self.index, self.window)(g)
 
 
 class SumPool2d(Function):

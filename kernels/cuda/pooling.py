@@ -1,0 +1,189 @@
+"""Max-pooling with shared memory, forward and backward (Eq. 2).
+
+Forward, a block computes a tile of windows of one plane, and its threads first copy the patch that these look
+at to the memory they share: where windows overlap, a cell is read once and compared several times.
+
+Backward, g goes to each window's winner. To start a thread for every window, and add where two windows share
+a winner, would take atomic additions, in an order that changes from run to run. So it is turned round: a
+thread is an input cell and asks the few windows that saw it which of them it won. It writes its sum once;
+cells that won nothing write 0; and the windows' winners and g are what the block's threads share.
+
+Anything but float32, and a patch too large for shared memory, is for `tinycnn.kernels.im2col`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import im2col
+from ..arrays import Array, array_module
+from ..geometry import Pair, Pool2dGeometry, Window, pool2d_geometry
+from .direct import split
+from .operands import LIMIT, fits, result
+from .target import FLOAT32, INT32, SHARED_BYTES, ZERO, Kernel, cuda, device, divide, int32, kernel
+
+TILE_H, TILE_W = 8, 16  # windows, or input cells, of a block
+THREADS = TILE_H * TILE_W
+
+
+@device
+def larger(a, b):
+    """Whether a beats b: the first of equal cells wins, NaN wins over any number."""
+    return a > b or a != a
+
+
+@device
+def smaller(a, b):
+    """Whether a beats b, where the minimum is asked for."""
+    return a < b or a != a
+
+
+def best_kernel(beats) -> Kernel:
+    """Make the kernel that writes each window's best cell, and its index i*W + j."""
+
+    @kernel(THREADS)
+    def kernel_of_best(x, y, index, geometry, PATCH_H, PATCH_W):
+        N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
+        patch = cuda.shared.array(0, FLOAT32)
+        plane, first_oh, first_ow = tile_of_block(OH, OW)
+        thread = int32(cuda.threadIdx.x)
+        top, left = int32(first_oh * SH - PH), int32(first_ow * SW - PW)
+        for cell in range(thread, PATCH_H * PATCH_W, THREADS):
+            i, j = top + divide(int32(cell), PATCH_W), left + cell % PATCH_W
+            if 0 <= i < H and 0 <= j < W:
+                patch[cell] = x[int32((plane * H + i) * W + j)]
+        cuda.syncthreads()
+
+        row, column = divide(thread, TILE_W), int32(thread % TILE_W)
+        oh, ow = int32(first_oh + row), int32(first_ow + column)
+        if oh < OH and ow < OW:
+            best, winner = ZERO, int32(-1)
+            for r in range(KH):
+                i = int32(oh * SH - PH + r * DH)
+                for s in range(KW):
+                    j = int32(ow * SW - PW + s * DW)
+                    if 0 <= i < H and 0 <= j < W:  # padding never wins
+                        value = patch[int32((i - top) * PATCH_W + j - left)]
+                        if winner < 0 or beats(value, best):
+                            best, winner = value, int32(i * W + j)
+            cell = int32((plane * OH + oh) * OW + ow)
+            y[cell] = best
+            index[cell] = winner
+
+    return kernel_of_best
+
+
+MAX_KERNEL, MIN_KERNEL = best_kernel(larger), best_kernel(smaller)
+
+
+@kernel(THREADS)
+def scatter_kernel(g, index, x, geometry, PATCH_H, PATCH_W):
+    """Write every input cell's sum of g over the windows that it won."""
+    N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
+    size = PATCH_H * PATCH_W  # of the windows that saw a cell of this tile
+    shared_g = cuda.shared.array(0, FLOAT32)
+    winners = cuda.shared.array(0, INT32)  # the same memory: it begins behind g
+    plane, first_i, first_j = tile_of_block(H, W)
+    thread = int32(cuda.threadIdx.x)
+    top, left = first_window(first_i, PH, DH, KH, SH), first_window(first_j, PW, DW, KW, SW)
+    for window in range(thread, size, THREADS):
+        oh, ow = top + divide(int32(window), PATCH_W), left + window % PATCH_W
+        if oh < OH and ow < OW:
+            cell = int32((plane * OH + oh) * OW + ow)
+            shared_g[window] = g[cell]
+            winners[size + window] = int32(index[cell])
+    cuda.syncthreads()
+
+    i, j = int32(first_i + divide(thread, TILE_W)), int32(first_j + thread % TILE_W)
+    if i < H and j < W:
+        total = ZERO
+        for oh in range(first_window(i, PH, DH, KH, SH), min(divide(i + PH, SH) + 1, OH)):
+            for ow in range(first_window(j, PW, DW, KW, SW), min(divide(j + PW, SW) + 1, OW)):
+                window = int32((oh - top) * PATCH_W + ow - left)
+                if winners[size + window] == i * W + j:
+                    total += shared_g[window]
+        x[int32((plane * H + i) * W + j)] = total
+
+
+@device
+def tile_of_block(height, width):
+    """The plane, and the row and column that this block's tile begins at."""
+    tiles_h, tiles_w = divide(height + TILE_H - 1, TILE_H), divide(width + TILE_W - 1, TILE_W)
+    plane, tile_row, tile_column = split(int32(cuda.blockIdx.x), tiles_h, tiles_w)
+    return plane, int32(tile_row * TILE_H), int32(tile_column * TILE_W)
+
+
+@device
+def first_window(i, P, D, K, S):
+    """The first window that sees input cell i: the smallest o >= 0 with o*S - P + (K-1)*D >= i."""
+    behind = int32(i + P - (K - 1) * D)
+    if behind <= 0:
+        return int32(0)
+    return divide(behind + S - 1, S)
+
+
+def max_pool2d(
+    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
+) -> tuple[Array, Array]:
+    """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2."""
+    best = _best(MAX_KERNEL, x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation))
+    return best or im2col.max_pool2d(x, kernel_size, stride, padding, dilation)
+
+
+def min_pool2d(
+    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
+) -> tuple[Array, Array]:
+    """As `max_pool2d`, with the minimum."""
+    best = _best(MIN_KERNEL, x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation))
+    return best or im2col.min_pool2d(x, kernel_size, stride, padding, dilation)
+
+
+def pool_scatter(g: Array, index: Array, size: Pair, window: Window | None = None) -> Array:
+    """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W)."""
+    if window is not None and fits(g):
+        geometry = pool2d_geometry((*g.shape[:2], *size), *window)
+        PATCH_H = _most_windows(TILE_H, geometry.KH, geometry.SH, geometry.DH)
+        PATCH_W = _most_windows(TILE_W, geometry.KW, geometry.SW, geometry.DW)
+        x = result(g, geometry[:4])
+        g, index = map(array_module(g).ascontiguousarray, (g, index))
+        if _launch(scatter_kernel, geometry, size, 8 * PATCH_H * PATCH_W, g, index, x, PATCH_H, PATCH_W):
+            return x
+    return im2col.pool_scatter(g, index, size)
+
+
+def _best(which: Kernel, x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array] | None:
+    if not fits(x):
+        return None
+    PATCH_H = (TILE_H - 1) * geometry.SH + (geometry.KH - 1) * geometry.DH + 1
+    PATCH_W = (TILE_W - 1) * geometry.SW + (geometry.KW - 1) * geometry.DW + 1
+    xp, windows = array_module(x), (geometry.OH, geometry.OW)
+    y = result(x, (*x.shape[:2], *windows))
+    index = xp.empty(y.shape, np.int64)
+    x = xp.ascontiguousarray(x)
+    written = _launch(which, geometry, windows, 4 * PATCH_H * PATCH_W, x, y, index, PATCH_H, PATCH_W)
+    return (y, index) if written else None
+
+
+def _most_windows(tile: int, K: int, S: int, D: int) -> int:
+    """Return how many windows along an axis may see a cell of a tile."""
+    return (tile - 1 + (K - 1) * D) // S + 1
+
+
+def _launch(
+    which: Kernel,
+    geometry: Pool2dGeometry,
+    cells: Pair,
+    shared: int,
+    a: Array,
+    b: Array,
+    c: Array,
+    PATCH_H: int,
+    PATCH_W: int,
+) -> bool:
+    """Start a thread for each of the `cells` (height, width) of every plane, if the patch fits."""
+    tiles = -(-cells[0] // TILE_H) * -(-cells[1] // TILE_W)
+    blocks = geometry.N * geometry.C * tiles
+    if shared > SHARED_BYTES or blocks >= LIMIT:
+        return False
+    which.launch((blocks,), (THREADS,), a, b, c, geometry, PATCH_H, PATCH_W, shared=shared)
+    return True
