@@ -9,8 +9,8 @@
 `epilogue`                        rung 6: bias and ReLU before the sums are written
 ================================= =======================================================================
 
-Each rung is the three convolutions: what it has no kernel of its own for, the rung below does. Float32 in
-contiguous CuPy arrays is what they are for; the functions here take anything else to `tinycnn.kernels.im2col`.
+Each rung is the three convolutions: what it has no kernel of its own for, the rung below does. They
+are for float32 arrays of CuPy; the functions here take anything else to `tinycnn.kernels.im2col`.
 """
 
 import os

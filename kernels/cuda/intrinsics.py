@@ -5,12 +5,11 @@ Each function returns the types that a call has, and what to build for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba import cuda, types
-from numba.cuda import cgutils
+from numba.core import cgutils
 from numba.cuda.extending import intrinsic
 
 LANES, BYTES = 4, 16  # of a load or store of 128 bits
@@ -20,7 +19,7 @@ FLOATS = types.CPointer(types.float32)
 device: Any = cuda.jit(device=True)
 
 
-def shared(size: int) -> Callable[[], Any]:
+def shared(size: int) -> Any:
     """Return a function for kernels: a block's own `size` float32, beginning at a multiple of 16 bytes."""
 
     @intrinsic

@@ -123,6 +123,8 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
         m0, p0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
         group, ah, aw = split(int32(cuda.blockIdx.z), AH, AW)
         rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
+        if rows == 0 or columns == 0:
+            return  # the result is smaller than the stride
 
         # What this thread loads: four weights of some row of the tile, and one pixel of the source.
         a_row, a_column = divide(thread, BM // VECTOR), int32(thread % (BM // VECTOR) * VECTOR)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import cuda
+from numba import cuda as numba_cuda
 
+cuda: Any = numba_cuda
 Values = tuple[Any, Any, Any, Any]
 
 

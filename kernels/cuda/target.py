@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
-from numba import cuda as numba_cuda
 from numba import config, types
+from numba import cuda as numba_cuda
 from numba.cuda import dispatcher
 
 cuda: Any = numba_cuda  # its names appear while Numba runs: nothing for a type checker

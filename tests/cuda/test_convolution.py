@@ -1,0 +1,165 @@
+import os
+
+import numpy as np
+import pytest
+from geometries import LAYOUTS, SEEDS, convolutions
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal, assert_array_less
+
+from tinycnn.kernels import im2col, loops
+
+RUNGS = [
+    "direct",
+    "coalesced",
+    "shared",
+    "gemm",
+    "registers",
+    "registers 16x16x4",
+    "registers 32x16x2",
+    "fused",
+]
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+EXAMPLES = settings(
+    max_examples=6 if SIMULATED else 100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.generate] if SIMULATED else list(Phase),  # to shrink a failure there would take minutes
+)
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of NaN, in the simulator
+
+
+@pytest.fixture(params=RUNGS)
+def rung(request, gpu, monkeypatch):
+    if request.param not in gpu.rungs:
+        pytest.skip("in the simulator the tiles are small, on a GPU they are its own")
+    if gpu.simulated:
+        from tinycnn.kernels.cuda import register_tiles
+
+        monkeypatch.setattr(register_tiles, "FEW", 0)
+    return gpu.rungs[request.param]
+
+
+def all_directions(kernels, to, back, x, w, g, options):
+    bias, input_bias = (to(np.arange(channels, dtype=x.dtype) - 1) for channels in (w.shape[0], x.shape[1]))
+    size, kernel_size = x.shape[2:], w.shape[2:]
+    x, w, g = map(to, (x, w, g))
+    return [
+        back(result)
+        for result in (
+            kernels.conv2d(x, w, **options),
+            kernels.conv2d(x, w, **options, bias=bias),
+            kernels.conv2d_input(g, w, size, **options),
+            kernels.conv2d_input(g, w, size, **options, bias=input_bias),
+            kernels.conv2d_weight(x, g, kernel_size, **options),
+        )
+    ]
+
+
+def check(rung, gpu, other, case, rng, layout):
+    x, w, g = (LAYOUTS[layout](rng.standard_normal(shape).astype("float32")) for shape in case[:3])
+    results = all_directions(rung, gpu.to, gpu.back, x, w, g, case[3])
+    wide = [a.astype("float64") for a in (x, w, g)]
+    exact = all_directions(other, np.asarray, np.asarray, *wide, case[3])
+    magnitude = all_directions(other, np.asarray, np.asarray, *map(np.abs, wide), case[3])
+    for ours, expected, largest in zip(results, exact, magnitude, strict=True):
+        assert ours.dtype == np.float32
+        # Every product and every sum is rounded: in the worst case to n * eps of the sum of magnitudes.
+        assert_array_less(np.abs(ours - expected), 16 * np.finfo("f").eps * (np.abs(largest) + 1))
+
+
+@EXAMPLES
+@given(convolutions(), SEEDS, st.sampled_from(list(LAYOUTS)))
+def test_every_rung_equals_loops(rung, gpu, case, rng, layout):
+    check(rung, gpu, loops, case, rng, layout)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_where_tiles_are_full_and_where_they_are_not(rung, gpu, seed):
+    rng = np.random.default_rng(seed)
+    # 18 filters: a full tile and a part of one, in either direction; some 20 pixels: more than a tile.
+    options = [
+        {"stride": (1, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1},
+        {"stride": (2, 2), "padding": (1, 0), "dilation": (1, 2), "groups": 1},
+    ][seed]
+    x, w = (1, 3, 4, 6), (18, 3, 2, 2)
+    y = im2col.conv2d(np.zeros(x, "f"), np.zeros(w, "f"), **options).shape
+    check(rung, gpu, im2col, (x, w, y, options), rng, "contiguous")
+
+
+def test_relu_on_the_way_out(rung, gpu, rng):
+    x, w, bias = (rng.standard_normal(s).astype("f") for s in ((1, 2, 4, 5), (5, 2, 3, 3), (5,)))
+    x[0, 0, 0, 0] = np.nan
+    plain, only = (
+        gpu.back(rung.conv2d(*map(gpu.to, (x, w)), bias=b, relu=True)) for b in (gpu.to(bias), None)
+    )
+    sums = im2col.conv2d(x, w)
+    assert_allclose(plain, np.maximum(sums + bias[:, None, None], 0), atol=1e-5)
+    assert_allclose(only, np.maximum(sums, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_stays_where_it_belongs(rung, gpu, rng, value):
+    options = {"stride": (2, 1), "padding": (1, 1), "dilation": (1, 1), "groups": 1}
+    shapes = (1, 2, 5, 2), (3, 2, 3, 2), (1, 3, 3, 3)
+    for i in range(3):
+        x, w, g = arrays = [rng.standard_normal(shape).astype("f") for shape in shapes]
+        arrays[i].flat[rng.integers(arrays[i].size)] = value
+        ours = all_directions(rung, gpu.to, gpu.back, x, w, g, options)
+        # Padding is left out of a sum, as loops do, or counts as 0, as im2col does: and 0 * NaN is NaN.
+        least, most = (all_directions(m, np.asarray, np.asarray, x, w, g, options) for m in (loops, im2col))
+        for a, few, many in zip(ours, least, most, strict=True):
+            assert not np.isfinite(a[~np.isfinite(few)]).any()
+            assert_allclose(a[np.isfinite(many)], many[np.isfinite(many)], atol=1e-5)
+
+
+def test_the_sum_over_pixels_is_the_same_bits_every_time(gpu, rng):
+    from tinycnn.kernels.cuda import RUNGS
+
+    x, g = (gpu.to(rng.standard_normal((2, 4, 9, 9)).astype("f")) for _ in range(2))
+    first, second = (gpu.back(RUNGS["registers"].conv2d_weight(x, g, (3, 3), padding=(1, 1))) for _ in "12")
+    assert_array_equal(first, second)
+
+
+def test_tiles_of_their_own_size(gpu, rng):
+    """The tiles that a GPU gets, a block or two of each."""
+    from tinycnn.kernels.cuda import register_tiles, weight_tiles
+
+    x, w = (rng.standard_normal(s).astype("f") for s in ((1, 3, 6, 24), (33, 3, 2, 1)))
+    y = im2col.conv2d(x, w)
+    for tile in register_tiles.TILES:
+        out = gpu.to(np.full_like(y, np.nan))
+        geometry = loops.conv2d_geometry(x.shape, w.shape, 1, 0, 1, 1)
+        gather = register_tiles.Gather.output(geometry)
+        assert register_tiles.write_sums(gpu.to(x), gpu.to(w), out, gather, False, tile)
+        assert_allclose(gpu.back(out), y, atol=1e-5)
+    for tile in weight_tiles.TILES:
+        out = gpu.to(np.full_like(w, np.nan))
+        assert weight_tiles.write_weight(gpu.to(x), gpu.to(y), out, geometry, tile, 2)
+        assert_allclose(gpu.back(out), im2col.conv2d_weight(x, y, (2, 1)), rtol=1e-4)
+
+
+def test_a_patch_too_large_for_shared_memory_is_done_a_rung_below(gpu, rng):
+    from tinycnn.kernels.cuda import RUNGS
+
+    x, w = (rng.standard_normal(s).astype("f") for s in ((1, 1, 130, 130), (2, 1, 2, 2)))
+    y = RUNGS["shared"].conv2d(gpu.to(x), gpu.to(w), dilation=(128, 128))
+    assert_allclose(gpu.back(y), im2col.conv2d(x, w, dilation=(128, 128)), atol=1e-5)
+
+
+def test_the_whole_serves_float64_too_and_a_rung_refuses_it(gpu, rng):
+    from tinycnn.kernels import cuda
+
+    x, w = rng.standard_normal((1, 2, 4, 4)), rng.standard_normal((3, 2, 3, 3))
+    y = gpu.back(cuda.conv2d(gpu.to(x), gpu.to(w)))
+    assert y.dtype == np.float64
+    assert_allclose(y, im2col.conv2d(x, w))
+    with pytest.raises(TypeError, match=r"of float32 .* got float64, .* shape \(1, 2, 4, 4\)"):
+        cuda.RUNGS["direct"].conv2d(gpu.to(x), gpu.to(w))
+
+
+def test_a_batch_of_none(rung, gpu):
+    x, w, g = np.ones((0, 2, 4, 4), "f"), np.ones((3, 2, 3, 3), "f"), np.ones((0, 3, 2, 2), "f")
+    options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
+    results = all_directions(rung, gpu.to, gpu.back, x, w, g, options)
+    assert [r.shape for r in results[::2]] == [(0, 3, 2, 2), (0, 2, 4, 4), (3, 2, 3, 3)]
+    assert_array_equal(results[4], 0)
