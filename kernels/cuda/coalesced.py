@@ -10,7 +10,7 @@ and caches, though fast, are not as fast as arithmetic.
 
 from __future__ import annotations
 
-from .direct import split, writes
+from .direct import kernels_for, split, writes
 from .target import device, divide, int32
 
 
@@ -22,4 +22,4 @@ def neighbours_differ_in_d(number, B, C, D):
     return a, int32(rest - a * B), c, d
 
 
-WRITES = writes(neighbours_differ_in_d)
+WRITES = writes(kernels_for(neighbours_differ_in_d))

@@ -90,7 +90,7 @@ def neighbours_differ_in_b(number, B, C, D):
     return a, b, c, d
 
 
-def kernels(cell_of):
+def kernels_for(cell_of):
     """Make the three kernels, for output, input and weight; `cell_of` says which cell a thread computes."""
 
     @kernel(THREADS)
@@ -121,7 +121,7 @@ def kernels(cell_of):
     return output_kernel, input_kernel, weight_kernel
 
 
-def writes(cell_of):
+def writes(kernels):
     """Return the functions that write output, input and weight: a thread for every cell, any geometry."""
 
     def write_with(which):
@@ -132,7 +132,8 @@ def writes(cell_of):
 
         return write
 
-    return tuple(map(write_with, kernels(cell_of)))
+    return tuple(map(write_with, kernels))
 
 
-WRITES = writes(neighbours_differ_in_b)
+KERNELS = kernels_for(neighbours_differ_in_b)
+WRITES = writes(KERNELS)

@@ -1,0 +1,98 @@
+"""What NVIDIA's own compiler and assembler make of the CUDA kernels: no GPU is needed to look at that."""
+
+import re
+import subprocess
+from importlib import metadata
+
+import pytest
+
+numba_cuda = pytest.importorskip("numba_cuda", reason="numba-cuda comes with the extra 'cuda-check'")
+
+from tinycnn.kernels.cuda import direct, epilogue, implicit_gemm, pooling, shared_tiles  # noqa: E402
+from tinycnn.kernels.cuda import register_tiles as registers  # noqa: E402
+from tinycnn.kernels.cuda import weight_tiles as weights  # noqa: E402
+
+CONV2D, POOL2D, GATHER = 16, 14, 18  # numbers in a geometry
+REGISTERS = 65536  # of a multiprocessor
+
+# Name, kernel, what its arguments are, how many blocks shall fit on a multiprocessor at least.
+KERNELS = [
+    *((f"direct {i}", kernel, ("f", "f", "f", CONV2D), 4) for i, kernel in enumerate(direct.KERNELS)),
+    ("shared", shared_tiles.write_output.kernel, ("f", "f", "f", CONV2D, None, None, None), 4),
+    ("gemm", implicit_gemm.write_output.kernel, ("f", "f", "f", CONV2D), 4),
+    ("max_pool2d", pooling.MAX_KERNEL, ("f", "f", "l", POOL2D, None, None), 8),
+    ("pool_scatter", pooling.scatter_kernel, ("f", "l", "f", POOL2D, None, None), 8),
+    ("add_parts", weights.add_parts_kernel, ("f", "f", None, None), 8),
+]
+TILED = [
+    *(
+        (f"{name} {tile.BM}x{tile.BN}", make(tile), kinds, tile)
+        for name, make, kinds, tiles in (
+            ("registers", registers.gather_kernel, ("f", "f", "f", "f", GATHER, None, None), registers.TILES),
+            ("weights", weights.parts_kernel, ("f", "f", "f", CONV2D, None, None), weights.TILES),
+        )
+        for tile in tiles
+    ),
+    (
+        "fused",
+        registers.gather_kernel(registers.TILES[0], epilogue.add_bias_and_rectify),
+        ("f", "f", "f", "f", GATHER, None, None),
+        registers.TILES[0],
+    ),
+]
+CAPABILITIES = pytest.mark.parametrize(
+    "capability", [(7, 5), (8, 0), (9, 0)], ids=["sm_75", "sm_80", "sm_90"]
+)
+
+
+@pytest.fixture(scope="module")
+def ptxas():
+    for package in "nvidia-cuda-nvcc-cu12", "nvidia-cuda-nvcc":
+        try:
+            files = metadata.files(package) or []
+        except metadata.PackageNotFoundError:
+            continue
+        for file in files:
+            if file.name == "ptxas":
+                return file.locate()
+    pytest.skip("ptxas comes with numba-cuda[cu12]: the extra 'cuda-check'")
+
+
+def assembled(ptxas, folder, text, capability):
+    """Return registers, bytes of stack and bytes of shared memory, as the assembler prints them."""
+    source = folder / "kernel.ptx"
+    source.write_text(text)
+    command = [ptxas, "-v", "-arch=sm_{}{}".format(*capability), source, "-o", folder / "kernel.cubin"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    spilled = sum(map(int, re.findall(r"(\d+) bytes spill", done.stderr)))
+    shared = re.search(r"(\d+) bytes smem", done.stderr)
+    used = int(re.search(r"Used (\d+) registers", done.stderr)[1])
+    return used, spilled, int(shared[1]) if shared else 0
+
+
+@CAPABILITIES
+@pytest.mark.parametrize(("name", "kernel", "kinds", "blocks"), KERNELS, ids=[k[0] for k in KERNELS])
+def test_kernel(ptxas, tmp_path, name, kernel, kinds, blocks, capability):
+    text = kernel.ptx(kinds, capability)
+    used, spilled, shared = assembled(ptxas, tmp_path, text, capability)
+    assert spilled == 0
+    assert used * kernel.threads * blocks <= REGISTERS
+    assert shared <= 48 << 10
+    assert ".f64" not in text
+
+
+@CAPABILITIES
+@pytest.mark.parametrize(("name", "kernel", "kinds", "tile"), TILED, ids=[k[0] for k in TILED])
+def test_register_tiles(ptxas, tmp_path, name, kernel, kinds, tile, capability):
+    text = kernel.ptx(kinds, capability)
+    used, spilled, shared = assembled(ptxas, tmp_path, text, capability)
+    assert spilled == 0
+    assert used * kernel.threads * 2 <= REGISTERS  # two blocks: one computes while the other waits
+    assert 4 * tile.BK * (tile.BM + tile.BN) <= shared <= 24 << 10
+    assert ".f64" not in text
+    assert text.count("fma.rn.f32") == tile.BK * tile.TM * tile.TN  # all of it unrolled
+    assert text.count("ld.shared.v4.f32") == tile.BK * (tile.TM + tile.TN) // 4
+    if not name.startswith("weights"):
+        assert "ld.global.v4.f32" in text
+    assert not re.search(r"\b(ld|st)\.local", text)  # the sums are in registers
