@@ -162,7 +162,7 @@ def why_no_cuda() -> str | None:
     try:
         return importlib.import_module("tinycnn.kernels.cuda.target").why_not()
     except ImportError as error:  # numba-cuda raises one of these too, where it finds no driver
-        return f"numba-cuda cannot be used ({error}); it comes with 'tinycnn[cuda12]' and 'tinycnn[cuda13]'"
+        return f"numba-cuda cannot be used: {error}"
 
 
 def elementwise(array: Array) -> ModuleType:

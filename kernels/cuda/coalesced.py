@@ -22,4 +22,5 @@ def neighbours_differ_in_d(number, B, C, D):
     return a, int32(rest - a * B), c, d
 
 
-WRITES = writes(kernels_for(neighbours_differ_in_d))
+KERNELS = kernels_for(neighbours_differ_in_d)
+WRITES = writes(KERNELS)

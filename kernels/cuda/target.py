@@ -19,13 +19,13 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import cache
+from importlib import metadata
 from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
 from numba import config, types
 from numba import cuda as numba_cuda
-from numba.cuda import dispatcher
 
 cuda: Any = numba_cuda  # its names appear while Numba runs: nothing for a type checker
 SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
@@ -44,9 +44,16 @@ Kinds = tuple[Kind, ...]
 
 def why_not() -> str | None:
     """Return the reason that no kernel can run here, or None where one can."""
+    if SIMULATED:
+        return None
+    try:
+        metadata.version("numba-cuda")
+    except metadata.PackageNotFoundError:
+        return "numba-cuda is not installed; it comes with 'tinycnn[cuda12]' and 'tinycnn[cuda13]'"
     if cuda.is_available():
         return None
-    return f"numba-cuda finds no GPU: {cuda.cuda_error() or 'no device'}"
+    reason = str(cuda.cuda_error() or "none is there").strip().splitlines()[0]
+    return f"numba-cuda finds no GPU: {reason}"
 
 
 class _GPU(NamedTuple):
@@ -73,6 +80,8 @@ class Kernel:
 
     def ptx(self, kinds: Kinds, capability: tuple[int, int]) -> str:
         """Return the assembly text for a GPU of compute `capability`, (8, 0) for one; needs no GPU."""
+        from numba.cuda import dispatcher
+
         # To compile functions that a kernel calls, Numba asks the GPU of this machine for its capability.
         with mock.patch.object(dispatcher, "get_current_device", return_value=_GPU(capability)):
             return cuda.compile_ptx(

@@ -1,0 +1,51 @@
+"""What NVIDIA's assembler makes of every rung of `tinycnn.kernels.cuda`: no GPU is needed.
+
+    python benchmarks/cuda_compiled.py --out benchmarks/results/cuda-compiled.json
+
+Needs ptxas, which the extra 'cuda-check' brings. Products and loads are counted in the kernel's text, where a
+loop stands once: their ratio says how often a number that was loaded is used, not how fast the kernel is.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from tinycnn.kernels.cuda import coalesced, direct, epilogue, implicit_gemm, register_tiles, shared_tiles
+from tinycnn.kernels.cuda.compiled import compiled
+
+CONV2D, GATHER = ("f", "f", "f", 16), ("f", "f", "f", "f", 18, None, None)
+BIG = register_tiles.TILES[0]
+RUNGS = {
+    "1 direct": (direct.KERNELS[0], CONV2D),
+    "2 coalesced": (coalesced.KERNELS[0], CONV2D),
+    "3 shared": (shared_tiles.write_output.kernel, (*CONV2D, None, None, None)),
+    "4 gemm": (implicit_gemm.write_output.kernel, CONV2D),
+    "5 registers": (register_tiles.gather_kernel(BIG), GATHER),
+    "6 fused": (register_tiles.gather_kernel(BIG, epilogue.add_bias_and_rectify), GATHER),
+}
+
+
+def main() -> None:
+    """Print the table, and write it where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--capability", default="9.0", help="of the GPU to compile for (default: 9.0, H100)")
+    parser.add_argument("--out", type=Path, help="JSON file to write the table to")
+    args = parser.parse_args()
+    major, minor = map(int, args.capability.split("."))
+    print("rung          threads  registers  spilled  products  loads  of 128 bits")
+    rows = []
+    for name, (kernel, kinds) in RUNGS.items():
+        seen = compiled(kernel, kinds, (major, minor))
+        row = {"rung": name, "threads": kernel.threads} | seen._asdict()
+        del row["text"]
+        rows.append(row)
+        print(
+            f"{name:<13} {kernel.threads:7}  {seen.registers:9}  {seen.spilled:7}  {seen.products:8}"
+            f"  {seen.loads:5}  {seen.wide_loads:11}"
+        )
+    if args.out:
+        args.out.write_text(json.dumps({"capability": args.capability, "rungs": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
