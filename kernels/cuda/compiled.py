@@ -62,14 +62,8 @@ def compiled(kernel: Kernel, kinds: Kinds, capability: tuple[int, int]) -> Compi
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
         source.write_text(text)
-        command = [
-            ptxas,
-            "-v",
-            "-arch=sm_{}{}".format(*capability),
-            source,
-            "-o",
-            source.with_suffix(".cubin"),
-        ]
+        target = "-arch=sm_{}{}".format(*capability)
+        command = [str(ptxas), "-v", target, str(source), "-o", str(source.with_suffix(".cubin"))]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"ptxas: {done.stderr}")

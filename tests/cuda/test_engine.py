@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+import tinycnn
+from tinycnn import Tensor, backend, nn
+from tinycnn import functional as F
+from tinycnn.kernels import cuda
+
+
+def step(gpu, rng):
+    """Return the loss and all gradients of a small network with every kind of convolution."""
+    tinycnn.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1),
+        nn.LeakyReLU(0.1),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.ConvTranspose2d(4, 3, 2, stride=2),
+    )
+    x = Tensor(gpu.to(rng.standard_normal((1, 2, 4, 4)).astype("f")), requires_grad=True)
+    loss = F.mean(network(x) ** 2)
+    loss.backward()
+    return [gpu.back(t.data) for t in (loss, x.grad, *(p.grad for p in network.parameters()))]
+
+
+@pytest.mark.parametrize("name", ["direct", "shared", "gemm"])
+def test_a_step_is_that_of_im2col(gpu, monkeypatch, name):
+    used = []
+    monkeypatch.setattr(cuda, "RUNGS", {k: Watched(rung, used) for k, rung in cuda.RUNGS.items()})
+    with backend.using("numpy" if gpu.simulated else "cupy"):
+        monkeypatch.setenv("TINYCNN_CONV", name)
+        ours = step(gpu, np.random.default_rng(0))
+        monkeypatch.setenv("TINYCNN_CONV", "im2col")
+        expected = step(gpu, np.random.default_rng(0))
+    assert set(used) == {"conv2d", "conv2d_input", "conv2d_weight"}
+    for a, b in zip(ours, expected, strict=True):
+        assert a.dtype == np.float32
+        assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+class Watched:
+    def __init__(self, rung, used):
+        self.rung, self.used = rung, used
+
+    def __getattr__(self, name):
+        self.used.append(name)
+        return getattr(self.rung, name)
+
+
+def test_every_rung_has_a_name_to_choose_it_by():
+    assert tuple(cuda.RUNGS) == backend.RUNGS

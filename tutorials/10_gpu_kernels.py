@@ -1,0 +1,365 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 10. GPU kernels, rung by rung
+#
+# 20 minutes. You need lesson 3: convolution as loops and as a matrix product. You need no GPU.
+#
+# At the end you can say which thread of a GPU computes which cell of a convolution, which numbers it must
+# fetch for that and from where, and why five rewritings of one equation each fetch fewer of them.
+#
+# The kernels are compiled for a GPU by Numba. Here they run in Numba's simulator, which makes a thread of
+# Python for every thread of the GPU: slow, and everything can be looked at. It must be asked for before Numba
+# is imported.
+
+# %%
+import inspect
+import os
+
+os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
+
+import numpy as np
+from checking import check
+
+from tinycnn.kernels import im2col, loops
+from tinycnn.kernels.cuda import RUNGS, direct, epilogue, register_tiles
+from tinycnn.kernels.cuda.coalesced import neighbours_differ_in_d
+from tinycnn.kernels.cuda.target import cuda, kernel
+from tinycnn.kernels.geometry import conv2d_geometry
+from tinycnn.plot import blank_figure
+
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## Threads, blocks, and a first kernel
+#
+# A kernel is a function that thousands of threads run at the same time, all the same lines. What differs is
+# the number each finds when it asks which thread it is. Threads come in blocks, and blocks in a grid; all
+# blocks together count through the work.
+
+
+# %%
+@kernel(threads=4)
+def who_is_here(numbers, blocks, N):
+    i = cuda.grid(1)  # = blockIdx.x * blockDim.x + threadIdx.x
+    if i < N:  # the last block may have threads too many
+        numbers[i] = i
+        blocks[i] = cuda.blockIdx.x
+
+
+numbers, blocks = np.zeros(10, "f"), np.zeros(10, "f")
+who_is_here.launch((3,), (4,), numbers, blocks, 10)  # 3 blocks of 4 threads for 10 cells
+print("thread", numbers.astype(int))
+print("block ", blocks.astype(int))
+
+# %% [markdown]
+# An array arrives in a kernel as the address of its first element, so `x[i]` counts through memory. Cell (a,
+# b, c, d) of an array (A, B, C, D) lies at $((a \cdot B + b) \cdot C + c) \cdot D + d$: the last index is the
+# fastest.
+#
+# ## Rung 1: the equation verbatim
+#
+# Eq. 1 says how a cell of the output is computed. So let a thread compute a cell:
+
+# %%
+print(inspect.getsource(direct.output_cell))
+
+# %% [markdown]
+# These are the inner loops of `tinycnn.kernels.loops`. The outer ones are gone: the threads are them. Try it
+# on small numbers, with a stride and padding:
+
+# %%
+x = rng.standard_normal((1, 2, 5, 6)).astype("f")
+w = rng.standard_normal((3, 2, 3, 3)).astype("f")
+options = {"stride": (2, 1), "padding": (1, 1)}
+y = RUNGS["direct"].conv2d(x, w, **options)
+print("shape", y.shape, "largest difference to the loops", np.abs(y - loops.conv2d(x, w, **options)).max())
+
+# %% [markdown]
+# ## Rung 2: who sits beside whom
+#
+# A GPU runs threads in groups of 32, warps, and the threads of a warp read at the same time. Memory does not
+# hand out single numbers but runs of 128 bytes, 32 float32 side by side: if the 32 threads want numbers of
+# one run, that is one transaction; if each wants one from elsewhere, 32.
+#
+# Rung 1 counts its threads through the channels first, rung 2 through the columns first. That is the whole
+# difference between them:
+
+# %%
+print(inspect.getsource(direct.neighbours_differ_in_b))
+print(inspect.getsource(neighbours_differ_in_d))
+
+
+# %%
+def writes_to(cell_of, K, OH, OW):
+    """Return where in memory each thread of the first warp writes its cell of an output (N, K, OH, OW)."""
+    return np.array([direct.at(*cell_of(thread, K, OH, OW), K, OH, OW) for thread in range(32)])
+
+
+K, OH, OW = 64, 11, 11  # the second convolution of cnn28
+rungs = {"rung 1": direct.neighbours_differ_in_b, "rung 2": neighbours_differ_in_d}
+figure = blank_figure(9, 3.2)
+for axes, (name, cell_of) in zip(figure.subplots(1, 2), rungs.items(), strict=True):
+    addresses = writes_to(cell_of, K, OH, OW)
+    segments = len(set(addresses // 32))
+    axes.scatter(range(32), addresses, s=16, color="#4c72b0")
+    axes.set_ylim(-150, 4000)
+    axes.set_title(f"{name}: {segments} transaction{'s' * (segments > 1)}")
+    axes.set_xlabel("thread of the warp")
+    axes.set_ylabel("writes to element")
+figure
+
+# %% [markdown]
+# What the threads read behaves alike: on the right the 32 threads want 32 cells of x that lie side by side,
+# and all the same weight, which is read once and handed to all.
+#
+# ## Rung 3: memory that a block shares
+#
+# Still every product fetches two numbers. But neighbouring windows overlap: with a 3 x 3 kernel a cell of x
+# is wanted by nine windows, and by every filter. The threads of a block have some memory in common, small and
+# some twenty times as near. So they copy the patch that their tile of the output looks at, each thread a few
+# cells of it, wait for one another, and then read from there.
+#
+# How often is a number fetched from far away, for a product?
+
+
+# %%
+def far_loads_of_a_product(TILE_H, TILE_W, FILTERS, KH, KW):
+    """Return the numbers that a block of rung 3 fetches for a channel, by the products it makes of them."""
+    patch = (TILE_H + KH - 1) * (TILE_W + KW - 1)  # stride 1
+    weights = FILTERS * KH * KW
+    return (patch + weights) / (TILE_H * TILE_W * FILTERS * KH * KW)
+
+
+print(f"rungs 1 and 2: 2 for each product, rung 3: {far_loads_of_a_product(8, 16, 8, 3, 3):.3f}")
+
+# %% [markdown]
+# Waiting for one another is a call, `cuda.syncthreads()`, and it is needed twice: nobody may read before all
+# have written, and nobody may write the next channel before all have read this one.
+#
+# ## Rung 4: a matrix product without the matrix
+#
+# Lesson 3 made convolution a matrix product: `im2col` lays the patches of x out as columns. They are KH·KW
+# times the size of x, and to write and read them costs more than to multiply. But nobody needs the matrix,
+# only its elements, when they are multiplied. Row q of the columns is a channel and a place in the kernel,
+# column p is an image and a place in the output; one function takes both numbers apart:
+
+# %%
+print(inspect.getsource(direct.split))
+
+
+# %%
+def element(x, q, p, KH, KW, OH, OW):
+    """Return element (q, p) of the columns of x (N, C, H, W), for stride 1 without padding."""
+    c, r, s = direct.split(q, KH, KW)
+    n, oh, ow = direct.split(p, OH, OW)
+    return x[n, c, oh + r, ow + s]  # Eq. 1 says where
+
+
+columns = im2col.im2col(x, (3, 3))[0]  # (C*KH*KW, OH*OW)
+same = [element(x, q, p, 3, 3, 3, 4) == value for (q, p), value in np.ndenumerate(columns)]
+print(f"{sum(same)} of {len(same)} elements are those of im2col")
+
+# %% [markdown]
+# Rung 4 is the classic tiled matrix product, with `element` where the second matrix would be read. Any
+# geometry fills the same square tiles, which rung 3 could not say of 1 x 1 kernels, or of outputs of 7 x 7.
+#
+# ## Rung 5: sums in registers
+#
+# Rungs 3 and 4 fetch from near by, but still two numbers for a product. An H100's multiprocessor can do 128
+# products in a cycle, and its shared memory hands out 32 numbers. To keep up, a number from shared memory
+# must serve more than one product: a thread computes not one cell but TM x TN of them. It needs TM numbers of
+# the one matrix and TN of the other, for TM·TN products:
+#
+# $$\text{loads of a product} = \frac{TM + TN}{TM \cdot TN}$$
+
+# %%
+sizes = np.arange(1, 17)
+figure = blank_figure(7, 3.2)
+axes = figure.subplots()
+axes.plot(sizes, 2 * sizes / sizes**2, "o-", color="#4c72b0", label="TM = TN")
+axes.axhline(32 / 128, color="#c44e52", linestyle="--", label="what shared memory can hand out")
+axes.annotate("rung 4", (1, 2), (1.6, 1.9))
+axes.annotate("rung 5", (8, 0.25), (8, 0.5), arrowprops={"arrowstyle": "-"})
+axes.set_xlabel("cells of a thread along each side")
+axes.set_ylabel("loads of a product")
+axes.legend()
+figure
+
+# %% [markdown]
+# 8 x 8 is where the lines meet. The 64 sums live in registers, which are nearer than any memory, but have no
+# addresses: the compiler must know, for every line, which register is meant. So the loops have constant
+# bounds, and are unrolled. NVIDIA's assembler says that this works (`python benchmarks/cuda_compiled.py`):
+# 512 products, 37 loads, nothing spilled to memory.
+#
+# Here is rung 5 with tiles small enough for the simulator: blocks of 16 threads that compute 16 results for
+# 16 pixels, 4 x 4 in each thread. The kernels that a GPU gets differ in these five numbers only.
+
+# %%
+small = register_tiles.Tile(BM=16, BN=16, BK=4, TM=4, TN=4)
+geometry = conv2d_geometry(x.shape, w.shape, (2, 1), (1, 1), (1, 1), 1)
+gather = register_tiles.Gather.output(geometry)
+y5 = np.empty_like(y)
+laid_out, CP, MP = register_tiles.laid_out(w, gather, small, transposed=False)
+print("weights (K, C, KH, KW)", w.shape, "laid out as (G, KH, KW, C, K)", laid_out.shape)
+blocks = register_tiles.grid(gather, small)
+register_tiles.gather_kernel(small).launch(blocks, (small.threads,), x, laid_out, y5, y5, gather, CP, MP)
+print("blocks", blocks, "largest difference to rung 1", np.abs(y5 - y).max())
+
+# %% [markdown]
+# ## Rung 6: the last two passes
+#
+# A bias and ReLU after the convolution would read and write all of y twice more. The sums are in registers
+# when they are done, so the last line of the kernel applies a function to each before it is written. That is
+# all of rung 6:
+
+# %%
+print(inspect.getsource(epilogue.add_bias))
+print(inspect.getsource(epilogue.rectify))
+
+# %% [markdown]
+# ## Backward
+#
+# **The gradient by the input.** By Eq. 1, cell i of x met g at oh where $oh \cdot SH - PH + r \cdot DH = i$,
+# so
+#
+# $$oh = \frac{i + PH - r \cdot DH}{SH}, \quad \text{where } SH \text{ divides.}$$
+#
+# Whether it divides depends on i and r. With stride 2 every other r drops out, and which ones depends on
+# whether i is odd. If the threads of a warp disagree, all of them wait while some work. So the cells are
+# sorted: the ones with even i and even j are a grid of blocks of their own, and so on. Which (r, s) each
+# class needs:
+
+# %%
+PH, SH, KH = 1, 2, 4  # the GAN's layers: 4 x 4 kernels, stride 2, padding 1
+figure = blank_figure(9, 2.6)
+for axes, (ah, aw) in zip(figure.subplots(1, 4), np.ndindex(SH, SH), strict=True):
+    needed = np.array([[(ah + PH - r) % SH == 0 == (aw + PH - s) % SH for s in range(KH)] for r in range(KH)])
+    axes.imshow(needed, cmap="Blues", vmin=0, vmax=1.5)
+    axes.set_title(
+        f"{'odd' if ah else 'even'} i, {'odd' if aw else 'even'} j: {needed.sum()} of {needed.size}"
+    )
+    axes.set_xlabel("s")
+    axes.set_ylabel("r")
+figure
+
+# %% [markdown]
+# Four classes with 4 of 16 each: no product is computed for nothing.
+#
+# **The gradient by the weights** is a sum over all pixels of all images, for few results. Cut into pieces,
+# many blocks can work at it, and a second kernel adds the pieces. In which order? Additions of float32 are
+# rounded, so the order is part of the result:
+
+# %%
+pieces = (rng.standard_normal(1000) * 10.0 ** rng.integers(-3, 4, 1000)).astype("f")
+totals = {float(np.add.accumulate(rng.permutation(pieces))[-1]) for _ in range(20)}
+print(f"20 orders of 1,000 numbers: {len(totals)} different sums, from {min(totals)} to {max(totals)}")
+
+# %% [markdown]
+# Blocks finish in an order that nobody knows. If each added its piece to the result when it is done, a
+# training would not come out the same twice. The second kernel adds the first piece first, always.
+#
+# ## A check of all three
+#
+# Convolution and its two derivatives are one trilinear form with one argument left open (lesson 3), so three
+# inner products must agree, on every rung:
+
+# %%
+g = rng.standard_normal(y.shape).astype("f")
+for name, rung in RUNGS.items():
+    if name in ("registers", "fused"):  # 256 threads of Python, for the simulator too many: see above
+        continue
+    form = [
+        float((rung.conv2d(x, w, **options) * g).sum()),
+        float((rung.conv2d_input(g, w, x.shape[2:], **options) * x).sum()),
+        float((rung.conv2d_weight(x, g, w.shape[2:], **options) * w).sum()),
+    ]
+    print(f"{name:<10}", " ".join(f"{value:.5f}" for value in form))
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** The 32 threads of a warp read float32 numbers that lie `step` elements apart, the first at the start
+# of a run of 128 bytes. How many transactions is that for a step of 1, 2, 11 and 1,000?
+
+# %%
+answer = None  # four numbers
+transactions = [len(set(np.arange(32) * step // 32)) for step in (1, 2, 11, 1000)]
+check(answer, transactions)
+
+# %% [markdown]
+# **2.** A thread computes 8 x 4 cells. How many numbers does it load from shared memory for a product?
+
+# %%
+answer = None  # a number
+check(answer, (8 + 4) / (8 * 4))
+
+# %% [markdown]
+# **3.** Write rung 0.5, a kernel for 1 x 1 kernels: thread `i` computes element `i` of y (N, K, H, W) from x
+# (N, C, H, W) and w (K, C), all of which it sees as one run of numbers.
+
+
+# %%
+@kernel(threads=32)
+def one_by_one(x, w, y, N, C, K, HW):
+    i = cuda.grid(1)
+    if i < N * K * HW:
+        y[i] = 0  # your sum over c
+
+
+x1, w1 = rng.standard_normal((2, 3, 4, 5)).astype("f"), rng.standard_normal((6, 3, 1, 1)).astype("f")
+answer = np.empty((2, 6, 4, 5), "f")
+one_by_one.launch((8,), (32,), x1, w1, answer, 2, 3, 6, 20)
+check(answer if answer.any() else None, im2col.conv2d(x1, w1))
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. Transactions</summary>
+#
+# Thread t reads element t·step, which lies in run t·step // 32. With a step of 1 all are in the first; with 2
+# they reach into the second; with 32 or more each has a run of its own.
+#
+# ```python
+# assert check([1, 2, 11, 32], transactions)
+# ```
+#
+# </details>
+#
+# <details><summary>2. Loads of a product</summary>
+#
+# 8 + 4 numbers for 8 · 4 products.
+#
+# ```python
+# assert check(12 / 32, (8 + 4) / (8 * 4))
+# ```
+#
+# </details>
+#
+# <details><summary>3. A kernel</summary>
+#
+# `i` takes apart into the image, the filter and the place; a channel of x is HW elements away from the next.
+#
+# ```python
+# @kernel(threads=32)
+# def one_by_one(x, w, y, N, C, K, HW):
+#     i = cuda.grid(1)
+#     if i < N * K * HW:
+#         n, k, place = direct.split(i, K, HW)
+#         total = np.float32(0)
+#         for c in range(C):
+#             total += x[(n * C + c) * HW + place] * w[k * C + c]
+#         y[i] = total
+# one_by_one.launch((8,), (32,), x1, w1, answer, 2, 3, 6, 20)
+# assert check(answer, im2col.conv2d(x1, w1))
+# ```
+#
+# </details>
