@@ -22,6 +22,7 @@ KERNELS = [
     ("gemm", implicit_gemm.write_output.kernel, ("f", "f", "f", CONV2D), 4),
     ("max_pool2d", pooling.MAX_KERNEL, ("f", "f", "l", POOL2D, None, None), 8),
     ("pool_scatter", pooling.scatter_kernel, ("f", "l", "f", POOL2D, None, None), 8),
+    ("lay_out", registers.lay_out_kernel, ("f", "f", *[None] * 7), 8),
     ("add_parts", weights.add_parts_kernel, ("f", "f", None, None), 8),
 ]
 TILED = [

@@ -25,9 +25,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array, array_module
+from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from .direct import split
+from .operands import result
 from .target import (
     FLOAT32,
     MOST_BLOCKS,
@@ -48,6 +49,7 @@ from .tile_product import Tile, product
 # For many, some and few results (filters in the forward pass): a tile that is not full computes for nothing.
 TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 128, 8, 8, 4))
 ENOUGH_BLOCKS = 132  # one for every core of an H100
+COPIERS = 128  # threads of a block that lays out weights
 FEW = 4  # for fewer results most of a tile would compute for nothing: rung 3 has smaller ones
 
 
@@ -184,15 +186,33 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
     return sums_kernel
 
 
+@kernel(COPIERS)
+def lay_out_kernel(w, weights, G, TAPS, C, M, CP, MP, transposed):
+    """Every thread writes one element of the weights (G, TAPS, CP, MP): one of w, or a zero."""
+    number = int32(cuda.grid(1))
+    if number < G * TAPS * CP * MP:
+        row, c, m = split(number, CP, MP)
+        group = divide(row, TAPS)
+        tap = int32(row - group * TAPS)
+        value = ZERO
+        if c < C and m < M:
+            first, second, count = m, c, C  # w is (G, M, C, TAPS)
+            if transposed:
+                first, second, count = c, m, M  # w is (G, C, M, TAPS)
+            value = w[int32((group * C * M + first * count + second) * TAPS + tap)]
+        weights[number] = value
+
+
 def laid_out(w: Array, gather: Gather, tile: Tile, transposed: bool) -> tuple[Array, int, int]:
-    """Return the weights (G, KH*KW, CP, MP), padded with zeros to whole tiles, and the sizes CP and MP."""
+    """Return the weights (G, KH, KW, CP, MP), padded with zeros to whole tiles, and the sizes CP and MP.
+
+    `transposed` where w's first channels, the filters, are summed over.
+    """
     G, C, M, KH, KW = gather.G, gather.C, gather.M, gather.KH, gather.KW
     CP, MP = -(-C // tile.BK) * tile.BK, -(-M // tile.BM) * tile.BM
-    weights = array_module(w).zeros((G, KH, KW, CP, MP), w.dtype)
-    if transposed:  # (G, K/G, C/G, KH, KW), summed over K/G
-        weights[:, :, :, :C, :M] = w.reshape(G, C, M, KH, KW).transpose(0, 3, 4, 1, 2)
-    else:  # summed over C/G
-        weights[:, :, :, :C, :M] = w.reshape(G, M, C, KH, KW).transpose(0, 3, 4, 2, 1)
+    weights = result(w, (G, KH, KW, CP, MP))
+    blocks = -(-weights.size // COPIERS)
+    lay_out_kernel.launch((blocks,), (COPIERS,), w, weights, G, KH * KW, C, M, CP, MP, int(transposed))
     return weights, CP, MP
 
 
