@@ -1,4 +1,4 @@
-"""Sphinx: README, lessons, equations, kernels and docstrings. Build with `sphinx-build -W docs docs/_build/html`.
+"""Sphinx: README, lessons, equations, kernels, docstrings: `sphinx-build -W docs docs/_build/html`.
 
 The lessons are executed while they are read. Nothing on a page comes from another host.
 """
@@ -39,6 +39,8 @@ exclude_patterns = [
     "lessons/checking.py",
     "lessons/digits_in_40_lines.py",
 ]
+if not (HERE.parent / "kernels" / "cuda" / "README.md").exists():
+    exclude_patterns.append("ladder_gpu.rst")
 default_role = "literal"  # `name` in a docstring is code
 
 html_theme = "furo"
@@ -52,6 +54,7 @@ mathjax3_config = {"options": {"enableMenu": False}}  # the menu would load more
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
+add_module_names = False  # the heading says it
 autodoc_inherit_docstrings = False  # forward and backward are what their class says
 napoleon_numpy_docstring = True
 napoleon_google_docstring = False
@@ -64,3 +67,12 @@ nb_execution_timeout = 60
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # else from a CDN
+
+
+def setup(app):
+    """Leave out what a named tuple says of its fields: "Alias for field number 0"."""
+
+    def skip(app, what, name, member, skipped, options):
+        return True if type(member).__name__ == "_tuplegetter" else None
+
+    app.connect("autodoc-skip-member", skip)

@@ -5,13 +5,10 @@ Docstrings are read, not imported: a rung for a GPU is shown where there is none
 
 import ast
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from docutils import nodes
-from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
-from repository_links import source_of, up
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import nested_parse_with_titles
@@ -45,52 +42,53 @@ class MeasuredLadder(SphinxDirective):
 class Rungs(SphinxDirective):
     """``.. rungs:: FILE FOLDER ...``: a section a file, with its docstring; nothing where there is no such.
 
-    A folder's README.md comes first. With ``:download:`` the heading's file is a download, else it is linked
-    to its highlighted source.
+    The README.md of a folder is the page, its files' sections follow in it. The code is folded below the
+    docstring.
     """
 
     required_arguments = 1
     final_argument_whitespace = True
-    option_spec = {"download": directives.flag}  # noqa: RUF012
 
     def run(self) -> list[nodes.Node]:
         """Return the sections."""
         found: list[nodes.Node] = []
         for argument in self.arguments[0].split():
             path = ROOT / argument
-            if path.is_dir():
-                found += self._readme(path / "README.md")
             files = [path] if path.is_file() else sorted(path.glob("*.py"))
-            for file in files:
-                found += self._section(file)
+            sections = [section for file in files for section in self._section(file)]
+            if path.is_dir():
+                page = self._readme(path / "README.md")
+                next(section for section in page if isinstance(section, nodes.section)).extend(sections)
+                sections = page
+            found += sections
         return found
 
     def _section(self, file: Path) -> list[nodes.Node]:
         self.env.note_dependency(str(file))
-        text = ast.get_docstring(ast.parse(file.read_text()))
+        code = file.read_text()
+        text = ast.get_docstring(ast.parse(code))
         if text is None or file.name == "__init__.py":
             return []
         name = str(file.relative_to(ROOT))
         lines = [name, "-" * len(name), "", *text.splitlines()]
         holder = nodes.Element()
         nested_parse_with_titles(self.state, StringList(lines, str(file)), holder)
-        for section in holder.findall(nodes.section):
-            section.insert(1, nodes.paragraph("", "", self._file(PurePosixPath(name))))
+        summary = f"<details><summary>{len(code.splitlines())} lines of code</summary>"
+        section = next(iter(holder.findall(nodes.section)))
+        section += [
+            nodes.raw("", summary, format="html"),
+            nodes.literal_block(code, code, language="python"),
+            nodes.raw("", "</details>", format="html"),
+        ]
         return holder.children
 
-    def _file(self, path: PurePosixPath) -> nodes.Element:
-        if "download" in self.options:
-            name = nodes.literal("", path.name)
-            return addnodes.download_reference("", "", name, reftarget=f"/../{path}")
-        uri = f"{up(self.env.docname)}{source_of(path)}.html"
-        return nodes.reference("", "read the file", internal=True, refuri=uri)
-
     def _readme(self, path: Path) -> list[nodes.Node]:
-        if not path.is_file():
-            return []
         lines = [f".. include:: /../{path.relative_to(ROOT)}", "   :parser: myst_parser.sphinx_"]
         holder = nodes.Element()
         nested_parse_with_titles(self.state, StringList(lines, str(path)), holder)
+        for image in holder.findall(nodes.image):
+            if ":" not in image["uri"]:  # relative to the README, to Sphinx from docs/
+                image["uri"] = f"/../{path.parent.relative_to(ROOT)}/{image['uri']}"
         return holder.children
 
 

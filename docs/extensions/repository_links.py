@@ -19,14 +19,18 @@ PAGES = {
     "benchmarks/README.md": "measurements",
     "DATA_LICENSES.md": "licences",
     "docs/equations.md": "equations",
+    "kernels/cuda/README.md": "ladder_gpu",
 }
 
 
 def page_of(path: PurePosixPath) -> str | None:
-    """Return the page that shows this file of the repository."""
+    """Return the page, or the section of a page, that shows this file of the repository."""
     if path.parent.name == "tutorials" and path.stem[:2].isdigit():
-        return f"lessons/{path.stem}"
-    return PAGES.get(str(path))
+        return f"lessons/{path.stem}.html"
+    if path.parent.name == "cuda" and path.suffix == ".py":
+        return f"ladder_gpu.html#{nodes.make_id(str(path))}"
+    page = PAGES.get(str(path))
+    return None if page is None else f"{page}.html"
 
 
 def source_of(path: PurePosixPath) -> str | None:
@@ -56,8 +60,8 @@ def resolve(app: Sphinx, doctree: nodes.document) -> None:
         if node.get("reftype") != "myst" or node["reftarget"].startswith("#"):
             continue
         path = PurePosixPath(os.path.normpath(files[docname].parent / node["reftarget"]))
-        if (page := page_of(path)) is not None:
-            node.replace_self(_link(node, f"{up(docname)}{page}.html"))
+        if (page := page_of(path)) is not None and (ROOT / path).is_file():
+            node.replace_self(_link(node, f"{up(docname)}{page}"))
         elif (source := source_of(path)) is not None and (ROOT / path).is_file():
             node.replace_self(_link(node, f"{up(docname)}{source}.html"))
         elif (ROOT / path).is_file():
