@@ -59,14 +59,27 @@ def resolve(app: Sphinx, doctree: nodes.document) -> None:
     ):
         if node.get("reftype") != "myst" or node["reftarget"].startswith("#"):
             continue
-        path = PurePosixPath(os.path.normpath(files[docname].parent / node["reftarget"]))
-        if (page := page_of(path)) is not None and (ROOT / path).is_file():
+        path = _file(node, files[docname].parent)
+        if path is None:
+            continue
+        if (page := page_of(path)) is not None:
             node.replace_self(_link(node, f"{up(docname)}{page}"))
-        elif (source := source_of(path)) is not None and (ROOT / path).is_file():
+        elif (source := source_of(path)) is not None:
             node.replace_self(_link(node, f"{up(docname)}{source}.html"))
-        elif (ROOT / path).is_file():
+        else:
             file = addnodes.download_reference("", "", *node.children, reftarget=f"../{path}")
             node.replace_self(file)
+
+
+def _file(node: nodes.Element, folder: PurePosixPath) -> PurePosixPath | None:
+    """Return the file of the repository that a link in a file in `folder` means, from the root."""
+    # What MyST took for a page has an absolute path already, and no suffix.
+    suffixes = (".py", ".md") if node.get("refdomain") == "doc" else ("",)
+    for suffix in suffixes:
+        path = os.path.normpath(ROOT / folder / (node["reftarget"] + suffix))
+        if Path(path).is_file():
+            return PurePosixPath(os.path.relpath(path, ROOT))
+    return None
 
 
 def _link(node: nodes.Element, uri: str) -> nodes.reference:
