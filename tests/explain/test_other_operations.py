@@ -173,6 +173,53 @@ def test_global_pools(H, W, C, statistic, rng):
             assert computed == shown
 
 
+SHAPES = st.sampled_from([(3,), (2, 3), (1, 2, 2, 2)])
+
+
+def check_each_number(steps, arrays):
+    """Each step's expression gives the number that the engine computed, which is the one shown."""
+    check_panels(steps)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(steps.arrays[name], array)
+    for step in steps:
+        name = step.numbers.partition(" = ")[0]
+        if step.terms:
+            check_sum(step, steps.arrays)
+        else:
+            computed, shown = evaluate(step.numbers)
+            assert printed(element(name, steps.arrays)) == printed(shown)
+            assert computed == pytest.approx(shown, rel=2e-2, abs=2e-3)
+
+
+@FEW
+@given(st.sampled_from(["relu", "leaky_relu", "sigmoid", "tanh"]), SHAPES, SEEDS)
+def test_activations(name, shape, rng):
+    x = Tensor(rng.standard_normal(shape) * 2, requires_grad=True)
+    g = rng.standard_normal(shape)
+    operation = getattr(F, name)
+    y = operation(x)
+    steps = explain(operation, x, backward=True, gradient=g)
+    assert len(steps) == 2 * x.numel()
+    check_each_number(steps, {"y": y.numpy(), **gradients(y, g, x=x)})
+
+
+@FEW
+@given(
+    st.sampled_from(["mse_loss", "l1_loss", "binary_cross_entropy_with_logits"]),
+    SHAPES,
+    st.sampled_from(["mean", "sum", "none"]),
+    SEEDS,
+)
+def test_losses(name, shape, reduction, rng):
+    x, t = Tensor(rng.standard_normal(shape) * 2, requires_grad=True), rng.random(shape)
+    operation = getattr(F, name)
+    y = operation(x, t, reduction)
+    steps = explain(operation, x, t, reduction=reduction, backward=True)
+    assert len(steps) == 2 * x.numel() + (reduction != "none")
+    found = gradients(y, np.ones(y.shape), x=x)
+    check_each_number(steps, {"y": y.numpy(), "L": operation(x, t, "none").numpy(), **found})
+
+
 RULES = {
     "SGD": lambda p: optim.SGD(p, 0.1),
     "weight decay and l1": lambda p: optim.SGD(p, 0.1, weight_decay=0.5, l1=0.25),

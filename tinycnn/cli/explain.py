@@ -201,6 +201,26 @@ def _dense(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[An
     return call, _with_gradient(args, rng, call, {})
 
 
+def _activation(function: Callable[..., Tensor]) -> Operation:
+    """Return the operation of one activation, on the rows of a matrix."""
+
+    def prepare(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        call = function, _rows(args, rng, size=3)
+        return call, _with_gradient(args, rng, call, {})
+
+    return Operation(prepare, ("size", "batch_size", "input", "cells"), True)
+
+
+def _loss(function: Callable[..., Tensor]) -> Operation:
+    """Return the operation of one loss that compares numbers, with targets of 0 and 1."""
+
+    def prepare(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        x = _rows(args, rng, size=3)
+        return (function, x, _integers(rng, x.shape, 0, 1)), {"backward": args.backward, **_cells(args)}
+
+    return Operation(prepare, ("size", "batch_size", "input", "cells"), True)
+
+
 def _softmax(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
     call = F.softmax, _rows(args, rng, size=3), 1
     return call, _with_gradient(args, rng, call, {})
@@ -300,6 +320,10 @@ OPERATIONS = {
         _global_pool, ("size", "batch_size", "channels", "statistic", "input", "cells"), True
     ),
     "dense": Operation(_dense, ("size", "batch_size", "filters", "input", "weight", "cells"), True),
+    "relu": _activation(F.relu),
+    "leaky-relu": _activation(F.leaky_relu),
+    "sigmoid": _activation(F.sigmoid),
+    "tanh": _activation(F.tanh),
     "softmax": Operation(_softmax, ("size", "batch_size", "input", "cells"), True),
     "cross-entropy": Operation(
         _cross_entropy, ("size", "batch_size", "label_smoothing", "input", "cells"), True
@@ -307,6 +331,9 @@ OPERATIONS = {
     "pixel-cross-entropy": Operation(
         _pixel_cross_entropy, ("size", "batch_size", "label_smoothing", "cells"), True
     ),
+    "binary-cross-entropy": _loss(F.binary_cross_entropy_with_logits),
+    "mse": _loss(F.mse_loss),
+    "l1": _loss(F.l1_loss),
     "batch-norm": Operation(_batch_norm, ("size", "batch_size", "channels", "input", "cells"), True),
     "instance-norm": Operation(_instance_norm, ("size", "batch_size", "channels", "input", "cells"), True),
     "sgd": _update("sgd"),

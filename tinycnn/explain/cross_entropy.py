@@ -5,9 +5,10 @@ import numpy as np
 from tinycnn.tensor import Tensor, as_tensor
 
 from .calls import Call, run
-from .recorder import Recorder, difference, tag
+from .losses import reduce_losses, share_of_each
+from .recorder import Recorder, difference
 from .softmax import class_panels, exponentials, place_panel, powers, with_class
-from .steps import Explanation, Index, Panel, Term, factor, number
+from .steps import Explanation, Index, Panel, factor, number
 
 
 def cross_entropy(call: Call) -> Explanation:
@@ -27,9 +28,7 @@ def cross_entropy(call: Call) -> Explanation:
     each = dict(call.arguments, logits=Tensor(z), reduction="none")
     arrays["L"] = call.function(**each).numpy()  # (N,) or (N, H, W)
     if call.backward:
-        # What one loss is multiplied with on its way into y: 1/M for the mean of M.
-        share = 1 / arrays["L"].size if call["reduction"] == "mean" else 1
-        arrays["g"] = (arrays["g"] * np.full(arrays["L"].shape, share)).astype(z.dtype)
+        arrays["g"] = share_of_each(arrays["g"], arrays["L"], call["reduction"])
     rec = Recorder(call.operation, call.shown, arrays, call.cells)
     if call["reduction"] == "none":
         rec.step_through_arrays("L")
@@ -42,7 +41,7 @@ def cross_entropy(call: Call) -> Explanation:
         else:
             _log_share(rec, at)
     for _ in rec.asked("y"):
-        _reduce(rec, call["reduction"])
+        reduce_losses(rec, call["reduction"], "n" if z.ndim == 2 else "n,h,w")
     for index in rec.asked("dL/dz"):
         _logit_gradient(rec, index, call["reduction"])
     return rec.explanation()
@@ -108,32 +107,6 @@ def _smoothed(rec: Recorder, at: Index, smoothing: float) -> None:
             place_panel(rec, "the losses", "L", at, "result"),
         ],
     )
-
-
-def _reduce(rec: Recorder, reduction: str) -> None:
-    losses = rec.arrays["L"]
-    rec.arrays["M"] = np.array(losses.size)
-    divisor = rec.quantity("M") if reduction == "mean" else None
-    indices = list(np.ndindex(*losses.shape))
-    terms = [Term((rec.quantity("L", at),), divisor, tag(t)) for t, at in enumerate(indices)]
-    panels = []
-    for plane in np.ndindex(*losses.shape[:-2]) if losses.ndim > 1 else [()]:
-        tags = {_cell(at): tag(t) for t, at in enumerate(indices) if at[: len(plane)] == plane}
-        panels.append(rec.panel("the losses", "L", plane, dict.fromkeys(tags, "read"), tags))
-    place = _letters(indices[0])[0]
-    rec.add_sum(
-        "forward",
-        f"the {reduction} over the batch",
-        f"y = Σ_{{{place}}} L[{place}]{f' / M,  M = {losses.size} losses' if divisor else ''}",
-        rec.quantity("y"),
-        terms,
-        "One number for the whole batch: this is what training makes small.",
-        [*panels, rec.panel("loss", "y", (), {(0, 0): "result"})],
-    )
-
-
-def _cell(at: Index) -> tuple[int, int]:
-    return (0, at[0]) if len(at) == 1 else (at[-2], at[-1])
 
 
 def _logit_gradient(rec: Recorder, index: Index, reduction: str) -> None:
