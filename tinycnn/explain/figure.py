@@ -353,7 +353,7 @@ def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
             }
             axes.text(*middle, panel.text(i, j), **text)
             if letter:
-                at = corner[0] + 0.08 * cell, corner[1] + 0.95 * cell
+                at = corner[0] + 0.1 * cell, corner[1] + 0.92 * cell
                 colour = "white" if role == "result" else STYLES[role or "read"][1]
                 text = {"fontsize": max(small, size * 0.58), "color": colour, "weight": "bold", "va": "top"}
                 axes.text(*at, letter, **text)
