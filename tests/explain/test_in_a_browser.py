@@ -6,15 +6,21 @@ from tinycnn import functional as F
 from tinycnn.explain import explain, save
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def steps():
     return explain(F.conv2d, [[[[1, 2, 3], [4, 5, 6]]]], [[[[-1, 1]]]], backward=True)
 
 
+@pytest.fixture(scope="module")
+def saved(steps, tmp_path_factory):
+    path = tmp_path_factory.mktemp("player") / "steps.html"
+    save(steps, path)
+    return path
+
+
 @pytest.fixture
-def player(steps, page, tmp_path):
-    save(steps, tmp_path / "steps.html")
-    page.goto((tmp_path / "steps.html").as_uri())
+def player(saved, page):
+    page.goto(saved.as_uri())
     yield page
     assert not page.said
 
