@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 
@@ -43,3 +44,33 @@ def backend(request):
         pytest.skip(reason)
     with _backend.using(name):
         yield name
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser that is installed, not one that would be downloaded."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="extra 'browser'")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("there is no chromium on the PATH")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page without a network; `page.said` collects its errors, warnings, and what it asked a host for."""
+    context = chromium.new_context(offline=True)
+    page = context.new_page()
+    page.said = []
+    page.on("console", lambda m: page.said.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    page.on("requestfailed", lambda request: page.said.append(request.url))
+    page.on(
+        "request",
+        lambda r: None if r.url.startswith(("file:", "data:")) else page.said.append(r.url),
+    )
+    yield page
+    context.close()

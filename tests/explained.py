@@ -63,5 +63,14 @@ def evaluate(text):
     for sign, python in (("·", "*"), ("²", "**2"), ("√", "sqrt"), ("^", "**"), ("log ", "log ")):
         expression = expression.replace(sign, python)
     expression = re.sub(rf"log ({NUMBER})", r"log(\1)", expression)
-    functions = {"sqrt": math.sqrt, "log": math.log, "sign": np.sign, "max": max, "min": min, "e": math.e}
+    functions = {
+        "sqrt": math.sqrt,
+        "log": math.log,
+        "sign": np.sign,
+        "max": max,
+        "min": min,
+        "abs": abs,
+        "tanh": math.tanh,
+        "e": math.e,
+    }
     return eval(expression, {"__builtins__": {}}, functions), float(value)

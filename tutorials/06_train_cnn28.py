@@ -13,7 +13,7 @@
 #
 # 20 minutes. You need lessons 3 to 5.
 #
-# At the end you have trained the documented network on handwritten digits to about 98 %, can tell from two
+# At the end you have trained the documented network on handwritten digits to 98 %, can tell from two
 # curves whether a training goes well, and know where the mistakes are.
 
 # %%
@@ -159,23 +159,23 @@ assert loss.item() < 0.05
 # %% [markdown]
 # ## The training
 #
-# Adam in batches of 32. Two things make more of few epochs: every image is moved by up to one pixel, anew
+# Adam in batches of 32. Two things make more of few epochs: every image is moved by up to two pixels, anew
 # each time (*augmentation*), and the learning rate goes up and down once (lesson 5).
 
 # %%
 tinycnn.manual_seed(0)
-model, epochs = cnn28(), 3
-batches = DataLoader(train, batch_size=32, shuffle=True, augment=Augment(shift=1))
+model, epochs = cnn28(), 5
+batches = DataLoader(train, batch_size=32, shuffle=True, augment=Augment(shift=2))
 held_out = DataLoader(test, batch_size=200)
 optimizer = optim.Adam(model.parameters())
-schedule = optim.OneCycleLR(optimizer, max_lr=3e-3, total_steps=epochs * len(batches))
+schedule = optim.OneCycleLR(optimizer, max_lr=4e-3, total_steps=epochs * len(batches))
 run = Training(model, batches, optimizer, epochs, held_out, schedule)
 history = fit(run)
 for record in history:
     print({name: round(value, 4) for name, value in record.items()})
 result = evaluate(model, held_out)
 print(f"{result.accuracy:.2%} of the test images right")
-assert result.accuracy > 0.97
+assert result.accuracy >= 0.98
 
 # %%
 figure = learning_curve(history)

@@ -1,10 +1,12 @@
 """Convolution on the CPU, compiled by Numba: sums of shifted planes, a tile of them at a time in registers.
 
+========== ======================================================================================
 `shifts`   every stride, padding and dilation as planes and shifts
 `planes`   a strip of an image's rows, laid out as planes small enough to stay in the cache
 `sums`     all sums of a strip: the output, and the gradient by the input
 `weights`  the gradient by the weights
 `tiles`    the two innermost loops
+========== ======================================================================================
 
 Every tile that a strip takes part in is made before the next strip is read. No column matrix is written.
 """

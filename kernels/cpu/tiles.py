@@ -4,8 +4,10 @@ A core starts one or two multiplications of vectors a clock, but loads only abou
 loop is fast where every number it loads is used several times while it is in a register: a tile multiplies
 every row's number by every column's.
 
-`output_tile`   sums[k][j] += w[k] * x[j]   for a few filters k and a few vectors j of output cells
-`weight_tile`   sums[k][t] += g[k] * x[t]   for a few filters k and a few taps t, a vector of cells at a time
+``sums[k][j] += w[k] * x[j]``
+    `output_tile`, for a few filters k and a few vectors j of output cells
+``sums[k][t] += g[k] * x[t]``
+    `weight_tile`, for a few filters k and a few taps t, a vector of cells at a time
 
 The loops over k, j and t run when the code is built, one turn for every instruction.
 """

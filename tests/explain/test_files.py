@@ -7,10 +7,11 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
+from tinycnn import Tensor, models, optim
 from tinycnn import functional as F
-from tinycnn import models, optim
 from tinycnn.explain import draw, explain, read_json, save, to_json, training_step
 
 
@@ -46,6 +47,30 @@ def test_texts_stay_on_the_figure(wide):
                     assert box.x1 <= figure.bbox.width
                     assert box.y0 >= 0
                     assert box.y1 <= figure.bbox.height
+
+
+def many_arrays():
+    rng = np.random.default_rng(0)
+    x, w, b = rng.standard_normal((1, 2, 11, 11)), rng.standard_normal((2, 2, 3, 3)), [0.5, -0.5]
+    cells = {"y": [(0, 0, 4, 4)], "dL/dx": [(0, 1, 10, 0)]}
+    yield from explain(F.conv2d, x, w, b, padding=1, backward=True, cells=cells)
+    yield from explain(F.instance_norm, x[:, :, :2, :2], [1.5, 0.1], b, backward=True)
+    parameter = Tensor(rng.standard_normal((10, 84)), requires_grad=True)
+    parameter.grad = Tensor(rng.standard_normal((10, 84)))
+    yield from explain(optim.Adam([parameter]), cells={"theta'": [(5, 50)]})
+    yield from explain(models.cnn28(), rng.standard_normal((1, 28, 28)), backward=True)
+
+
+def test_what_is_written_can_be_read():
+    for step in many_arrays():
+        sizes = {text.get_text(): text.get_fontsize() for text in draw(step).findobj(Text) if text.get_text()}
+        assert min(sizes.values()) >= 5, step.title  # points
+
+
+def test_maps_too_large_for_numbers_are_pictures(conv):
+    assert not draw(conv[0]).axes[0].images
+    steps = explain(models.cnn28(), np.random.default_rng(0).random((1, 28, 28)))
+    assert len(draw(steps[3]).axes[0].images) == 6  # 13x13 in, 11x11 out
 
 
 def test_gif_and_page_have_every_step(tmp_path):

@@ -63,25 +63,39 @@ def test_softmax(N, K, rng):
 
 
 @FEW
-@given(SIZES, st.integers(2, 5), st.sampled_from(["mean", "sum", "none"]), SEEDS)
-def test_cross_entropy(N, K, reduction, rng):
-    z, labels = Tensor(rng.standard_normal((N, K)), requires_grad=True), rng.integers(0, K, N)
-    y = F.cross_entropy(z, labels, reduction)
-    steps = explain(F.cross_entropy, z, labels, reduction=reduction, backward=True)
+@given(
+    st.sampled_from([(), (1, 2), (2, 2)]),
+    st.integers(1, 3),
+    st.integers(2, 4),
+    st.sampled_from(["mean", "sum", "none"]),
+    st.sampled_from([0.0, 0.1, 1.0]),
+    SEEDS,
+)
+def test_cross_entropy(pixels, N, K, reduction, smoothing, rng):
+    z = Tensor(rng.standard_normal((N, K, *pixels)), requires_grad=True)
+    labels = rng.integers(0, K, (N, *pixels))
+    options = {"reduction": reduction, "label_smoothing": smoothing}
+    y = F.cross_entropy(z, labels, **options)
+    steps = explain(F.cross_entropy, z, labels, **options, backward=True)
     arrays = {
         "y": y.numpy(),
-        "L": F.cross_entropy(z, labels, "none").numpy(),
+        "L": F.cross_entropy(z, labels, "none", smoothing).numpy(),
         **gradients(y, np.ones(y.shape), z=z),
     }
     check_panels(steps)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(steps.arrays[name], array)
+    shown_losses = 0
     for step in steps:
         name = step.numbers.partition(" = ")[0]
         if name.startswith("s[") or name == "y":
             check_sum(step, steps.arrays | arrays)
         elif not name.startswith("e["):
+            shown_losses += name.startswith("L[")
             computed, shown = evaluate(step.numbers)
             assert printed(element(name, arrays)) == printed(shown)
-            assert computed == pytest.approx(shown, rel=1e-2, abs=2e-3)
+            assert computed == pytest.approx(shown, rel=1e-2, abs=5e-3)
+    assert shown_losses == labels.size
 
 
 @FEW
@@ -115,6 +129,95 @@ def test_batch_norm(N, C, width, training, rng):
             computed, shown = evaluate(clauses[-1])
             assert printed(element(name, steps.arrays)) == printed(shown)
             assert computed == pytest.approx(shown, rel=2e-2, abs=5e-3)
+
+
+@FEW
+@given(SIZES, st.integers(1, 2), st.integers(2, 3), st.booleans(), SEEDS)
+def test_instance_norm(N, C, width, affine, rng):
+    shapes = {"x": (N, C, 2, width)} | ({"w": (C,), "b": (C,)} if affine else {})
+    leaves = {name: Tensor(rng.standard_normal(s), requires_grad=True) for name, s in shapes.items()}
+    g = rng.standard_normal(shapes["x"])
+    steps = explain(F.instance_norm, *leaves.values(), backward=True, gradient=g)
+    y = F.instance_norm(*leaves.values())
+    for name, array in {"y": y.numpy(), **gradients(y, g, **leaves)}.items():
+        np.testing.assert_array_equal(steps.arrays[name], array)
+    check_panels(steps)
+    assert len(steps.steps_of("m")) == N * C
+    for step in steps:
+        last = step.numbers.split(";  ")[-1]
+        if step.terms:
+            check_sum(step, steps.arrays)
+        else:
+            computed, shown = evaluate(last)
+            assert printed(element(last.partition(" = ")[0], steps.arrays)) == printed(shown)
+            assert computed == pytest.approx(shown, rel=2e-2, abs=5e-3)
+
+
+@FEW
+@given(SIZES, SIZES, st.integers(1, 3), st.sampled_from(["max", "avg"]), SEEDS)
+def test_global_pools(H, W, C, statistic, rng):
+    x = Tensor(rng.integers(-3, 4, (2, C, H, W)).astype(float), requires_grad=True)  # with ties
+    operation = {"max": F.global_max_pool2d, "avg": F.global_avg_pool2d}[statistic]
+    y, g = operation(x), rng.standard_normal((2, C, 1, 1))
+    steps = explain(operation, x, backward=True, gradient=g)
+    arrays = {"y": y.numpy(), **gradients(y, g, x=x)}
+    check_panels(steps)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(steps.arrays[name], array)
+    assert len(steps) == 2 * C * (1 + H * W)
+    for step in steps:
+        if step.terms or step.phase == "backward":
+            check_sum(step, steps.arrays)
+        else:
+            computed, shown = evaluate(step.numbers.replace("max(", "max(-9,"))
+            assert computed == shown
+
+
+SHAPES = st.sampled_from([(3,), (2, 3), (1, 2, 2, 2)])
+
+
+def check_each_number(steps, arrays):
+    """Each step's expression gives the number that the engine computed, which is the one shown."""
+    check_panels(steps)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(steps.arrays[name], array)
+    for step in steps:
+        name = step.numbers.partition(" = ")[0]
+        if step.terms:
+            check_sum(step, steps.arrays)
+        else:
+            computed, shown = evaluate(step.numbers)
+            assert printed(element(name, steps.arrays)) == printed(shown)
+            assert computed == pytest.approx(shown, rel=2e-2, abs=2e-3)
+
+
+@FEW
+@given(st.sampled_from(["relu", "leaky_relu", "sigmoid", "tanh"]), SHAPES, SEEDS)
+def test_activations(name, shape, rng):
+    x = Tensor(rng.standard_normal(shape) * 2, requires_grad=True)
+    g = rng.standard_normal(shape)
+    operation = getattr(F, name)
+    y = operation(x)
+    steps = explain(operation, x, backward=True, gradient=g)
+    assert len(steps) == 2 * x.numel()
+    check_each_number(steps, {"y": y.numpy(), **gradients(y, g, x=x)})
+
+
+@FEW
+@given(
+    st.sampled_from(["mse_loss", "l1_loss", "binary_cross_entropy_with_logits"]),
+    SHAPES,
+    st.sampled_from(["mean", "sum", "none"]),
+    SEEDS,
+)
+def test_losses(name, shape, reduction, rng):
+    x, t = Tensor(rng.standard_normal(shape) * 2, requires_grad=True), rng.random(shape)
+    operation = getattr(F, name)
+    y = operation(x, t, reduction)
+    steps = explain(operation, x, t, reduction=reduction, backward=True)
+    assert len(steps) == 2 * x.numel() + (reduction != "none")
+    found = gradients(y, np.ones(y.shape), x=x)
+    check_each_number(steps, {"y": y.numpy(), "L": operation(x, t, "none").numpy(), **found})
 
 
 RULES = {

@@ -26,6 +26,7 @@ HELP = "show every step of an operation on small numbers or your own, forward an
 EXAMPLE = "tinycnn explain conv --size 5 --kernel 3 --stride 2 --backward"
 
 POOLS = {"max": F.max_pool2d, "min": F.min_pool2d, "avg": F.avg_pool2d, "sum": F.sum_pool2d}
+GLOBAL_POOLS = {"max": F.global_max_pool2d, "avg": F.global_avg_pool2d}
 WINDOW = ("kernel", "stride", "padding", "dilation")
 UPDATE = ("size", "lr")
 NETWORK = ("model", "run_folder", "image", "invert")
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dilation", type=integer(1), help="DH and DW")
     parser.add_argument("--groups", type=integer(1), help="G")
     parser.add_argument("--statistic", choices=POOLS, help="of a pool (default: max)")
+    parser.add_argument("--label-smoothing", type=number(0), help="of a cross-entropy (default: 0)")
     parser.add_argument("--lr", type=number(0), help="learning rate of an update (default: 0.1)")
     parser.add_argument(
         "--input", type=Path, metavar="FILE.npy", help="your own input, any dimensions left out"
@@ -182,11 +184,41 @@ def _pool(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any
     return call, _with_gradient(args, rng, call, options)
 
 
+def _global_pool(
+    args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    statistic = args.statistic or "avg"
+    if statistic not in GLOBAL_POOLS:
+        raise WrongUse(f"--statistic {statistic}: a global pool takes {' or '.join(GLOBAL_POOLS)}")
+    call = GLOBAL_POOLS[statistic], _input(args, rng, size=3)
+    return call, _with_gradient(args, rng, call, {})
+
+
 def _dense(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
     x = _rows(args, rng, size=4)
     w = _weight(args, rng, (args.filters or 3, x.shape[1]))
     call = F.linear, x, w, _integers(rng, (len(w),), -2, 2)
     return call, _with_gradient(args, rng, call, {})
+
+
+def _activation(function: Callable[..., Tensor]) -> Operation:
+    """Return the operation of one activation, on the rows of a matrix."""
+
+    def prepare(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        call = function, _rows(args, rng, size=3)
+        return call, _with_gradient(args, rng, call, {})
+
+    return Operation(prepare, ("size", "batch_size", "input", "cells"), True)
+
+
+def _loss(function: Callable[..., Tensor]) -> Operation:
+    """Return the operation of one loss that compares numbers, with targets of 0 and 1."""
+
+    def prepare(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        x = _rows(args, rng, size=3)
+        return (function, x, _integers(rng, x.shape, 0, 1)), {"backward": args.backward, **_cells(args)}
+
+    return Operation(prepare, ("size", "batch_size", "input", "cells"), True)
 
 
 def _softmax(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -199,13 +231,33 @@ def _cross_entropy(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     logits = _rows(args, rng, size=3)
     labels = rng.integers(0, logits.shape[1], len(logits))
-    return (F.cross_entropy, logits, labels), {"backward": args.backward, **_cells(args)}
+    options = {"label_smoothing": args.label_smoothing} if args.label_smoothing else {}
+    return (F.cross_entropy, logits, labels), options | {"backward": args.backward, **_cells(args)}
+
+
+def _pixel_cross_entropy(
+    args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    side = args.size or 2
+    logits = _integers(rng, (args.batch_size or 1, 3, side, side), -2, 3)
+    labels = rng.integers(0, 3, (len(logits), side, side))
+    options = {"label_smoothing": args.label_smoothing} if args.label_smoothing else {}
+    return (F.cross_entropy, logits, labels), options | {"backward": args.backward, **_cells(args)}
 
 
 def _batch_norm(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
     x = _input(args, rng, size=2, batch=2)
     C = x.shape[1]
     call = F.batch_norm, x, None, None, _integers(rng, (C,), 1, 3), _integers(rng, (C,), -2, 2), True
+    return call, _with_gradient(args, rng, call, {})
+
+
+def _instance_norm(
+    args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x = _input(args, rng, size=2, batch=2)
+    C = x.shape[1]
+    call = F.instance_norm, x, _integers(rng, (C,), 1, 3), _integers(rng, (C,), -2, 2)
     return call, _with_gradient(args, rng, call, {})
 
 
@@ -264,10 +316,26 @@ OPERATIONS = {
     "pool": Operation(
         _pool, ("size", "batch_size", "channels", *WINDOW, "statistic", "input", "cells"), True
     ),
+    "global-pool": Operation(
+        _global_pool, ("size", "batch_size", "channels", "statistic", "input", "cells"), True
+    ),
     "dense": Operation(_dense, ("size", "batch_size", "filters", "input", "weight", "cells"), True),
+    "relu": _activation(F.relu),
+    "leaky-relu": _activation(F.leaky_relu),
+    "sigmoid": _activation(F.sigmoid),
+    "tanh": _activation(F.tanh),
     "softmax": Operation(_softmax, ("size", "batch_size", "input", "cells"), True),
-    "cross-entropy": Operation(_cross_entropy, ("size", "batch_size", "input", "cells"), True),
+    "cross-entropy": Operation(
+        _cross_entropy, ("size", "batch_size", "label_smoothing", "input", "cells"), True
+    ),
+    "pixel-cross-entropy": Operation(
+        _pixel_cross_entropy, ("size", "batch_size", "label_smoothing", "cells"), True
+    ),
+    "binary-cross-entropy": _loss(F.binary_cross_entropy_with_logits),
+    "mse": _loss(F.mse_loss),
+    "l1": _loss(F.l1_loss),
     "batch-norm": Operation(_batch_norm, ("size", "batch_size", "channels", "input", "cells"), True),
+    "instance-norm": Operation(_instance_norm, ("size", "batch_size", "channels", "input", "cells"), True),
     "sgd": _update("sgd"),
     "momentum": _update("momentum"),
     "adam": _update("adam"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +33,11 @@ STYLES = {
 }
 PHASES = {"forward": "#0072b2", "backward": "#b34e00", "update": "#7a3b70"}
 GREY, FAINT = "#666666", "#bbbbbb"
-ROWS, COLUMNS = 12, 40  # of a panel, of all together; of a larger one the part around the marks is shown
+COLUMNS = 40  # of all panels together
+# Rows and columns of a panel shown, those around the marks, and whether maps without letters are drawn
+# as pictures: the first choice whose numbers can be read is taken.
+CHOICES = ((12, False), (12, True), (9, True), (7, True), (5, True), (3, True))
+READABLE = 5.5  # points
 PICTURE = 7.0  # a picture is as wide as so many cells
 LARGEST_CELL = 0.75
 GAP = 0.5  # inches between arrays
@@ -170,17 +175,30 @@ class _Box:
     panel: Panel
     rows: range
     columns: range
-    aspect: float  # a cell's width by its height
+    aspect: float = 1.0  # a cell's width by its height
+    longest: int = 0  # characters in a cell
+    picture: bool = False
 
     @classmethod
-    def of(cls, panel: Panel, columns: int) -> _Box:
-        if panel.picture:
-            return cls(panel, panel.rows, panel.columns, 1.0)
-        rows, shown = panel.window(ROWS, max(5, COLUMNS // columns))
+    def of(cls, panel: Panel, arrays: int, limit: int, pictures: bool) -> _Box:
+        """Return the part that a panel, of one of so many arrays, shows."""
+        H, W = panel.values.shape
+        is_map = H > 4 and H <= 3 * W and W <= 3 * H and not panel.tags and not panel.pending
+        if panel.picture or (pictures and is_map):
+            return cls(panel, panel.rows, panel.columns, picture=True)
+        across = max(5, COLUMNS // arrays) if len(panel.rows) == 1 else limit
+        rows, shown = panel.window(limit, across)
         longest = max((len(panel.text(i, j)) for i in rows for j in shown), default=1)
         aspect = min(max(1.0, 0.29 * longest), 2.2)
-        rows, shown = panel.window(ROWS, max(5, int(COLUMNS / columns / aspect)))
-        return cls(panel, rows, shown, aspect)
+        if len(panel.rows) == 1:  # of a long row the less is shown, the wider its numbers
+            rows, shown = panel.window(limit, max(min(5, limit), int(COLUMNS / arrays / aspect)))
+        return cls(panel, rows, shown, aspect, longest)
+
+    def points(self, cell: float) -> float:
+        """Return the size of its numbers, of a picture what need not be read."""
+        if self.picture:
+            return math.inf
+        return min(19.0, cell * 72 * 0.42, cell * self.aspect * 72 * 0.88 / (0.62 * self.longest))
 
     @property
     def is_part(self) -> bool:
@@ -189,14 +207,20 @@ class _Box:
     @property
     def width(self) -> float:
         """With the row numbers on the left."""
-        return PICTURE if self.panel.picture else len(self.columns) * self.aspect + 0.8
+        return PICTURE if self.picture else len(self.columns) * self.aspect + 0.8
 
     @property
     def height(self) -> float:
         """With the column numbers above."""
-        if self.panel.picture:
+        if self.picture:
             return PICTURE * len(self.rows) / len(self.columns)
         return len(self.rows) + 0.5
+
+    @property
+    def title_width(self) -> float:
+        """Inches of its title, name and description."""
+        name = 0.125 * len(self.panel.title.partition(" ")[0])
+        return max(name, *(0.086 * len(line) for line in self.description), 0.4)
 
     @property
     def description(self) -> list[str]:
@@ -211,13 +235,16 @@ class _Box:
 def _panels(axes: Axes, step: Step, top: float, bottom: float) -> None:
     """Draw the panels in the space between; those of one array form a block of rows and columns."""
     arrays = [list(panels) for _, panels in groupby(step.panels, key=lambda panel: panel.array)]
-    blocks = [[_Box.of(panel, len(arrays)) for panel in panels] for panels in arrays]
-    room = WIDTH - 2 * MARGIN - GAP * (len(blocks) - 1)
-    cell, across = max(
-        (_cell_size(blocks, across, room, top - bottom), -across)
-        for across in range(1, max(map(len, blocks)) + 1)
-    )
-    across = -across
+    room = WIDTH - 2 * MARGIN - GAP * (len(arrays) - 1)
+    for limit, pictures in CHOICES:
+        blocks = [[_Box.of(panel, len(arrays), limit, pictures) for panel in panels] for panels in arrays]
+        cell, across = max(
+            (_cell_size(blocks, across, room, top - bottom), -across)
+            for across in range(1, max(map(len, blocks)) + 1)
+        )
+        across = -across
+        if min(box.points(cell) for block in blocks for box in block) >= READABLE:
+            break
     wide = [_block_width(block, across, cell) for block in blocks]
     x = MARGIN + (room - sum(wide)) / 2
     for at, block in enumerate(blocks):
@@ -239,7 +266,7 @@ def _cell_size(blocks: list[list[_Box]], across: int, room: float, height: float
     """Return the largest cell with which the blocks, so many panels in a row, fit."""
     cell = LARGEST_CELL
     while cell > 0.05:
-        fits = sum(_block_width(block, across, cell) for block in blocks) <= room
+        fits = sum(_block_width(block, across, cell) for block in blocks) <= room + 1e-9
         for block in blocks:
             lines = [block[i : i + across] for i in range(0, len(block), across)]
             fits = fits and sum(_line_height(line, cell) for line in lines) <= height
@@ -250,7 +277,8 @@ def _cell_size(blocks: list[list[_Box]], across: int, room: float, height: float
 
 
 def _block_width(block: list[_Box], across: int, cell: float) -> float:
-    return min(across, len(block)) * max(max(box.width * cell for box in block) + 0.15, 1.65)
+    """Return the width of panels side by side, at least that of their titles."""
+    return min(across, len(block)) * max(*(max(box.width * cell + 0.15, box.title_width) for box in block), 0)
 
 
 def _line_height(line: list[_Box], cell: float) -> float:
@@ -267,7 +295,7 @@ def _draw_box(axes: Axes, box: _Box, middle: float, top: float, cell: float) -> 
         y -= 0.19
     y -= 0.04
     left = middle - box.width * cell / 2
-    if box.panel.picture:
+    if box.picture:
         _picture(axes, box.panel, left, y - box.height * cell, box.width * cell, box.height * cell)
     else:
         _grid(axes, box, left + 0.6 * cell, y - 0.45 * cell, cell)
@@ -292,8 +320,7 @@ def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
     from matplotlib.patches import Rectangle
 
     panel, wide = box.panel, cell * box.aspect
-    longest = max((len(panel.text(i, j)) for i in box.rows for j in box.columns), default=1)
-    size = min(19.0, cell * 72 * 0.42, wide * 72 * 0.88 / (0.62 * longest))
+    size = box.points(cell)
     small = max(5.0, min(10.0, cell * 72 * 0.24))
     faint: dict[str, Any] = {"fontsize": small, "color": GREY}
     for a, i in enumerate(box.rows):
@@ -326,7 +353,7 @@ def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
             }
             axes.text(*middle, panel.text(i, j), **text)
             if letter:
-                at = corner[0] + 0.08 * cell, corner[1] + 0.95 * cell
+                at = corner[0] + 0.1 * cell, corner[1] + 0.92 * cell
                 colour = "white" if role == "result" else STYLES[role or "read"][1]
                 text = {"fontsize": max(small, size * 0.58), "color": colour, "weight": "bold", "va": "top"}
                 axes.text(*at, letter, **text)

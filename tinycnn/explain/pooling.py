@@ -14,11 +14,10 @@ from .windows import cells_of_window, is_inside, window_of, windows_over_cell
 
 
 def extreme_pool2d(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.max_pool2d` or ``min_pool2d``."""
-    which = call.operation[:3]
+    """Explain `tinycnn.functional.max_pool2d`, ``min_pool2d`` or ``global_max_pool2d``."""
+    which = call.operation.removeprefix("global_")[:3]
     arrays = run(call, {"x": "x"})
-    options = (call["kernel_size"], call["stride"], call["padding"], call["dilation"])
-    geometry = pool2d_geometry(arrays["x"].shape, *options)
+    geometry = _geometry(call, arrays["x"].shape)
     sizes = (geometry.KH, geometry.KW), (geometry.SH, geometry.SW), (geometry.PH, geometry.PW)
     kernels = backend.kernels(arrays["x"])
     _, index = getattr(kernels, f"{which}_pool2d")(arrays["x"], *sizes, (geometry.DH, geometry.DW))
@@ -32,14 +31,14 @@ def extreme_pool2d(call: Call) -> Explanation:
 
 
 def sum_pool2d(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.sum_pool2d` or ``avg_pool2d``."""
-    mean = call.operation == "avg_pool2d"
+    """Explain `tinycnn.functional.sum_pool2d`, ``avg_pool2d`` or ``global_avg_pool2d``."""
+    mean = call.operation.endswith("avg_pool2d")
     arrays = run(call, {"x": "x"})
-    geometry = pool2d_geometry(arrays["x"].shape, call["kernel_size"], call["stride"], call["padding"])
+    geometry = _geometry(call, arrays["x"].shape)
     if mean:
         # How many cells each window is divided by.
         counts = np.full((geometry.OH, geometry.OW), geometry.KH * geometry.KW)
-        if not call["count_include_pad"]:
+        if not call.arguments.get("count_include_pad", True):
             for oh, ow in np.ndindex(*counts.shape):
                 counts[oh, ow] = len(list(_inside(geometry, oh, ow)))
         arrays["M"] = counts
@@ -50,6 +49,15 @@ def sum_pool2d(call: Call) -> Explanation:
     for at in rec.asked("dL/dx"):
         _spread(rec, at, geometry, mean)
     return rec.explanation()
+
+
+def _geometry(call: Call, shape: tuple[int, ...]) -> Pool2dGeometry:
+    """Return the windows: of a global pool, one as large as the input."""
+    if call.operation.startswith("global_"):
+        return pool2d_geometry(shape, shape[2:], None, 0)
+    return pool2d_geometry(
+        shape, call["kernel_size"], call["stride"], call["padding"], call.arguments.get("dilation", 1)
+    )
 
 
 def _extreme(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, winner: Cell) -> None:

@@ -107,7 +107,7 @@ class Recorder:
         values = self.arrays[array][tuple(index)]
         values = values.reshape(1, -1) if values.ndim < 2 else values
         pending = frozenset(
-            _cell(later) for later in self._pending.get(array, ()) if later[: len(index)] == tuple(index)
+            cell_of(later) for later in self._pending.get(array, ()) if later[: len(index)] == tuple(index)
         )
         pending -= {cell for cell, role in (marks or {}).items() if role == "result"}
         title = f"{array}[{','.join(map(str, index))}] {title}" if index else f"{array} {title}"
@@ -127,7 +127,7 @@ class Recorder:
     def result_panel(self, title: str, array: str, index: Index) -> Panel:
         """Return the panel with the element `index` as this step's result; from now on it is known."""
         leading = index[:-2]
-        panel = self.panel(title, array, leading, {_cell(index): "result"})
+        panel = self.panel(title, array, leading, {cell_of(index): "result"})
         self._pending.get(array, set()).discard(tuple(index))
         return panel
 
@@ -208,7 +208,7 @@ def difference(a: float, b: float) -> str:
     return f"{number(a)} - {factor(b)}"
 
 
-def _cell(index: Index) -> Cell:
+def cell_of(index: Index) -> Cell:
     """Return where the element stands in its panel: the last two indices; a vector is a row."""
     return (0, 0) if not index else (0, index[0]) if len(index) == 1 else (index[-2], index[-1])
 

@@ -9,7 +9,19 @@ from tinycnn.kernels.im2col import col2im, im2col
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer
 
-from . import classification, columns, convolution, dense, network, normalisation, pooling, update
+from . import (
+    columns,
+    convolution,
+    cross_entropy,
+    dense,
+    elementwise,
+    losses,
+    network,
+    normalisation,
+    pooling,
+    softmax,
+    update,
+)
 from .calls import Call
 from .recorder import Cells
 from .steps import Explanation
@@ -23,10 +35,20 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
     F.min_pool2d: pooling.extreme_pool2d,
     F.sum_pool2d: pooling.sum_pool2d,
     F.avg_pool2d: pooling.sum_pool2d,
+    F.global_max_pool2d: pooling.extreme_pool2d,
+    F.global_avg_pool2d: pooling.sum_pool2d,
     F.linear: dense.linear,
-    F.softmax: classification.softmax,
-    F.cross_entropy: classification.cross_entropy,
+    F.relu: elementwise.activation,
+    F.leaky_relu: elementwise.activation,
+    F.sigmoid: elementwise.activation,
+    F.tanh: elementwise.activation,
+    F.softmax: softmax.softmax,
+    F.cross_entropy: cross_entropy.cross_entropy,
+    F.binary_cross_entropy_with_logits: losses.compare,
+    F.mse_loss: losses.compare,
+    F.l1_loss: losses.compare,
     F.batch_norm: normalisation.batch_norm,
+    F.instance_norm: normalisation.instance_norm,
 }
 OPERATIONS = {function.__name__: function for function in EXPLAINERS}
 

@@ -91,10 +91,10 @@ def element_update(
             f"{rec.operation}: the rule gives {new.name} = {value!r}, the engine {new.value!r}"
         )
     panels = [rec.panel("before", name, *_plane(theta.index, "read"))]
-    panels.append(rec.panel("gradient dL/dtheta", f"g{suffix}", *_plane(theta.index, "read")))
-    for letter in ("m", "v"):
-        if f"{letter}{suffix}'" in rec.arrays:
-            panels.append(rec.panel("after this step", f"{letter}{suffix}'", *_plane(theta.index, "weight")))
+    panels.append(rec.panel("gradient", f"g{suffix}", *_plane(theta.index, "read")))
+    state = [letter for letter in ("m", "v") if f"{letter}{suffix}'" in rec.arrays]
+    panels += [rec.panel("before", f"{a}{suffix}", *_plane(theta.index, "read")) for a in state]
+    panels += [rec.panel("after", f"{a}{suffix}'", *_plane(theta.index, "weight")) for a in state]
     panels.append(rec.result_panel("after", f"{name}'", index))
     rec.add(
         "update",

@@ -1,0 +1,134 @@
+"""Steps of cross-entropy from logits (Eq. 6), forward and backward: of images, or of their pixels."""
+
+import numpy as np
+
+from tinycnn.tensor import Tensor, as_tensor
+
+from .calls import Call, run
+from .losses import reduce_losses, share_of_each
+from .recorder import Recorder, difference
+from .softmax import class_panels, exponentials, place_panel, powers, with_class
+from .steps import Explanation, Index, Panel, factor, number
+
+
+def cross_entropy(call: Call) -> Explanation:
+    """Explain `tinycnn.functional.cross_entropy` of logits (N, K), or (N, K, H, W) with a label a pixel."""
+    arrays = run(call, {"logits": "z"})
+    z, smoothing = arrays["z"], call["label_smoothing"]
+    if z.ndim not in (2, 4):
+        raise ValueError(
+            f"cross_entropy: steps are shown for logits (N, K) or (N, K, H, W), got shape {z.shape}"
+        )
+    arrays["label"] = as_tensor(call["target"]).numpy()
+    exponentials(arrays, "z")
+    arrays["p"] = arrays["e"] / np.expand_dims(arrays["s"], 1)
+    if smoothing:
+        one_hot = np.arange(z.shape[1]).reshape(-1, *[1] * (z.ndim - 2)) == arrays["label"][:, None]
+        arrays["t"] = ((1 - smoothing) * one_hot + smoothing / z.shape[1]).astype(z.dtype)
+    each = dict(call.arguments, logits=Tensor(z), reduction="none")
+    arrays["L"] = call.function(**each).numpy()  # (N,) or (N, H, W)
+    if call.backward:
+        arrays["g"] = share_of_each(arrays["g"], arrays["L"], call["reduction"])
+    rec = Recorder(call.operation, call.shown, arrays, call.cells)
+    if call["reduction"] == "none":
+        rec.step_through_arrays("L")
+    else:
+        rec.step_through_arrays("L", "y")
+    for at in rec.asked("L"):
+        powers(rec, "z", at)
+        if smoothing:
+            _smoothed(rec, at, smoothing)
+        else:
+            _log_share(rec, at)
+    for _ in rec.asked("y"):
+        reduce_losses(rec, call["reduction"], "n" if z.ndim == 2 else "n,h,w")
+    for index in rec.asked("dL/dz"):
+        _logit_gradient(rec, index, call["reduction"])
+    return rec.explanation()
+
+
+def _letters(at: Index) -> tuple[str, str]:
+    """Return the indices of a place, and of one class there, as equations write them."""
+    return ("n", "n,k") if len(at) == 1 else ("n,h,w", "n,k,h,w")
+
+
+def _where(at: Index) -> str:
+    return f"image {at[0]}" if len(at) == 1 else f"pixel ({at[1]}, {at[2]}) of image {at[0]}"
+
+
+def _one_class(rec: Recorder, title: str, array: str, index: Index, role: str) -> Panel:
+    """Return the panel of (N, K), or of one class of (N, K, H, W), with an element marked."""
+    return rec.panel(title, array, index[:-2], {(index[-2], index[-1]): role})
+
+
+def _log_share(rec: Recorder, at: Index) -> None:
+    label = int(rec.arrays["label"][at])
+    picked = with_class(at, label)
+    z, m = rec.quantity("z", picked), rec.quantity("m", at)
+    s, loss = rec.quantity("s", at), rec.quantity("L", at)
+    place, _ = _letters(at)
+    there = "n,label" if len(at) == 1 else "n,label,h,w"
+    rec.add(
+        "forward",
+        f"{loss.name}: the loss of {_where(at)}, whose label is {label}",
+        f"L[{place}] = -log p[{there}] = log s[{place}] - (z[{there}] - m[{place}])",
+        f"{loss.name} = log {number(s.value)} - ({difference(z.value, m.value)}) = {number(loss.value)}",
+        f"The network gives the right class {label} the share p = {number(rec.arrays['p'][picked])}. Its "
+        "logarithm is computed from the logits in one step: log(softmax) in two steps is log(0) = -inf "
+        "where the share rounds to 0.",
+        [
+            _one_class(rec, "logits", "z", picked, "read"),
+            _one_class(rec, "shares: softmax(z)", "p", picked, "weight"),
+            place_panel(rec, "labels", "label", at, "read"),
+            place_panel(rec, "the losses", "L", at, "result"),
+        ],
+    )
+
+
+def _smoothed(rec: Recorder, at: Index, smoothing: float) -> None:
+    label, K = int(rec.arrays["label"][at]), rec.arrays["z"].shape[1]
+    m, s, loss = rec.quantity("m", at), rec.quantity("s", at), rec.quantity("L", at)
+    parts = []
+    for k in range(K):
+        z, t = rec.quantity("z", with_class(at, k)), rec.quantity("t", with_class(at, k))
+        parts.append(f"{factor(t.value)}·({difference(z.value, m.value)})")
+    place, each = _letters(at)
+    rec.add(
+        "forward",
+        f"{loss.name}: the loss of {_where(at)}, whose label is {label}",
+        f"L[{place}] = -Σ_k t[{each}]·log p[{each}] "
+        f"= log s[{place}] - Σ_k t[{each}]·(z[{each}] - m[{place}])",
+        f"{loss.name} = log {number(s.value)} - ({' + '.join(parts)}) = {number(loss.value)}",
+        f"Label smoothing {smoothing:g}: the truth t gives the label {number(1 - smoothing)} and spreads the "
+        f"rest over all {K} classes. A share of 1 is not the aim any more, so logits do not grow for ever.",
+        [
+            *class_panels(rec, "logits", "z", at, "read", letters=True),
+            *class_panels(rec, "the smoothed truth", "t", at, "weight", letters=True),
+            place_panel(rec, "the losses", "L", at, "result"),
+        ],
+    )
+
+
+def _logit_gradient(rec: Recorder, index: Index, reduction: str) -> None:
+    k = index[1]
+    at = (index[0], *index[2:])
+    label = int(rec.arrays["label"][at])
+    p, g, result = rec.quantity("p", index), rec.quantity("g", at), rec.quantity("dL/dz", index)
+    place, each = _letters(at)
+    panels = [_one_class(rec, "shares: softmax(z)", "p", index, "read")]
+    if "t" in rec.arrays:
+        truth, symbol = number(rec.quantity("t", index).value), f"t[{each}]"
+        panels.append(_one_class(rec, "the smoothed truth", "t", index, "weight"))
+    else:
+        truth, symbol = str(int(k == label)), f"[k = label[{place}]]"
+        panels.append(place_panel(rec, "labels", "label", at, "weight"))
+    rec.add(
+        "backward",
+        f"{result.name}: class {k}, which is {'the label' if k == label else 'not the label'}",
+        f"dL/dz[{each}] = g[{place}]·(p[{each}] - {symbol})"
+        + (f",  g[{place}] = 1/M" if reduction == "mean" else ""),
+        f"{result.name} = {factor(g.value)}·({number(p.value)} - {truth}) = {number(result.value)}",
+        "The share minus the truth: the logit of the label is pulled up, all others are pushed down, each "
+        "by as much as its share is wrong.",
+        [*panels, rec.result_panel("gradient", "dL/dz", index)],
+    )
