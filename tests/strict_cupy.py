@@ -2,6 +2,10 @@
 
 No NumPy array is taken where CuPy takes none, nothing becomes one but through ``asnumpy``, and a reduction
 gives an array without dimensions instead of a number. What is not defined here is NumPy's, made strict.
+
+``waits`` grows by one entry for everything that would make Python wait for a GPU, because something comes
+back from it: arrays, numbers, truth values, and sizes that depend on the data. ``uploads`` grows by one for
+every array that goes there. ``names`` are the functions and methods that were NumPy's.
 """
 
 import operator
@@ -11,6 +15,10 @@ import numpy as np
 
 __name__ = "cupy"
 __version__ = "stand-in"
+
+waits: list[str] = []
+uploads: list[tuple[int, ...]] = []
+names: set[str] = set()
 
 
 class ndarray:  # noqa: N801
@@ -24,10 +32,16 @@ class ndarray:  # noqa: N801
     def __getattr__(self, name):
         if name.startswith("__"):  # __array_interface__ would hand the array over
             raise AttributeError(name)
+        names.add(f"ndarray.{name}")
         value = getattr(self.host, name)
+        if name in SIZED_BY_DATA:
+            waits.append(name)
         return _strict(value, self) if callable(value) else _boxed(value, self)
 
     def __getitem__(self, key):
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, ndarray) and k.dtype == bool for k in keys):
+            waits.append("indexing by booleans")
         return _boxed(self.host[_unboxed(key)], self)
 
     def __setitem__(self, key, value):
@@ -45,17 +59,26 @@ class ndarray:  # noqa: N801
     def __len__(self):
         return len(self.host)
 
-    def __bool__(self):
-        return bool(self.host)
+    def get(self):
+        waits.append("get")
+        return self.host.copy()
 
-    def __int__(self):
-        return int(self.host)
+    def __repr__(self):
+        waits.append("repr")
+        return repr(self.host)
 
-    def __float__(self):
-        return float(self.host)
 
-    def item(self):
-        return self.host.item()
+def _number(name):
+    def number(self):
+        waits.append(name)
+        return getattr(self.host, name)()
+
+    return number
+
+
+for _name in ("__bool__", "__int__", "__float__", "__index__", "item", "tolist"):
+    setattr(ndarray, _name, _number(_name))
+SIZED_BY_DATA = {"nonzero", "argwhere", "flatnonzero", "unique", "bincount"}
 
 
 def _unboxed(value):
@@ -118,23 +141,25 @@ for _name, _operator in _operators():
 
 def __getattr__(name):
     value = getattr(np, name)
+    names.add(name)
+    if name in SIZED_BY_DATA:
+        waits.append(name)
     return _strict(value) if callable(value) and not isinstance(value, type) else value
 
 
 def asarray(value, dtype=None):
-    return value if isinstance(value, ndarray) and dtype is None else ndarray(np.array(_host(value), dtype))
+    if isinstance(value, ndarray):
+        return value if dtype is None else ndarray(value.host.astype(dtype, copy=False))
+    uploads.append(np.shape(value))
+    return ndarray(np.array(value, dtype))
 
 
 def asnumpy(array):
-    return _host(array).copy()
+    return array.get() if isinstance(array, ndarray) else np.asarray(array)
 
 
 def unravel_index(indices, dims):
     return _strict(np.unravel_index)(indices.astype(int), dims)  # of arrays only: a number has no astype()
-
-
-def _host(value):
-    return value.host if isinstance(value, ndarray) else value
 
 
 class _Ogrid:
@@ -142,9 +167,14 @@ class _Ogrid:
         return _boxed(np.ogrid[key])
 
 
-class _Generator:
+class Philox4x3210:  # the name is CuPy's
     def __init__(self, seed):
-        self.generator = np.random.default_rng(seed)
+        self.seed = seed
+
+
+class _Generator:
+    def __init__(self, bits):
+        self.generator = np.random.default_rng(bits.seed)
 
     def __getattr__(self, name):
         return _strict(getattr(self.generator, name))
@@ -152,4 +182,4 @@ class _Generator:
 
 ogrid = _Ogrid()
 cuda = SimpleNamespace(is_available=lambda: True)
-random = SimpleNamespace(default_rng=_Generator)
+random = SimpleNamespace(Generator=_Generator, Philox4x3210=Philox4x3210)

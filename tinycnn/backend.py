@@ -118,6 +118,21 @@ def to_backend(array: Array, backend: str) -> Array:
     return xp.asarray(array) if backend == "cupy" else array_module(array).asnumpy(array)
 
 
+def numbers(*values: Any) -> list[float]:
+    """Return numbers, or arrays of one element, as Python's: those on the GPU in one transfer.
+
+    Each transfer waits until all work before it is done.
+    """
+    there = [i for i, value in enumerate(values) if type(value).__module__.partition(".")[0] == "cupy"]
+    result = [value if i in there else float(value) for i, value in enumerate(values)]
+    if there:
+        xp = array_module(values[there[0]])
+        together = xp.stack([values[i].reshape(()).astype(np.float64) for i in there])
+        for i, number in zip(there, xp.asnumpy(together).tolist(), strict=True):
+            result[i] = number
+    return result
+
+
 def kernels(array: Array) -> ModuleType:
     """Return the module of `tinycnn.kernels` that serves `array` with convolution and pooling.
 
@@ -151,6 +166,11 @@ def elementwise(array: Array) -> ModuleType:
 def channels(array: Array) -> ModuleType:
     """Return what passes over the channels of `array`: `tinycnn.kernels.channels`, or that compiled."""
     return _plain_or_compiled("channels", array)
+
+
+def rows(array: Array) -> ModuleType:
+    """Return what passes over the rows of `array`: `tinycnn.kernels.rows`."""
+    return _module("rows")
 
 
 def _plain_or_compiled(name: str, array: Array) -> ModuleType:
@@ -205,5 +225,10 @@ def generator(backend: str | None = None) -> Any:
     """Return the random generator of `backend` (the current one by default)."""
     backend = backend or current()
     if backend not in _generators:
-        _generators[backend] = library(backend).random.default_rng(_seed)
+        random = library(backend).random
+        if backend == "numpy":
+            _generators[backend] = random.default_rng(_seed)
+        else:
+            # CuPy's own default computes where each of its streams starts: far too long for one a batch.
+            _generators[backend] = random.Generator(random.Philox4x3210(_seed))
     return _generators[backend]

@@ -733,7 +733,10 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
         kind = like.dtype.kind
         fits = kind == "f" or (kind != "b" and isinstance(value, int | np.integer))
         dtype = like.dtype if fits else None
-        return _wrap(array_module(like._data).asarray(value, dtype))
+        if type(like._data) is ndarray:
+            return _wrap(np.asarray(value, dtype))
+        given = np.asarray(value, dtype)  # filled in on the GPU: nothing is copied there
+        return _wrap(array_module(like._data).full((), value, given.dtype))
     if like is not None and not hasattr(value, "dtype"):
         return Tensor(value, backend=like.backend)
     return _wrap(value) if _is_array(value) else Tensor(value)

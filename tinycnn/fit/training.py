@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn import backend as _backend
 from tinycnn.data import DataLoader
 from tinycnn.functional import cross_entropy
 from tinycnn.modes import no_grad
@@ -37,7 +38,8 @@ class Totals:
     def means(self) -> tuple[float, float]:
         """Return mean loss and accuracy (a fraction)."""
         images = max(self.images, 1)
-        return float(self.loss) / images, float(self.right) / images
+        loss, right = _backend.numbers(self.loss, self.right)
+        return loss / images, right / images
 
 
 @dataclass
@@ -124,9 +126,9 @@ class Training(Run):
         arrays = {f"model.{name}": t.data for name, t in self.model.state_dict().items()}
         slots, numbers = optimizer_state(self.optimizer)
         arrays |= {f"optimizer.{name}": array for name, array in slots.items()}
-        loss, right = float(self.totals.loss), int(self.totals.right)
+        loss, right = _backend.numbers(self.totals.loss, self.totals.right)
         return arrays, {
-            "totals": {"loss": loss, "right": right, "images": self.totals.images},
+            "totals": {"loss": loss, "right": int(right), "images": self.totals.images},
             "optimizer": numbers,
             "schedule": self.schedule.state_dict() if self.schedule else None,
         }
