@@ -31,6 +31,7 @@ def stand_in(monkeypatch):
     """CuPy's strict stand-in, in CuPy's place."""
     monkeypatch.setitem(sys.modules, "cupy", strict_cupy)
     monkeypatch.setattr(_backend, "_generators", {})
+    monkeypatch.setattr(strict_cupy, "memory", dict(strict_cupy.memory))
 
 
 @pytest.fixture(params=["numpy", "stand-in", "cupy"])

@@ -3,6 +3,7 @@
 No NumPy array is taken where CuPy takes none, nothing becomes one but through ``asnumpy``, and a reduction
 gives an array without dimensions instead of a number. What is not defined here is NumPy's, made strict.
 
+There is no memory for an array of more bytes than ``memory["largest"]``.
 ``waits`` grows by one entry for everything that would make Python wait for a GPU, because something comes
 back from it: arrays, numbers, truth values, and sizes that depend on the data. ``uploads`` grows by one for
 every array that goes there. ``names`` are the functions and methods that were NumPy's.
@@ -16,9 +17,18 @@ import numpy as np
 __name__ = "cupy"
 __version__ = "stand-in"
 
+memory = {"largest": np.inf, "used": 3 << 30, "free": 1 << 30, "total": 8 << 30}
 waits: list[str] = []
 uploads: list[tuple[int, ...]] = []
 names: set[str] = set()
+
+
+class OutOfMemoryError(MemoryError):
+    __module__ = "cupy.cuda.memory"
+
+    def __init__(self, size, total, limit):
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
+        self._size = size
 
 
 class ndarray:  # noqa: N801
@@ -28,6 +38,8 @@ class ndarray:  # noqa: N801
 
     def __init__(self, host, base=None):
         self.host, self.base = host, base
+        if base is None and host.nbytes > memory["largest"]:
+            raise OutOfMemoryError(host.nbytes, memory["used"], 0)
 
     def __getattr__(self, name):
         if name.startswith("__"):  # __array_interface__ would hand the array over
@@ -181,5 +193,20 @@ class _Generator:
 
 
 ogrid = _Ogrid()
-cuda = SimpleNamespace(is_available=lambda: True)
+cuda = SimpleNamespace(
+    is_available=lambda: True,
+    runtime=SimpleNamespace(
+        getDeviceCount=lambda: 1,
+        driverGetVersion=lambda: 13000,
+        runtimeGetVersion=lambda: 12090,
+        memGetInfo=lambda: (memory["free"], memory["total"]),
+        getDeviceProperties=lambda device: {"name": b"Stand-in"},
+    ),
+    get_local_runtime_version=lambda: 12090,
+    nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
+    cublas=SimpleNamespace(),
+    Device=lambda: SimpleNamespace(id=0, compute_capability="90"),
+)
+pool = SimpleNamespace(free_all_blocks=lambda: memory.update(free=2 << 30), used_bytes=lambda: memory["used"])
+get_default_memory_pool = lambda: pool  # noqa: E731
 random = SimpleNamespace(Generator=_Generator, Philox4x3210=Philox4x3210)

@@ -4,6 +4,7 @@ from tinycnn import functional
 from tinycnn.anomaly import AnomalyError
 from tinycnn.backend import BackendError, manual_seed, use, using
 from tinycnn.creation import ones, rand, randn, zeros
+from tinycnn.gpu import OutOfMemoryError
 from tinycnn.gradcheck import GradcheckError, gradcheck
 from tinycnn.modes import detect_anomaly, no_grad
 from tinycnn.tensor import Function, Tensor, grad
@@ -15,6 +16,7 @@ __all__ = [
     "BackendError",
     "Function",
     "GradcheckError",
+    "OutOfMemoryError",
     "Tensor",
     "detect_anomaly",
     "functional",

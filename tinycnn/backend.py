@@ -7,6 +7,7 @@ An operation runs where its inputs live. Nothing is copied from one library to t
 import importlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
 
 BACKENDS = ("numpy", "cupy")
@@ -23,6 +25,7 @@ COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what compiled kernels
 KERNELS = ("cpu", "im2col", "loops")
 COMPILED_FROM = 1 << 9  # elements: for less nobody shall have to wait while something is compiled
 
+_usable: ModuleType | None = None  # CuPy, once it was seen to work
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
 _seed: int | Sequence[int] | None = None
@@ -42,7 +45,7 @@ def use(backend: str) -> None:
     ValueError
         For an unknown name.
     BackendError
-        Where CuPy cannot be used: says whether the package or the GPU is missing.
+        Where CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
     """
     global _current
     library(backend)
@@ -81,19 +84,13 @@ def library(backend: str) -> ModuleType:
         return np
     if backend != "cupy":
         raise ValueError(f"unknown backend {backend!r}; there are {', '.join(map(repr, BACKENDS))}")
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        raise BackendError(
-            f"the backend 'cupy' needs the CuPy package ({error}); with an NVIDIA driver for CUDA 12 install "
-            "'tinycnn[cuda12]', for CUDA 13 'tinycnn[cuda13]' (never both)"
-        ) from error
-    if not cupy.cuda.is_available():
-        raise BackendError(
-            f"CuPy {cupy.__version__} is installed, but it finds no NVIDIA GPU: `nvidia-smi` must list one, "
-            "with a driver as new as the CuPy package's CUDA version; tinycnn.use('numpy') runs on the CPU"
-        )
-    return cupy
+    global _usable
+    if _usable is None or sys.modules.get("cupy") is not _usable:
+        try:
+            _usable = gpu.load()
+        except gpu.Unusable as error:
+            raise BackendError(str(error)) from error
+    return _usable
 
 
 def why_not(backend: str) -> str | None:
@@ -115,7 +112,10 @@ def to_backend(array: Array, backend: str) -> Array:
     xp = library(backend)
     if backend_of(array) == backend:
         return array
-    return xp.asarray(array) if backend == "cupy" else array_module(array).asnumpy(array)
+    if backend == "numpy":
+        return array_module(array).asnumpy(array)
+    with gpu.explained("a copy", array):
+        return xp.asarray(array)
 
 
 def numbers(*values: Any) -> list[float]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinycnn import backend as _backend
+from tinycnn import gpu
 from tinycnn.anomaly import check_backward, check_forward, check_gradients, fingerprint, user_line
 from tinycnn.kernels.arena import is_alone
 from tinycnn.kernels.arrays import Array, array_module
@@ -372,7 +373,12 @@ class Function:
             raise self._called_before()
         parents = [(x.creator or x) if x._requires_grad else None for x in inputs]
         self.needs_input_grad = tuple([parent is not None for parent in parents])
-        return self._finish(self.forward(*arrays), inputs, arrays, parents)
+        try:
+            y = self.forward(*arrays)
+        except MemoryError as error:
+            gpu.explain(error, self.name, arrays)
+            raise
+        return self._finish(y, inputs, arrays, parents)
 
     def _finish(
         self,
@@ -581,7 +587,7 @@ def _walk(
     gradients: dict[Function | Tensor, Any] = {}
     complete: dict[Function | Tensor, Any] = {}  # of wanted results on the way
     sums: set[Function | Tensor] | None = set() if on_arrays else None
-    with set_grad_enabled(create_graph):
+    with set_grad_enabled(create_graph), gpu.explained("backward"):
         for root, seed in zip(roots, seeds, strict=True):
             g = seed._data if on_arrays else seed
             gradients[root] = gradients[root] + g if root in gradients else g
