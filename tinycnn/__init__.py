@@ -9,6 +9,8 @@ from tinycnn.gradcheck import GradcheckError, gradcheck
 from tinycnn.modes import detect_anomaly, no_grad
 from tinycnn.tensor import Function, Tensor, grad
 
+from_dlpack = Tensor.from_dlpack
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "OutOfMemoryError",
     "Tensor",
     "detect_anomaly",
+    "from_dlpack",
     "functional",
     "grad",
     "gradcheck",

@@ -17,7 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinycnn import backend as _backend
-from tinycnn import gpu
+from tinycnn import dlpack, gpu
 from tinycnn.anomaly import check_backward, check_forward, check_gradients, fingerprint, user_line
 from tinycnn.kernels.arena import is_alone
 from tinycnn.kernels.arrays import Array, array_module
@@ -222,6 +222,18 @@ class Tensor:
                 f"a tensor of shape {self.shape} on {self.backend} is not copied silently: use tensor.numpy()"
             )
         return np.array(self._data, dtype=dtype, copy=copy)
+
+    @classmethod
+    def from_dlpack(cls, source: Any) -> Tensor:
+        """Return a tensor that shares memory with another library's array; see `tinycnn.dlpack`."""
+        array = dlpack.imported(source)
+        return cls(array, backend=_backend.backend_of(array))
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return dlpack.exported(self._data, self._requires_grad, options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.device_of(self._data)
 
     # `==` compares elements; in sets and as a key, a tensor is itself.
     __hash__ = object.__hash__
