@@ -7,6 +7,7 @@ from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parent))  # geometries.py and others, for every test module
 
+import cxx_kernels
 import strict_cupy
 
 from tinycnn import backend as _backend
@@ -32,6 +33,8 @@ def stand_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", strict_cupy)
     monkeypatch.setattr(_backend, "_generators", {})
     monkeypatch.setattr(strict_cupy, "memory", dict(strict_cupy.memory))
+    if cxx_kernels.COMPILER is None:
+        monkeypatch.setenv("TINYCNN_FUSE", "0")
 
 
 @pytest.fixture(params=["numpy", "stand-in", "cupy"])

@@ -12,6 +12,7 @@ every array that goes there. ``names`` are the functions and methods that were N
 import operator
 from types import SimpleNamespace
 
+import cxx_kernels
 import numpy as np
 
 __name__ = "cupy"
@@ -125,6 +126,14 @@ def _strict(function, owner=None):
 
     strict.at = _strict(function.at) if isinstance(function, np.ufunc) else None
     return strict
+
+
+def ElementwiseKernel(*definition):
+    return _strict(cxx_kernels.ElementwiseKernel(*definition))
+
+
+def ReductionKernel(*definition):
+    return _strict(cxx_kernels.ReductionKernel(*definition))
 
 
 def _operators():

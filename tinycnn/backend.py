@@ -159,24 +159,35 @@ def kernels(array: Array) -> ModuleType:
 
 
 def elementwise(array: Array) -> ModuleType:
-    """Return what passes over all elements of `array`: `tinycnn.kernels.elementwise`, or that compiled."""
-    return _plain_or_compiled("elementwise", array)
+    """Return what passes over all elements of `array`: `tinycnn.kernels.elementwise`, or faster ones."""
+    return _plain_or_faster("elementwise", array)
 
 
 def channels(array: Array) -> ModuleType:
-    """Return what passes over the channels of `array`: `tinycnn.kernels.channels`, or that compiled."""
-    return _plain_or_compiled("channels", array)
+    """Return what passes over the channels of `array`: `tinycnn.kernels.channels`, or faster ones."""
+    return _plain_or_faster("channels", array)
 
 
 def rows(array: Array) -> ModuleType:
-    """Return what passes over the rows of `array`: `tinycnn.kernels.rows`."""
-    return _module("rows")
+    """Return what passes over the rows of `array`: `tinycnn.kernels.rows`, or for CuPy `fused`."""
+    return _module("fused" if fuses(array) else "rows")
 
 
-def _plain_or_compiled(name: str, array: Array) -> ModuleType:
-    """Return the compiled module under the conditions of `kernels`, unless ``TINYCNN_FUSE=0`` is set."""
+def _plain_or_faster(name: str, array: Array) -> ModuleType:
+    """Return the compiled module under the conditions of `kernels`, `fused` for CuPy, else the plain one."""
+    if fuses(array):
+        return _module("fused")
     wanted = os.environ.get("TINYCNN_CONV") in (None, "", "cpu") and os.environ.get("TINYCNN_FUSE") != "0"
     return _module(f"cpu.{name}" if wanted and compiles(array) else name)
+
+
+def fuses(array: Array) -> bool:
+    """Return whether `tinycnn.kernels.fused` serves `array`: CuPy's, unless ``TINYCNN_FUSE=0`` is set."""
+    return (
+        not isinstance(array, np.ndarray)
+        and array.dtype.char in "fd"
+        and os.environ.get("TINYCNN_FUSE") != "0"
+    )
 
 
 def matmul(a: Array, b: Array) -> Array:
