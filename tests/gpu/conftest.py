@@ -1,3 +1,6 @@
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -63,3 +66,29 @@ def make_gan(few_digits):
         return GanTraining(G, D, loader, *optimizers, epochs, loss, schedules=schedules, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def nvrtc():
+    """NVIDIA's compiler, which needs no GPU, and where CuPy's headers and CUDA's are."""
+    cupy = pytest.importorskip("cupy", reason="the CuPy package is not installed")
+    compiler = cupy.cuda.nvrtc
+    try:
+        compiler.getVersion()
+    except RuntimeError:
+        pytest.skip("CuPy has no NVRTC: install its extra [ctk]")
+    own = Path(cupy.__file__).parent / "_core" / "include"
+    include = [own, *(own / "cupy" / "_cccl").glob("thrust"), *(own / "cupy" / "_cccl").glob("libcudacxx")]
+    include += [folder for path in sys.path for folder in Path(path).glob("nvidia/*/include")]
+    options = ("--std=c++17", "--gpu-architecture=compute_80", *(f"-I{folder}" for folder in include))
+
+    def compile(source):
+        program = compiler.createProgram(source, "kernel.cu", (), ())
+        try:
+            compiler.compileProgram(program, options)
+        except compiler.NVRTCError:
+            raise AssertionError(compiler.getProgramLog(program)) from None
+        ptx = compiler.getPTX(program)
+        return ptx.decode() if isinstance(ptx, bytes) else ptx
+
+    return compile

@@ -77,7 +77,7 @@ def fma_gflops(cupy: Any) -> float:
 
 def sgemm_gflops(cupy: Any) -> float:
     """Return GFLOP/s of cuBLAS's product of two large matrices, TF32 off."""
-    a = cupy.random.default_rng(0).random((SIZE, SIZE), dtype="float32")
+    a = backend.generator("cupy").random((SIZE, SIZE), dtype="float32")
     out = cupy.empty_like(a)
     return 2 * SIZE**3 / _shortest(cupy, lambda: cupy.matmul(a, a, out=out)) / 1e9
 
