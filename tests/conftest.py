@@ -28,6 +28,13 @@ def torch():
 
 
 @pytest.fixture
+def on_numpy():
+    """For what is NumPy's: how its tensors print, its arrays as operands. TINYCNN_BACKEND may be another."""
+    with _backend.using("numpy"):
+        yield
+
+
+@pytest.fixture
 def stand_in(monkeypatch):
     """CuPy's strict stand-in, in CuPy's place."""
     monkeypatch.setitem(sys.modules, "cupy", strict_cupy)

@@ -140,6 +140,8 @@ class TestMixing:
                 x * [1, 2, 3],
             ]
             assert {y.backend for y in results} == {other}
+            (2**scalar * scalar**3).backward()  # NumPy compares scalars to a number, not to an array
+            assert scalar.grad.backend == other
             tinycnn.gradcheck(lambda x: x * x, x)
 
 
@@ -314,6 +316,7 @@ cli.main(["info"])
     )
     command = [sys.executable, "blocked.py"]
     environment = {**os.environ, "PYTHONPATH": str(Path(tinycnn.__file__).parents[1])}
+    environment["TINYCNN_BACKEND"] = "numpy"
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "kernels for NumPy arrays: im2col" in done.stdout

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ import tinycnn
 from tinycnn.backend import BackendError
 from tinycnn.tensor import Tensor
 
+pytestmark = pytest.mark.usefixtures("on_numpy")
+NUMPY = {**os.environ, "TINYCNN_BACKEND": "numpy"}
 DTYPES = ["float16", "float32", "float64", "uint8", "int16", "int32", "int64", "bool"]
 
 
@@ -137,5 +140,5 @@ def test_on_a_gpu(stand_in, monkeypatch):
 
 def test_nothing_is_imported_for_it():
     code = "import sys, tinycnn; tinycnn.from_dlpack(tinycnn.ones(2)); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], env=NUMPY, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

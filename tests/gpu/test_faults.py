@@ -16,6 +16,8 @@ from tinycnn.backend import BackendError
 from tinycnn.cli import main
 from tinycnn.tensor import Tensor
 
+pytestmark = pytest.mark.usefixtures("on_numpy")
+
 
 class CUDARuntimeError(RuntimeError):
     pass

@@ -132,11 +132,11 @@ class Pow(Function):
         grad_a = grad_b = None
         if need_a:
             # Where b = 0 the factor b makes the gradient 0; 0^(-1) would make it NaN.
-            exponent = where(b.data == 0, 1.0, b - 1)
+            exponent = where(equal(b, 0), 1.0, b - 1)
             grad_a = unbroadcast(g * b * a**exponent, a.shape)
         if need_b:
             # The limit of a^b * log(a) for a -> 0 is 0 where b > 0.
-            grad_b = unbroadcast(g * y * log(where(a.data == 0, 1.0, a)), b.shape)
+            grad_b = unbroadcast(g * y * log(where(equal(a, 0), 1.0, a)), b.shape)
         return grad_a, grad_b
 
 
