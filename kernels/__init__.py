@@ -9,6 +9,9 @@ proven equal to the first:
 `cpu`      sums of shifted planes, tiles of them in vector registers; compiled by Numba, on all cores
 ========== ============================================================================================
 
+Passes over arrays: `elementwise`, `channels` and `rows` are plain, `cpu` has them compiled, and `fused` is
+each in one launch for CuPy.
+
 The contract, in the notation of `tinycnn.kernels.geometry`:
 
 ``conv2d(x, w)``
