@@ -202,6 +202,8 @@ class _Generator:
 
 
 ogrid = _Ogrid()
+_windows = _strict(np.lib.stride_tricks.sliding_window_view)
+lib = SimpleNamespace(stride_tricks=SimpleNamespace(sliding_window_view=_windows))
 cuda = SimpleNamespace(
     is_available=lambda: True,
     runtime=SimpleNamespace(

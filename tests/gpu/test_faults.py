@@ -222,9 +222,7 @@ def test_out_of_memory_in_a_step(stand_in):
     rule = optim.SGD([theta], 0.1)
     theta.sum().backward()
     strict_cupy.memory["largest"] = 100
-    with pytest.raises(
-        tinycnn.OutOfMemoryError, match=r"a step of SGD of \(100,\): the GPU has no 800 bytes"
-    ):
+    with pytest.raises(tinycnn.OutOfMemoryError, match=r"a step of SGD: the GPU has no 800 bytes"):
         rule.step()
 
 

@@ -51,7 +51,7 @@ def test_a_data_set_lives_on_the_gpu(stand_in, make_training):
         traffic = Traffic()
         fit(make_training(), [traffic])
     sent = [len(images) for images in traffic.uploads]
-    assert traffic.uploads[1:] == [[(16,)]] * 7  # by how much each picture is shifted
+    assert traffic.uploads[1:] == [[(2, 16)]] * 7  # by how much each picture is shifted
     assert sent[0] == 2  # and the epoch's order; the images went there in the epoch before
 
 
@@ -60,7 +60,7 @@ def test_a_large_data_set_goes_there_in_batches(stand_in, make_training, monkeyp
     with tinycnn.using("cupy"):
         traffic = Traffic()
         fit(make_training(), [traffic])
-    assert traffic.uploads == [[(16, 1, 28, 28), (16,), (16,)]] * 8
+    assert traffic.uploads == [[(16, 1, 28, 28), (16,), (2, 16)]] * 8
     assert not any(traffic.waits)
 
 

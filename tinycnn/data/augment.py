@@ -86,15 +86,9 @@ def shifted(images: Array, down: np.ndarray, right: np.ndarray) -> Array:
     xp = array_module(images)
     k = int(max(np.abs(down).max(), np.abs(right).max()))
     padded = xp.pad(images, ((0, 0), (0, 0), (k, k), (k, k)))
-    top, left = k - down, k - right  # a window higher up shows the picture lower
-    if xp is np:
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (H, W), (2, 3))
-        moved = windows[np.arange(N), :, top, left]  # of (N, C, 2k+1, 2k+1, H, W)
-        return np.ascontiguousarray(moved)
-    # CuPy would copy all windows before it picks some: every pixel is looked up, as in `rotated`.
-    place = _like(images, top * (W + 2 * k) + left)[:, None, None]  # (N, 1, 1), of each window's corner
-    place = place + xp.arange(H)[:, None] * (W + 2 * k) + xp.arange(W)  # (N, H, W)
-    return _looked_up(padded, place)
+    windows = xp.lib.stride_tricks.sliding_window_view(padded, (H, W), (2, 3))  # (N, C, 2k+1, 2k+1, H, W)
+    top, left = _like(images, k - np.stack([down, right]))  # a window higher up shows the picture lower
+    return xp.ascontiguousarray(windows[xp.arange(N), :, top, left])  # (N, C, H, W)
 
 
 def rotated(images: Array, degrees: np.ndarray) -> Array:

@@ -61,16 +61,16 @@ class Optimizer:
 
     def step(self) -> None:
         """Make one step; parameters without a gradient stay as they are."""
-        for i, (p, state) in enumerate(zip(self.params, self.state, strict=True)):
-            if p.grad is None:
-                continue
-            self.steps[i] += 1
-            for slot, array in state.items():
-                if type(array) is not type(p.data):  # the parameter was moved to another backend
-                    state[slot] = _backend.to_backend(array, p.backend)
-            with gpu.explained(f"a step of {type(self).__name__}", p):
-                self.update(p.data, self.penalised(p), state, self.steps[i])
-            p.mark_dirty()
+        with gpu.explained(f"a step of {type(self).__name__}"):
+            for i, (p, state) in enumerate(zip(self.params, self.state, strict=True)):
+                if p.grad is None:
+                    continue
+                for slot, array in state.items():
+                    if type(array) is not type(p.data):  # the parameter was moved to another backend
+                        state[slot] = _backend.to_backend(array, p.backend)
+                self.update(p.data, self.penalised(p), state, self.steps[i] + 1)
+                self.steps[i] += 1
+                p.mark_dirty()
 
     def penalised(self, p: Tensor) -> Array:
         """Return the gradient of the loss with the penalties of Eq. 8."""
