@@ -154,10 +154,15 @@ def test_a_rung_that_lacks_a_direction_is_left_out(tmp_path, monkeypatch):
 
 def test_the_rungs_are_im2col_and_what_numba_cuda_has(monkeypatch):
     assert next(iter(gpu_tinycnn.rungs())) == "im2col"
+    target = SimpleNamespace(why_not=lambda: None)
+    monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda.target", target)
     monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda", SimpleNamespace(RUNGS={"direct": "module"}))
     assert list(gpu_tinycnn.rungs()) == ["im2col", "direct"]
     assert rung("direct").options == {"kernels": "direct"}
-    monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda", None)
+    target.why_not = lambda: "no driver"
+    assert list(gpu_tinycnn.rungs()) == ["im2col"]
+    assert gpu_tinycnn.why_no_kernels() == "no driver"
+    monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda.target", None)
     assert list(gpu_tinycnn.rungs()) == ["im2col"]
 
 
@@ -302,6 +307,7 @@ def test_the_whole_of_it_on_the_stand_in(tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("Python 3.")  # versions come first
+    assert "\nno rungs of kernels/cuda: " in done.stdout
     assert "TEST DATA, compute capability 9.0, 8 GiB" in done.stdout
     said = json.loads((out / "gpu.json").read_text())
     assert set(said["works"]) == {"cnn28-b32", "conv-13x13-input"}

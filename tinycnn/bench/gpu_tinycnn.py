@@ -18,13 +18,20 @@ def rungs() -> dict[str, Any]:
     """Return what has the contract of convolution, by name: im2col with cuBLAS, and the CUDA kernels.
 
     Each has ``conv2d``, ``conv2d_input`` and ``conv2d_weight``, or some of them, as `tinycnn.kernels.im2col`.
-    Without numba-cuda there is im2col alone.
+    Where the CUDA kernels cannot run, im2col is alone.
     """
     found = {CUBLAS: importlib.import_module("tinycnn.kernels.im2col")}
+    if why_no_kernels() is None:
+        found |= importlib.import_module("tinycnn.kernels.cuda").RUNGS
+    return found
+
+
+def why_no_kernels() -> str | None:
+    """Return the reason that CUDA kernels of our own cannot run here, or None where they can."""
     try:
-        return found | dict(importlib.import_module("tinycnn.kernels.cuda").RUNGS)
-    except ImportError:
-        return found
+        return importlib.import_module("tinycnn.kernels.cuda.target").why_not()
+    except ImportError as error:  # numba-cuda raises one of these where it finds no driver, too
+        return str(error)
 
 
 class Engine(on_tinycnn.Engine):
