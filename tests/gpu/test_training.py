@@ -13,6 +13,7 @@ from tinycnn.fit import Callback, DivergedError, fit, load_checkpoint, save_chec
 from tinycnn.fit.loop import CHECK_EVERY
 from tinycnn.gan.networks import one_hot
 from tinycnn.gan.training import WINDOW
+from tinycnn.operations import EXAMPLES
 from tinycnn.storage import load_weights, save_weights
 from tinycnn.tensor import Tensor
 
@@ -211,3 +212,27 @@ def test_maxima_and_numbers_in_formulas_wait_for_nothing(stand_in):
     optim.Adam([x]).step()
     assert strict_cupy.waits == []
     assert strict_cupy.uploads == []
+
+
+def test_what_is_used_of_numpy_is_there_in_cupy(make_training, make_gan, request):
+    """The stand-in would hand out a function of NumPy's that CuPy has not."""
+    cupy = pytest.importorskip("cupy", reason="the CuPy package is not installed")
+    request.getfixturevalue("stand_in")
+    strict_cupy.names.clear()
+    with tinycnn.using("cupy"):
+        fit(make_training(augment=EVERYTHING))
+        fit(make_gan("wgan-gp", conditional=True))
+        for name, example in EXAMPLES.items():
+            f, arrays = example(np.random.default_rng(0))
+            (f(*(Tensor(a, requires_grad=True) for a in arrays)) if name != "to" else Tensor(1.0)).sum()
+    used = {name for name in strict_cupy.names if not name.startswith("ndarray._")}
+    assert len(used) > 40
+    assert [name for name in used if not has(cupy, name)] == []
+
+
+def has(module, dotted):
+    for name in dotted.split("."):
+        if not hasattr(module, name):
+            return False
+        module = getattr(module, name)
+    return True
