@@ -42,12 +42,12 @@ def load() -> ModuleType:
         )
     try:
         cupy = importlib.import_module("cupy")
-    except ModuleNotFoundError as error:
-        raise Unusable(
-            f"the backend 'cupy' needs the CuPy package ({error}); with an NVIDIA driver for CUDA 12 install "
-            "'tinycnn[cuda12]', for CUDA 13 'tinycnn[cuda13]' (never both)"
-        ) from error
     except ImportError as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
+            raise Unusable(
+                f"the backend 'cupy' needs the CuPy package ({error}); with an NVIDIA driver for CUDA 12 "
+                "install 'tinycnn[cuda12]', for CUDA 13 'tinycnn[cuda13]' (never both)"
+            ) from error
         reason = str(error).strip().partition("\n")[0]
         raise Unusable(f"CuPy is installed, but it cannot be imported: {reason}") from error
     if (gone := _no_device(cupy)) is not None:

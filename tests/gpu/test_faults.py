@@ -76,12 +76,19 @@ def test_no_package(monkeypatch):
     refused(r"needs the CuPy package .*'tinycnn\[cuda12\]', for CUDA 13 'tinycnn\[cuda13\]' \(never both\)")
 
 
-def test_a_package_that_is_broken(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise ImportError('\\nno libcuda_x\\n\\nand so on')", "no libcuda_x$"),
+        ("import a_package_it_needs", "No module named 'a_package_it_needs'$"),
+    ],
+)
+def test_a_package_that_is_broken(monkeypatch, tmp_path, code, says):
     (tmp_path / "cupy").mkdir()
-    (tmp_path / "cupy" / "__init__.py").write_text("raise ImportError('\\nno libcuda_x\\n\\nand so on')")
+    (tmp_path / "cupy" / "__init__.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    refused("CuPy is installed, but it cannot be imported: no libcuda_x$")
+    refused(f"CuPy is installed, but it cannot be imported: {says}")
 
 
 def test_two_packages(cupy, installed):

@@ -9,7 +9,7 @@ import tinycnn
 from tinycnn import functional as F
 from tinycnn import nn, optim
 from tinycnn.data import Augment, DataLoader, from_arrays, loader
-from tinycnn.fit import Callback, DivergedError, fit, load_checkpoint, save_checkpoint
+from tinycnn.fit import Callback, DivergedError, evaluate, fit, load_checkpoint, save_checkpoint
 from tinycnn.fit.loop import CHECK_EVERY
 from tinycnn.gan.networks import one_hot
 from tinycnn.gan.training import WINDOW
@@ -54,6 +54,15 @@ def test_a_data_set_lives_on_the_gpu(stand_in, make_training):
     sent = [len(images) for images in traffic.uploads]
     assert traffic.uploads[1:] == [[(2, 16)]] * 7  # by how much each picture is shifted
     assert sent[0] == 2  # and the epoch's order; the images went there in the epoch before
+
+
+def test_an_evaluation_waits_at_its_end(stand_in, make_training):
+    with tinycnn.using("cupy"):
+        run = make_training()
+        strict_cupy.waits.clear()
+        result = evaluate(run.model, run.validation)
+    assert strict_cupy.waits == ["get"] * 3  # the sums, the labels, the logits
+    assert (result.labels.shape, result.logits.shape) == ((40,), (40, 10))
 
 
 def test_a_large_data_set_goes_there_in_batches(stand_in, make_training, monkeypatch):
