@@ -231,6 +231,7 @@ def test_out_of_memory_in_a_step(stand_in):
     strict_cupy.memory["largest"] = 100
     with pytest.raises(tinycnn.OutOfMemoryError, match=r"a step of SGD: the GPU has no 800 bytes"):
         rule.step()
+    assert rule.steps == [0]  # what was not done does not count
 
 
 def test_out_of_memory_on_the_cpu_is_numpys_own():

@@ -46,7 +46,7 @@ class GpuReport(Report):
     def heading(self) -> list[str]:
         """Return the lines above the table."""
         gpu = self.machine["gpu"]
-        lines = super().heading()
+        lines = [line.replace("peak on these threads", "peak of the GPU") for line in super().heading()]
         lines.insert(
             1,
             f"{gpu['name']}, compute capability {gpu['compute_capability']}, "
