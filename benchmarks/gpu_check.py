@@ -23,15 +23,20 @@ from tinycnn import backend  # noqa: E402
 PYTHON = sys.executable
 SUITE = (PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 # What computes on the GPU, small enough for a tool that makes kernels a hundred times slower.
-SANITIZED = (*SUITE, "tests/test_backend.py", "-k", "cupy and (every_operation or trains)")
+SANITIZED = (
+    "tests/test_backend.py::test_every_operation",
+    "tests/test_backend.py::test_a_network_trains_alike",
+)
+KERNELS = "tests/cuda"  # those of kernels/cuda, where there are any
 SECONDS = {"info": 60, "tests": 1800, "memcheck": 900, "racecheck": 900, "benchmark": 1200}
 
 
 def parts(out):
     """Return the command of every part, by name; None where its tool is not installed."""
     sanitizer = shutil.which("compute-sanitizer")
+    sanitized = (*SUITE, *SANITIZED, *([KERNELS] if (ROOT / KERNELS).is_dir() else []))
     checks = {
-        tool: (sanitizer, "--tool", tool, "--error-exitcode", "1", *SANITIZED) if sanitizer else None
+        tool: (sanitizer, "--tool", tool, "--error-exitcode", "1", *sanitized) if sanitizer else None
         for tool in ("memcheck", "racecheck")
     }
     return {

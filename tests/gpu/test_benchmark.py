@@ -322,6 +322,11 @@ def test_the_check_runs_its_parts_and_says_what_failed(tmp_path, monkeypatch, ca
     spec.loader.exec_module(check)
     monkeypatch.setattr(check.backend, "why_not", lambda _: None)
     assert list(check.parts(tmp_path)) == list(check.SECONDS)
+    monkeypatch.setattr(check.shutil, "which", lambda tool: f"/bin/{tool}")
+    parts = check.parts(tmp_path)
+    assert parts["racecheck"][:3] == ("/bin/compute-sanitizer", "--tool", "racecheck")
+    for test in check.SANITIZED:
+        assert f"def {test.partition('::')[2]}(" in (ROOT / test.partition("::")[0]).read_text()
     where = "import os; print(os.environ['TINYCNN_BACKEND'])"
     fake = {
         "info": (sys.executable, "-c", where),
