@@ -301,7 +301,7 @@ def test_the_whole_of_it_on_the_stand_in(tmp_path):
     only = ["--only", "cnn28-b32", "conv-13x13-input", "--rounds", "1", "--turn", "0", "--out", str(out)]
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), *only],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "CUDA_VISIBLE_DEVICES": "-1"},
         capture_output=True,
         text=True,
     )
