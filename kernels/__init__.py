@@ -10,6 +10,9 @@ proven equal to the first:
 `cuda`     a ladder of versions for the GPU, compiled by Numba, from naive to fast
 ========== ============================================================================================
 
+Passes over arrays: `elementwise`, `channels` and `rows` are plain, `cpu` has them compiled, and `fused` is
+each in one launch for CuPy.
+
 The contract, in the notation of `tinycnn.kernels.geometry`:
 
 ``conv2d(x, w)``

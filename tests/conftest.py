@@ -8,6 +8,7 @@ from hypothesis import settings
 
 sys.path.append(str(Path(__file__).parent))  # geometries.py and others, for every test module
 
+import cxx_kernels
 import strict_cupy
 
 from tinycnn import backend as _backend
@@ -28,10 +29,20 @@ def torch():
 
 
 @pytest.fixture
+def on_numpy():
+    """For what is NumPy's: how its tensors print, its arrays as operands. TINYCNN_BACKEND may be another."""
+    with _backend.using("numpy"):
+        yield
+
+
+@pytest.fixture
 def stand_in(monkeypatch):
     """CuPy's strict stand-in, in CuPy's place."""
     monkeypatch.setitem(sys.modules, "cupy", strict_cupy)
     monkeypatch.setattr(_backend, "_generators", {})
+    monkeypatch.setattr(strict_cupy, "memory", dict(strict_cupy.memory))
+    if cxx_kernels.COMPILER is None:
+        monkeypatch.setenv("TINYCNN_FUSE", "0")
 
 
 @pytest.fixture(params=["numpy", "stand-in", "cupy"])

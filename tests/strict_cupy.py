@@ -2,15 +2,34 @@
 
 No NumPy array is taken where CuPy takes none, nothing becomes one but through ``asnumpy``, and a reduction
 gives an array without dimensions instead of a number. What is not defined here is NumPy's, made strict.
+
+There is no memory for an array of more bytes than ``memory["largest"]``.
+``waits`` grows by one entry for everything that would make Python wait for a GPU, because something comes
+back from it: arrays, numbers, truth values, and sizes that depend on the data. ``uploads`` grows by one for
+every array that goes there. ``names`` are the functions and methods that were NumPy's.
 """
 
 import operator
 from types import SimpleNamespace
 
+import cxx_kernels
 import numpy as np
 
 __name__ = "cupy"
 __version__ = "stand-in"
+
+memory = {"largest": np.inf, "used": 3 << 30, "free": 1 << 30, "total": 8 << 30}
+waits: list[str] = []
+uploads: list[tuple[int, ...]] = []
+names: set[str] = set()
+
+
+class OutOfMemoryError(MemoryError):
+    __module__ = "cupy.cuda.memory"
+
+    def __init__(self, size, total, limit):
+        super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes).")
+        self._size = size
 
 
 class ndarray:  # noqa: N801
@@ -20,14 +39,22 @@ class ndarray:  # noqa: N801
 
     def __init__(self, host, base=None):
         self.host, self.base = host, base
+        if base is None and host.nbytes > memory["largest"]:
+            raise OutOfMemoryError(host.nbytes, memory["used"], 0)
 
     def __getattr__(self, name):
         if name.startswith("__"):  # __array_interface__ would hand the array over
             raise AttributeError(name)
+        names.add(f"ndarray.{name}")
         value = getattr(self.host, name)
+        if name in SIZED_BY_DATA:
+            waits.append(name)
         return _strict(value, self) if callable(value) else _boxed(value, self)
 
     def __getitem__(self, key):
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, ndarray) and k.dtype == bool for k in keys):
+            waits.append("indexing by booleans")
         return _boxed(self.host[_unboxed(key)], self)
 
     def __setitem__(self, key, value):
@@ -45,17 +72,26 @@ class ndarray:  # noqa: N801
     def __len__(self):
         return len(self.host)
 
-    def __bool__(self):
-        return bool(self.host)
+    def get(self):
+        waits.append("get")
+        return self.host.copy()
 
-    def __int__(self):
-        return int(self.host)
+    def __repr__(self):
+        waits.append("repr")
+        return repr(self.host)
 
-    def __float__(self):
-        return float(self.host)
 
-    def item(self):
-        return self.host.item()
+def _number(name):
+    def number(self):
+        waits.append(name)
+        return getattr(self.host, name)()
+
+    return number
+
+
+for _name in ("__bool__", "__int__", "__float__", "__index__", "item", "tolist"):
+    setattr(ndarray, _name, _number(_name))
+SIZED_BY_DATA = {"nonzero", "argwhere", "flatnonzero", "unique", "bincount"}
 
 
 def _unboxed(value):
@@ -92,6 +128,14 @@ def _strict(function, owner=None):
     return strict
 
 
+def ElementwiseKernel(*definition):
+    return _strict(cxx_kernels.ElementwiseKernel(*definition))
+
+
+def ReductionKernel(*definition):
+    return _strict(cxx_kernels.ReductionKernel(*definition))
+
+
 def _operators():
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
         function = getattr(operator, f"__{name}__")
@@ -118,23 +162,25 @@ for _name, _operator in _operators():
 
 def __getattr__(name):
     value = getattr(np, name)
+    names.add(name)
+    if name in SIZED_BY_DATA:
+        waits.append(name)
     return _strict(value) if callable(value) and not isinstance(value, type) else value
 
 
 def asarray(value, dtype=None):
-    return value if isinstance(value, ndarray) and dtype is None else ndarray(np.array(_host(value), dtype))
+    if isinstance(value, ndarray):
+        return value if dtype is None else ndarray(value.host.astype(dtype, copy=False))
+    uploads.append(np.shape(value))
+    return ndarray(np.array(value, dtype))
 
 
 def asnumpy(array):
-    return _host(array).copy()
+    return array.get() if isinstance(array, ndarray) else np.asarray(array)
 
 
 def unravel_index(indices, dims):
     return _strict(np.unravel_index)(indices.astype(int), dims)  # of arrays only: a number has no astype()
-
-
-def _host(value):
-    return value.host if isinstance(value, ndarray) else value
 
 
 class _Ogrid:
@@ -142,14 +188,36 @@ class _Ogrid:
         return _boxed(np.ogrid[key])
 
 
-class _Generator:
+class Philox4x3210:  # the name is CuPy's
     def __init__(self, seed):
-        self.generator = np.random.default_rng(seed)
+        self.seed = seed
+
+
+class _Generator:
+    def __init__(self, bits):
+        self.generator = np.random.default_rng(bits.seed)
 
     def __getattr__(self, name):
         return _strict(getattr(self.generator, name))
 
 
 ogrid = _Ogrid()
-cuda = SimpleNamespace(is_available=lambda: True)
-random = SimpleNamespace(default_rng=_Generator)
+_windows = _strict(np.lib.stride_tricks.sliding_window_view)
+lib = SimpleNamespace(stride_tricks=SimpleNamespace(sliding_window_view=_windows))
+cuda = SimpleNamespace(
+    is_available=lambda: True,
+    runtime=SimpleNamespace(
+        getDeviceCount=lambda: 1,
+        driverGetVersion=lambda: 13000,
+        runtimeGetVersion=lambda: 12090,
+        memGetInfo=lambda: (memory["free"], memory["total"]),
+        getDeviceProperties=lambda device: {"name": b"Stand-in"},
+    ),
+    get_local_runtime_version=lambda: 12090,
+    nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
+    cublas=SimpleNamespace(),
+    Device=lambda: SimpleNamespace(id=0, compute_capability="90"),
+)
+pool = SimpleNamespace(free_all_blocks=lambda: memory.update(free=2 << 30), used_bytes=lambda: memory["used"])
+get_default_memory_pool = lambda: pool  # noqa: E731
+random = SimpleNamespace(Generator=_Generator, Philox4x3210=Philox4x3210)

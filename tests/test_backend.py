@@ -3,7 +3,6 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,20 +64,6 @@ class TestChoice:
         monkeypatch.setenv("TINYCNN_BACKEND", "cuda")
         with pytest.raises(ValueError, match="unknown backend 'cuda'"):
             tinycnn.zeros(2)
-
-    def test_no_package(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "cupy", None)  # importing it fails
-        with pytest.raises(BackendError, match=r"needs the CuPy package .*'tinycnn\[cuda12\]', for CUDA 13"):
-            tinycnn.use("cupy")
-        assert _backend.current() == "numpy"
-
-    def test_no_gpu(self, monkeypatch):
-        cuda = SimpleNamespace(is_available=lambda: False)
-        monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(__version__="14.0.1", cuda=cuda))
-        with pytest.raises(BackendError, match=r"CuPy 14\.0\.1 is installed, but it finds no NVIDIA GPU"):
-            tinycnn.use("cupy")
-        assert "nvidia-smi" in _backend.why_not("cupy")
-        assert _backend.why_not("numpy") is None
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -155,6 +140,8 @@ class TestMixing:
                 x * [1, 2, 3],
             ]
             assert {y.backend for y in results} == {other}
+            (2**scalar * scalar**3).backward()  # NumPy compares scalars to a number, not to an array
+            assert scalar.grad.backend == other
             tinycnn.gradcheck(lambda x: x * x, x)
 
 
@@ -329,6 +316,7 @@ cli.main(["info"])
     )
     command = [sys.executable, "blocked.py"]
     environment = {**os.environ, "PYTHONPATH": str(Path(tinycnn.__file__).parents[1])}
+    environment["TINYCNN_BACKEND"] = "numpy"
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "kernels for NumPy arrays: im2col" in done.stdout

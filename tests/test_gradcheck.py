@@ -106,12 +106,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("f", "inputs", "says"), WRONG.values(), ids=WRONG)
+@pytest.mark.usefixtures("on_numpy")
 def test_a_wrong_gradient_is_rejected(f, inputs, says):
     for seed in range(10):
         with pytest.raises(GradcheckError, match=says):
             gradcheck(f, inputs, seed=seed)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_one_output_of_two_detached_is_found_at_second_order():
     def f(x):
         return x * 3, square(lambda g, x: g * 2 * detached(x))(x)
@@ -120,6 +122,7 @@ def test_one_output_of_two_detached_is_found_at_second_order():
         gradcheck(f, [point(3)])
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_the_message_has_the_input_the_entry_and_both_values():
     says = r"^order 1, input 1 of shape \(3,\): entry \(1,\) is worst: backward gives 0, finite .* (.*)$"
     with pytest.raises(GradcheckError, match=says) as caught:
@@ -192,6 +195,7 @@ def test_outside_of_both_one_sided_derivatives_no_kink_excuses(slope):
         gradcheck(f, np.array([1.0, 0.0, -1.0]), order=1)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_a_kink_does_not_hide_a_wrong_gradient_elsewhere():
     x = np.abs(point(5000)) + 0.1
     x[100] = 0

@@ -40,6 +40,7 @@ def test_classes_that_never_occur_have_rows_but_no_weight():
     assert confusion_matrix([0, 1], [0, 1], K=4).shape == (4, 4)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_tensors_are_taken():
     logits = Tensor([[0.1, 0.9], [0.8, 0.2]])
     assert accuracy(Tensor([1, 1]), logits.argmax(1)) == 0.5

@@ -31,7 +31,7 @@ def test_it_runs_as_a_script_and_its_solutions_are_right(path, tmp_path):
     script.write_text(text + "\n\n" + code)
     start = time.perf_counter()
     command = [sys.executable, "-c", RUN, str(FOLDER), str(script)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "TINYCNN_BACKEND": "numpy"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     assert time.perf_counter() - start < SECONDS

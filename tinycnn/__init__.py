@@ -4,9 +4,12 @@ from tinycnn import functional
 from tinycnn.anomaly import AnomalyError
 from tinycnn.backend import BackendError, manual_seed, use, using
 from tinycnn.creation import ones, rand, randn, zeros
+from tinycnn.gpu import OutOfMemoryError
 from tinycnn.gradcheck import GradcheckError, gradcheck
 from tinycnn.modes import detect_anomaly, no_grad
 from tinycnn.tensor import Function, Tensor, grad
+
+from_dlpack = Tensor.from_dlpack
 
 __version__ = "0.1.0"
 
@@ -15,8 +18,10 @@ __all__ = [
     "BackendError",
     "Function",
     "GradcheckError",
+    "OutOfMemoryError",
     "Tensor",
     "detect_anomaly",
+    "from_dlpack",
     "functional",
     "grad",
     "gradcheck",

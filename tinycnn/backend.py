@@ -7,6 +7,7 @@ An operation runs where its inputs live. Nothing is copied from one library to t
 import importlib
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
 
 BACKENDS = ("numpy", "cupy")
@@ -24,6 +26,7 @@ RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "fused")  # of `t
 KERNELS = ("cpu", "im2col", "loops", *RUNGS)
 COMPILED_FROM = 1 << 9  # elements: for less nobody shall have to wait while something is compiled
 
+_usable: ModuleType | None = None  # CuPy, once it was seen to work
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
 _seed: int | Sequence[int] | None = None
@@ -43,7 +46,7 @@ def use(backend: str) -> None:
     ValueError
         For an unknown name.
     BackendError
-        Where CuPy cannot be used: says whether the package or the GPU is missing.
+        Where CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
     """
     global _current
     library(backend)
@@ -82,19 +85,13 @@ def library(backend: str) -> ModuleType:
         return np
     if backend != "cupy":
         raise ValueError(f"unknown backend {backend!r}; there are {', '.join(map(repr, BACKENDS))}")
-    try:
-        cupy = importlib.import_module("cupy")
-    except ImportError as error:
-        raise BackendError(
-            f"the backend 'cupy' needs the CuPy package ({error}); with an NVIDIA driver for CUDA 12 install "
-            "'tinycnn[cuda12]', for CUDA 13 'tinycnn[cuda13]' (never both)"
-        ) from error
-    if not cupy.cuda.is_available():
-        raise BackendError(
-            f"CuPy {cupy.__version__} is installed, but it finds no NVIDIA GPU: `nvidia-smi` must list one, "
-            "with a driver as new as the CuPy package's CUDA version; tinycnn.use('numpy') runs on the CPU"
-        )
-    return cupy
+    global _usable
+    if _usable is None or sys.modules.get("cupy") is not _usable:
+        try:
+            _usable = gpu.load()
+        except gpu.Unusable as error:
+            raise BackendError(str(error)) from error
+    return _usable
 
 
 def why_not(backend: str) -> str | None:
@@ -116,7 +113,25 @@ def to_backend(array: Array, backend: str) -> Array:
     xp = library(backend)
     if backend_of(array) == backend:
         return array
-    return xp.asarray(array) if backend == "cupy" else array_module(array).asnumpy(array)
+    if backend == "numpy":
+        return array_module(array).asnumpy(array)
+    with gpu.explained("a copy", array):
+        return xp.asarray(array)
+
+
+def numbers(*values: Any) -> list[float]:
+    """Return numbers, or arrays of one element, as Python's: those on the GPU in one transfer.
+
+    Each transfer waits until all work before it is done.
+    """
+    there = [i for i, value in enumerate(values) if type(value).__module__.partition(".")[0] == "cupy"]
+    result = [value if i in there else float(value) for i, value in enumerate(values)]
+    if there:
+        xp = array_module(values[there[0]])
+        together = xp.stack([values[i].reshape(()).astype(np.float64) for i in there])
+        for i, number in zip(there, xp.asnumpy(together).tolist(), strict=True):
+            result[i] = number
+    return result
 
 
 def kernels(array: Array) -> ModuleType:
@@ -166,19 +181,35 @@ def why_no_cuda() -> str | None:
 
 
 def elementwise(array: Array) -> ModuleType:
-    """Return what passes over all elements of `array`: `tinycnn.kernels.elementwise`, or that compiled."""
-    return _plain_or_compiled("elementwise", array)
+    """Return what passes over all elements of `array`: `tinycnn.kernels.elementwise`, or faster ones."""
+    return _plain_or_faster("elementwise", array)
 
 
 def channels(array: Array) -> ModuleType:
-    """Return what passes over the channels of `array`: `tinycnn.kernels.channels`, or that compiled."""
-    return _plain_or_compiled("channels", array)
+    """Return what passes over the channels of `array`: `tinycnn.kernels.channels`, or faster ones."""
+    return _plain_or_faster("channels", array)
 
 
-def _plain_or_compiled(name: str, array: Array) -> ModuleType:
-    """Return the compiled module under the conditions of `kernels`, unless ``TINYCNN_FUSE=0`` is set."""
+def rows(array: Array) -> ModuleType:
+    """Return what passes over the rows of `array`: `tinycnn.kernels.rows`, or for CuPy `fused`."""
+    return _module("fused" if fuses(array) else "rows")
+
+
+def _plain_or_faster(name: str, array: Array) -> ModuleType:
+    """Return the compiled module under the conditions of `kernels`, `fused` for CuPy, else the plain one."""
+    if fuses(array):
+        return _module("fused")
     wanted = os.environ.get("TINYCNN_CONV") in (None, "", "cpu") and os.environ.get("TINYCNN_FUSE") != "0"
     return _module(f"cpu.{name}" if wanted and compiles(array) else name)
+
+
+def fuses(array: Array) -> bool:
+    """Return whether `tinycnn.kernels.fused` serves `array`: CuPy's, unless ``TINYCNN_FUSE=0`` is set."""
+    return (
+        not isinstance(array, np.ndarray)
+        and array.dtype.char in "fd"
+        and os.environ.get("TINYCNN_FUSE") != "0"
+    )
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -227,5 +258,10 @@ def generator(backend: str | None = None) -> Any:
     """Return the random generator of `backend` (the current one by default)."""
     backend = backend or current()
     if backend not in _generators:
-        _generators[backend] = library(backend).random.default_rng(_seed)
+        random = library(backend).random
+        if backend == "numpy":
+            _generators[backend] = random.default_rng(_seed)
+        else:
+            # CuPy's own default computes where each of its streams starts: far too long for one a batch.
+            _generators[backend] = random.Generator(random.Philox4x3210(_seed))
     return _generators[backend]

@@ -1,35 +1,39 @@
 """New tensors: constants and random numbers, in the current backend."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tinycnn import backend as _backend
+from tinycnn import gpu
+from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
 
 def zeros(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of zeros."""
-    xp = _backend.library(_backend.current())
-    return Tensor(xp.zeros(_sizes(shape), dtype), requires_grad=requires_grad)
+    return _made(_backend.library(_backend.current()).zeros, shape, dtype, requires_grad)
 
 
 def ones(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of ones."""
-    xp = _backend.library(_backend.current())
-    return Tensor(xp.ones(_sizes(shape), dtype), requires_grad=requires_grad)
+    return _made(_backend.library(_backend.current()).ones, shape, dtype, requires_grad)
 
 
 def rand(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of uniform random numbers in [0, 1); `tinycnn.manual_seed` seeds them."""
-    return Tensor(_backend.generator().random(_sizes(shape), dtype=dtype), requires_grad=requires_grad)
+    return _made(_backend.generator().random, shape, dtype, requires_grad)
 
 
 def randn(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> Tensor:
     """Return a tensor of normal random numbers, mean 0 and variance 1; `tinycnn.manual_seed` seeds them."""
-    return Tensor(
-        _backend.generator().standard_normal(_sizes(shape), dtype=dtype), requires_grad=requires_grad
-    )
+    return _made(_backend.generator().standard_normal, shape, dtype, requires_grad)
+
+
+def _made(make: Callable[..., Array], shape: tuple[Any, ...], dtype: Any, requires_grad: bool) -> Tensor:
+    sizes = _sizes(shape)
+    with gpu.explained(f"a new tensor {sizes}"):
+        return Tensor(make(sizes, dtype=dtype), requires_grad=requires_grad)
 
 
 def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:

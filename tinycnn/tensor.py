@@ -17,6 +17,7 @@ import numpy as np
 from numpy import ndarray
 
 from tinycnn import backend as _backend
+from tinycnn import dlpack, gpu
 from tinycnn.anomaly import check_backward, check_forward, check_gradients, fingerprint, user_line
 from tinycnn.kernels.arena import is_alone
 from tinycnn.kernels.arrays import Array, array_module
@@ -222,6 +223,18 @@ class Tensor:
             )
         return np.array(self._data, dtype=dtype, copy=copy)
 
+    @classmethod
+    def from_dlpack(cls, source: Any) -> Tensor:
+        """Return a tensor that shares memory with another library's array; see `tinycnn.dlpack`."""
+        array = dlpack.imported(source)
+        return cls(array, backend=_backend.backend_of(array))
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return dlpack.exported(self._data, self._requires_grad, options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return dlpack.device_of(self._data)
+
     # `==` compares elements; in sets and as a key, a tensor is itself.
     __hash__ = object.__hash__
 
@@ -372,7 +385,12 @@ class Function:
             raise self._called_before()
         parents = [(x.creator or x) if x._requires_grad else None for x in inputs]
         self.needs_input_grad = tuple([parent is not None for parent in parents])
-        return self._finish(self.forward(*arrays), inputs, arrays, parents)
+        try:
+            y = self.forward(*arrays)
+        except MemoryError as error:
+            gpu.explain(error, self.name, arrays)
+            raise
+        return self._finish(y, inputs, arrays, parents)
 
     def _finish(
         self,
@@ -581,7 +599,7 @@ def _walk(
     gradients: dict[Function | Tensor, Any] = {}
     complete: dict[Function | Tensor, Any] = {}  # of wanted results on the way
     sums: set[Function | Tensor] | None = set() if on_arrays else None
-    with set_grad_enabled(create_graph):
+    with set_grad_enabled(create_graph), gpu.explained("backward"):
         for root, seed in zip(roots, seeds, strict=True):
             g = seed._data if on_arrays else seed
             gradients[root] = gradients[root] + g if root in gradients else g
@@ -733,7 +751,10 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
         kind = like.dtype.kind
         fits = kind == "f" or (kind != "b" and isinstance(value, int | np.integer))
         dtype = like.dtype if fits else None
-        return _wrap(array_module(like._data).asarray(value, dtype))
+        if type(like._data) is ndarray:
+            return _wrap(np.asarray(value, dtype))
+        given = np.asarray(value, dtype)  # filled in on the GPU: nothing is copied there
+        return _wrap(array_module(like._data).full((), value, given.dtype))
     if like is not None and not hasattr(value, "dtype"):
         return Tensor(value, backend=like.backend)
     return _wrap(value) if _is_array(value) else Tensor(value)

@@ -36,6 +36,7 @@ def some_of_each(rng, *arrays):
     return chosen
 
 
+@pytest.mark.usefixtures("on_numpy")
 @FEW
 @given(convolutions(smallest_batch=1), SEEDS)
 def test_conv2d(shapes, rng):

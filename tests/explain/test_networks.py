@@ -68,6 +68,7 @@ def test_a_network_with_a_branch():
 
 
 @pytest.mark.parametrize("rule", [optim.SGD, optim.Adam, optim.AdamW])
+@pytest.mark.usefixtures("on_numpy")
 def test_a_training_step(model, rng, rule):
     optimizer = rule(model.parameters(), 0.01)
     x, labels = rng.random((3, 1, 6, 6)), [0, 1, 2]

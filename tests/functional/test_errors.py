@@ -29,7 +29,7 @@ WRONG_VALUES = [
     (lambda: F.reshape(ones(2, 3), -1, -1), r"6 elements, to \(-1, -1\)"),
     (lambda: F.flatten(ones(2, 3, 4), 2, 1), r"start_dim 2 comes after end_dim 1 in \(2, 3, 4\)"),
     (lambda: F.permute(ones(2, 3), 0, 0), r"\(0, 0\) does not name each of the 2 dimensions of \(2, 3\)"),
-    (lambda: F.gather(ones(2, 3), 1, LABELS), r"index \(2,\) must equal \(2, 3\) except in dimension 1"),
+    (lambda: F.gather(ones(2, 3), 1, Tensor(LABELS)), r"index \(2,\) must equal \(2, 3\) except in dim"),
     (lambda: F.concatenate([]), "at least one tensor"),
     (lambda: F.concatenate([ones(2, 3), ones(2, 4)]), r"except in dimension 0, got \(2, 3\), \(2, 4\)"),
     (lambda: F.concatenate([ones(2), ones(2, 3)]), r"got \(2,\), \(2, 3\)"),

@@ -89,6 +89,13 @@ def permute(rng):
     return [x], {"dims": tuple(int(d) for d in rng.permutation(x.ndim))}
 
 
+def there(key):
+    """Return a key with tensors for arrays: they live where the indexed tensor does."""
+    if isinstance(key, tuple):
+        return tuple(map(there, key))
+    return Tensor(key) if isinstance(key, np.ndarray) else key
+
+
 def index(rng):
     keys = [
         1, -1, slice(1, 3), (..., 2), (None, 2, slice(None, None, 2)), (slice(None), None, slice(1, 2)),
@@ -204,7 +211,7 @@ OPERATIONS = {
     "flatten": (torch.flatten, flatten),
     "permute": (torch.permute, permute, lambda x, dims: F.permute(x, *dims)),
     "transpose": (lambda x, dim: x.transpose(dim, 0), along, lambda x, dim: F.transpose(x, dim, 0)),
-    "index": (lambda x, key: x[key], index),
+    "index": (lambda x, key: x[key], index, lambda x, key: x[there(key)]),
     "gather": (torch.gather, gather),
     "concatenate": (
         lambda *tensors, dim: torch.cat(tensors, dim),

@@ -41,7 +41,7 @@ def compare(ours, theirs, x):
             lambda z: nn.cross_entropy(z, torch.tensor([1, 0, 2, 0]), label_smoothing=0.1),
         ),
         (
-            lambda z: F.binary_cross_entropy_with_logits(z, np.full((4, 3), 0.25, z.dtype)),
+            lambda z: F.binary_cross_entropy_with_logits(z, Tensor(np.full((4, 3), 0.25, z.dtype))),
             lambda z: nn.binary_cross_entropy_with_logits(z, torch.full((4, 3), 0.25, dtype=z.dtype)),
         ),
     ],

@@ -164,6 +164,6 @@ def test_the_losses_are_their_functions(rng, torch):
         ("L1Loss", t, {}),
         ("BCEWithLogitsLoss", t, {"reduction": "sum"}),
     ]:
-        ours = getattr(losses, name)(**options)(Tensor(z), target)
+        ours = getattr(losses, name)(**options)(Tensor(z), Tensor(target))
         theirs = getattr(torch.nn, name)(**options)(torch.tensor(z), torch.tensor(target))
         assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5)

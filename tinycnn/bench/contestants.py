@@ -14,6 +14,7 @@ THREADS = (
     "TINYCNN_THREADS",
 )
 EVERYWHERE = {"TINYCNN_BACKEND": "numpy", "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+ON_GPU = {"TINYCNN_BACKEND": "cupy"}
 
 # glibc hands large blocks back to the system when they are freed, and touching fresh memory costs more than
 # most arithmetic. These settings make it keep all memory.
@@ -43,6 +44,8 @@ class Contestant:
         The kinds of `Work` it takes part in.
     slack
         How many times as far as others its results may be from PyTorch's.
+    gpu
+        Whether its process may see a GPU.
     """
 
     name: str
@@ -52,11 +55,13 @@ class Contestant:
     environment: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ("step", "gan", "inference", "chain", "conv")
     slack: float = 1
+    gpu: bool = False
 
     def environ(self, threads: int) -> dict[str, str]:
         """Return the whole environment of its process."""
         inherited = {name: value for name, value in os.environ.items() if name not in KEEP_MEMORY}
-        return {**inherited, **EVERYWHERE, **dict.fromkeys(THREADS, str(threads)), **self.environment}
+        everywhere = ON_GPU if self.gpu else EVERYWHERE
+        return {**inherited, **everywhere, **dict.fromkeys(THREADS, str(threads)), **self.environment}
 
 
 NETWORKS_ONLY = ("step", "inference")
@@ -81,6 +86,17 @@ CONTESTANTS = (
     ),
     Contestant("DeZero", "dezero", "on_dezero", kinds=NETWORKS_ONLY, slack=OTHER_ADAM),
 )
+GPU_KINDS = ("step", "gan", "conv")
+GPU_TINYCNN = Contestant("tinycnn", "tinycnn", "gpu_tinycnn", kinds=GPU_KINDS, slack=10, gpu=True)
+GPU_CONTESTANTS = (
+    Contestant("PyTorch eager", "torch", "gpu_pytorch", kinds=GPU_KINDS, gpu=True),
+    GPU_TINYCNN,
+    Contestant(
+        "torch.compile", "torch", "gpu_pytorch", {"compiled": True}, kinds=("step", "gan"), slack=10, gpu=True
+    ),
+    # TF32 has a thousandth of float32's precision: it is compared as what it is.
+    Contestant("PyTorch TF32", "torch", "gpu_pytorch", {"tf32": True}, kinds=("conv",), slack=300, gpu=True),
+)
 PEERS = tuple(dict.fromkeys(contestant.peer for contestant in CONTESTANTS))
 
 
@@ -101,3 +117,8 @@ def variant(setting: str) -> Contestant:
     if not name or not equals:
         raise ValueError(f"a variant of tinycnn is NAME=VALUE, as in TINYCNN_CONV=im2col, not {setting!r}")
     return replace(TINYCNN, name=f"{TINYCNN.name} {setting}", environment={name: value})
+
+
+def rung(name: str) -> Contestant:
+    """Return tinycnn with one of `tinycnn.bench.gpu_tinycnn.rungs` for single convolutions, on a GPU."""
+    return replace(GPU_TINYCNN, name=name, options={"kernels": name}, kinds=("conv",))

@@ -43,12 +43,15 @@ class Plan:
         Seconds of a turn, about; at least one run.
     pythons
         Interpreters by peer; the running one by default.
+    one_process
+        A contestant keeps its process for all works: on a GPU starting one takes longer than the work.
     """
 
     threads: int
     rounds: int = 9
     turn: float = 0.5
     pythons: Mapping[str, str] = field(default_factory=dict)
+    one_process: bool = False
 
     def as_dict(self) -> dict[str, float]:
         """Return what belongs into a table; where interpreters are installed does not."""
@@ -97,7 +100,7 @@ def measure(
     folder
         For the inputs, temporarily.
     """
-    for _, group in groupby(works, key=lambda work: work.group):
+    for _, group in groupby(works, key=lambda work: plan.one_process or work.group):
         workers: dict[str, Worker] = {}
         try:
             for work in group:
@@ -133,7 +136,8 @@ def _measure(
         if work.kind in contestant.kinds:
             with _failures_in(result, contestant):
                 worker = _worker(contestant, workers, plan)
-                worker.prepare(work.name, path)
+                if not worker.prepare(work.name, path):
+                    continue
                 # The first steps after the start are compared, and warm everything up.
                 numbers = worker.numbers(STEPS_COMPARED if work.trains else 1)
                 seconds = median(worker.time(2))

@@ -29,7 +29,21 @@ class Engine:
         How many it may use.
     tuned
         Keep images and filters in memory as (N, H, W, C), which its CPU kernels like best.
+
+    Attributes
+    ----------
+    device
+        Where everything lives.
+    compiled
+        What is made of a function, or a network, before it runs: nothing, here.
     """
+
+    device = "cpu"
+
+    @staticmethod
+    def compiled(function: Any) -> Any:
+        """Return `function`."""
+        return function
 
     def __init__(self, threads: int, tuned: bool = False) -> None:
         import torch
@@ -50,21 +64,29 @@ class Engine:
         return self.kinds[work.kind](work, arrays)
 
     def numbers(self, result: Any) -> np.ndarray:
-        """Return the result of a run as an array."""
-        return np.asarray(result)
+        """Return the result of a run as an array; of several losses the sum."""
+        if isinstance(result, tuple):
+            return np.asarray(sum(loss.item() for loss in result))
+        return result.detach().cpu().numpy()
 
     def images(self, array: np.ndarray) -> Tensor:
         """Return an array (N, C, H, W), or (K, C, KH, KW), as a tensor in the layout."""
         import torch
 
-        return torch.from_numpy(array).to(memory_format=self.layout)
+        return torch.from_numpy(array).to(self.device, memory_format=self.layout)
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """Return any other array as a tensor."""
+        import torch
+
+        return torch.from_numpy(array).to(self.device)
 
     def loaded(self, model: Any, weights: Arrays) -> Any:
         """Return `model` with these weights, in the layout."""
         import torch
 
         model.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-        return model.to(memory_format=self.layout)
+        return model.to(self.device, memory_format=self.layout)
 
     def _step(self, work: Work, arrays: Arrays) -> Run:
         import torch
@@ -73,15 +95,15 @@ class Engine:
         model = self.loaded(NETWORKS[work.network](), weights_of(arrays))
         optimizer = torch.optim.Adam(model.parameters(), work.lr)
         pairs = zip(arrays["x"], arrays["y"], strict=True)
-        batches = cycle([(self.images(x), torch.from_numpy(y)) for x, y in pairs])
+        batches = cycle([(self.images(x), self.tensor(y)) for x, y in pairs])
+        loss_of = self.compiled(lambda x, y: F.cross_entropy(model(x), y))
 
-        def run() -> float:
-            x, y = next(batches)
-            loss = F.cross_entropy(model(x), y)
+        def run() -> Tensor:
+            loss = loss_of(*next(batches))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            return loss.item()
+            return loss
 
         return run
 
@@ -95,24 +117,25 @@ class Engine:
             torch.optim.Adam(model.parameters(), 2e-4, betas=(0.5, 0.999)) for model in (G, D)
         )
         pairs = zip(arrays["x"], arrays["z"], strict=True)
-        batches = cycle([(self.images(x), torch.from_numpy(z)) for x, z in pairs])
-        real, fake = torch.ones(work.N, 1), torch.zeros(work.N, 1)
+        batches = cycle([(self.images(x), self.tensor(z)) for x, z in pairs])
+        real, fake = (number * torch.ones(work.N, 1, device=self.device) for number in (1, 0))
         bce = F.binary_cross_entropy_with_logits
+        generate, judge = self.compiled(G), self.compiled(D)
 
-        def run() -> float:
+        def run() -> tuple[Tensor, Tensor]:
             x, z = next(batches)
-            images = G(z)
+            images = generate(z)
             D.requires_grad_(True)
-            D_loss = bce(D(x), real) + bce(D(images.detach()), fake)
+            D_loss = bce(judge(x), real) + bce(judge(images.detach()), fake)
             D_optimizer.zero_grad()
             D_loss.backward()
             D_optimizer.step()
             D.requires_grad_(False)
-            G_loss = bce(D(images), real)
+            G_loss = bce(judge(images), real)
             G_optimizer.zero_grad()
             G_loss.backward()
             G_optimizer.step()
-            return D_loss.item() + G_loss.item()
+            return D_loss, G_loss
 
         return run
 
@@ -129,9 +152,7 @@ class Engine:
         return run
 
     def _chain(self, work: Work, arrays: Arrays) -> Run:
-        import torch
-
-        x, a, b = (torch.from_numpy(arrays[name]).requires_grad_() for name in "xab")
+        x, a, b = (self.tensor(arrays[name]).requires_grad_() for name in "xab")
 
         def run() -> Tensor:
             x.grad = a.grad = b.grad = None

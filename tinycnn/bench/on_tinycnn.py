@@ -37,8 +37,10 @@ class Engine:
         return self.kinds[work.kind](work, arrays)
 
     def numbers(self, result: Any) -> np.ndarray:
-        """Return the result of a run as an array."""
-        return result.numpy() if isinstance(result, Tensor) else np.asarray(result)
+        """Return the result of a run as an array; of several losses the sum."""
+        if isinstance(result, tuple):
+            result = np.asarray(sum(loss.item() for loss in result))
+        return result.numpy() if isinstance(result, Tensor) else backend.to_backend(result, "numpy")
 
 
 def _loaded(model: Sequential, weights: Arrays) -> Sequential:
@@ -51,13 +53,13 @@ def _step(work: Work, arrays: Arrays) -> Run:
     optimizer = optim.Adam(model.parameters(), work.lr)
     batches = cycle([(Tensor(x), Tensor(y)) for x, y in zip(arrays["x"], arrays["y"], strict=True)])
 
-    def run() -> float:
+    def run() -> Tensor:
         x, y = next(batches)
         loss = F.cross_entropy(model(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss
 
     return run
 
@@ -68,12 +70,12 @@ def _gan(work: Work, arrays: Arrays) -> Run:
     batches = cycle([(Tensor(x), Tensor(z)) for x, z in zip(arrays["x"], arrays["z"], strict=True)])
     loss = LOSSES["non-saturating"]
 
-    def run() -> float:
+    def run() -> tuple[Tensor, Tensor]:
         x, z = next(batches)
         fake = G(z)
         D_loss, _, _ = discriminator_step(D, D_optimizer, loss, x, fake)
         G_loss = generator_step(D, G_optimizer, loss, x, fake)
-        return D_loss.item() + G_loss.item()
+        return D_loss, G_loss
 
     return run
 
@@ -106,11 +108,25 @@ def _chain(work: Work, arrays: Arrays) -> Run:
 
 
 def _conv(work: Work, arrays: Arrays) -> Run:
+    return convolution(work, arrays, None)
+
+
+def convolution(work: Work, arrays: Arrays, kernels: Any) -> Run:
+    """Return the function that does a convolution once, with `kernels` or those that serve such arrays.
+
+    Raises
+    ------
+    NotImplementedError
+        Where these kernels have no function for the direction.
+    """
     c = work.convolution
     assert c is not None
-    x, w, g = arrays["x"], arrays["w"], arrays["g"]
+    x, w, g = (backend.to_backend(arrays[name], backend.current()) for name in "xwg")
     window = (c.stride, c.stride), (c.padding, c.padding)
-    kernels = backend.kernels(x)
+    kernels = kernels or backend.kernels(x)
+    function = {"forward": "conv2d", "input": "conv2d_input", "weight": "conv2d_weight"}[work.direction]
+    if not hasattr(kernels, function):
+        raise NotImplementedError(f"there is no {function}")
     directions: dict[str, Run] = {
         "forward": lambda: kernels.conv2d(x, w, *window),
         "input": lambda: kernels.conv2d_input(g, w, (c.H, c.W), *window),

@@ -95,10 +95,10 @@ class Worker:
         """Whether it can still be asked."""
         return self.process.poll() is None
 
-    def prepare(self, work: str, input: Path) -> None:
-        """Make a work ready, from the file with its input."""
+    def prepare(self, work: str, input: Path) -> bool:
+        """Make a work ready, from the file with its input; return False where it does none of this kind."""
         self.work = work
-        self._ask("prepare", work=work, input=str(input))
+        return self._ask("prepare", work=work, input=str(input))["able"]
 
     def numbers(self, runs: int) -> list[float]:
         """Run the work so many times and return a sample of the results."""

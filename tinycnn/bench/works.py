@@ -93,7 +93,7 @@ CONVOLUTIONS = (
 CHAIN_SIZE = 32  # elements: so few that only the overhead of an operation counts
 
 
-def _convolution_works() -> list[Work]:
+def _convolution_works(convolutions: Sequence[Convolution], aim: float | None) -> list[Work]:
     return [
         Work(
             f"conv-{c.H}x{c.W}-{direction}",
@@ -101,9 +101,9 @@ def _convolution_works() -> list[Work]:
             "conv",
             convolution=c,
             direction=direction,
-            aim=1.5,
+            aim=aim,
         )
-        for c in CONVOLUTIONS
+        for c in convolutions
         for direction in ("forward", "input", "weight")
     ]
 
@@ -119,7 +119,22 @@ WORKS: dict[str, Work] = {
         Work("inference-b1", "cnn28 inference, batch 1", "inference", "cnn28", 1, aim=0.8),
         Work("inference-b256", "cnn28 inference, batch 256", "inference", "cnn28", 256, aim=0.3),
         Work("chain", "200 small operations, there and back", "chain", N=200, aim=0.8),
-        *_convolution_works(),
+        *_convolution_works(CONVOLUTIONS, 1.5),
+    )
+}
+
+# On a GPU, with the aims set for an H100.
+GPU_CONVOLUTIONS = (*CONVOLUTIONS, Convolution(64, 256, 56, 56, 256, 3, 3, padding=1))
+GPU_WORKS: dict[str, Work] = {
+    work.name: work
+    for work in (
+        Work("cnn28-b32", "cnn28 step, batch 32", "step", "cnn28", 32, aim=1.0),
+        Work("cnn28-b128", "cnn28 step, batch 128", "step", "cnn28", 128, aim=1.0),
+        Work("cnn28-b1024", "cnn28 step, batch 1024", "step", "cnn28", 1024),
+        Work("cnn224-b8", "cnn224 step, batch 8", "step", "cnn224", 8, lr=1e-4),
+        Work("cnn224-b64", "cnn224 step, batch 64", "step", "cnn224", 64, lr=1e-4, aim=1.3),
+        Work("dcgan-b64", "DCGAN step, batch 64", "gan", "dcgan", 64),
+        *_convolution_works(GPU_CONVOLUTIONS, None),
     )
 }
 
@@ -132,7 +147,7 @@ TO_98_AIM = 0.5
 NAMES = (*WORKS, *MEMORY, FIRST_LOSS, TO_98)
 
 
-def choose(only: Sequence[str]) -> list[str]:
+def choose(only: Sequence[str], names: Sequence[str] = NAMES) -> list[str]:
     """Return the names chosen: each of `only` stands for itself and for what continues it after a hyphen.
 
     Raises
@@ -146,9 +161,9 @@ def choose(only: Sequence[str]) -> list[str]:
     ['cnn28-b32', 'cnn28-b128', 'start-98']
     """
     for prefix in only:
-        if not any(_chosen(name, prefix) for name in NAMES):
-            raise ValueError(f"there is no work {prefix!r}; there are {', '.join(NAMES)}")
-    return [name for name in NAMES if not only or any(_chosen(name, prefix) for prefix in only)]
+        if not any(_chosen(name, prefix) for name in names):
+            raise ValueError(f"there is no work {prefix!r}; there are {', '.join(names)}")
+    return [name for name in names if not only or any(_chosen(name, prefix) for prefix in only)]
 
 
 def _chosen(name: str, prefix: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from tinycnn import BackendError, GradcheckError, __version__
+from tinycnn import BackendError, GradcheckError, __version__, gpu
 
 from . import (
     bench,
@@ -40,7 +40,16 @@ COMMANDS = (
     bench,
     info,
 )
-EXPECTED = (FailedRun, BackendError, GradcheckError, ArithmeticError, OSError, ValueError, TypeError)
+EXPECTED = (
+    FailedRun,
+    BackendError,
+    GradcheckError,
+    ArithmeticError,
+    MemoryError,
+    OSError,
+    ValueError,
+    TypeError,
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -87,7 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(text, flush=True)
 
     try:
-        result: dict[str, Any] = args.run(args, say)
+        with gpu.explained(f"tinycnn {args.command}"):
+            result: dict[str, Any] = args.run(args, say)
         if args.json:
             print(json.dumps(result))
         return 0

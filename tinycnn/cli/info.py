@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn import __version__
+from tinycnn import __version__, gpu
 from tinycnn import backend as _backend
 
 from .common import Say
@@ -46,6 +46,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     large = np.empty(_backend.COMPILED_FROM, np.float32)
     kernels = _backend.kernels(large).__name__.rpartition(".")[2]
     threads = thread_count()
+    graphics = _gpu() if backends["cupy"] is None else None
     limits = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
 
     say(f"tinycnn {__version__}, Python {platform.python_version()}, {platform.platform()}")
@@ -53,6 +54,13 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         say(f"  {name:<14} {version or 'not installed'}")
     for name, reason in backends.items():
         say(f"backend {name}: {'available' if reason is None else reason}")
+    if graphics is not None:
+        say(
+            f"  {graphics['name']}, compute capability {graphics['compute_capability']}; driver for CUDA "
+            f"{graphics['driver']}, CUDA runtime {graphics['runtime']}; "
+            f"{graphics['memory_free'] / gpu.GIB:.1f} of {graphics['memory_total'] / gpu.GIB:.1f} GiB free"
+        )
+        say(f"  kernels for CuPy arrays: {graphics['kernels']} (TINYCNN_CONV chooses others)")
     say(f"current backend: {_backend.current()}")
     say(f"kernels for NumPy arrays: {kernels} (TINYCNN_CONV chooses others)")
     if reason := _backend.why_not_compiled():
@@ -66,12 +74,20 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         "versions": versions,
         "backends": {name: {"available": why is None, "reason": why} for name, why in backends.items()},
         "backend": _backend.current(),
+        "gpu": graphics,
         "kernels": kernels,
         "why_not_compiled": _backend.why_not_compiled(),
         "threads": threads,
         "blas": {"name": blas["name"], "version": blas["version"]},
         "thread_limits": limits,
     }
+
+
+def _gpu() -> dict[str, Any]:
+    """Return what the GPU is, and which kernels serve it."""
+    cupy = _backend.library("cupy")
+    some = cupy.empty(_backend.COMPILED_FROM, np.float32)
+    return {**gpu.describe(cupy), "kernels": _backend.kernels(some).__name__.rpartition(".")[2]}
 
 
 def _version(package: str) -> str | None:

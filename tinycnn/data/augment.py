@@ -1,8 +1,14 @@
-"""Augmentation: every picture a little different each time it is seen."""
+"""Augmentation: every picture a little different each time it is seen.
+
+NumPy draws the random numbers, one or two a picture; the pictures are changed where they live.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
+
+from tinycnn import backend as _backend
+from tinycnn.kernels.arrays import Array, array_module
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Augment:
                 f"at most {min(H, W) - 1} fits"
             )
 
-    def __call__(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def __call__(self, images: Array, rng: np.random.Generator) -> Array:
         """Return new images (N, C, H, W) made of `images`, float32 of the same shape, with draws from `rng`.
 
         Raises
@@ -64,8 +70,8 @@ class Augment:
 
         images = images.copy()
         if self.flip:
-            flipped = rng.random(N) < 0.5
-            images[flipped] = images[flipped, :, :, ::-1]
+            flipped = _like(images, np.flatnonzero(rng.random(N) < 0.5))
+            images[flipped] = images[flipped][:, :, :, ::-1]
         if self.rotate:
             images = rotated(images, rng.uniform(-self.rotate, self.rotate, (N,)))
         if self.shift:
@@ -74,35 +80,50 @@ class Augment:
         return images
 
 
-def shifted(images: np.ndarray, down: np.ndarray, right: np.ndarray) -> np.ndarray:
+def shifted(images: Array, down: np.ndarray, right: np.ndarray) -> Array:
     """Move picture n of (N, C, H, W) by ``down[n]`` and ``right[n]`` pixels; zeros move in."""
     N, _, H, W = images.shape
+    xp = array_module(images)
     k = int(max(np.abs(down).max(), np.abs(right).max()))
-    padded = np.pad(images, ((0, 0), (0, 0), (k, k), (k, k)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (H, W), (2, 3))  # (N, C, 2k+1, 2k+1, H, W)
-    moved = windows[np.arange(N), :, k - down, k - right]  # (N, C, H, W): a window higher up shows it lower
-    return np.ascontiguousarray(moved)
+    padded = xp.pad(images, ((0, 0), (0, 0), (k, k), (k, k)))
+    windows = xp.lib.stride_tricks.sliding_window_view(padded, (H, W), (2, 3))  # (N, C, 2k+1, 2k+1, H, W)
+    top, left = _like(images, k - np.stack([down, right]))  # a window higher up shows the picture lower
+    return xp.ascontiguousarray(windows[xp.arange(N), :, top, left])  # (N, C, H, W)
 
 
-def rotated(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+def rotated(images: Array, degrees: np.ndarray) -> Array:
     """Turn picture n of (N, C, H, W) by ``degrees[n]`` anticlockwise about its centre; zeros outside.
 
     Every pixel of the result looks up where it came from, which lies between four pixels, and takes their
     mean weighted by nearness (bilinear sampling).
     """
-    N, C, H, W = images.shape
-    angle = np.deg2rad(degrees)[:, None, None]  # (N, 1, 1)
-    y, x = np.arange(H)[:, None] - (H - 1) / 2, np.arange(W) - (W - 1) / 2  # (H, 1), (W,); y points down
-    from_y = (H - 1) / 2 + np.sin(angle) * x + np.cos(angle) * y  # (N, H, W)
-    from_x = (W - 1) / 2 + np.cos(angle) * x - np.sin(angle) * y
-    top, left = np.floor(from_y).astype(np.int64), np.floor(from_x).astype(np.int64)
+    H, W = images.shape[2:]
+    xp = array_module(images)
+    angle = _like(images, np.deg2rad(degrees))[:, None, None]  # (N, 1, 1)
+    y, x = xp.arange(H)[:, None] - (H - 1) / 2, xp.arange(W) - (W - 1) / 2  # (H, 1), (W,); y points down
+    from_y = (H - 1) / 2 + xp.sin(angle) * x + xp.cos(angle) * y  # (N, H, W)
+    from_x = (W - 1) / 2 + xp.cos(angle) * x - xp.sin(angle) * y
+    top, left = xp.floor(from_y).astype(np.int64), xp.floor(from_x).astype(np.int64)
 
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))).reshape(N, C, -1)  # a frame of zeros
-    result = np.zeros_like(images)
+    padded = xp.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))  # a frame of zeros
+    result = xp.zeros_like(images)
     for row, near_y in ((top, 1 - (from_y - top)), (top + 1, from_y - top)):
         for column, near_x in ((left, 1 - (from_x - left)), (left + 1, from_x - left)):
             # whatever lies outside is looked up in the frame: -1 becomes 0 there, H or W the last
             place = (row.clip(-1, H) + 1) * (W + 2) + column.clip(-1, W) + 1
-            pixels = np.take_along_axis(padded, place.reshape(N, 1, H * W), axis=2).reshape(images.shape)
-            result += pixels * (near_y * near_x).astype(np.float32)[:, None]  # (N, C, H, W) * (N, 1, H, W)
+            nearness = (near_y * near_x).astype(np.float32)[:, None]  # (N, 1, H, W)
+            result += _looked_up(padded, place) * nearness
     return result
+
+
+def _looked_up(padded: Array, place: Array) -> Array:
+    """Return the pixels at `place` (N, H, W), each row * width + column, of all channels (N, C, H, W)."""
+    N, C = padded.shape[:2]
+    H, W = place.shape[1:]
+    flat, index = padded.reshape(N, C, -1), place.reshape(N, 1, H * W)
+    return array_module(padded).take_along_axis(flat, index, axis=2).reshape(N, C, H, W)
+
+
+def _like(images: Array, drawn: np.ndarray) -> Array:
+    """Return what NumPy drew where the images live."""
+    return _backend.to_backend(drawn, _backend.backend_of(images))

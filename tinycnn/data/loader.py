@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tinycnn import backend as _backend
 from tinycnn.data.augment import Augment
-from tinycnn.data.dataset import Dataset
+from tinycnn.data.dataset import Dataset, scaled
+from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
 ORDER, AUGMENTATION = 0, 1  # what random numbers are for
+MOST_RESIDENT = 1 << 30  # bytes of a data set that is kept on a GPU as a whole
 
 
 class DataLoader:
@@ -16,6 +19,10 @@ class DataLoader:
 
     Iterating runs through one epoch; ``epoch`` counts them. Batch b of epoch e is always the same: its
     random numbers come from a generator seeded with (seed, e, b), not from one that has a past.
+
+    The batches live in the current backend. For a GPU the data set is copied there once, up to 1 GiB of it,
+    and each batch is picked, scaled and augmented there; of a larger one each batch is copied, before it is
+    scaled. Random numbers are drawn by NumPy always, so order and augmentation are the same everywhere.
 
     Parameters
     ----------
@@ -61,6 +68,7 @@ class DataLoader:
         self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
         self.augment, self.seed, self.drop_last = augment, seed, drop_last
         self.epoch = 0
+        self._resident: tuple[Array, Array] | None = None  # images and labels on the GPU
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -88,12 +96,36 @@ class DataLoader:
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[Tensor, Tensor]]:
         N = len(self.dataset)
         order = self._rng(ORDER, epoch, 0).permutation(N) if self.shuffle else np.arange(N)
+        backend = _backend.current()
+        pick = self._pick
+        if backend != "numpy":
+            resident = self.dataset.images.nbytes <= MOST_RESIDENT
+            pick = self._pick_there if resident else self._copy_there
+            order = _backend.to_backend(order, backend) if resident else order
         for number in range(start, len(self)):
-            picked = order[number * self.batch_size : (number + 1) * self.batch_size]
-            images = self.dataset.scaled(picked)
+            images, labels = pick(order[number * self.batch_size : (number + 1) * self.batch_size])
             if self.augment is not None:
                 images = self.augment(images, self._rng(AUGMENTATION, epoch, number))
-            yield Tensor(images), Tensor(self.dataset.labels[picked])
+            yield Tensor(images, backend=backend), Tensor(labels, backend=backend)
+
+    def _pick(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return images, scaled, and labels."""
+        return self.dataset.scaled(index), self.dataset.labels[index]
+
+    def _pick_there(self, index: Array) -> tuple[Array, Array]:
+        """Do as `_pick` on a GPU, with an index that lives there."""
+        if self._resident is None:
+            images, labels = np.ascontiguousarray(self.dataset.images), self.dataset.labels
+            self._resident = _backend.to_backend(images, "cupy"), _backend.to_backend(labels, "cupy")
+        images, labels = self._resident
+        return scaled(images[index]), labels[index]
+
+    def _copy_there(self, index: np.ndarray) -> tuple[Array, Array]:
+        """Do as `_pick` into a GPU; bytes are a quarter of what they become there."""
+        images = np.ascontiguousarray(self.dataset.images[index])
+        return scaled(_backend.to_backend(images, "cupy")), _backend.to_backend(
+            self.dataset.labels[index], "cupy"
+        )
 
     def _rng(self, purpose: int, epoch: int, batch: int) -> np.random.Generator:
         # always four numbers: NumPy takes a shorter list for one that is filled up with zeros

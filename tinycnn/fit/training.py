@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn import backend as _backend
 from tinycnn.data import DataLoader
 from tinycnn.functional import cross_entropy
+from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import no_grad
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer, Schedule
@@ -37,7 +39,8 @@ class Totals:
     def means(self) -> tuple[float, float]:
         """Return mean loss and accuracy (a fraction)."""
         images = max(self.images, 1)
-        return float(self.loss) / images, float(self.right) / images
+        loss, right = _backend.numbers(self.loss, self.right)
+        return loss / images, right / images
 
 
 @dataclass
@@ -124,9 +127,9 @@ class Training(Run):
         arrays = {f"model.{name}": t.data for name, t in self.model.state_dict().items()}
         slots, numbers = optimizer_state(self.optimizer)
         arrays |= {f"optimizer.{name}": array for name, array in slots.items()}
-        loss, right = float(self.totals.loss), int(self.totals.right)
+        loss, right = _backend.numbers(self.totals.loss, self.totals.right)
         return arrays, {
-            "totals": {"loss": loss, "right": right, "images": self.totals.images},
+            "totals": {"loss": loss, "right": int(right), "images": self.totals.images},
             "optimizer": numbers,
             "schedule": self.schedule.state_dict() if self.schedule else None,
         }
@@ -195,10 +198,14 @@ def evaluate(model: Module, loader: DataLoader, loss: Loss = cross_entropy) -> E
         for images, labels in loader.batches(0):
             logits = model(images)
             totals.add(loss(logits, labels), logits, labels)
-            all_logits.append(logits)
-            all_labels.append(labels.numpy())
+            all_logits.append(logits.data)
+            all_labels.append(labels.data)
     finally:
         model.train(was_training)
     mean_loss, accuracy = totals.means()
-    logits_array = np.concatenate([logits.numpy() for logits in all_logits])
-    return Evaluation(mean_loss, accuracy, np.concatenate(all_labels), logits_array)
+    return Evaluation(mean_loss, accuracy, _together(all_labels), _together(all_logits))
+
+
+def _together(arrays: list[Array]) -> np.ndarray:
+    """Return the batches as one array of NumPy; from a GPU it comes as a whole, once all are computed."""
+    return _backend.to_backend(array_module(arrays[0]).concatenate(arrays), "numpy")

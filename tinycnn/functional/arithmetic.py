@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor, as_tensor, refuse_mixed_backends
 
@@ -39,7 +40,12 @@ class Arithmetic(Function):
             raise self._called_before()
         need_a, need_b = self.needs_input_grad = a._requires_grad, b._requires_grad
         parents = (a.creator or a) if need_a else None, (b.creator or b) if need_b else None
-        return self._finish(self.forward(u, v), (a, b), (u, v), parents)
+        try:
+            y = self.forward(u, v)
+        except MemoryError as error:
+            gpu.explain(error, self.name, (u, v))
+            raise
+        return self._finish(y, (a, b), (u, v), parents)
 
     def backward(self, g: Any) -> tuple[Any, Any]:
         raise NotImplementedError(f"{self.name} has no backward(): its derivative is not written yet")
@@ -126,11 +132,11 @@ class Pow(Function):
         grad_a = grad_b = None
         if need_a:
             # Where b = 0 the factor b makes the gradient 0; 0^(-1) would make it NaN.
-            exponent = where(b.data == 0, 1.0, b - 1)
+            exponent = where(equal(b, 0), 1.0, b - 1)
             grad_a = unbroadcast(g * b * a**exponent, a.shape)
         if need_b:
             # The limit of a^b * log(a) for a -> 0 is 0 where b > 0.
-            grad_b = unbroadcast(g * y * log(where(a.data == 0, 1.0, a)), b.shape)
+            grad_b = unbroadcast(g * y * log(where(equal(a, 0), 1.0, a)), b.shape)
         return grad_a, grad_b
 
 

@@ -6,11 +6,13 @@ steps is log(0) = -inf as soon as softmax rounds to 0, in one step it is not.
 
 from typing import Any
 
+from tinycnn import backend
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor, as_tensor
 
 from .activation import softmax, softplus
 from .arithmetic import abs, add, mul, neg, sub
+from .labels import label_tensor, refuse_out_of_range
 from .reduction import mean, sum
 from .shape import gather, permute, reshape
 
@@ -25,14 +27,8 @@ class CrossEntropy(Function):
         self.labels, self.smoothing = labels, smoothing
 
     def forward(self, z: Array) -> Array:
-        xp = array_module(z)
         self.save_for_backward(z)
-        log_p = z - z.max(axis=1, keepdims=True)
-        log_p -= xp.log(xp.exp(log_p).sum(axis=1, keepdims=True))
-        picked = log_p[xp.arange(len(z)), self.labels]
-        if self.smoothing:
-            picked = (1 - self.smoothing) * picked + self.smoothing * log_p.mean(axis=1)
-        return -picked
+        return backend.rows(z).cross_entropy(z, self.labels, self.smoothing)
 
     def backward(self, g: Tensor) -> Tensor:
         (z,) = self.saved_tensors
@@ -40,6 +36,10 @@ class CrossEntropy(Function):
         truth = xp.full(z.shape, self.smoothing / z.shape[1], z.dtype)
         truth[xp.arange(len(truth)), self.labels] += 1 - self.smoothing
         return (softmax(z, 1) - as_tensor(truth)) * reshape(g, -1, 1)
+
+    def backward_arrays(self, g: Array) -> Array:
+        (z,) = self.saved_like(g)
+        return backend.rows(z).cross_entropy_input(g, z, self.labels, self.smoothing)
 
 
 def cross_entropy(
@@ -63,7 +63,8 @@ def cross_entropy(
     Raises
     ------
     TypeError, ValueError
-        Where shapes do not fit, or a label is no integer or out of range.
+        Where shapes do not fit, or a label is no integer or out of range. Of labels that live on a GPU,
+        those out of range make the loss NaN instead: to look for them would be to wait for it.
 
     Examples
     --------
@@ -155,18 +156,12 @@ def _check_labels(name: str, x: Tensor, target: Any) -> Array:
     """Return the labels as an array in x's backend, after checking shape, dtype and range."""
     if x.ndim < 2:
         raise ValueError(f"{name}: the input must be (N, K) or (N, K, H, W), got shape {x.shape}")
-    t = as_tensor(target)
+    t = label_tensor(target)
     if t.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {t.dtype}; one-hot targets are not taken")
     N, K = x.shape[:2]
     expected = (N, *x.shape[2:])
     if t.shape != expected:
         raise ValueError(f"{name}: labels for the input {x.shape} must have shape {expected}, got {t.shape}")
-    if t.numel():
-        lowest, highest = int(t.data.min()), int(t.data.max())
-        if lowest < 0 or highest >= K:
-            raise ValueError(
-                f"{name}: labels go from 0 to K-1={K - 1} for the input (N, K, ...)={x.shape}, "
-                f"got {lowest} to {highest}"
-            )
+    refuse_out_of_range(name, t, K, f" for the input (N, K, ...)={x.shape}")
     return t.to(x.backend).data

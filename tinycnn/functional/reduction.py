@@ -10,7 +10,7 @@ from tinycnn.tensor import Function, Tensor
 from .arithmetic import exp
 from .broadcasting import broadcast_to
 from .dims import Dims, many_dims, one_dim
-from .shape import gather, reshape
+from .shape import Gather, reshape
 
 
 def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -159,7 +159,7 @@ def _extreme(x: Tensor, dim: int | None, keepdim: bool, which: str) -> Tensor:
     if dim is None:
         flat = reshape(x, -1)
         winner = getattr(flat.data, which)().reshape(1)
-        return reshape(gather(flat, 0, winner), _result_shape(x.shape, dims, keepdim))
+        return reshape(Gather(0, winner)(flat), _result_shape(x.shape, dims, keepdim))
     axis = one_dim(dim, x.ndim)
     winners = getattr(x.data, which)(axis=axis).reshape(_kept(x.shape, dims))
-    return reshape(gather(x, axis, winners), _result_shape(x.shape, dims, keepdim))
+    return reshape(Gather(axis, winners)(x), _result_shape(x.shape, dims, keepdim))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tinycnn import backend as _backend
 from tinycnn.fit.callbacks import Callback
 from tinycnn.fit.loop import Run
 from tinycnn.nn import Module
@@ -182,9 +183,5 @@ def observe(training: GanTraining) -> Observation:
 
 def gradient_norm(module: Module) -> float:
     """Return the norm of dL/dtheta over all parameters, after a backward; 0 before the first."""
-    squares = 0.0
-    for parameter in module.parameters():
-        if parameter.grad is not None:
-            g = parameter.grad.data
-            squares += float((g * g).sum())
-    return squares**0.5
+    gradients = [parameter.grad.data for parameter in module.parameters() if parameter.grad is not None]
+    return sum(_backend.numbers(*((g * g).sum() for g in gradients))) ** 0.5

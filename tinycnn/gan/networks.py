@@ -17,6 +17,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import functional as F
+from tinycnn.functional.labels import label_tensor, refuse_out_of_range
 from tinycnn.nn import (
     BatchNorm2d,
     Conv2d,
@@ -31,7 +32,7 @@ from tinycnn.nn import (
     Tanh,
     Unflatten,
 )
-from tinycnn.tensor import Tensor, as_tensor
+from tinycnn.tensor import Tensor
 
 LATENT = 100  # numbers z that an image is made from
 DOUBLINGS = {28: 2, 32: 3}  # 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32
@@ -230,23 +231,24 @@ def one_hot(name: str, labels: Any, K: int, like: Tensor) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        Where labels are missing, no integers, not (N,), or outside 0 .. K-1; begins with `name`.
+        Where labels are missing, no integers, not (N,), or outside 0 .. K-1; begins with `name`. Of labels
+        that live on a GPU, those outside make their row NaN instead.
     """
     N = len(like)
     if labels is None:
         raise ValueError(f"{name}: it is conditional, so it needs labels (N,) with N={N}, 0 to K-1={K - 1}")
-    t = as_tensor(labels)
+    t = label_tensor(labels)
     if t.dtype.kind not in "iu":
         raise TypeError(f"{name}: labels must be integers, got {t.dtype}")
     if t.shape != (N,):
         raise ValueError(f"{name}: labels must have shape (N,)=({N},), got {t.shape}")
-    if N and not 0 <= int(t.data.min()) <= int(t.data.max()) < K:
-        raise ValueError(
-            f"{name}: labels go from 0 to K-1={K - 1}, got {int(t.data.min())} to {int(t.data.max())}"
-        )
+    refuse_out_of_range(name, t, K)
     xp = _backend.library(like.backend)
-    rows = t.to(like.backend).data[:, None] == xp.arange(K)  # (N, K)
-    return Tensor(rows.astype(np.dtype(like.dtype)), backend=like.backend)
+    labels = t.to(like.backend).data[:, None]  # (N, 1)
+    rows = (labels == xp.arange(K)).astype(np.dtype(like.dtype))  # (N, K)
+    if xp is not np:  # not looked at: a label out of range is no class
+        rows = xp.where((labels >= 0) & (labels < K), rows, rows.dtype.type(np.nan))
+    return Tensor(rows, backend=like.backend)
 
 
 def _refuse_labels(name: str, labels: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import tinycnn
+from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn.data import DataLoader
 from tinycnn.fit.loop import DivergedError, Run
@@ -40,7 +41,9 @@ class Sums:
     def means(self) -> dict[str, float]:
         """Return the means; without G_loss where G made no step."""
         steps = dict.fromkeys(NUMBERS, self.D_steps) | {"G_loss": self.G_steps}
-        return {name: float(getattr(self, name)) / n for name, n in steps.items() if n}
+        made = [name for name in NUMBERS if steps[name]]
+        sums = _backend.numbers(*(getattr(self, name) for name in made))
+        return {name: total / steps[name] for name, total in zip(made, sums, strict=True)}
 
 
 @dataclass
@@ -123,7 +126,7 @@ class GanTraining(Run):
 
     def step(self, images: Tensor, labels: Tensor) -> None:
         """Let D learn from one batch, then G where it is its turn."""
-        real, y = scale(images), labels if self.conditional else None
+        real, y = _scaled(images), labels if self.conditional else None
         z = tinycnn.randn(len(images), self.G.latent)
         if (self.steps + 1) % self.rule.critic_steps:
             with no_grad():
@@ -166,7 +169,7 @@ class GanTraining(Run):
         """Raise `DivergedError` where a loss or one of G's weights is not finite."""
         numbers = [*self.curve[-1:], self.sums.means()]
         wrong = [f"{k} became {v}" for record in numbers for k, v in record.items() if not math.isfinite(v)]
-        if not all(math.isfinite(float(p.data.sum())) for p in self.G.parameters()):
+        if not all(map(math.isfinite, _backend.numbers(*(p.data.sum() for p in self.G.parameters())))):
             wrong.append("G's weights became NaN or infinite")
         if wrong:
             raise DivergedError(
@@ -197,7 +200,8 @@ class GanTraining(Run):
         for name, optimizer in (("G_optimizer", self.G_optimizer), ("D_optimizer", self.D_optimizer)):
             slots, optimizers[name] = optimizer_state(optimizer)
             arrays |= {f"{name}.{key}": array for key, array in slots.items()}
-        sums = {name: float(getattr(self.sums, name)) for name in NUMBERS}
+        totals = _backend.numbers(*(getattr(self.sums, name) for name in NUMBERS))
+        sums = dict(zip(NUMBERS, totals, strict=True))
         sums |= {"D_steps": self.sums.D_steps, "G_steps": self.sums.G_steps}
         return arrays, {
             "average_steps": self.average.steps,
@@ -242,13 +246,18 @@ def scale(images: Tensor) -> Tensor:
     ValueError
         Where they are not in [0, 1].
     """
-    low, high = float(images.data.min()), float(images.data.max())
+    low, high = _backend.numbers(images.data.min(), images.data.max())
     if not 0 <= low <= high <= 1:
         hint = ": divide them by 255" if low >= 0 and 1 < high <= 255 else ""
         raise ValueError(
             f"images {images.shape} go from {low:g} to {high:g}, but must be in [0, 1] here, to be scaled to "
             f"the generator's [-1, 1]{hint}"
         )
+    return _scaled(images)
+
+
+def _scaled(images: Tensor) -> Tensor:
+    """Do as `scale`, unchecked: for a loader's images, which are in [0, 1]."""
     return Tensor(images.data * 2 - 1, backend=images.backend)
 
 

@@ -3,13 +3,15 @@
 import math
 
 from tinycnn import backend as _backend
+from tinycnn import gpu
 
 from .module import Parameter
 
 
 def uniform(shape: tuple[int, ...], bound: float) -> Parameter:
     """Return a parameter drawn from U(-bound, bound), float32, in the current backend."""
-    return Parameter((_backend.generator().random(shape, dtype="float32") * 2 - 1) * bound)
+    with gpu.explained(f"a new parameter {shape}"):
+        return Parameter((_backend.generator().random(shape, dtype="float32") * 2 - 1) * bound)
 
 
 def fan_in_bound(fan_in: int) -> float:

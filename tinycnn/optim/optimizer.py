@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tinycnn import backend as _backend
+from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor
 
@@ -48,9 +49,10 @@ class Optimizer:
         check_range("l1", l1)
         self.lr, self.weight_decay, self.l1 = lr, weight_decay, l1
         self.steps = [0] * len(self.params)
-        self.state: list[dict[str, Array]] = [
-            {slot: array_module(p.data).zeros_like(p.data) for slot in self.slots} for p in self.params
-        ]
+        with gpu.explained(f"the state of {type(self).__name__}"):
+            self.state: list[dict[str, Array]] = [
+                {slot: array_module(p.data).zeros_like(p.data) for slot in self.slots} for p in self.params
+            ]
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -59,15 +61,16 @@ class Optimizer:
 
     def step(self) -> None:
         """Make one step; parameters without a gradient stay as they are."""
-        for i, (p, state) in enumerate(zip(self.params, self.state, strict=True)):
-            if p.grad is None:
-                continue
-            self.steps[i] += 1
-            for slot, array in state.items():
-                if type(array) is not type(p.data):  # the parameter was moved to another backend
-                    state[slot] = _backend.to_backend(array, p.backend)
-            self.update(p.data, self.penalised(p), state, self.steps[i])
-            p.mark_dirty()
+        with gpu.explained(f"a step of {type(self).__name__}"):
+            for i, (p, state) in enumerate(zip(self.params, self.state, strict=True)):
+                if p.grad is None:
+                    continue
+                for slot, array in state.items():
+                    if type(array) is not type(p.data):  # the parameter was moved to another backend
+                        state[slot] = _backend.to_backend(array, p.backend)
+                self.update(p.data, self.penalised(p), state, self.steps[i] + 1)
+                self.steps[i] += 1
+                p.mark_dirty()
 
     def penalised(self, p: Tensor) -> Array:
         """Return the gradient of the loss with the penalties of Eq. 8."""

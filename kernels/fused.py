@@ -1,0 +1,190 @@
+"""The passes of `elementwise`, `channels` and `rows` for CuPy arrays, each formula in one launch.
+
+CuPy starts a kernel for every operation of a formula: Adam's are fourteen. A launch costs Python and the
+driver several microseconds, which for small arrays is more than the arithmetic, and each one reads and writes
+all elements anew. Here CuPy compiles the whole formula as one kernel; ``TINYCNN_FUSE=0`` goes back to many.
+
+The C++ is what CuPy's `ElementwiseKernel` takes: it runs once for every element, with that element under
+each parameter's name. T is the arrays' type. A ``raw`` array is handed over whole, ``i`` says which element
+it is the turn of.
+"""
+
+import math
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .arrays import Array, array_module
+from .channels import OTHERS, channel_sum
+from .elementwise import relu
+
+__all__ = [
+    "adam",
+    "channel_affine",
+    "channel_dot",
+    "channel_sum",
+    "cross_entropy",
+    "cross_entropy_input",
+    "gate",
+    "leaky_gate",
+    "leaky_relu",
+    "normalise",
+    "normalise_input",
+    "relu",
+]
+
+# A thread has a row to itself: rows are as long as there are classes.
+SOFTMAX = """
+const ptrdiff_t row = i * K;
+T largest = z[row];
+for (ptrdiff_t k = 1; k < K; ++k) largest = z[row + k] > largest ? z[row + k] : largest;
+T total = 0;
+for (ptrdiff_t k = 0; k < K; ++k) total += exp(z[row + k] - largest);
+const bool known = label >= 0 && label < K;
+const T unknown = sqrt(T(-1));
+"""
+
+# by name: parameters in, parameters out (which may be read too), formula
+ELEMENTWISE = {
+    "gate": ("T g, T y", "T x", "x = y > T(0) ? g : T(0);"),
+    "leaky_gate": ("T g, T x, T slope", "T y", "y = x > T(0) ? g : slope * g;"),
+    "adam": (
+        "T g, T beta1, T rest1, T beta2, T rest2, T lr, T scale, T eps",
+        "T theta, T m, T v",
+        """
+m = beta1 * m + rest1 * g;
+v = beta2 * v + rest2 * g * g;
+theta -= lr * m / (sqrt(v) * scale + eps);
+""",
+    ),
+    "affine": ("T x, T weight, T bias", "T y", "y = weight * x + bias;"),
+    "normalise": ("T x, T mean, T variance, T eps", "T y", "y = (x - mean) / sqrt(variance + eps);"),
+    "normalise_input": (
+        "T g, T y, T mean_g, T mean_gy, T variance, T eps",
+        "T x",
+        "x = (g - mean_g - y * mean_gy) / sqrt(variance + eps);",
+    ),
+    "cross_entropy": (
+        "raw T z, int64 label, int64 K, T smoothing",
+        "T loss",
+        SOFTMAX
+        + """
+T sum = 0;
+for (ptrdiff_t k = 0; k < K; ++k) sum += z[row + k] - largest;
+const T picked = known ? z[row + label] - largest : unknown;
+loss = log(total) - (T(1) - smoothing) * picked - smoothing * sum / T(K);
+""",
+    ),
+    "cross_entropy_input": (
+        "T g, raw T z, int64 label, int64 K, T smoothing",
+        "raw T dz",
+        SOFTMAX
+        + """
+const T factor = known ? g : unknown;
+for (ptrdiff_t k = 0; k < K; ++k) {
+    const T truth = smoothing / T(K) + (k == label ? T(1) - smoothing : T(0));
+    dz[row + k] = factor * (exp(z[row + k] - largest) / total - truth);
+}
+""",
+    ),
+}
+# by name: parameters, and what is added up
+SUMS = {
+    "dot": ("T x, T y", "x * y"),
+    "squares": ("T x, T mean", "(x - mean) * (x - mean)"),
+}
+
+
+@cache
+def _kernels(cupy: ModuleType) -> dict[str, Any]:
+    """Return all kernels by name; CuPy compiles each when it is first called, and keeps it on disk."""
+    kernels = {
+        name: cupy.ElementwiseKernel(into, out, formula, f"tinycnn_{name}")
+        for name, (into, out, formula) in ELEMENTWISE.items()
+    }
+    return kernels | {
+        name: cupy.ReductionKernel(into, "T out", term, "a + b", "out = a", "0", f"tinycnn_{name}")
+        for name, (into, term) in SUMS.items()
+    }
+
+
+def _kernel(name: str, array: Array) -> Any:
+    return _kernels(array_module(array))[name]
+
+
+def gate(g: Array, y: Array) -> Array:
+    """Return g where y > 0, else 0: the derivative of `relu`, whose result is y."""
+    return _kernel("gate", g)(g, _like(g, y))
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """Return x where x > 0, else slope * x."""
+    return leaky_gate(x, x, slope)
+
+
+def leaky_gate(g: Array, x: Array, slope: float) -> Array:
+    """Return g where x > 0, else slope * g: the derivative of `leaky_relu` at x."""
+    return _kernel("leaky_gate", g)(g, _like(g, x), float(slope))
+
+
+def adam(
+    theta: Array, g: Array, m: Array, v: Array, lr: float, betas: tuple[float, float], eps: float, t: int
+) -> None:
+    """Make step `t`, from 1, of Adam in place; see `tinycnn.optim.Adam`."""
+    beta1, beta2 = betas
+    step, scale = lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)
+    numbers = (beta1, 1 - beta1, beta2, 1 - beta2, step, scale, eps)
+    _kernel("adam", theta)(_like(theta, g), *map(float, numbers), theta, m, v)
+
+
+def channel_dot(a: Array, b: Array) -> Array:
+    """Return sum_{n,h,w} a[n,c,h,w] * b[n,c,h,w], (C,)."""
+    return _kernel("dot", a)(a, _like(a, b), axis=OTHERS)
+
+
+def channel_affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """Return weight[c] * x[n,c,h,w] + bias[c]."""
+    b = 0.0 if bias is None else _like(x, bias)[:, None, None]
+    return _kernel("affine", x)(x, _like(x, weight)[:, None, None], b)
+
+
+def normalise(x: Array, eps: float) -> tuple[Array, Array, Array]:
+    """Return y = (x - mean) / sqrt(variance + eps), and mean and variance of every channel, (C,)."""
+    mean = x.mean(axis=OTHERS)
+    variance = _kernel("squares", x)(x, mean[:, None, None], axis=OTHERS)
+    variance /= _count(x)
+    y = _kernel("normalise", x)(x, mean[:, None, None], variance[:, None, None], float(eps))
+    return y, mean, variance
+
+
+def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
+    """Return (g - mean(g) - y * mean(g * y)) / sqrt(variance + eps), the means those of the channel."""
+    mean_gy = channel_dot(g, y)
+    mean_gy /= _count(g)
+    each = (a[:, None, None] for a in (g.mean(axis=OTHERS), mean_gy, _like(g, variance)))
+    return _kernel("normalise_input", g)(g, _like(g, y), *each, float(eps))
+
+
+def cross_entropy(z: Array, labels: Array, smoothing: float) -> Array:
+    """Return -sum_k t_nk * log softmax(z_n)_k, (N,); NaN where the label is out of range."""
+    return _kernel("cross_entropy", z)(z, labels.astype(np.int64, copy=False), z.shape[1], float(smoothing))
+
+
+def cross_entropy_input(g: Array, z: Array, labels: Array, smoothing: float) -> Array:
+    """Return g_n * (softmax(z_n)_k - t_nk), (N, K): the derivative of <g, cross_entropy(z)>."""
+    dz = array_module(z).empty(z.shape, z.dtype)
+    labels = labels.astype(np.int64, copy=False)
+    _kernel("cross_entropy_input", z)(_like(z, g), z, labels, z.shape[1], float(smoothing), dz)
+    return dz
+
+
+def _like(a: Array, b: Array) -> Array:
+    """Return `b` in the dtype of `a`: all arrays of a kernel are of one."""
+    return b.astype(a.dtype, copy=False)
+
+
+def _count(x: Array) -> int:
+    """Return how many cells a channel of (N, C, H, W) has."""
+    return x.shape[0] * x.shape[2] * x.shape[3]

@@ -1,0 +1,101 @@
+"""What the GPU is, and what it can do: float32 additions and multiplications a second, at most.
+
+As in `tinycnn.bench.peak`: a loop of FMAs on numbers that stay in registers is the ceiling of every float32
+kernel; a large matrix product is what a library reaches.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tinycnn import backend, gpu
+
+from .contestants import GPU_TINYCNN
+from .process import WorkerError, command
+
+SWEEPS = 1000
+UNROLLED = 16  # FMAs of each of the 8 numbers in a sweep
+THREADS, BLOCKS_A_PROCESSOR = 256, 8
+REPEATS = 10
+SIZE = 8192  # of the matrices
+
+# Eight numbers that do not wait for each other hide an FMA's latency. v * a + b with a = b = 0.5 tends to 1.
+LOOP = """
+extern "C" __global__ void fma_loop(float* out, float a, float b, int sweeps) {
+    float v[8];
+    #pragma unroll
+    for (int j = 0; j < 8; ++j) v[j] = threadIdx.x + j;
+    for (int sweep = 0; sweep < sweeps; ++sweep) {
+        #pragma unroll
+        for (int k = 0; k < 16; ++k) {
+            #pragma unroll
+            for (int j = 0; j < 8; ++j) v[j] = fmaf(v[j], a, b);
+        }
+    }
+    float sum = 0;
+    #pragma unroll
+    for (int j = 0; j < 8; ++j) sum += v[j];
+    out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
+}
+"""
+
+
+def measure_peak() -> dict[str, Any]:
+    """Return "peaks", GFLOP/s of "fma" and "sgemm", and "gpu", see `tinycnn.gpu.describe`.
+
+    Measured in a process of its own.
+
+    Raises
+    ------
+    WorkerError
+        Where that process fails.
+    """
+    done = subprocess.run(
+        command(sys.executable, "tinycnn.bench.gpu_peak"),
+        env=GPU_TINYCNN.environ(1),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise WorkerError(f"the GPU's peak could not be measured: {done.stderr.strip()[-300:]}")
+    return json.loads(done.stdout)
+
+
+def fma_gflops(cupy: Any) -> float:
+    """Return GFLOP/s of the loop on all multiprocessors."""
+    properties = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)
+    blocks = properties["multiProcessorCount"] * BLOCKS_A_PROCESSOR
+    loop = cupy.RawKernel(LOOP, "fma_loop")
+    out = cupy.empty(blocks * THREADS, "float32")
+    half = cupy.float32(0.5)
+    arguments = (out, half, half, cupy.int32(SWEEPS))
+    seconds = _shortest(cupy, lambda: loop((blocks,), (THREADS,), arguments))
+    return 2 * 8 * UNROLLED * SWEEPS * blocks * THREADS / seconds / 1e9
+
+
+def sgemm_gflops(cupy: Any) -> float:
+    """Return GFLOP/s of cuBLAS's product of two large matrices, TF32 off."""
+    a = backend.generator("cupy").random((SIZE, SIZE), dtype="float32")
+    out = cupy.empty_like(a)
+    return 2 * SIZE**3 / _shortest(cupy, lambda: cupy.matmul(a, a, out=out)) / 1e9
+
+
+def _shortest(cupy: Any, work: Callable[[], Any]) -> float:
+    """Return the seconds of the fastest run: for a peak, what disturbs does not count."""
+    seconds = []
+    for _ in range(REPEATS + 1):
+        begin, end = cupy.cuda.Event(), cupy.cuda.Event()
+        begin.record()
+        work()
+        end.record()
+        end.synchronize()
+        seconds.append(cupy.cuda.get_elapsed_time(begin, end) / 1e3)
+    return min(seconds[1:])  # the first compiles
+
+
+if __name__ == "__main__":
+    cupy = backend.library("cupy")
+    peaks = {"fma": fma_gflops(cupy), "sgemm": sgemm_gflops(cupy)}
+    print(json.dumps({"peaks": peaks, "gpu": gpu.describe(cupy)}))
