@@ -61,6 +61,8 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
             f"{graphics['memory_free'] / gpu.GIB:.1f} of {graphics['memory_total'] / gpu.GIB:.1f} GiB free"
         )
         say(f"  kernels for CuPy arrays: {graphics['kernels']} (TINYCNN_CONV chooses others)")
+        if graphics["why_no_cuda"]:
+            say(f"  none of our own: {graphics['why_no_cuda']}")
     say(f"current backend: {_backend.current()}")
     say(f"kernels for NumPy arrays: {kernels} (TINYCNN_CONV chooses others)")
     if reason := _backend.why_not_compiled():
@@ -87,7 +89,11 @@ def _gpu() -> dict[str, Any]:
     """Return what the GPU is, and which kernels serve it."""
     cupy = _backend.library("cupy")
     some = cupy.empty(_backend.COMPILED_FROM, np.float32)
-    return {**gpu.describe(cupy), "kernels": _backend.kernels(some).__name__.rpartition(".")[2]}
+    return {
+        **gpu.describe(cupy),
+        "kernels": _backend.kernels(some).__name__.rpartition(".")[2],
+        "why_no_cuda": _backend.why_no_cuda(),
+    }
 
 
 def _version(package: str) -> str | None:
