@@ -1,10 +1,13 @@
 """Everything that comes from `numba.cuda`, in one place, so that the toolchain can be changed here.
 
-``kernel``    makes a `Kernel` of a function: compiled for the GPU at its first launch
-``device``    marks a function that kernels call
-``cuda``      the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
+``kernel``
+    makes a `Kernel` of a function: compiled for the GPU at its first launch
+``device``
+    marks a function that kernels call
+``cuda``
+    the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
 ``shared``, ``load4``, ``store4``, ``divide``
-              what Numba has no name for, built from its `intrinsic`
+    what Numba has no name for, built from its `intrinsic`
 
 A kernel sees every array as a pointer to its first element: a launch then passes one address an array instead
 of seven numbers, and ``x[i]`` has none of Python's rules for a negative i. All other arguments are int32,
