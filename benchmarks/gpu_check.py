@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))  # check the tinycnn that this file belongs to
 from tinycnn import backend  # noqa: E402
 
 PYTHON = sys.executable
-SUITE = (PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+SUITE = (PYTHON, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider")
 # What computes on the GPU, small enough for a tool that makes kernels a hundred times slower.
 SANITIZED = (
     "tests/test_backend.py::test_every_operation",

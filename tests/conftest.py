@@ -1,3 +1,4 @@
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +13,10 @@ import cxx_kernels
 import strict_cupy
 
 from tinycnn import backend as _backend
+
+# Tests run side by side, one process a core: their kernels must not fight for the cores as well.
+if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+    os.environ.setdefault("TINYCNN_THREADS", "1")
 
 # The machine may be busy: how long one example takes says nothing.
 settings.register_profile("tinycnn", deadline=None)

@@ -13,7 +13,7 @@ TESTS = Path(__file__).parent
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(path.name for path in TESTS.glob("cuda/test_*.py")))
 def test_in_the_simulator(name):
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TESTS / "cuda" / name]
+    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", TESTS / "cuda" / name]
     environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTEST_ADDOPTS": "", "TINYCNN_BACKEND": ""}
     done = subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

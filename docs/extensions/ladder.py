@@ -5,6 +5,7 @@ Docstrings are read, not imported: a rung for a GPU is shown where there is none
 
 import ast
 import json
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -42,8 +43,8 @@ class MeasuredLadder(SphinxDirective):
 class Rungs(SphinxDirective):
     """``.. rungs:: FILE FOLDER ...``: a section a file, with its docstring; nothing where there is no such.
 
-    The README.md of a folder is the page, its files' sections follow in it. The code is folded below the
-    docstring.
+    The README.md of a folder is the page, its files' sections follow in it, in the order in which it links
+    to them. The code is folded below the docstring.
     """
 
     required_arguments = 1
@@ -54,7 +55,7 @@ class Rungs(SphinxDirective):
         found: list[nodes.Node] = []
         for argument in self.arguments[0].split():
             path = ROOT / argument
-            files = [path] if path.is_file() else sorted(path.glob("*.py"))
+            files = [path] if path.is_file() else _in_reading_order(path)
             sections = [section for file in files for section in self._section(file)]
             if path.is_dir():
                 page = self._readme(path / "README.md")
@@ -90,6 +91,14 @@ class Rungs(SphinxDirective):
             if ":" not in image["uri"]:  # relative to the README, to Sphinx from docs/
                 image["uri"] = f"/../{path.parent.relative_to(ROOT)}/{image['uri']}"
         return holder.children
+
+
+def _in_reading_order(folder: Path) -> list[Path]:
+    """Return the files that the folder's README.md links to, first to last, then the others."""
+    text = (folder / "README.md").read_text()
+    linked = [folder / name for name in re.findall(r"\]\((\w+\.py)\)", text)]
+    others = sorted(set(folder.glob("*.py")) - set(linked))
+    return list(dict.fromkeys(linked)) + others
 
 
 def _table(rows: list[tuple[str, ...]]) -> nodes.table:

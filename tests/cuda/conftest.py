@@ -39,7 +39,7 @@ def small_rungs():
         "direct": direct,
         "coalesced": coalesced,
         "shared": ladder.Rung(coalesced, shared_tiles.writer(TILE_H=2, TILE_W=3, FILTERS=2)),
-        "gemm": ladder.Rung(coalesced, implicit_gemm.writer(TILE=3)),
+        "gemm": ladder.Rung(coalesced, implicit_gemm.writer(TILE=4)),
     }
     for tile in Tile(16, 16, 4, 4, 4), Tile(32, 16, 2, 8, 4):
         rungs[f"registers {tile.BM}x{tile.BN}x{tile.BK}"] = ladder.Rung(

@@ -249,13 +249,15 @@ def test_the_command_line_says_it_in_a_line(stand_in, tmp_path, capsys):
     assert backend.current() == "numpy"
 
 
-def test_info_says_which_gpu(stand_in, capsys):
+def test_info_says_which_gpu(stand_in, capsys, monkeypatch):
+    monkeypatch.setattr(backend, "why_no_cuda", lambda: "no GPU, as it happens")
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert "backend cupy: available" in out
     assert (
         "  Stand-in, compute capability 9.0; driver for CUDA 13.0, CUDA runtime 12.9; 1.0 of 8.0 GiB free\n"
-        "  kernels for CuPy arrays: im2col"
+        "  kernels for CuPy arrays: im2col (TINYCNN_CONV chooses others)\n"
+        "  none of our own: no GPU, as it happens\n"
     ) in out
     assert main(["info", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["gpu"] == {
@@ -266,6 +268,7 @@ def test_info_says_which_gpu(stand_in, capsys):
         "memory_free": 1 << 30,
         "memory_total": 8 << 30,
         "kernels": "im2col",
+        "why_no_cuda": "no GPU, as it happens",
     }
 
 

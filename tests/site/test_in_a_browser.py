@@ -22,6 +22,14 @@ def test_a_page_offline(site, page, name):
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_window(site, page, width):
     page.set_viewport_size({"width": width, "height": 800})
-    for name in ("index", "equations", "lessons", "lessons/03_convolution", "measurements", "kernels"):
+    for name in (
+        "index",
+        "equations",
+        "lessons",
+        "lessons/03_convolution",
+        "measurements",
+        "kernels",
+        "ladder_gpu",
+    ):
         page.goto((site / f"{name}.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
