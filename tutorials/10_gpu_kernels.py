@@ -32,6 +32,7 @@ from checking import check
 from tinycnn.kernels import im2col, loops
 from tinycnn.kernels.cuda import RUNGS, direct, epilogue, register_tiles
 from tinycnn.kernels.cuda.coalesced import neighbours_differ_in_d
+from tinycnn.kernels.cuda.gather import Gather
 from tinycnn.kernels.cuda.target import cuda, kernel
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.plot import blank_figure
@@ -206,7 +207,7 @@ figure
 # %%
 small = register_tiles.Tile(BM=16, BN=16, BK=4, TM=4, TN=4)
 geometry = conv2d_geometry(x.shape, w.shape, (2, 1), (1, 1), (1, 1), 1)
-gather = register_tiles.Gather.output(geometry)
+gather = Gather.output(geometry)
 y5 = np.empty_like(y)
 laid_out, CP, MP = register_tiles.laid_out(w, gather, small, transposed=False)
 print("weights (K, C, KH, KW)", w.shape, "laid out as (G, KH, KW, C, K)", laid_out.shape)

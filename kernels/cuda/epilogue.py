@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
-from .register_tiles import Gather, no_change, write_sums
+from .gather import Gather
+from .register_tiles import no_change, write_sums
 from .target import ZERO, device
 
 

@@ -1,15 +1,16 @@
 """Rung 5: register tiles. A thread computes TM x TN cells, so that a number loaded serves many products.
 
 Of a tile BM x BN a thread of rung 4 computed one cell, with two loads for every product. Now it keeps TM x TN
-sums in registers: TM + TN loads serve TM*TN products, 64 for 16 with TM = TN = 8. The loads take four numbers
-at once (128 bits), for which rows that a thread needs together lie together: TM = 8 are two runs of four.
-Loops over the tile have constant bounds, so that the compiler unrolls them and names every register.
+sums in registers: TM + TN loads serve TM*TN products, with TM = TN = 8 that is 16 for 64. The loads take four
+numbers at once (128 bits), for which rows that a thread needs together lie together: TM = 8 are two runs of
+four. Loops over the tile have constant bounds, so that the compiler unrolls them and names every register
+(`tile_product`).
 
 The walk along q = (r, s, c) has the channel innermost: then a thread asks once for each (r, s) whether its
 cell lies inside the input, and from channel to channel only adds H*W to an address. The weights are laid out
 once a call as (G, KH*KW, channels, results), padded with zeros to whole tiles, and read without a question.
 
-The same kernel computes the gradient by the input, which gathers from g by the same weights::
+The same kernel computes the gradient by the input, which gathers from g by the same weights (`gather`)::
 
     y[n,k,oh,ow] = sum over r, s, c of w[k,c,r,s] * x[n, c, oh*SH - PH + r*DH, ...]
     x[n,c,i,j]   = sum over r, s, k of w[k,c,r,s] * g[n, k, (i + PH - r*DH) / SH, ...]   where that divides
@@ -21,13 +22,13 @@ classes, a class is a grid of its own, and all threads of a block agree on which
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import numpy as np
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from .direct import split
+from .gather import Gather
 from .operands import result
 from .target import (
     FLOAT32,
@@ -53,45 +54,6 @@ COPIERS = 128  # threads of a block that lays out weights
 FEW = 4  # for fewer results most of a tile would compute for nothing: rung 3 has smaller ones
 
 
-class Gather(NamedTuple):
-    """One sum over (r, s, c), with a source that it reads and results that it writes, in each of G groups.
-
-    Result cell (oh, ow) of class (ah, aw), that is oh = row*AH + ah, reads at (r, s) the source's row
-    ``row*STEP_H + (ah + FIRST_H + r*PITCH_H) / AH``, where AH divides, and its column likewise.
-    """
-
-    N: int
-    C: int  # channels of the source in a group
-    H: int
-    W: int
-    M: int  # channels of the result in a group
-    OH: int
-    OW: int
-    KH: int
-    KW: int
-    G: int
-    AH: int
-    AW: int
-    STEP_H: int
-    STEP_W: int
-    FIRST_H: int
-    FIRST_W: int
-    PITCH_H: int
-    PITCH_W: int
-
-    @classmethod
-    def output(cls, geometry: Conv2dGeometry) -> Gather:
-        """Return conv2d as such a sum: row = oh*SH - PH + r*DH."""
-        N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-        return cls(N, C // G, H, W, K // G, OH, OW, KH, KW, G, 1, 1, SH, SW, -PH, -PW, DH, DW)
-
-    @classmethod
-    def input(cls, geometry: Conv2dGeometry) -> Gather:
-        """Return conv2d_input as such a sum: row = (i + PH - r*DH) / SH."""
-        N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-        return cls(N, K // G, OH, OW, C // G, H, W, KH, KW, G, SH, SW, 1, 1, PH, PW, -DH, -DW)
-
-
 @device
 def no_change(value, bias, m):
     """What is done to a sum before it is written: nothing."""
@@ -100,9 +62,17 @@ def no_change(value, bias, m):
 
 @cache
 def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
-    """Make the kernel for blocks of `tile`; every sum is written as ``finish(sum, bias, channel)``."""
+    """Make the kernel for blocks of `tile`; every sum is written as ``finish(sum, bias, channel)``.
+
+    Raises
+    ------
+    ValueError
+        For a tile with fewer threads than BN, or not a multiple: each thread loads for one pixel.
+    """
     BM, BN, BK, TM, TN = tile
     THREADS = tile.threads
+    if THREADS % BN:
+        raise ValueError(f"{tile} has {THREADS} threads, no multiple of BN={BN}")
     COLUMNS, ROWS = tile.columns, tile.rows
     A, B = 0, BK * BM  # where the tiles of weights (BK, BM) and of the source (BK, BN) begin
     LOADS_A, LOADS_B = -(-BK * BM // VECTOR // THREADS), BK * BN // THREADS

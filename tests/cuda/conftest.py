@@ -31,7 +31,8 @@ def gpu():
 
 def small_rungs():
     """The rungs with tiles so small that the tests' convolutions take several, some of them not full."""
-    from tinycnn.kernels.cuda import epilogue, implicit_gemm, ladder, register_tiles, shared_tiles
+    from tinycnn.kernels.cuda import epilogue, implicit_gemm, ladder, shared_tiles
+    from tinycnn.kernels.cuda.gather import Gather
     from tinycnn.kernels.cuda.tile_product import Tile
 
     direct, coalesced = ladder.DIRECT, ladder.COALESCED
@@ -44,14 +45,14 @@ def small_rungs():
     for tile in Tile(16, 16, 4, 4, 4), Tile(32, 16, 2, 8, 4):
         rungs[f"registers {tile.BM}x{tile.BN}x{tile.BK}"] = ladder.Rung(
             direct,
-            partial(write, register_tiles.Gather.output, False, tile),
-            partial(write, register_tiles.Gather.input, True, tile),
+            partial(write, Gather.output, False, tile),
+            partial(write, Gather.input, True, tile),
             partial(write_weight, tile, 1 if tile.BM == 16 else 3),
         )
     rungs["fused"] = ladder.Rung(
         direct,
-        fused_output=partial(write_fused, register_tiles.Gather.output, False, Tile(16, 16, 4, 4, 4)),
-        fused_input=partial(write_fused, register_tiles.Gather.input, True, Tile(16, 16, 4, 4, 4)),
+        fused_output=partial(write_fused, Gather.output, False, Tile(16, 16, 4, 4, 4)),
+        fused_input=partial(write_fused, Gather.input, True, Tile(16, 16, 4, 4, 4)),
     )
     assert set(epilogue.FINISH) == {(bias, relu) for bias in (False, True) for relu in (False, True)}
     return rungs

@@ -123,13 +123,14 @@ def test_the_sum_over_pixels_is_the_same_bits_every_time(gpu, rng):
 def test_tiles_of_their_own_size(gpu, rng):
     """The tiles that a GPU gets, a block or two of each."""
     from tinycnn.kernels.cuda import register_tiles, weight_tiles
+    from tinycnn.kernels.cuda.gather import Gather
 
     x, w = (rng.standard_normal(s).astype("f") for s in ((1, 3, 6, 24), (33, 3, 2, 1)))
     y = im2col.conv2d(x, w)
     for tile in register_tiles.TILES:
         out = gpu.to(np.full_like(y, np.nan))
         geometry = loops.conv2d_geometry(x.shape, w.shape, 1, 0, 1, 1)
-        gather = register_tiles.Gather.output(geometry)
+        gather = Gather.output(geometry)
         assert register_tiles.write_sums(gpu.to(x), gpu.to(w), out, gather, False, tile)
         assert_allclose(gpu.back(out), y, atol=1e-5)
     for tile in weight_tiles.TILES:
@@ -163,3 +164,11 @@ def test_a_batch_of_none(rung, gpu):
     results = all_directions(rung, gpu.to, gpu.back, x, w, g, options)
     assert [r.shape for r in results[::2]] == [(0, 3, 2, 2), (0, 2, 4, 4), (3, 2, 3, 3)]
     assert_array_equal(results[4], 0)
+
+
+def test_a_tile_that_its_threads_cannot_load_is_refused(gpu):
+    from tinycnn.kernels.cuda.register_tiles import gather_kernel
+    from tinycnn.kernels.cuda.tile_product import Tile
+
+    with pytest.raises(ValueError, match=r"has 16 threads, no multiple of BN=32"):
+        gather_kernel(Tile(16, 32, 4, 4, 8))
