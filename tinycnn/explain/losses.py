@@ -56,7 +56,7 @@ def compare(call: Call) -> Explanation:
     rule, reduction = RULES[call.operation], call["reduction"]
     x_name = next(iter(call.arguments))
     arrays = run(call, {x_name: "x"})
-    x = Tensor(arrays["x"])
+    x = Tensor(arrays["x"], backend="numpy")
     arrays["t"] = as_tensor(call["target"], like=x).numpy()
     arrays["L"] = call.function(x, arrays["t"], "none").numpy()
     if "σ" in rule.derivative:
