@@ -57,7 +57,10 @@ def run(call: Call, names: Mapping[str, str]) -> dict[str, np.ndarray]:
     TypeError, ValueError
         As the operation.
     """
-    arguments = dict(call.arguments)
+    arguments = {
+        arg: value.to("numpy") if isinstance(value, Tensor) else value
+        for arg, value in call.arguments.items()
+    }
     leaves = {name: leaf(arguments[arg]) for arg, name in names.items() if arguments[arg] is not None}
     for arg, name in names.items():
         arguments[arg] = leaves.get(name)
