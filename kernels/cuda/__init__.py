@@ -40,12 +40,12 @@ __all__ = [
 
 def conv2d(x: Array, w: Array, *options: Any, **more: Any) -> Array:
     """Convolve as `tinycnn.kernels.im2col.conv2d` does, with the same arguments. Eq. 1."""
-    return _serving(x, w).conv2d(x, w, *options, **more)
+    return _serving(x, w, *options, *more.values()).conv2d(x, w, *options, **more)
 
 
 def conv2d_input(g: Array, w: Array, size: Pair, *options: Any, **more: Any) -> Array:
     """Return d<g, conv2d(x, w)>/dx as `tinycnn.kernels.im2col.conv2d_input` does."""
-    return _serving(g, w).conv2d_input(g, w, size, *options, **more)
+    return _serving(g, w, *options, *more.values()).conv2d_input(g, w, size, *options, **more)
 
 
 def conv2d_weight(x: Array, g: Array, kernel_size: Pair, *options: Any, **more: Any) -> Array:
@@ -53,9 +53,9 @@ def conv2d_weight(x: Array, g: Array, kernel_size: Pair, *options: Any, **more: 
     return _serving(x, g).conv2d_weight(x, g, kernel_size, *options, **more)
 
 
-def _serving(a: Array, b: Array) -> Any:
-    """Return what serves these arrays: the rung named in ``TINYCNN_CONV``, else the top one or im2col."""
+def _serving(*arguments: Any) -> Any:
+    """Return what serves these arguments: the rung named in ``TINYCNN_CONV``, else the top one or im2col."""
     name = os.environ.get("TINYCNN_CONV")
     if name in RUNGS:
         return RUNGS[name]
-    return RUNGS["fused"] if fits(a, b) else im2col
+    return RUNGS["fused"] if fits(*(a for a in arguments if hasattr(a, "dtype"))) else im2col

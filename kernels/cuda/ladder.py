@@ -103,6 +103,10 @@ class Rung:
         bias: Array | None,
         relu: bool,
     ) -> None:
+        if bias is not None:
+            (bias,) = ready(bias)
+            if bias.shape != out.shape[1:2]:
+                raise ValueError(f"the bias must have the shape {out.shape[1:2]}, got {bias.shape}")
         fused: WriteAll | None = getattr(self, f"fused_{direction}", None)
         if fused and fused(a, b, out, geometry, bias, relu):
             return

@@ -172,3 +172,19 @@ def test_a_tile_that_its_threads_cannot_load_is_refused(gpu):
 
     with pytest.raises(ValueError, match=r"has 16 threads, no multiple of BN=32"):
         gather_kernel(Tile(16, 32, 4, 4, 8))
+
+
+def test_a_bias_that_is_a_view_a_bias_of_float64_and_one_that_does_not_fit(gpu, rung, rng):
+    from tinycnn.kernels import cuda
+
+    x, w = (rng.standard_normal(s).astype("f") for s in ((1, 2, 3, 3), (3, 2, 2, 2)))
+    bias = gpu.to(np.arange(6, dtype="f"))[::2]
+    expected = im2col.conv2d(x, w, bias=np.arange(0, 6, 2, dtype="f"))
+    assert_allclose(gpu.back(rung.conv2d(gpu.to(x), gpu.to(w), bias=bias)), expected, atol=1e-5)
+    wide = bias.astype("float64")
+    y = cuda.conv2d(gpu.to(x), gpu.to(w), (1, 1), (0, 0), (1, 1), 1, wide)
+    assert_allclose(gpu.back(y), expected, atol=1e-5)
+    with pytest.raises(TypeError, match="float64"):
+        rung.conv2d(gpu.to(x), gpu.to(w), bias=wide)
+    with pytest.raises(ValueError, match=r"the bias must have the shape \(3,\), got \(2,\)"):
+        rung.conv2d(gpu.to(x), gpu.to(w), bias=bias[:2])
