@@ -49,7 +49,7 @@ def main(arguments=None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
 
     print(*versions(), sep="\n", flush=True)
-    if reason := gpu_tinycnn.why_no_kernels():
+    if reason := backend.why_no_cuda():
         print(f"no rungs of kernels/cuda: {reason}", flush=True)
     candidates = [*contestants.GPU_CONTESTANTS, *map(contestants.rung, gpu_tinycnn.rungs())]
     plan = measure.Plan(threads=1, rounds=args.rounds, turn=args.turn, one_process=True)

@@ -26,15 +26,15 @@ SUITE = (PYTHON, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider")
 SANITIZED = (
     "tests/test_backend.py::test_every_operation",
     "tests/test_backend.py::test_a_network_trains_alike",
+    "tests/cuda",
 )
-KERNELS = "tests/cuda"  # those of kernels/cuda, where there are any
 SECONDS = {"info": 60, "tests": 1800, "memcheck": 900, "racecheck": 900, "benchmark": 1200}
 
 
 def parts(out):
     """Return the command of every part, by name; None where its tool is not installed."""
     sanitizer = shutil.which("compute-sanitizer")
-    sanitized = (*SUITE, *SANITIZED, *([KERNELS] if (ROOT / KERNELS).is_dir() else []))
+    sanitized = (*SUITE, *SANITIZED)
     checks = {
         tool: (sanitizer, "--tool", tool, "--error-exitcode", "1", *sanitized) if sanitizer else None
         for tool in ("memcheck", "racecheck")

@@ -126,8 +126,8 @@ figure
 #
 # Still every product fetches two numbers. But neighbouring windows overlap: with a 3 x 3 kernel a cell of x
 # is wanted by nine windows, and by every filter. The threads of a block have some memory in common, small and
-# some twenty times as near. So they copy the patch that their tile of the output looks at, each thread a few
-# cells of it, wait for one another, and then read from there.
+# near: on the multiprocessor that runs them. So they copy the patch that their tile of the output looks at,
+# each thread a few cells of it, wait for one another, and then read from there.
 #
 # How often is a number fetched from far away, for a product?
 

@@ -1,8 +1,8 @@
 """Rung 3: shared memory. A block reads a patch of the input once, and its threads use it many times.
 
 A block computes a tile of the output, for some filters at once. Channel by channel its threads copy the patch
-that the tile looks at, and the filters' weights, to the memory that they share: some 20 cycles away where
-global memory is 400. From there a cell of x serves KH*KW windows and all the block's filters.
+that the tile looks at, and the filters' weights, to the memory that they share, which lies on the same
+multiprocessor. From there a cell of x serves KH*KW windows and all the block's filters.
 
 ``syncthreads`` twice a channel: nobody may read before all have written, and nobody may write the next
 channel before all have read this one.

@@ -38,3 +38,20 @@ def tinycnn_json(capsys):
         return status, json.loads(out)
 
     return run
+
+
+@pytest.fixture
+def refused(capsys, tmp_path, monkeypatch):
+    """Run a command that must end with status 2 and leave nothing behind; return what it says."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*command):
+        try:
+            status = main(list(command))
+        except SystemExit as exit_:
+            status = exit_.code
+        assert status == 2
+        assert list(tmp_path.iterdir()) == []
+        return capsys.readouterr().err
+
+    return run

@@ -287,16 +287,9 @@ WRONG_USE = {
 
 
 @pytest.mark.parametrize("case", WRONG_USE)
-def test_wrong_use(case, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_wrong_use(case, refused):
     options, says = WRONG_USE[case]
-    try:
-        status = main(["gan", *options])
-    except SystemExit as exit_:
-        status = exit_.code
-    assert status == 2
-    assert says in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert says in refused("gan", *options)
 
 
 def test_a_folder_that_cannot_be_written(digits_folder, tmp_path, capsys):

@@ -173,16 +173,9 @@ WRONG_USE = {
 
 
 @pytest.mark.parametrize("case", WRONG_USE)
-def test_wrong_use_has_exit_status_2(case, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_wrong_use_has_exit_status_2(case, refused):
     options, says = WRONG_USE[case]
-    try:
-        status = main(["train", *options])
-    except SystemExit as exit_:
-        status = exit_.code
-    assert status == 2
-    assert says in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []  # nothing was begun
+    assert says in refused("train", *options)
 
 
 def test_a_run_is_not_overwritten(trained, capsys):

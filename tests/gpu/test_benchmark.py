@@ -154,15 +154,11 @@ def test_a_rung_that_lacks_a_direction_is_left_out(tmp_path, monkeypatch):
 
 def test_the_rungs_are_im2col_and_what_numba_cuda_has(monkeypatch):
     assert next(iter(gpu_tinycnn.rungs())) == "im2col"
-    target = SimpleNamespace(why_not=lambda: None)
-    monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda.target", target)
     monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda", SimpleNamespace(RUNGS={"direct": "module"}))
+    monkeypatch.setattr(backend, "why_no_cuda", lambda: None)
     assert list(gpu_tinycnn.rungs()) == ["im2col", "direct"]
     assert rung("direct").options == {"kernels": "direct"}
-    target.why_not = lambda: "no driver"
-    assert list(gpu_tinycnn.rungs()) == ["im2col"]
-    assert gpu_tinycnn.why_no_kernels() == "no driver"
-    monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda.target", None)
+    monkeypatch.setattr(backend, "why_no_cuda", lambda: "no driver")
     assert list(gpu_tinycnn.rungs()) == ["im2col"]
 
 

@@ -21,17 +21,9 @@ def rungs() -> dict[str, Any]:
     Where the CUDA kernels cannot run, im2col is alone.
     """
     found = {CUBLAS: importlib.import_module("tinycnn.kernels.im2col")}
-    if why_no_kernels() is None:
+    if backend.why_no_cuda() is None:
         found |= importlib.import_module("tinycnn.kernels.cuda").RUNGS
     return found
-
-
-def why_no_kernels() -> str | None:
-    """Return the reason that CUDA kernels of our own cannot run here, or None where they can."""
-    try:
-        return importlib.import_module("tinycnn.kernels.cuda.target").why_not()
-    except ImportError as error:  # numba-cuda raises one of these where it finds no driver, too
-        return str(error)
 
 
 class Engine(on_tinycnn.Engine):

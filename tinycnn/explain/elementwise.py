@@ -1,26 +1,11 @@
 """Steps of activations, which do the same to every number by itself, forward and backward."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from .calls import Call, run
 from .recorder import Recorder, cell_of
+from .rule import Rule
 from .steps import Explanation, Index, factor, number
 
-
-class Rule(NamedTuple):
-    """An activation: its equations, and texts with the numbers put in.
-
-    `forward` is made of x and the slope, `backward` of g, x, y and the slope.
-    """
-
-    equation: str
-    forward: Callable[[float, float], str]
-    derivative: str
-    backward: Callable[[float, float, float, float], str]
-    sentence: str
-
-
+# forward is made of x and the slope; backward of g, x, y and the slope.
 RULES = {
     "relu": Rule(
         "y = max(x, 0)",

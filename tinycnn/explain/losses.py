@@ -1,8 +1,5 @@
 """Steps of losses that compare each number with its target (Eq. 6), and of the mean all losses end in."""
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import numpy as np
 
 from tinycnn import functional as F
@@ -10,22 +7,14 @@ from tinycnn.tensor import Tensor, as_tensor
 
 from .calls import Call, run
 from .recorder import Recorder, cell_of, difference, tag
+from .rule import Rule
 from .steps import Explanation, Index, Term, factor, number
 
 # The indices of an array by its dimensions, as equations write them.
 LETTERS = {0: "", 1: "n", 2: "n,i", 3: "n,h,w", 4: "n,c,h,w"}
 
 
-class Rule(NamedTuple):
-    """A loss: its equations, and texts with the numbers put in: x and t; g, x, t and sigmoid(x)."""
-
-    equation: str
-    forward: Callable[[float, float], str]
-    derivative: str
-    backward: Callable[[float, float, float, float], str]
-    sentence: str
-
-
+# forward is made of x and t; backward of g, x, t and sigmoid(x).
 RULES = {
     "mse_loss": Rule(
         "L = (x - t)²",
