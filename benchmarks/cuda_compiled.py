@@ -28,14 +28,15 @@ RUNGS = {
 def main() -> None:
     """Print the table, and write it where asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--capability", default="9.0", help="of the GPU to compile for (default: 9.0, H100)")
+    parser.add_argument(
+        "--capability", type=capability, default=(9, 0), help="of the GPU to compile for (default: 9.0, H100)"
+    )
     parser.add_argument("--out", type=Path, help="JSON file to write the table to")
     args = parser.parse_args()
-    major, minor = map(int, args.capability.split("."))
     print("rung          threads  registers  spilled  products  loads  of 128 bits")
     rows = []
     for name, (kernel, kinds) in RUNGS.items():
-        seen = compiled(kernel, kinds, (major, minor))
+        seen = compiled(kernel, kinds, args.capability)
         row = {"rung": name, "threads": kernel.threads} | seen._asdict()
         del row["text"]
         rows.append(row)
@@ -44,7 +45,15 @@ def main() -> None:
             f"  {seen.loads:5}  {seen.wide_loads:11}"
         )
     if args.out:
-        args.out.write_text(json.dumps({"capability": args.capability, "rungs": rows}, indent=2) + "\n")
+        args.out.write_text(
+            json.dumps({"capability": "{}.{}".format(*args.capability), "rungs": rows}, indent=2) + "\n"
+        )
+
+
+def capability(text: str) -> tuple[int, int]:
+    """Return "9.0" as (9, 0)."""
+    major, minor = map(int, text.split("."))
+    return major, minor
 
 
 if __name__ == "__main__":

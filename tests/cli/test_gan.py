@@ -179,6 +179,13 @@ def test_discriminator_features(gan_without_labels, monkeypatch, tinycnn_json, c
     assert "linear on D's features  the same CNN supervised  linear on raw pixels" in capsys.readouterr().out
 
 
+def test_too_few_labels_are_refused_before_any_row(gan_without_labels, capsys):
+    assert main(["gan-features", str(gan_without_labels), "--labels", "20", "3"]) == 2
+    said = capsys.readouterr()
+    assert "--labels: 3 labels" in said.err
+    assert not said.out
+
+
 def test_the_toy_is_animated(tmp_path, tinycnn_json):
     status, said = tinycnn_json("gan-toy", "--steps", 4, "--frames", 2, "--out", tmp_path / "toy")
     assert (status, said["steps"], said["frames"]) == (0, 4, 3)

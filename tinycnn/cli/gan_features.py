@@ -8,7 +8,7 @@ from typing import Any
 from tinycnn import backend as _backend
 from tinycnn import memory
 from tinycnn.gan import load_discriminator
-from tinycnn.gan.features import compare
+from tinycnn.gan.features import compare, few_of_each
 
 from .common import Say, WrongUse, add_backend, integer
 from .gan_settings import load_gan_data
@@ -44,6 +44,11 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
                 "tell nothing; train one with: tinycnn gan --class-weight 0"
             )
         train, test = load_gan_data(config["data"], conditional=True)
+        for count in args.labels:  # all of them before any work
+            try:
+                few_of_each(train, count, args.seed)
+            except ValueError as error:
+                raise WrongUse(f"--labels: {error}") from error
         say(f"test error on {len(test):,} images of {test.name}")
         say(f"{'labels':>6}  linear on D's features  the same CNN supervised  linear on raw pixels")
         rows = []
