@@ -322,7 +322,8 @@ def test_the_check_runs_its_parts_and_says_what_failed(tmp_path, monkeypatch, ca
     parts = check.parts(tmp_path)
     assert parts["racecheck"][:3] == ("/bin/compute-sanitizer", "--tool", "racecheck")
     for test in check.SANITIZED:
-        assert f"def {test.partition('::')[2]}(" in (ROOT / test.partition("::")[0]).read_text()
+        path, _, name = test.partition("::")
+        assert f"def {name}(" in (ROOT / path).read_text() if name else (ROOT / path).is_dir()
     where = "import os; print(os.environ['TINYCNN_BACKEND'])"
     fake = {
         "info": (sys.executable, "-c", where),
