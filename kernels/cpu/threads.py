@@ -35,13 +35,16 @@ def split(job: Job, count: int, most: int | None = None) -> None:
         job(0, 0, count)
         return
     bounds = [count * part // parts for part in range(parts + 1)]
+    # A mailbox for this call alone. If Ctrl-C ends the call before its answers have come, they arrive where
+    # nobody looks; in a mailbox that calls share, the next call would take them for its own.
+    results = [Mailbox() for _ in range(parts - 1)]
     helpers = _helpers(parts - 1, os.getpid(), threading.get_ident())
-    for part, helper in enumerate(helpers, 1):
-        helper.jobs.put((job, part, bounds[part], bounds[part + 1]))
+    for part, (helper, result) in enumerate(zip(helpers, results, strict=True), 1):
+        helper.put((job, part, bounds[part], bounds[part + 1], result))
     try:
         job(0, 0, bounds[1])
     finally:
-        errors = [helper.results.get() for helper in helpers]
+        errors = [result.get() for result in results]
     for error in errors:
         if error is not None:
             raise error
@@ -56,7 +59,6 @@ class Mailbox:
     def __init__(self) -> None:
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.count = np.zeros(1, np.int64)
-        self.seen = 0
 
     def put(self, item: Any) -> None:
         """Send something."""
@@ -64,32 +66,34 @@ class Mailbox:
         turn(self.count)
 
     def get(self) -> Any:
-        """Wait for the next."""
-        spin(self.count, self.seen, SPINS)
-        self.seen += 1
+        """Wait for the next item and return it."""
+        seen = int(self.count[0])
+        if self.queue.empty():
+            spin(self.count, seen, SPINS)
         return self.queue.get()
 
 
-class Helper:
-    """A thread that runs what it finds in `jobs`, and puts None or the error into `results`."""
+def _run(jobs: Mailbox) -> None:
+    """Run each job that arrives, and send None or its error to the mailbox that came with it."""
+    while True:
+        job, *part, result = jobs.get()
+        try:
+            job(*part)
+        except BaseException as error:
+            result.put(error)
+        else:
+            result.put(None)
+        del job, result
 
-    def __init__(self) -> None:
-        self.jobs, self.results = Mailbox(), Mailbox()
-        threading.Thread(target=self._run, name="tinycnn", daemon=True).start()
 
-    def _run(self) -> None:
-        while True:
-            job, *part = self.jobs.get()
-            try:
-                job(*part)
-            except BaseException as error:
-                self.results.put(error)
-            else:
-                self.results.put(None)
-            del job
+def _helper() -> Mailbox:
+    """Start a thread, and return the mailbox that it takes its jobs from."""
+    jobs = Mailbox()
+    threading.Thread(target=_run, args=(jobs,), name="tinycnn", daemon=True).start()
+    return jobs
 
 
 @cache
-def _helpers(count: int, process: int, thread: int) -> list[Helper]:
+def _helpers(count: int, process: int, thread: int) -> list[Mailbox]:
     """Return the helpers of one thread of one process: a process that was forked has none of them."""
-    return [Helper() for _ in range(count)]
+    return [_helper() for _ in range(count)]
