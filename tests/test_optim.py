@@ -94,6 +94,41 @@ def test_a_state_that_does_not_fit_is_named_and_changes_nothing():
     assert not rule.state[0]["m"].any()
 
 
+def not_aligned(a):
+    view = np.frombuffer(bytearray(a.nbytes + 1), np.uint8)[1:].view(a.dtype).reshape(a.shape)
+    view[...] = a
+    return view
+
+
+LAYOUTS = {
+    "transposed": lambda a: a.T,
+    "every second column": lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+    "backwards": lambda a: a[::-1],
+    "not aligned": not_aligned,
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [("SGD", {"momentum": 0.9}), ("Adam", {}), ("AdamW", {})],
+    ids=["SGD", "Adam", "AdamW"],
+)
+def test_a_parameter_of_any_layout_is_trained(rule, options, layout, rng):
+    laid_out = LAYOUTS[layout](rng.standard_normal((32, 32)))
+    gradients = rng.standard_normal((3, 32, 32))
+    trained = []
+    for array in (laid_out.copy(), laid_out):
+        w = Tensor(array, requires_grad=True)
+        assert w.data is array
+        optimizer = getattr(optim, rule)([w], lr=0.1, **options)
+        for g in gradients:
+            w.grad = Tensor(g)
+            optimizer.step()
+        trained.append(array)
+    assert_allclose(trained[1], trained[0], rtol=1e-12)
+
+
 def test_a_parameter_without_a_gradient_stays():
     w, unused = (Tensor([1.0], requires_grad=True) for _ in range(2))
     rule = optim.SGD([w, unused], lr=0.1, weight_decay=1.0)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import arena
+from .. import arena, elementwise
 from ..arrays import Array, ready
 from .compiled import compiled
 from .threads import split
@@ -51,6 +51,10 @@ def adam(
     theta: Array, g: Array, m: Array, v: Array, lr: float, betas: tuple[float, float], eps: float, t: int
 ) -> None:
     """Make step `t`, from 1, of Adam in place; see `tinycnn.optim.Adam`."""
+    if not all(a.flags.carray and a.dtype.isnative for a in (theta, m, v)):
+        # Flattening such an array makes a copy, and the step would be written into the copy.
+        elementwise.adam(theta, g, m, v, lr, betas, eps, t)
+        return
     beta1, beta2 = betas
     numbers = (
         beta1,
