@@ -14,26 +14,34 @@ from .. import arena
 from ..arrays import Array
 from .threads import split
 
-SERIAL = 1 << 20  # multiply-adds that are done before another thread has started
+BLOCK = 1 << 20  # multiply-adds of one block, at least: less is done before another thread has started
+MOST_BLOCKS = 16  # of one product
+UNIT = 16  # rows or columns: a block is a multiple, as BLAS computes so many at a time
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """Return the product of two matrices, (M, K) and (K, N): (M, N)."""
+    """Return the product of two matrices, (M, K) and (K, N): (M, N).
+
+    The longer side of the result is cut into blocks, and each block is one call of BLAS. BLAS adds up in an
+    order that depends on the block's shape, so the cut depends on M, N and K alone: threads only share the
+    blocks out, and the result is the same bits for any number of them.
+    """
     one_thread_a_product()
     (M, K), N = a.shape, b.shape[1]
     y = arena.empty((M, N), np.result_type(a, b))
+    longer = max(M, N)
+    blocks = min(1 + M * N * K // BLOCK, MOST_BLOCKS)
+    width = -(-longer // (blocks * UNIT)) * UNIT
 
-    def columns(_: int, start: int, stop: int) -> None:
-        np.matmul(a, b[:, start:stop], out=y[:, start:stop])
+    def job(_: int, first: int, last: int) -> None:
+        for start in range(first * width, min(last * width, longer), width):
+            block = slice(start, start + width)
+            if M > N:
+                np.matmul(a[block], b, out=y[block])
+            else:
+                np.matmul(a, b[:, block], out=y[:, block])
 
-    def rows(_: int, start: int, stop: int) -> None:
-        np.matmul(a[start:stop], b, out=y[start:stop])
-
-    parts = 1 + M * N * K // SERIAL
-    if M > N:
-        split(rows, M, parts)
-    else:
-        split(columns, N, parts)
+    split(job, -(-longer // width) if width else 0)
     return y
 
 

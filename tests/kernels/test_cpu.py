@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tinycnn.kernels import cpu
 from tinycnn.kernels.cores import thread_count
-from tinycnn.kernels.cpu import planes
+from tinycnn.kernels.cpu import planes, products
 from tinycnn.kernels.cpu.threads import split
 
 
@@ -66,6 +66,62 @@ def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypat
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert_array_equal(a, b)
+
+
+SHAPES = [
+    (32, 1600, 128),
+    (128, 32, 1600),
+    (3, 4000, 700),
+    (700, 40, 3),
+    (257, 129, 65),
+    (1, 1, 1),
+    (0, 5, 3),
+]
+
+
+@pytest.mark.parametrize(("M", "K", "N"), SHAPES)
+def test_products_are_right_and_the_same_bits_for_every_number_of_threads(monkeypatch, M, K, N, rng):
+    a, b = rng.standard_normal((M, K)).astype("f"), rng.standard_normal((K, N)).astype("f")
+    results = []
+    for threads in "1235":
+        monkeypatch.setenv("TINYCNN_THREADS", threads)
+        results.append(products.matmul(a, b))
+    assert_allclose(results[0], a.astype("d") @ b, atol=1e-5 * K)
+    for other in results[1:]:
+        assert_array_equal(results[0], other)
+
+
+INTERRUPTED = """
+import os, random, signal, threading
+import numpy as np
+from tinycnn import functional as F, Tensor
+
+random.seed(SEED)
+rng = np.random.default_rng(0)
+x = Tensor(rng.standard_normal((8, 8, 64, 64), dtype="f"))
+w = Tensor(rng.standard_normal((16, 8, 3, 3), dtype="f"))
+right = F.relu(F.conv2d(x, w)).numpy().copy()
+for _ in range(8):
+    try:
+        threading.Timer(random.uniform(0.01, 0.05), os.kill, (os.getpid(), signal.SIGINT)).start()
+        while True:
+            F.relu(F.conv2d(x, w))
+    except KeyboardInterrupt:
+        pass
+    for _ in range(10):
+        y = F.relu(F.conv2d(x, w)).numpy()
+        assert np.array_equal(y, right)
+        y[...] = np.nan  # so that a result which is not written shows
+"""
+
+
+@pytest.mark.parametrize("threads", ["2", "4"])
+@pytest.mark.parametrize("seed", range(3))
+def test_after_ctrl_c_results_are_right(seed, threads):
+    code = INTERRUPTED.replace("SEED", str(seed))
+    environment = {**os.environ, "TINYCNN_THREADS": threads}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_process_that_was_forked_has_threads_of_its_own(monkeypatch):
