@@ -82,7 +82,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
     shared_floats = shared(BK * (BM + BN))
     add_product = product(tile, BM, BN)
 
-    @kernel(THREADS)
+    @kernel(THREADS, tile.resident)
     def sums_kernel(source, weights, bias, out, gather, CP, MP):
         N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
         memory = shared_floats()

@@ -20,7 +20,9 @@ thread for every thread of the GPU, on NumPy arrays: slow, and as open to a debu
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -28,10 +30,39 @@ from unittest import mock
 
 import numpy as np
 from numba import config, types
-from numba import cuda as numba_cuda
+
+SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
+
+
+@contextmanager
+def _numpy_as_numba_cuda_knows_it() -> Iterator[None]:
+    """Lend NumPy the name ``row_stack``, which NumPy 2.5 removed and numba-cuda 0.30 asks for.
+
+    NumPy's warning about timedelta64 without a unit is silenced too: numba-cuda causes it, and its users
+    cannot mend it.
+    """
+    lent = {} if hasattr(np, "row_stack") else {"row_stack": np.vstack}
+    for name, function in lent.items():
+        setattr(np, name, function)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        for name in lent:
+            delattr(np, name)
+
+
+with _numpy_as_numba_cuda_knows_it():
+    from numba import cuda as numba_cuda
+
+    if not SIMULATED:
+        with suppress(ImportError):  # not there if numba-cuda is not installed: see `why_not`
+            importlib.import_module("numba.cuda.np.arrayobj")  # or the first compilation would import it
+            # A small convolution is a launch of few blocks, and nothing its caller should be warned of.
+            importlib.import_module("numba.cuda.core.config").CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
 cuda: Any = numba_cuda  # its names appear while Numba runs: nothing for a type checker
-SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 VECTOR = 4  # float32 in one load of 128 bits
 SHARED_BYTES = 48 << 10  # what a block gets on every GPU without asking for more
 MOST_BLOCKS = 65535  # along y and z of a grid
@@ -66,8 +97,8 @@ class _GPU(NamedTuple):
 class Kernel:
     """A function that runs on the GPU; compiled once for every kind of arguments, when first launched."""
 
-    def __init__(self, function: Callable[..., None], threads: int) -> None:
-        self.function, self.threads = function, threads
+    def __init__(self, function: Callable[..., None], threads: int, blocks: int = 1) -> None:
+        self.function, self.threads, self.blocks = function, threads, blocks
         self._compiled: dict[Kinds, Any] = {}
 
     def launch(self, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any, shared: int = 0) -> None:
@@ -88,13 +119,18 @@ class Kernel:
         # To compile functions that a kernel calls, Numba asks the GPU of this machine for its capability.
         with mock.patch.object(dispatcher, "get_current_device", return_value=_GPU(capability)):
             return cuda.compile_ptx(
-                self.function, tuple(map(_type, kinds)), cc=capability, launch_bounds=self.threads
+                self.function, tuple(map(_type, kinds)), cc=capability, launch_bounds=self._bounds
             )[0]
+
+    @property
+    def _bounds(self) -> tuple[int, int]:
+        """How many threads a block has, and how many blocks shall share a core: this limits the registers."""
+        return self.threads, self.blocks
 
     def _for(self, kinds: Kinds) -> Any:
         if kinds not in self._compiled:
             signature = types.void(*map(_type, kinds))
-            declared = cuda.jit if SIMULATED else cuda.jit(signature, launch_bounds=self.threads)
+            declared = cuda.jit if SIMULATED else cuda.jit(signature, launch_bounds=self._bounds)
             self._compiled[kinds] = declared(self.function)
         return self._compiled[kinds]
 
@@ -113,9 +149,17 @@ def _type(kind: Kind) -> Any:
     return types.CPointer({"f": types.float32, "l": types.int64, "q": types.int64}[kind])
 
 
-def kernel(threads: int) -> Callable[[Callable[..., None]], Kernel]:
-    """Make a `Kernel` of a function, for blocks of at most so many threads."""
-    return lambda function: Kernel(function, threads)
+def kernel(threads: int, blocks: int = 1) -> Callable[[Callable[..., None]], Kernel]:
+    """Return a decorator that makes a `Kernel` of a function.
+
+    Parameters
+    ----------
+    threads
+        A block has at most so many.
+    blocks
+        The compiler uses so few registers that this many blocks fit on a multiprocessor at once.
+    """
+    return lambda function: Kernel(function, threads, blocks)
 
 
 def _current_stream() -> Any:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from .target import VECTOR, device, int32, load4
 
+RESIDENT_THREADS = 512  # of a multiprocessor: each then has up to 128 registers
+
 
 class Tile(NamedTuple):
     """A block computes BM x BN results, BK products of each at a time; a thread computes TM x TN of them."""
@@ -36,6 +38,11 @@ class Tile(NamedTuple):
     def threads(self) -> int:
         """Threads of a block."""
         return self.rows * self.columns
+
+    @property
+    def resident(self) -> int:
+        """How many blocks shall fit on a multiprocessor at once: then one computes while another loads."""
+        return max(1, RESIDENT_THREADS // self.threads)
 
 
 def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:

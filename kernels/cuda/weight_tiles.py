@@ -59,7 +59,7 @@ def parts_kernel(tile: Tile) -> Kernel:
 
     add_product = product(tile, ROW_A, ROW_B)
 
-    @kernel(THREADS)
+    @kernel(THREADS, tile.resident)
     def kernel_of_parts(x, g, parts, geometry, pieces, piece):
         N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
         CG, KG, pixels = divide(C, G), divide(K, G), int32(OH * OW)
