@@ -41,7 +41,8 @@ from tinycnn.plot import blank_figure
 # theta and g have the same shape, whatever it is: every number of theta has its own slope and is changed by
 # it. *lr* is the learning rate.
 #
-# A landscape to watch it on: a bowl of two parameters, ten times steeper along the second.
+# A landscape to watch it on: a bowl of two parameters, curved ten times more along the second. (a is the
+# *curvature*: the slope itself, $a_i\theta_i$, changes from place to place.)
 #
 # $$L(\theta) = \tfrac{1}{2}\left(a_0\theta_0^2 + a_1\theta_1^2\right), \qquad
 #   g = (a_0\theta_0,\; a_1\theta_1), \qquad a = (1, 10)$$
@@ -185,7 +186,7 @@ draw(steps[0], "a second step with the same gradient: v has grown")
 # %% [markdown]
 # ## Adam: the same step in every direction
 #
-# The bowl's trouble is that one *lr* must fit two slopes. Adam divides every gradient by its own usual
+# The bowl's trouble is that one *lr* must fit two curvatures. Adam divides every gradient by its own usual
 # size. It keeps two running means, of g and of g², both of theta's shape:
 #
 # $$m \leftarrow \beta_1 m + (1 - \beta_1)\, g \qquad v \leftarrow \beta_2 v + (1 - \beta_2)\, g^2$$
@@ -294,13 +295,14 @@ assert last["cosine"] < last["constant"] / 2
 #   \qquad\Rightarrow\qquad g' = g + l_1\,\mathrm{sign}(\theta) + l_2\,\theta$$
 #
 # L2 pulls in proportion to the weight: large ones a lot, small ones hardly. L1 pulls with the same force
-# always. So L1 makes weights *exactly* 0 that the loss hardly needs; L2 makes all smaller, none 0.
+# always. So at the minimum of L', with L1 the weights that the loss hardly needs are *exactly* 0; with L2 all
+# are smaller, and none is 0.
 #
 # Where is the new minimum? Take one parameter and the loss $\tfrac{1}{2}(\theta - c)^2$, whose minimum is
 # at c:
 #
 # * L2: $\theta - c + l_2\theta = 0$, so $\theta = c / (1 + l_2)$;
-# * L1, for $\theta > 0$: $\theta - c + l_1 = 0$, so $\theta = c - l_1$; and if $c < l_1$, it stays at 0.
+# * L1, for $\theta > 0$: $\theta - c + l_1 = 0$, so $\theta = c - l_1$; and if $|c| \le l_1$, it is 0.
 #
 # The engine, for many c at once (theta and c have the shape (61,)):
 
@@ -335,9 +337,47 @@ axes.legend(fontsize=12)
 figure
 
 # %%
+minimum = np.sign(c) * np.maximum(np.abs(c) - 1, 0)
 assert np.allclose(l2, c / 2, atol=1e-3)
-assert np.allclose(l1, np.sign(c) * np.maximum(np.abs(c) - 1, 0), atol=5e-3)
+assert np.allclose(l1, minimum, atol=5e-3)
 print(inspect.getsource(optim.Optimizer.penalised))
+
+# %% [markdown]
+# Does gradient descent *arrive* at 0? Almost, and no nearer. At 0 the term $|\theta|$ has a kink, and beside
+# it L1 always pulls with the same force: a step of $lr\,l_1$ jumps over 0, the next one jumps back. In the
+# picture above the learning rate decays, and so the swing shrinks with it. With a constant rate it stays.
+#
+# The remedy is to take the two parts of L' one after the other: first a step against g alone, then the
+# *proximal step*, which moves every weight towards 0 by $lr\,l_1$ and stops there:
+#
+# $$d = \theta - lr \cdot g \qquad\qquad \theta \leftarrow \mathrm{sign}(d)\,\max(|d| - lr\,l_1,\; 0)$$
+
+
+# %%
+def by_subgradient(theta, g, lr=0.1, l1=1.0):
+    """Return theta after a step against g + l1 sign(theta), as the optimizer's option makes it."""
+    return theta - lr * (g + l1 * np.sign(theta))
+
+
+def by_proximal_step(theta, g, lr=0.1, l1=1.0):
+    """Return theta after a step against g, then lr * l1 towards 0, but not past it."""
+    d = theta - lr * g
+    return np.sign(d) * np.maximum(np.abs(d) - lr * l1, 0)
+
+
+small = np.abs(c) < 0.95  # for these c the minimum is at 0
+ends = {}
+for rule in (by_subgradient, by_proximal_step):
+    theta = c.copy()
+    for _ in range(600):  # the learning rate is constant
+        theta = rule(theta, theta - c)
+    ends[rule] = theta
+    zeros = int((theta[small] == 0).sum())
+    largest = np.abs(theta[small]).max()
+    print(f"{rule.__name__}: {zeros} of {small.sum()} weights are 0, the largest is {largest:.3f}")
+assert np.all(ends[by_proximal_step][small] == 0)
+assert np.allclose(ends[by_proximal_step], minimum)
+assert (ends[by_subgradient][small] == 0).sum() < small.sum() / 4
 
 # %% [markdown]
 # The penalty as part of the loss, or as the optimizer's option: the same step.
@@ -363,8 +403,8 @@ print(inspect.getsource(optim.AdamW.update))
 # %% [markdown]
 # ## Exercises
 #
-# **1.** The bowl has slopes a = (1, 10). Which learning rate brings it down fastest, that is, makes the
-# *larger* of $|1 - lr\,a_0|$ and $|1 - lr\,a_1|$ smallest? (One factor is positive, the other negative.
+# **1.** The bowl has the curvatures a = (1, 10). Which learning rate brings it down fastest, that is, makes
+# the *larger* of $|1 - lr\,a_0|$ and $|1 - lr\,a_1|$ smallest? (One factor is positive, the other negative.
 # When are they equally large?)
 
 # %%
