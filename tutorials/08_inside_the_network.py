@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 8. Inside the network: filters, feature maps, saliency, feature vectors
 #
-# 20 minutes. You need lesson 6.
+# About an hour. You need lesson 6.
 #
 # At the end you can look into any layer of your own network, say which pixels an answer depends on, and
 # find similar images by what the network sees in them.
@@ -122,11 +122,23 @@ figure
 # coarse and answer to combinations of them, such as a crossing or the end of a stroke: *high-level*
 # features.
 #
-# What is one cell of a late map made of? Its largest products say which earlier maps, and where:
+# What is one cell of a late map made of? It is a sum of 32·3·3 products: one for each earlier map and each
+# cell of its 3x3 window. Take the strongest cell of all, and sort its products:
 
 # %%
-steps = explain(model, pictures[shown[1]], backward=True)
-print(steps[3].title, steps[3].numbers, sep="\n")
+before = activations(model, pictures[shown[1]][None], (2,))[2][0]  # (32, 13, 13), what the convolution reads
+k, oh, ow = np.unravel_index(deep.argmax(), deep.shape)  # deep (64, 11, 11) is what it makes, after ReLU
+filters, biases = model[3].weight.numpy(), model[3].bias.numpy()  # (64, 32, 3, 3) and (64,)
+products = filters[k] * before[:, oh : oh + 3, ow : ow + 3]  # (32, 3, 3)
+total = products.sum() + biases[k]
+assert np.isclose(total, deep[k, oh, ow], rtol=1e-4)
+print(f"map {k}, cell ({oh}, {ow}): {total:.3f} = {products.size} products + the bias {biases[k]:.3f}")
+largest = np.argsort(-np.abs(products), axis=None)[:12]
+for c, i, j in np.stack(np.unravel_index(largest, products.shape), axis=1):
+    w, x = filters[k, c, i, j], before[c, oh + i, ow + j]
+    print(f"  w {w:6.3f} * x {x:6.3f} = {w * x:6.3f}   from map {c:2}, cell ({oh + i}, {ow + j})")
+among = products.ravel()[largest].sum() / products.sum()
+print(f"these {len(largest)} products make up {among:.0%} of the sum: the answer is spread over many")
 
 # %% [markdown]
 # ## Saliency: which pixels does the answer depend on?
@@ -148,6 +160,7 @@ def saliency(model, image, k):
     return gradient.numpy()[0, 0]
 
 
+steps = explain(model, pictures[shown[1]], backward=True)
 slopes = [saliency(model, pictures[n], test.labels[n]) for n in shown]
 assert np.allclose(slopes[1], steps.arrays["dL/da0"][0, 0], atol=1e-5)
 draw(steps[len(steps) - 1], "the last step back: the gradient of the largest logit arrives at the image")
@@ -294,16 +307,9 @@ by_pixels = distances(pictures[:1000].reshape(1000, -1), known_pixels)
 by_features = distances(new_features, known_features)
 assert np.array_equal(by_features.argmin(axis=1), nearest(new_features, known_features).index)
 
-# Move the new images by two pixels, and look again: nothing about the digit has changed.
-moved = np.roll(pictures[:1000], (2, 2), axis=(2, 3))
-moved_pixels = distances(moved.reshape(1000, -1), known_pixels)
-moved_features = distances(activations(model, moved, (8,))[8], known_features)
-pairs = {"as they are": (by_pixels, by_features), "moved by 2 pixels": (moved_pixels, moved_features)}
-share = {}
-for name, pair in pairs.items():
-    share[name] = [float((known.labels[d.argmin(axis=1)] == labels).mean()) for d in pair]
-    print(f"{name:18} nearest has the same label: pixels {share[name][0]:.1%}, features {share[name][1]:.1%}")
-assert all(features > pixels for pixels, features in share.values())
+share = [float((known.labels[d.argmin(axis=1)] == labels).mean()) for d in (by_pixels, by_features)]
+print(f"nearest has the same label: by pixels {share[0]:.1%}, by features {share[1]:.1%}")
+assert share[1] > share[0]
 
 # %%
 wrong = np.flatnonzero(known.labels[by_pixels.argmin(axis=1)] != labels)
@@ -328,9 +334,59 @@ for part, d, title in sides:
 figure
 
 # %% [markdown]
-# These queries were chosen because pixels fail on them. Two strokes a pixel apart share no pixel, so to
-# pixels they are strangers. Pooling and learnt filters make features forget *where exactly*, and keep
-# *what*.
+# These queries were chosen because pixels fail on them.
+#
+# ## What makes features forget *where*?
+#
+# Move every new image by two pixels, down and to the right. Nothing about the digit has changed. To pixels a
+# lot has: some of the ink now lies where there was none.
+
+# %%
+moved = np.roll(pictures[:1000], (2, 2), axis=(2, 3))
+shared = np.minimum(moved, pictures[:1000]).sum() / pictures[:1000].sum()
+print(f"a moved image still shares {shared:.0%} of its ink with itself")
+
+# %% [markdown]
+# Look again for the nearest neighbour of every moved image, in four ways. The network that was not trained
+# tells what its *structure* does, convolution and pooling; the one that was trained without augmentation,
+# what *training* adds; the one that was trained with moved images (up to 1 pixel), what *augmentation* adds.
+
+
+# %%
+def trained_without_augmentation():
+    """Return cnn28 after the same training as above, on images that stay where they are."""
+    tinycnn.manual_seed(0)
+    network = cnn28()
+    loader = DataLoader(train, batch_size=32, shuffle=True)
+    optimizer = optim.Adam(network.parameters())
+    schedule = optim.OneCycleLR(optimizer, max_lr=3e-3, total_steps=2 * len(loader))
+    fit(Training(network, loader, optimizer, 2, schedule=schedule))
+    return network.eval()
+
+
+def same_label(describe):
+    """Return how often the nearest neighbour of a moved image has its label, for vectors by `describe`."""
+    d = distances(describe(moved), describe(known.scaled(slice(None))))
+    return float((known.labels[d.argmin(axis=1)] == labels).mean())
+
+
+tinycnn.manual_seed(0)
+networks = {
+    "a network that was not trained": cnn28().eval(),
+    "trained, images stay where they are": trained_without_augmentation(),
+    "trained, images are moved by up to 1 pixel": model,
+}
+same = {"pixels": same_label(lambda images: images.reshape(len(images), -1))}
+for name, network in networks.items():
+    same[name] = same_label(lambda images, network=network: activations(network, images, (8,))[8])
+for name, part in same.items():
+    print(f"{name:45} {part:.1%}")
+assert list(same.values()) == sorted(same.values())
+
+# %% [markdown]
+# Every step helps. Pooling keeps *what* is there and forgets *where exactly*, even behind random filters.
+# Training finds filters for which that pays. Augmentation teaches the network directly that a moved digit is
+# the same digit.
 #
 # ## Exercises
 #
