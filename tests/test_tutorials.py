@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tutorials"
 LESSONS = sorted(path for path in FOLDER.glob("[0-9][0-9]_*.py"))
 NAMES = [path.stem for path in LESSONS]
-SECONDS = 60  # on two cores
+HANGS = 1200  # seconds: twenty times what the longest takes on two quiet cores
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=NAMES)
@@ -29,12 +28,12 @@ def test_it_runs_as_a_script_and_its_solutions_are_right(path, tmp_path):
     assert code.count("assert check(") >= count
     script = tmp_path / path.name
     script.write_text(text + "\n\n" + code)
-    start = time.perf_counter()
     command = [sys.executable, "-c", RUN, str(FOLDER), str(script)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "TINYCNN_BACKEND": "numpy"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=HANGS
+    )
     assert done.returncode == 0, done.stderr
-    assert time.perf_counter() - start < SECONDS
     assert done.stdout.count("not answered yet") >= count
 
 

@@ -88,8 +88,9 @@ print("shape", y.shape, "largest difference to the loops", np.abs(y - loops.conv
 # ## Rung 2: who sits beside whom
 #
 # A GPU runs threads in groups of 32, warps, and the threads of a warp read at the same time. Memory does not
-# hand out single numbers but runs of 128 bytes, 32 float32 side by side: if the 32 threads want numbers of
-# one run, that is one transaction; if each wants one from elsewhere, 32.
+# hand out single numbers but *sectors* of 32 bytes, 8 float32 side by side. If the 32 threads want 32 numbers
+# that lie side by side, these are 4 sectors. If each thread wants a number from elsewhere, they are 32, and 7
+# of 8 numbers that are fetched are thrown away.
 #
 # Rung 1 counts its threads through the channels first, rung 2 through the columns first. That is the whole
 # difference between them:
@@ -110,10 +111,10 @@ rungs = {"rung 1": direct.neighbours_differ_in_b, "rung 2": neighbours_differ_in
 figure = blank_figure(9, 3.2)
 for axes, (name, cell_of) in zip(figure.subplots(1, 2), rungs.items(), strict=True):
     addresses = writes_to(cell_of, K, OH, OW)
-    segments = len(set(addresses // 32))
+    sectors = len(set(addresses // 8))
     axes.scatter(range(32), addresses, s=16, color="#4c72b0")
     axes.set_ylim(-150, 4000)
-    axes.set_title(f"{name}: {segments} transaction{'s' * (segments > 1)}")
+    axes.set_title(f"{name}: {sectors} sectors")
     axes.set_xlabel("thread of the warp")
     axes.set_ylabel("writes to element")
 figure
@@ -289,12 +290,12 @@ for name, rung in RUNGS.items():
 # ## Exercises
 #
 # **1.** The 32 threads of a warp read float32 numbers that lie `step` elements apart, the first at the start
-# of a run of 128 bytes. How many transactions is that for a step of 1, 2, 11 and 1,000?
+# of a sector of 32 bytes. How many sectors is that for a step of 1, 2, 11 and 1,000?
 
 # %%
 answer = None  # four numbers
-transactions = [len(set(np.arange(32) * step // 32)) for step in (1, 2, 11, 1000)]
-check(answer, transactions)
+sectors = [len(set(np.arange(32) * step // 8)) for step in (1, 2, 11, 1000)]
+check(answer, sectors)
 
 # %% [markdown]
 # **2.** A thread computes 8 x 4 cells. How many numbers does it load from shared memory for a product?
@@ -324,13 +325,13 @@ check(answer if answer.any() else None, im2col.conv2d(x1, w1))
 # %% [markdown]
 # ## Solutions
 #
-# <details><summary>1. Transactions</summary>
+# <details><summary>1. Sectors</summary>
 #
-# Thread t reads element t·step, which lies in run t·step // 32. With a step of 1 all are in the first; with 2
-# they reach into the second; with 32 or more each has a run of its own.
+# Thread t reads element t·step, which lies in sector t·step // 8. With a step of 1 the 32 numbers fill 4
+# sectors; with 2 they are spread over 8; with 8 or more each lies in a sector of its own.
 #
 # ```python
-# assert check([1, 2, 11, 32], transactions)
+# assert check([4, 8, 32, 32], sectors)
 # ```
 #
 # </details>

@@ -11,10 +11,10 @@
 # %% [markdown]
 # # 11. Making images: chance, rules, and the GAN
 #
-# 20 minutes. You need lessons 5 and 6.
+# About an hour. You need lessons 5 and 6.
 #
-# At the end you can make images in three ways, derive both losses of a GAN, and tell the three classic
-# failures from each other.
+# At the end you can make images in three ways, derive both losses of a GAN, say what they measure, and tell
+# four classic failures from each other.
 
 # %%
 import inspect
@@ -89,7 +89,7 @@ assert np.isclose(undecided, 2 * np.log(2))
 # it learns.
 #
 # *Non-saturating*: G minimises $-E \log D(G(z)) = E\,\mathrm{softplus}(-a)$, with the derivative
-# $-(1 - D)$. The same direction, but strongest where D is sure.
+# $-(1 - D)$. The same direction, but strongest where D sees through the fakes, $D(G(z)) \approx 0$.
 
 # %%
 a = np.linspace(-6, 6, 121)
@@ -112,9 +112,76 @@ for (name, slope), style in zip(slopes.items(), ("--", "-"), strict=True):
     axes.plot(D, slope, style, linewidth=2.5, label=name)
 axes.set_xlabel("D(G(z)): left, D sees that it is a fake", fontsize=13)
 axes.set_ylabel("|dL/dlogit|: what G learns", fontsize=13)
-axes.set_title("where D is sure, minimax teaches G nothing", fontsize=14)
+axes.set_title("where D sees through the fakes, minimax teaches G nothing", fontsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
+figure
+
+# %% [markdown]
+# ### What does the game measure?
+#
+# Let p(x) be the density of real images and q(x) that of generated ones. Suppose that D has learnt as much as
+# can be learnt, and D may be any function. Then at every x it minimises its part of the loss,
+#
+# $$-p \log D - q \log(1 - D), \qquad
+#   \frac{d}{dD}: \; -\frac{p}{D} + \frac{q}{1 - D} = 0 \quad\Rightarrow\quad D^* = \frac{p}{p + q}$$
+#
+# D* is 1 where only real images are, 0 where only fakes are, and 1/2 where both are equally likely. Put it
+# into the loss, with the mean density $m = (p + q)/2$, so that $D^* = p/(2m)$ and $1 - D^* = q/(2m)$:
+#
+# $$L_D = -\int p \log\frac{p}{2m} + q \log\frac{q}{2m}\; dx
+#   = 2\log 2 - \underbrace{\int p \log\frac{p}{m} + q \log\frac{q}{m}\; dx}_{2\, JS(p, q)}$$
+#
+# JS is the *Jensen-Shannon divergence*. It is 0 if p = q, and log 2 if p and q do not overlap, however near
+# or far they are. So in the minimax game G makes JS small; and as long as fakes are nowhere near real images,
+# JS is flat and has no slope to follow. That is the saturation above, once more.
+#
+# Check it. Let D be a table, one logit for each x on a grid, and let it learn by gradient descent:
+
+# %%
+grid = np.linspace(-4, 10, 281)
+dx = grid[1] - grid[0]
+
+
+def bell(centre):
+    """Return the density of N(centre, 1) on the grid."""
+    return np.exp(-((grid - centre) ** 2) / 2) / np.sqrt(2 * np.pi)
+
+
+def best_discriminator(p, q, steps=400):
+    """Return D on the grid after training, and its loss, for densities p of real and q of fakes."""
+    logits = Tensor(np.zeros(len(grid)), requires_grad=True)
+    optimizer = Adam([logits], lr=0.1)
+    for _ in range(steps):
+        loss = ((Tensor(p) * F.softplus(-logits)).sum() + (Tensor(q) * F.softplus(logits)).sum()) * dx
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return F.sigmoid(logits).numpy(), loss.item()
+
+
+p, q = bell(0), bell(2)
+learnt, loss_of_D = best_discriminator(p, q)
+likely = p + q > 1e-3  # elsewhere are hardly any images to learn from
+assert np.allclose(learnt[likely], (p / (p + q))[likely], atol=0.02)
+
+shifts = np.linspace(0, 6, 13)
+divergences = [np.log(2) - best_discriminator(bell(0), bell(shift))[1] / 2 for shift in shifts]
+figure = blank_figure(12, 4.2)
+left, right = figure.subplots(1, 2)
+left.fill_between(grid, p, alpha=0.3, color="#2a7f3f", label="p: real")
+left.fill_between(grid, q, alpha=0.3, color="#1f5fa8", label="q: generated")
+left.plot(grid, p / (p + q), color="black", linewidth=2.5, label="D* = p / (p + q)")
+left.plot(grid[::8], learnt[::8], "o", color="#c8102e", markersize=5, label="D after training")
+left.set_title("the best D says how much of the density is real", fontsize=13)
+left.set_xlabel("x", fontsize=12)
+left.legend(fontsize=10)
+right.plot(shifts, divergences, "o-", linewidth=2.5, label="from the loss of D")
+right.axhline(np.log(2), color="grey", linestyle="--", label="log 2")
+right.set_title("Jensen-Shannon: the farther apart, the flatter", fontsize=13)
+right.set_xlabel("distance between the centres of p and q", fontsize=12)
+right.grid(alpha=0.3)
+right.legend(fontsize=11)
 figure
 
 # %% [markdown]
@@ -204,8 +271,8 @@ figure
 # | D wins within a few steps | not scaled | real images to [-1, 1], as G's |
 # | NaN | lr too high | a lower lr; the loss from logits, never log(sigmoid) |
 #
-# See the first one happen: let D learn alone, so that it is sure, and ask how hard it pulls the generated
-# points, with either loss of G.
+# See the first one happen: let D learn alone, so that it sees through the fakes, and ask how hard it pulls
+# the generated points, with either loss of G.
 
 # %%
 pulls = {}
@@ -276,6 +343,19 @@ def scaled(images):
 check(scaled(few.images[:4].astype(np.float32)), scale(Tensor(few.scaled(slice(0, 4)))).numpy())
 
 # %% [markdown]
+# **3.** Compute the Jensen-Shannon divergence from the densities p and q on the grid (`dx` is the distance of
+# two grid points; an integral is a sum times dx).
+
+
+# %%
+def jensen_shannon(p, q):
+    """Return JS(p, q), one number."""
+    return None  # your code
+
+
+check(jensen_shannon(p, q), np.log(2) - loss_of_D / 2, tolerance=1e-3)
+
+# %% [markdown]
 # ## Solutions
 #
 # <details><summary>1. D's loss</summary>
@@ -296,6 +376,18 @@ check(scaled(few.images[:4].astype(np.float32)), scale(Tensor(few.scaled(slice(0
 #     return images / 127.5 - 1
 #
 # assert check(scaled(few.images[:4].astype(np.float32)), scale(Tensor(few.scaled(slice(0, 4)))).numpy())
+# ```
+#
+# </details>
+#
+# <details><summary>3. Jensen-Shannon</summary>
+#
+# ```python
+# def jensen_shannon(p, q):
+#     m = (p + q) / 2
+#     return (p * np.log(p / m) + q * np.log(q / m)).sum() * dx / 2
+#
+# assert check(jensen_shannon(p, q), np.log(2) - loss_of_D / 2, tolerance=1e-3)
 # ```
 #
 # </details>

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 12. Second-order gradients and WGAN-GP
 #
-# 20 minutes. You need lessons 2 and 7; the second half is easier after lesson 11.
+# About an hour. You need lessons 2 and 7, and lesson 11 for the second half.
 #
 # At the end you can differentiate a derivative, say what an engine must do for it, and train a GAN whose
 # loss contains a gradient.
@@ -153,13 +153,14 @@ else:
 # %% [markdown]
 # ## Why a GAN would want that: a distance with a slope everywhere
 #
-# A generator learns from how its samples differ from real ones. The classic loss measures that difference by
-# how well D can tell them apart. If they do not overlap, D can tell them apart perfectly, *however near they
-# are*: the measure is flat, and G gets no direction.
+# A generator learns from how its samples differ from real ones. The loss of lesson 11 measures that
+# difference by how well the best D can tell them apart: by the Jensen-Shannon divergence, as was derived
+# there. If they do not overlap, D can tell them apart perfectly, *however near they are*: the measure is
+# flat, and G gets no direction.
 #
 # The *Wasserstein* distance asks how far the samples would have to be carried. Take the simplest case: all
-# real points at 0, all generated ones at theta. Then W = |theta|, while the Jensen-Shannon divergence of the
-# classic loss is log 2 for every theta but 0.
+# real points at 0, all generated ones at theta. Then W = |theta|, while the Jensen-Shannon divergence is log
+# 2 for every theta but 0.
 
 # %%
 theta_values = np.linspace(-2, 2, 201)
@@ -182,10 +183,10 @@ figure
 # $$W = \max_{|\nabla d| \le 1}\; E\,d(x) - E\,d(G(z))$$
 #
 # So let a network d, the *critic*, maximise that difference. Without the limit it would just grow. WGAN-GP
-# puts the limit into the loss, as a penalty for slopes other than 1, on points x between real and generated
-# ones:
+# puts the limit into the loss, as a penalty for slopes other than 1. The slope is taken at points $\hat x$
+# between real and generated ones, $\hat x = u\,x + (1 - u)\,G(z)$ with u = U(0, 1):
 #
-# $$L_D = E\,d(G(z)) - E\,d(x) + \lambda\, E\left(|\nabla_{\!x}\, d(x)| - 1\right)^2$$
+# $$L_D = E\,d(G(z)) - E\,d(x) + \lambda\, E\left(|\nabla\, d(\hat x)| - 1\right)^2$$
 #
 # The loss contains the gradient of d by its input. Training takes the gradient of that by d's *weights*: a
 # derivative of a derivative.
@@ -318,10 +319,10 @@ print(f"the critic's difference of means: {gap:.2f}; the points must be carried 
 assert abs(vanishing).mean() < 0.02 and 0.7 < steady.mean() < 1.3 and 2.5 < gap < 3.7
 
 # %% [markdown]
-# D is sure, so it is flat: G learns nothing. The critic has a slope of about 1, all the way from the
-# generated points to the real ones, and its difference of means is about the distance. (Not exactly: the
-# penalty only pulls the slope towards 1.) The non-saturating loss of lesson 11 is the other cure: it takes
-# the logarithm of D, whose slope does not vanish.
+# D sees through the fakes, so it is flat there: G learns nothing. The critic has a slope of about 1, all the
+# way from the generated points to the real ones, and its difference of means is about the distance. (Not
+# exactly: the penalty only pulls the slope towards 1.) The non-saturating loss of lesson 11 is the other
+# cure: it takes the logarithm of D, whose slope does not vanish.
 #
 # ## The smallest WGAN-GP
 #
@@ -329,10 +330,12 @@ assert abs(vanishing).mean() < 0.02 and 0.7 < steady.mean() < 1.3 and 2.5 < gap 
 # critic five steps for one of G, so that the distance is about right whenever G asks for it.
 #
 # How strong should the penalty be? Once theta has gone too far, by $\delta$, the critic must turn its slope
-# from 1 to -1. For a straight critic of slope s its loss is $\delta s + \lambda (|s| - 1)^2$. For s > 0 that
-# has its minimum at $s = 1 - \delta / (2\lambda)$: the slope stays positive until $\delta = 2\lambda$. So
-# $\lambda$ must fit the size of the data. For images, with thousands of numbers, 10 is usual; here the whole
-# way is 3.
+# from 1 to -1. For a straight critic of slope s its loss is $\delta s + \lambda (|s| - 1)^2$. The lowest
+# value is at $s = -1 - \delta / (2\lambda)$, a negative slope, as it should be. But for $\delta < 2\lambda$
+# there is a second, *local* minimum at $s = 1 - \delta / (2\lambda) > 0$, with the hill at s = 0 between
+# them. The critic comes from a slope of 1 and learns in small steps, so it stays in that local minimum until
+# $\delta = 2\lambda$. So $\lambda$ must fit the size of the data. For images, with thousands of numbers, 10
+# is usual; here the whole way is 3.
 
 
 # %%
