@@ -51,3 +51,17 @@ def test_the_map_lists_every_lesson():
         number, title = re.search(r"^# # (\d+)\. (.*)", path.read_text(), re.M).groups()
         assert int(number) == int(path.stem[:2])
         assert title in readme
+
+
+def test_run_saves_the_figures_that_a_notebook_would_show(tmp_path):
+    command = [sys.executable, str(FOLDER / "run.py"), "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "TINYCNN_BACKEND": "numpy"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=HANGS
+    )
+    assert done.returncode == 0, done.stderr
+    figures = sorted(tmp_path.glob("figures/01_images_are_arrays/*.png"))
+    assert figures and all(path.read_bytes().startswith(b"\x89PNG") for path in figures)
+    assert [f"[figure: {path.relative_to(tmp_path)}]" for path in figures] == [
+        line for line in done.stdout.splitlines() if line.startswith("[figure:")
+    ]

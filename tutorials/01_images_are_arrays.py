@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 1. Images are arrays
 #
-# 15 minutes. You need a little Python and NumPy.
+# About 45 minutes. You need a little Python and NumPy.
 #
 # At the end you can say where a pixel stands in memory, make images by chance and by rule, look at a data
 # set before you train on it, and compute with images, by hand and by the engine.

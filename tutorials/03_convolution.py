@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 3. Convolution: forward, backward, and why backward is convolution again
 #
-# 20 minutes. You need lessons 1 and 2: arrays (N, C, H, W), and what `backward` does.
+# About an hour. You need lessons 1 and 2: arrays (N, C, H, W), and what `backward` does.
 #
 # At the end you can compute every number of a convolution's forward and backward pass by hand, say why its
 # three derivatives are one formula read from three sides, and why `col2im` adds.
@@ -197,9 +197,10 @@ patches = explain(im2col, x, (3, 3), stride=(2, 2))
 draw(patches[3])
 
 # %% [markdown]
-# Backward of the product $Y = W\,\mathrm{cols}$ is two products (lesson 4 derives them):
-# $\partial L/\partial W = g\,\mathrm{cols}^T$ and $\partial L/\partial\,\mathrm{cols} = W^T g$. But we want
-# $\partial L/\partial x$, and the columns hold *copies* of x: the middle cell stands in all four.
+# Backward of the product $Y = W\,\mathrm{cols}$ is two products (lesson 4 derives the same two for a dense
+# layer, there with W transposed): $\partial L/\partial W = g\,\mathrm{cols}^T$ and $\partial
+# L/\partial\,\mathrm{cols} = W^T g$. But we want $\partial L/\partial x$, and the columns hold *copies* of x:
+# the middle cell stands in all four.
 #
 # ## col2im is the adjoint, not the inverse
 #

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 4. Pooling, dense layer, softmax, cross-entropy, and why logits
 #
-# 20 minutes. You need lesson 3.
+# About an hour. You need lesson 3.
 #
 # At the end you know the rest of a network that classifies images, forward and backward, and why its loss
 # takes logits, not probabilities.

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 5. Gradient descent: SGD, momentum, Adam, decay, L1 and L2
 #
-# 20 minutes. You need lesson 2: what a gradient is.
+# About an hour. You need lesson 2: what a gradient is.
 #
 # At the end you can compute a step of every update rule by hand, say which learning rate is too large and
 # why, and choose between L1 and L2.

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 7. Checking gradients: finite differences, kinks, ties, float32
 #
-# 15 minutes. You need lesson 2.
+# About 45 minutes. You need lesson 2.
 #
 # At the end you can check any derivative, know which step to take and why, and can tell a wrong gradient
 # from a place where there is none.

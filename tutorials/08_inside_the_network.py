@@ -252,8 +252,9 @@ figure
 # $$F(x) = f(W_F\, x + b_F)$$
 #
 # Take the activations of a late layer as a description of the image: here the 128 numbers after the first
-# dense layer's ReLU, (N, 128). The last layer only draws straight borders between classes in this space, so
-# images of one class must have come close together there.
+# dense layer's ReLU, (N, 128). The last layer only draws straight borders (planes) between classes in this
+# space, so training has put the classes where such borders separate them. That does not mean that images of
+# one class lie close together. Whether they do is worth a look.
 
 # %%
 known = train.subset(slice(0, 4000))

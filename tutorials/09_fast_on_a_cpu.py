@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 9. Making it fast on a CPU
 #
-# 20 minutes. You need lesson 3: convolution as loops and as a matrix product.
+# About an hour. You need lesson 3: convolution as loops and as a matrix product.
 #
 # At the end you can say how fast a convolution could be on your machine, how far each way of writing it
 # gets, and what stands between them: memory, and numbers that are loaded too often.
