@@ -1,0 +1,363 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 13. Activations: why f, and how large the first weights are
+#
+# About an hour. You need lessons 2 and 4. Read it before lesson 5.
+#
+# At the end you can say what a network without f could not learn, derive the derivative of every common f,
+# and choose initial weights with which ten layers neither fade nor explode.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Tensor, nn, optim
+from tinycnn import functional as F
+from tinycnn.explain import draw, explain
+from tinycnn.functional.activation import ReLU, Sigmoid, Tanh
+from tinycnn.plot import blank_figure
+
+# %% [markdown]
+# ## Without f, two layers are one (Eq. 5)
+#
+# A network is $y = f(W x + b)$, layer upon layer. Leave f out of two layers:
+#
+# $$W_2 (W_1 x + b_1) + b_2 = \underbrace{W_2 W_1}_{W}\, x + \underbrace{W_2 b_1 + b_2}_{b}$$
+#
+# That is *one* dense layer with the weights W and the bias b. A convolution is linear too (lesson 3), so the
+# same holds for it. However many layers there are, without f they are one.
+
+# %%
+rng = np.random.default_rng(0)
+W1, b1, W2, b2 = (rng.standard_normal(shape) for shape in ((5, 3), 5, (2, 5), 2))
+x = Tensor(rng.standard_normal((4, 3)))  # (N, in)
+two = F.linear(F.linear(x, Tensor(W1), Tensor(b1)), Tensor(W2), Tensor(b2))
+one = F.linear(x, Tensor(W2 @ W1), Tensor(W2 @ b1 + b2))
+print("largest difference:", float(np.abs(two.numpy() - one.numpy()).max()))
+assert np.allclose(two.numpy(), one.numpy())
+
+# %% [markdown]
+# What does that cost? One layer draws one straight line between two classes. Here are points in a disc and
+# points around it; no line separates them. Train the same network of 2, 16 and 1 units without f, and with
+# ReLU:
+
+# %%
+angle, radius = rng.uniform(0, 2 * np.pi, 400), np.repeat([0.5, 1.5], 200) + rng.uniform(-0.3, 0.3, 400)
+points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).astype(np.float32)  # (400, 2)
+outside = (np.arange(400)[:, None] >= 200).astype(np.float32)  # (400, 1), the class
+
+
+def trained(f):
+    """Return a network of two dense layers with `f` between them, trained on the points."""
+    tinycnn.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 16), f, nn.Linear(16, 1))
+    optimizer = optim.Adam(network.parameters(), 0.02)
+    for _ in range(300):
+        loss = F.binary_cross_entropy_with_logits(network(Tensor(points)), Tensor(outside))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network
+
+
+networks = {"no f": trained(nn.Flatten()), "f = ReLU": trained(nn.ReLU())}  # Flatten changes nothing here
+grid = np.stack(np.meshgrid(np.linspace(-2, 2, 81), np.linspace(-2, 2, 81)), axis=-1).astype(np.float32)
+figure = blank_figure(10, 4.8)
+right = {}
+for axes, (name, network) in zip(figure.subplots(1, 2), networks.items(), strict=True):
+    logits = network(Tensor(grid.reshape(-1, 2))).numpy().reshape(81, 81)
+    called = network(Tensor(points)).numpy() > 0
+    right[name] = float((called == (outside > 0)).mean())
+    axes.contourf(grid[..., 0], grid[..., 1], logits > 0, levels=1, colors=["#cfe8f7", "#ffe2b8"])
+    for part, colour, marker in ((points[:200], "#0072b2", "o"), (points[200:], "#b34e00", "^")):
+        axes.plot(*part.T, marker, color=colour, markersize=4)
+    axes.set_title(f"{name}: {right[name]:.0%} right", fontsize=14)
+    axes.set_aspect("equal")
+figure
+
+# %%
+print(right)
+assert right["no f"] < 0.75 and right["f = ReLU"] > 0.95
+
+# %% [markdown]
+# With ReLU every hidden unit bends the plane along a line of its own, and sixteen lines fence in the disc.
+#
+# ## The common ones, and their derivatives
+#
+# Every f works on each number alone: y has the shape of x. So $\partial L/\partial x = g \cdot f'(x)$,
+# element by element.
+#
+# **ReLU**, $y = \max(x, 0)$: the derivative is 1 for x > 0 and 0 for x < 0. At 0 there is a kink; the engine
+# takes 0, as PyTorch does.
+#
+# **Sigmoid**, $y = 1 / (1 + e^{-x})$. By the chain rule $y' = e^{-x} / (1 + e^{-x})^2$. Now
+# $e^{-x} / (1 + e^{-x}) = 1 - y$, so
+#
+# $$y' = y\,(1 - y)$$
+#
+# **Tanh**, $y = (e^x - e^{-x}) / (e^x + e^{-x})$. The quotient rule gives
+# $y' = \frac{(e^x + e^{-x})^2 - (e^x - e^{-x})^2}{(e^x + e^{-x})^2}$, so
+#
+# $$y' = 1 - y^2$$
+#
+# All three derivatives can be computed from y alone: the engine keeps y, and x may be forgotten.
+
+# %%
+for operation in (ReLU, Sigmoid, Tanh):
+    print(inspect.getsource(operation))
+
+# %%
+steps = explain(F.sigmoid, [[0.5, -2.0, 3.0]], backward=True, gradient=[[1.0, 2.0, -1.0]])
+draw(steps[1])
+
+# %%
+draw(steps.steps_of("dL/dx")[1])
+
+# %%
+at = np.linspace(-4, 4, 401)
+shown = {"ReLU": F.relu, "leaky ReLU": F.leaky_relu, "sigmoid": F.sigmoid, "tanh": F.tanh}
+figure = blank_figure(11, 4.2)
+left, right_side = figure.subplots(1, 2)
+for (name, f), style in zip(shown.items(), ("-", "-.", "--", ":"), strict=True):
+    t = Tensor(at, requires_grad=True)
+    y = f(t)
+    (slope,) = tinycnn.grad(y.sum(), t)
+    left.plot(at, y.numpy(), style, linewidth=2.5, label=name)
+    right_side.plot(at, slope.numpy(), style, linewidth=2.5, label=name)
+left.set(title="f(x)", ylim=(-1.5, 3))
+right_side.set(title="f'(x), by backward", ylim=(-0.1, 1.2))
+for axes in (left, right_side):
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=11)
+figure
+
+# %%
+checked = {
+    name: max(tinycnn.gradcheck(f, np.array([-1.5, -0.3, 0.4, 2.0])).errors) for name, f in shown.items()
+}
+print("largest relative error, first and second order:", checked)
+assert max(checked.values()) < 1e-5
+
+# %% [markdown]
+# ## Gradients that vanish
+#
+# Backward multiplies by f' in every layer. The derivative of the sigmoid is at most 1/4 (at y = 1/2), so ten
+# layers multiply the gradient by at most $4^{-10} \approx 10^{-6}$, apart from the weights. That of tanh is
+# at most 1, but only near 0. That of ReLU is exactly 1 wherever the unit is on.
+#
+# Measure it: ten dense layers of 100 units each. Weights are drawn so that, without f, numbers would keep
+# their size. Which gradient arrives at each layer's weights?
+
+
+# %%
+def stack(f, scale, layers=10, units=100):
+    """Return weights (units, units), one per layer, with variance scale / units, and a function of x."""
+    generator = np.random.default_rng(1)
+    weights = [
+        Tensor(generator.standard_normal((units, units)) * np.sqrt(scale / units), requires_grad=True)
+        for _ in range(layers)
+    ]
+
+    def network(x):
+        sizes = []
+        for w in weights:
+            x = f(F.linear(x, w))
+            sizes.append(float(x.numpy().std()))
+        return x, sizes
+
+    return weights, network
+
+
+batch = Tensor(np.random.default_rng(2).standard_normal((64, 100)))
+arriving = {}
+for name, f in (("sigmoid", F.sigmoid), ("tanh", F.tanh), ("ReLU", F.relu)):
+    weights, network = stack(f, 2.0 if f is F.relu else 1.0)
+    y, _ = network(batch)
+    (y * Tensor(np.random.default_rng(3).standard_normal(y.shape))).sum().backward()
+    arriving[name] = [float(np.abs(w.grad.numpy()).mean()) for w in weights]
+
+figure = blank_figure(8, 4.2)
+axes = figure.subplots()
+for (name, sizes), style in zip(arriving.items(), ("--", ":", "-"), strict=True):
+    axes.semilogy(range(1, 11), sizes, style, marker="o", linewidth=2, label=name)
+axes.set_xlabel("layer", fontsize=12)
+axes.set_title("mean size of dL/dW: with sigmoids the first layers get almost nothing", fontsize=12)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %%
+for name, sizes in arriving.items():
+    print(f"{name:8} layer 10: {sizes[9]:.2g}, layer 1: {sizes[0]:.2g}")
+assert arriving["sigmoid"][0] < 1e-3 * arriving["sigmoid"][9] < arriving["ReLU"][0]
+
+# %% [markdown]
+# ## Units that die
+#
+# ReLU has a failure of its own. If a unit's $Wx + b$ is negative for *every* input, its output is always 0
+# and so is its derivative: no gradient reaches its weights, and it never comes back. A step that is too large
+# does it. Count the dead units after training with three learning rates:
+
+# %%
+dead = {}
+for lr in (0.1, 1.0, 10.0):
+    tinycnn.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 1))
+    optimizer = optim.SGD(network.parameters(), lr)
+    for _ in range(50):
+        loss = F.binary_cross_entropy_with_logits(network(Tensor(points)), Tensor(outside))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    hidden = F.relu(network[0](Tensor(points))).numpy()  # (400, 64)
+    dead[lr] = int((hidden == 0).all(axis=0).sum())
+    print(f"lr {lr:4}: {dead[lr]} of 64 units are 0 for every point")
+assert dead[0.1] < dead[10.0]
+
+# %% [markdown]
+# Leaky ReLU keeps a slope of 0.01 (in a GAN 0.2) below 0, so a gradient always comes through. That is why
+# discriminators use it.
+#
+# ## How large shall the first weights be?
+#
+# Let a layer sum n inputs: $y = \sum_{i=1}^{n} w_i x_i$, with weights of mean 0 drawn independently of x.
+# Then every product has the mean 0 and the mean square $Var(w)\,E[x^2]$, and these add up:
+#
+# $$Var(y) = n\, Var(w)\, E[x^2]$$
+#
+# With tanh near 0, $f(y) \approx y$, so numbers keep their size if $Var(w) = 1/n$ (Glorot). ReLU sets half of
+# a symmetric y to 0, so $E[f(y)^2] = Var(y)/2$, and it needs $Var(w) = 2/n$ (He). Backward has the same
+# product with W transposed, so gradients keep their size by the same rule.
+#
+# Measure the size of the numbers behind every layer, with ReLU and three scales:
+
+# %%
+figure = blank_figure(8, 4.2)
+axes = figure.subplots()
+behind = {}
+for scale, style in ((1 / 3, ":"), (2.0, "-"), (4.0, "--")):
+    _, network = stack(F.relu, scale)
+    _, behind[scale] = network(batch)
+    axes.semilogy(
+        range(1, 11), behind[scale], style, marker="o", linewidth=2, label=f"Var(w) = {scale:.3g}/n"
+    )
+axes.set_xlabel("layer", fontsize=12)
+axes.set_title("size of the numbers behind each ReLU", fontsize=13)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %%
+for scale, sizes in behind.items():
+    factor = (sizes[-1] / sizes[0]) ** (1 / 9)
+    print(f"Var(w) = {scale:.3g}/n: a factor of {factor:.2f} per layer; expected {np.sqrt(scale / 2):.2f}")
+    assert abs(factor - np.sqrt(scale / 2)) < 0.1
+print(inspect.getsource(nn.init.fan_in_bound))
+
+# %% [markdown]
+# The engine draws from $U(-1/\sqrt n, 1/\sqrt n)$, as PyTorch does. The variance of U(-a, a) is $a^2/3$, so
+# that is $Var(w) = 1/(3n)$: the dotted line, a factor of 0.41 per layer. For the four layers of cnn28 it does
+# no harm. For ten it would: then use He's rule, or batch norm (lesson 14), which sets the size anew in every
+# layer.
+#
+# ## Exercises
+#
+# **1.** Write the derivative of the leaky ReLU with slope a: the gradient dL/dx from g and x.
+
+
+# %%
+def leaky_relu_input(g, x, a):
+    """Return dL/dx for y = x where x > 0, else a * x."""
+    return None  # your code
+
+
+values, g = rng.standard_normal(20), rng.standard_normal(20)
+t = Tensor(values, requires_grad=True)
+F.leaky_relu(t, 0.2).backward(g)
+check(leaky_relu_input(g, values, 0.2), t.grad.numpy())
+
+# %% [markdown]
+# **2.** Softplus is $y = \log(1 + e^x)$, a smooth ReLU. Derive and write its gradient.
+
+
+# %%
+def softplus_input(g, x):
+    """Return dL/dx."""
+    return None  # your code
+
+
+t = Tensor(values, requires_grad=True)
+F.softplus(t).backward(g)
+check(softplus_input(g, values), t.grad.numpy())
+
+# %% [markdown]
+# **3.** A convolution has C input channels and a KH x KW kernel, and ReLU follows. Which standard deviation
+# does He's rule give its weights? (How many products does one output sum?)
+
+
+# %%
+def he(C, KH, KW):
+    """Return the standard deviation of the weights."""
+    return None  # your formula
+
+
+outputs = F.conv2d(
+    Tensor(rng.standard_normal((20, 8, 12, 12))),
+    Tensor(rng.standard_normal((500, 8, 3, 3)) * (he(8, 3, 3) or 0)),
+)
+check(he(8, 3, 3) and float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. Leaky ReLU</summary>
+#
+# ```python
+# def leaky_relu_input(g, x, a):
+#     return np.where(x > 0, g, a * g)
+#
+# assert check(leaky_relu_input(g, values, 0.2), F.leaky_relu(Tensor(values), 0.2).numpy() / values * g)
+# ```
+#
+# </details>
+#
+# <details><summary>2. Softplus</summary>
+#
+# $y' = e^x / (1 + e^x) = 1 / (1 + e^{-x})$: the sigmoid.
+#
+# ```python
+# def softplus_input(g, x):
+#     return g / (1 + np.exp(-x))
+#
+# assert check(softplus_input(g, values), t.grad.numpy())
+# ```
+#
+# </details>
+#
+# <details><summary>3. He's rule</summary>
+#
+# One output sums C·KH·KW products.
+#
+# ```python
+# def he(C, KH, KW):
+#     return np.sqrt(2 / (C * KH * KW))
+#
+# outputs = F.conv2d(
+#     Tensor(rng.standard_normal((20, 8, 12, 12))), Tensor(rng.standard_normal((500, 8, 3, 3)) * he(8, 3, 3))
+# )
+# assert check(float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
+# ```
+#
+# </details>
