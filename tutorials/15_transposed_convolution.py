@@ -1,0 +1,263 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 15. Transposed convolution: how an image grows
+#
+# About 45 minutes. You need lesson 3. Read it before lesson 11.
+#
+# At the end you can compute a transposed convolution by hand, derive its gradients from those of convolution,
+# choose sizes that fit, and explain the checkerboard that generators sometimes paint.
+
+# %%
+import inspect
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Tensor
+from tinycnn import functional as F
+from tinycnn.explain import draw, explain
+from tinycnn.functional.convolution import Conv2dInput
+from tinycnn.plot import blank_figure
+
+# %% [markdown]
+# ## Every cell lays down a copy of the kernel
+#
+# A convolution *reads*: each output cell looks at a window of the input. A transposed convolution *writes*:
+# each input cell lays its own copy of the kernel, multiplied by its value, onto the output. The copies lie SH
+# rows and SW columns apart. Where they overlap, they add up.
+#
+# Start with two numbers, a kernel of three, and stride 2:
+
+# %%
+x = np.array([[[[1.0, 10.0]]]])  # (N, K, OH, OW) = (1, 1, 1, 2)
+w = np.array([[[[1.0, 2.0, 3.0]]]])  # (K, C, KH, KW) = (1, 1, 1, 3)
+y = F.conv_transpose2d(Tensor(x), Tensor(w), stride=2)
+print(y.numpy()[0, 0, 0])
+by_hand = np.zeros(5)
+by_hand[0:3] += 1.0 * w[0, 0, 0]  # the copy of the first cell
+by_hand[2:5] += 10.0 * w[0, 0, 0]  # that of the second, two columns on
+assert np.array_equal(y.numpy()[0, 0, 0], by_hand)
+
+# %% [markdown]
+# The middle cell got 3 from the first copy and 10 from the second. Step by step:
+
+# %%
+steps = explain(F.conv_transpose2d, x, w, stride=2, backward=True, gradient=[[[[1.0, 0.0, 2.0, 0.0, 0.0]]]])
+draw(steps[2])
+
+# %% [markdown]
+# ## It is the derivative of a convolution, used forward
+#
+# Lesson 3 found what reaches an input cell (i, j) of a convolution in the backward pass: from each output
+# cell (oh, ow) whose window covers it, g times the weight that met it:
+#
+# $$\frac{\partial L}{\partial x_{n,c,i,j}} = \sum_{k}\ \sum_{\substack{oh \cdot SH - PH + r \cdot DH = i\\
+#   ow \cdot SW - PW + s \cdot DW = j}} g_{n,k,oh,ow}\; w_{k,c,r,s}$$
+#
+# Read it from the other side: every cell of g lays a copy of the kernel onto dL/dx. That *is* a transposed
+# convolution of g. So the letters stand reversed: K channels go in, C come out, and the output is (H, W).
+
+# %%
+rng = np.random.default_rng(0)
+image, filters = rng.standard_normal((2, 3, 7, 7)), rng.standard_normal((4, 3, 3, 3))
+leaf = Tensor(image, requires_grad=True)
+z = F.conv2d(leaf, Tensor(filters), stride=2)  # (2, 4, 3, 3)
+g = rng.standard_normal(z.shape)
+z.backward(g)
+assert np.allclose(leaf.grad.numpy(), F.conv_transpose2d(Tensor(g), Tensor(filters), stride=2).numpy())
+print("dL/dx of the convolution", leaf.grad.shape, "is the transposed convolution of g", g.shape)
+
+# %% [markdown]
+# ### Why "transposed"
+#
+# A convolution is linear, so it is a matrix A: as many columns as the image has numbers, as many rows as the
+# output has. Here it is for one channel, an image of one row of 5 numbers, and stride 2. Backward multiplies
+# by the transpose $A^T$ (lesson 4). It is *not* the inverse: it gives back the size, not the numbers.
+
+# %%
+A = np.stack(
+    [F.conv2d(Tensor(e.reshape(1, 1, 1, 5)), Tensor(w), stride=2).numpy().ravel() for e in np.eye(5)], 1
+)
+print("A, of the convolution:", A, "its transpose:", A.T, sep="\n")
+assert np.array_equal(A.T @ x.ravel(), y.numpy().ravel())
+
+# %% [markdown]
+# ## Its gradients
+#
+# The trilinear form of lesson 3 holds here too, with x in the place of g:
+#
+# $$\langle g, y \rangle = \sum g_{n,\,c,\,oh \cdot SH - PH + r \cdot DH,\,ow \cdot SW - PW + s \cdot DW}\;
+#   w_{k,c,r,s}\; x_{n,k,oh,ow}$$
+#
+# Leave x out, and what is left is the convolution of g with w. Leave w out, and it is the weight gradient of
+# that convolution, with g as the image and x as the gradient. Nothing new had to be derived:
+
+# %%
+print(inspect.getsource(Conv2dInput))
+draw(steps.steps_of("dL/dx")[0])
+
+# %%
+small = [rng.standard_normal((1, 2, 2, 3)), rng.standard_normal((2, 2, 3, 3)), rng.standard_normal(2)]
+checked = tinycnn.gradcheck(lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2, padding=1), small)
+print("largest relative error, first and second order:", checked.errors)
+
+# %% [markdown]
+# ## Sizes
+#
+# OH copies, SH apart, the last one KH long (with dilation DH·(KH - 1) + 1), and PH rows cut off at both ends:
+#
+# $$H = (OH - 1) \cdot SH - 2\,PH + DH \cdot (KH - 1) + 1 + \text{output\_padding}$$
+#
+# What is output_padding for? With stride 2, images of 7 and of 8 rows both convolve to 3 rows (3x3 kernel).
+# Going back, one has to say which of the two is meant: output_padding = 1 adds the row that the convolution
+# did not use.
+#
+# A DCGAN doubles its image in each layer. Kernel 4, stride 2, padding 1: $H = (OH - 1) \cdot 2 - 2 + 4 = 2
+# \cdot OH$.
+
+# %%
+for size in (7, 8):
+    print(
+        size,
+        "rows ->",
+        F.conv2d(Tensor(np.zeros((1, 1, size, size))), Tensor(np.zeros((1, 1, 3, 3))), stride=2).shape[2],
+    )
+seven = Tensor(np.ones((1, 1, 7, 7)))
+doubled = F.conv_transpose2d(seven, Tensor(np.ones((1, 1, 4, 4))), stride=2, padding=1)
+print("7 -> ", doubled.shape[2], "with kernel 4, stride 2, padding 1")
+assert doubled.shape[2] == 14
+
+# %% [markdown]
+# ## The checkerboard
+#
+# How many copies cover an output cell? If the kernel's size is no multiple of the stride, not equally many
+# everywhere. Then some cells are brighter than their neighbours by construction, and the generator has to
+# learn to undo that. Count the copies, with an image and a kernel of ones:
+
+# %%
+figure = blank_figure(11, 3.9)
+choices = {"kernel 3, stride 2": (3, 0), "kernel 4, stride 2": (4, 1), "upsample, then kernel 3": None}
+for axes, (name, choice) in zip(figure.subplots(1, 3), choices.items(), strict=True):
+    if choice is None:
+        counted = F.conv2d(F.upsample_nearest(seven, 2), Tensor(np.ones((1, 1, 3, 3))), padding=1)
+    else:
+        kernel, padding = choice
+        counted = F.conv_transpose2d(
+            seven, Tensor(np.ones((1, 1, kernel, kernel))), stride=2, padding=padding
+        )
+    inside = counted.numpy()[0, 0, 3:11, 3:11]
+    axes.imshow(inside, cmap="gray", vmin=0, vmax=inside.max())
+    for (i, j), number in np.ndenumerate(inside):
+        colour = "black" if number > 0.4 * inside.max() else "#ffd34d"
+        axes.text(j, i, f"{number:.0f}", ha="center", va="center", color=colour, fontsize=11)
+    axes.set_title(name, fontsize=13)
+    axes.set_xticks([])
+    axes.set_yticks([])
+figure
+
+# %% [markdown]
+# With kernel 3 there are cells with 1, 2 and 4 copies: the checkerboard. With kernel 4 every cell inside has
+# 4. A third way has no copies at all: repeat every cell (`upsample_nearest`), then convolve.
+#
+# ## Exercises
+#
+# **1.** Write a transposed convolution for one image of one channel, no padding: x (OH, OW), w (KH, KW),
+# stride (SH, SW).
+
+
+# %%
+def my_conv_transpose2d(x, w, SH, SW):
+    """Return y, (H, W)."""
+    return None  # your code
+
+
+x1, w1 = rng.standard_normal((3, 4)), rng.standard_normal((2, 5))
+expected = F.conv_transpose2d(Tensor(x1[None, None]), Tensor(w1[None, None]), stride=(3, 2)).numpy()[0, 0]
+check(my_conv_transpose2d(x1, w1, 3, 2), expected)
+
+# %% [markdown]
+# **2.** G begins with 4x4 and shall end with 32x32, with three layers of stride 2 and padding 1. Which
+# kernel?
+
+# %%
+kernel = None  # your number
+
+
+def grown(kernel):
+    """Return the size after three layers."""
+    size = Tensor(np.zeros((1, 1, 4, 4)))
+    for _ in range(3):
+        size = F.conv_transpose2d(size, Tensor(np.zeros((1, 1, kernel, kernel))), stride=2, padding=1)
+    return size.shape[2]
+
+
+check(kernel and grown(kernel), 32)
+
+# %% [markdown]
+# **3.** Zeros between the cells: a transposed convolution of stride 2 is also a convolution of stride 1, over
+# x with a zero between all neighbours and KW - 1 zeros around, with the kernel turned by 180°. Write it for
+# one row: x (OW,), w (KW,).
+
+
+# %%
+def by_zeros(x, w):
+    """Return y, (2·(OW - 1) + KW,), by np.correlate."""
+    return None  # your code: np.correlate(a, v, "valid") slides v over a
+
+
+row, taps = rng.standard_normal(4), rng.standard_normal(3)
+right = F.conv_transpose2d(Tensor(row[None, None, None]), Tensor(taps[None, None, None]), stride=(1, 2))
+check(by_zeros(row, taps), right.numpy()[0, 0, 0])
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. Copies of the kernel</summary>
+#
+# ```python
+# def my_conv_transpose2d(x, w, SH, SW):
+#     (OH, OW), (KH, KW) = x.shape, w.shape
+#     y = np.zeros(((OH - 1) * SH + KH, (OW - 1) * SW + KW))
+#     for oh in range(OH):
+#         for ow in range(OW):
+#             y[oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += x[oh, ow] * w
+#     return y
+#
+# assert check(my_conv_transpose2d(x1, w1, 3, 2), expected)
+# ```
+#
+# </details>
+#
+# <details><summary>2. Three times the double</summary>
+#
+# $(OH - 1) \cdot 2 - 2 + KH = 2 \cdot OH$ for KH = 4: each layer doubles.
+#
+# ```python
+# kernel = 4
+# assert check(grown(kernel), 32)
+# ```
+#
+# </details>
+#
+# <details><summary>3. Zeros between</summary>
+#
+# ```python
+# def by_zeros(x, w):
+#     spread = np.zeros(2 * len(x) - 1)
+#     spread[::2] = x
+#     return np.correlate(np.pad(spread, len(w) - 1), w[::-1], "valid")
+#
+# assert check(by_zeros(row, taps), right.numpy()[0, 0, 0])
+# ```
+#
+# </details>

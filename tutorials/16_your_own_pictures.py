@@ -1,0 +1,244 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 16. Your own pictures: cnn224, from a folder to a trained network
+#
+# About 45 minutes. You need lessons 5 and 6.
+#
+# At the end you can bring pictures of your own into the two forms that the engine reads, look at them before
+# you train, train the documented network for 224x224 colour pictures, and ask it about one picture.
+
+# %%
+import inspect
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from checking import check
+
+import tinycnn
+from tinycnn import Tensor, optim
+from tinycnn import functional as F
+from tinycnn.data import Augment, DataLoader, image_arrays, stratified_split
+from tinycnn.fit import Training, evaluate, fit
+from tinycnn.generate import rule_image
+from tinycnn.models import cnn224
+from tinycnn.nn.summary import summary
+from tinycnn.plot import learning_curve, sample_grid
+
+# %% [markdown]
+# ## Two forms of a data set
+#
+# | form | what it is | how to read it |
+# | --- | --- | --- |
+# | a folder | one subfolder of pictures per class: `pets/cat/1.jpg` | `image_folder("pets", (224, 224))` |
+# | two arrays | `images.npy` (N, 224, 224, 3), 0..255, and `labels.npy` (N,) | `image_arrays("folder")` |
+#
+# The command line takes both: `tinycnn train --model cnn224 --data pets --size 224`. Here we make the second
+# form ourselves. We draw the pictures, so that the lesson needs no download: rows, columns or chequers,
+# of any width and colour. Put your own in their place.
+
+# %%
+CLASSES = ("rows", "columns", "chequers")
+rng = np.random.default_rng(0)
+
+
+def picture(kind):
+    """Return one picture (224, 224, 3), uint8, of a class."""
+    period, first_i, first_j = rng.uniform(20, 40), *rng.uniform(0, 40, 2)
+
+    def stripes(i, j):
+        rows, columns = (i + first_i) // (period / 2) % 2, (j + first_j) // (period / 2) % 2
+        return {"rows": rows, "columns": columns, "chequers": abs(rows - columns)}[kind]
+
+    mask = rule_image(stripes, 224, 224)[..., None] / 255  # (224, 224, 1), 0 or 1
+    dark, bright = rng.uniform(0, 80, 3), rng.uniform(150, 255, 3)  # colours
+    noise = rng.normal(0, 12, (224, 224, 3))
+    return np.clip(mask * bright + (1 - mask) * dark + noise, 0, 255).astype(np.uint8)
+
+
+folder = Path(tempfile.mkdtemp())
+labels = np.arange(90) % 3
+np.save(folder / "images.npy", np.stack([picture(CLASSES[label]) for label in labels]))
+np.save(folder / "labels.npy", labels)
+print({path.name: f"{path.stat().st_size / 2**20:.1f} MiB" for path in sorted(folder.iterdir())})
+
+# %%
+everything, test = image_arrays(folder)  # a fifth of every class is the test set
+train, validation = stratified_split(everything, 0.2)
+print(train, validation, test, sep="\n")
+
+# %% [markdown]
+# Files hold pictures as (N, H, W, C), channels last; the engine computes on (N, C, H, W) and float32 in 0..1:
+# $x = \text{byte} / 255$. `scaled` does that for the images that you ask for. A set of 10,000 such pictures
+# is 1.4 GiB as bytes and 5.6 GiB as float32, so bytes stay bytes until their batch comes.
+#
+# ## Look at them first
+#
+# A 5x5 grid finds more mistakes than any check: labels shifted by one, pictures upside down, colours
+# exchanged, everything nearly black because it was divided by 255 twice.
+
+# %%
+figure = sample_grid(train.scaled(slice(0, 25)), train.labels[:25], CLASSES)
+figure
+
+# %%
+some = train.scaled(slice(0, 25))
+print(f"shape {some.shape}, {some.dtype}, from {some.min():.2f} to {some.max():.2f}, mean {some.mean():.2f}")
+print("pictures of each class:", np.bincount(train.labels))
+assert some.shape[1:] == (3, 224, 224) and 0 <= some.min() < 0.1 and 0.9 < some.max() <= 1
+
+# %% [markdown]
+# ## The network
+
+# %%
+tinycnn.manual_seed(0)
+model = cnn224(num_classes=3)
+print(summary(model, (3, 224, 224)))
+print(inspect.getsource(cnn224))
+
+# %% [markdown]
+# 44 million parameters, nearly all in one dense layer: 128·26·26 inputs times 512. (Adam keeps two more
+# numbers for each: half a gigabyte in all.) So few pictures cannot teach so many numbers much; these three
+# classes are easy enough.
+#
+# ## Train
+#
+# A batch is 8: one picture needs 20 MB of maps in the forward pass, and all of them are kept for backward.
+# With a GPU, say `tinycnn.use("cupy")` before the model is made; nothing else changes.
+
+# %%
+epochs = 4
+batches = DataLoader(train, batch_size=8, shuffle=True, augment=Augment(flip=True))
+optimizer = optim.Adam(model.parameters(), 3e-4)
+held_out = DataLoader(validation, batch_size=8)
+history = fit(Training(model, batches, optimizer, epochs, held_out))
+for record in history:
+    print({name: float(f"{value:.3g}") for name, value in record.items()})
+figure = learning_curve(history)
+figure
+
+# %%
+result = evaluate(model, DataLoader(test, batch_size=8))
+print(f"{result.accuracy:.0%} of {len(test)} test pictures right")
+assert result.accuracy > 0.6  # by chance it would be 1/3
+
+# %% [markdown]
+# ## Ask about one picture
+#
+# A network takes a batch, so one picture (3, 224, 224) becomes a batch of one: `picture[None]`. And
+# `model.eval()` first, as always.
+
+# %%
+one = test.scaled(slice(0, 1))  # (1, 3, 224, 224)
+model.eval()
+with tinycnn.no_grad():
+    probabilities = F.softmax(model(Tensor(one)), 1).numpy()[0]
+for name, p in zip(CLASSES, probabilities, strict=True):
+    print(f"{name:8} {p:.1%}")
+print("it is a", CLASSES[test.labels[0]])
+
+# %% [markdown]
+# ## What people run into
+#
+# | what you see | why | what to do |
+# | --- | --- | --- |
+# | "the input must be (N, C, H, W)" | no N, or channels last | `x[None]`; `x.transpose(0, 3, 1, 2)` |
+# | pictures are nearly black in the grid | divided by 255 twice | give bytes, or numbers in 0..1 |
+# | 100 % in training, chance on the test | too few pictures | more pictures, a smaller network |
+# | one class is never predicted | few pictures of it | look at `np.bincount(labels)` |
+# | memory runs out | the batch is too large | `batch_size=4`; `tinycnn.no_grad()` if you only predict |
+#
+# ## Exercises
+#
+# **1.** Bring pictures (N, H, W, C), bytes, into the engine's form.
+
+
+# %%
+def for_the_engine(images):
+    """Return (N, C, H, W), float32 in 0..1."""
+    return None  # your code
+
+
+raw = np.load(folder / "images.npy")[:4]
+check(for_the_engine(raw), raw.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+
+# %% [markdown]
+# **2.** How many weights does the first dense layer have if the pictures are S x S? (Three valid 3x3
+# convolutions, each followed by a halving that drops an odd row; 128 maps come out; 512 units.) Biases
+# included.
+
+
+# %%
+def dense_weights(S):
+    """Return the number of weights and biases."""
+    return None  # your code
+
+
+check(
+    dense_weights(224),
+    next(p for n, p in model.named_parameters() if p.shape[0] == 512 and p.ndim == 2).numel() + 512,
+)
+
+# %% [markdown]
+# **3.** Often every channel is moved to mean 0 and standard deviation 1, with the mean and deviation of the
+# *training* pictures. Write it for images (N, C, H, W), with mean and deviation (C,).
+
+
+# %%
+def normalised(images, mean, deviation):
+    """Return images of mean 0 and deviation 1 in every channel."""
+    return None  # your code
+
+
+mean, deviation = some.mean(axis=(0, 2, 3)), some.std(axis=(0, 2, 3))
+answer = normalised(some, mean, deviation)
+check(answer if answer is None else answer.mean(axis=(0, 2, 3)), np.zeros(3), tolerance=1e-3)
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. The engine's form</summary>
+#
+# ```python
+# def for_the_engine(images):
+#     return images.transpose(0, 3, 1, 2).astype(np.float32) / 255
+#
+# assert check(for_the_engine(raw), raw.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+# ```
+#
+# </details>
+#
+# <details><summary>2. The dense layer</summary>
+#
+# ```python
+# def dense_weights(S):
+#     for _ in range(3):
+#         S = (S - 2) // 2
+#     return 512 * (128 * S * S + 1)
+#
+# assert check(dense_weights(224), 512 * 128 * 26 * 26 + 512)
+# ```
+#
+# </details>
+#
+# <details><summary>3. Normalising</summary>
+#
+# ```python
+# def normalised(images, mean, deviation):
+#     return (images - mean[:, None, None]) / deviation[:, None, None]
+#
+# answer = normalised(some, mean, deviation)
+# assert check(answer.mean(axis=(0, 2, 3)), np.zeros(3), tolerance=1e-3)
+# assert check(answer.std(axis=(0, 2, 3)), np.ones(3), tolerance=1e-3)
+# ```
+#
+# </details>
