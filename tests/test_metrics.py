@@ -40,10 +40,12 @@ def test_classes_that_never_occur_have_rows_but_no_weight():
     assert confusion_matrix([0, 1], [0, 1], K=4).shape == (4, 4)
 
 
-@pytest.mark.usefixtures("on_numpy")
-def test_tensors_are_taken():
-    logits = Tensor([[0.1, 0.9], [0.8, 0.2]])
-    assert accuracy(Tensor([1, 1]), logits.argmax(1)) == 0.5
+@pytest.mark.usefixtures("backend")
+def test_tensors_and_their_arrays_are_taken_wherever_they_live():
+    logits, labels = Tensor([[0.1, 0.9], [0.8, 0.2]]), Tensor([1, 1])
+    assert accuracy(labels, logits.argmax(1)) == 0.5
+    assert accuracy(labels.data, logits.argmax(1).data) == 0.5
+    assert accuracy([1, 1], logits.argmax(1)) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -55,6 +57,9 @@ def test_tensors_are_taken():
         (np.array([], int), np.array([], int), {}, ValueError, "no predictions to evaluate"),
         ([0, 2], [0, 1], {"K": 2}, ValueError, "from 0 to K-1=1, got 0 to 2"),
         ([0, -1], [0, 1], {}, ValueError, "from 0 to K-1=1, got -1 to 1"),
+        ([0, 4096], [0, 1], {}, ValueError, "K=4097 classes would need a matrix of 4097x4097; at most 4096"),
+        ([0, 10**12], [0, 1], {}, ValueError, "at most 4096 classes fit"),
+        ([0, 1], [0, 1], {"K": 5000}, ValueError, "at most 4096 classes fit"),
     ],
 )
 def test_bad_input(labels, predictions, options, error, says):

@@ -1,34 +1,38 @@
-"""Evaluation (Eq. 15): accuracy, confusion matrix, precision, recall, F1. NumPy arrays in and out."""
+"""Evaluation (Eq. 15): accuracy, confusion matrix, precision, recall, F1, computed by NumPy."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinycnn.host import as_numpy
+
+MAX_CLASSES = 4096  # a confusion matrix of so many has 128 MiB
+
 
 class Scores(NamedTuple):
-    """Precision, recall and F1: one number each, or one a class."""
+    """Precision, recall and F1: one number each, or one for each class."""
 
     precision: Any
     recall: Any
     f1: Any
 
 
-def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, K: int | None = None) -> np.ndarray:
-    """Count how often label i was predicted as j: (K, K) integers.
+def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.ndarray:
+    """Return how often label i was predicted as j: (K, K) integers.
 
     Parameters
     ----------
     labels, predictions
-        (N,) integers, 0 to K-1.
+        (N,) integers, 0 to K-1: lists, arrays or tensors, also of a GPU.
     K
-        The number of classes; by default one more than the largest number seen.
+        The number of classes, at most 4,096; by default one more than the largest number seen.
 
     Raises
     ------
     TypeError, ValueError
-        Where they are no integers, differ in shape, are empty, or are out of range.
+        If they are no integers, differ in shape, are empty, or are out of range.
     """
-    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    labels, predictions = as_numpy(labels), as_numpy(predictions)
     if labels.dtype.kind not in "iu" or predictions.dtype.kind not in "iu":
         raise TypeError(
             f"labels and predictions must be integers, got {labels.dtype} and {predictions.dtype}"
@@ -42,32 +46,34 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, K: int | None 
     K = highest + 1 if K is None else K
     if lowest < 0 or highest >= K:
         raise ValueError(f"classes go from 0 to K-1={K - 1}, got {lowest} to {highest}")
+    if K > MAX_CLASSES:
+        raise ValueError(f"K={K} classes would need a matrix of {K}x{K}; at most {MAX_CLASSES} classes fit")
     cells = labels.astype(np.int64) * K + predictions.astype(np.int64)
     return np.bincount(cells, minlength=K * K).reshape(K, K)
 
 
-def accuracy(labels: np.ndarray, predictions: np.ndarray) -> float:
-    """Return the share of predictions that are right, 0 to 1."""
+def accuracy(labels: Any, predictions: Any) -> float:
+    """Return the share of predictions that are right, 0 to 1; arguments as of `confusion_matrix`."""
     matrix = confusion_matrix(labels, predictions)
     return float(np.trace(matrix) / matrix.sum())
 
 
 def precision_recall_f1(
-    labels: np.ndarray, predictions: np.ndarray, average: str | None = "macro", K: int | None = None
+    labels: Any, predictions: Any, average: str | None = "macro", K: int | None = None
 ) -> Scores:
     """Return precision, recall and their harmonic mean F1.
 
     For one class: precision = right / predicted as it, recall = right / labelled as it,
-    F1 = 2 * precision * recall / (precision + recall). Where a class was never predicted, or never occurs,
-    the share of nothing counts as 0.
+    F1 = 2 * precision * recall / (precision + recall). If a class was never predicted, its precision is 0; if
+    it never occurs, its recall is 0.
 
     Parameters
     ----------
     labels, predictions, K
-        As `confusion_matrix`.
+        As of `confusion_matrix`.
     average
-        "macro": the mean over classes that occur or were predicted; "micro": from the counts of all classes
-        together (then all three equal the accuracy); None: one number a class.
+        "macro": the mean over the classes that occur or were predicted. "micro": from the counts of all
+        classes together; then all three equal the accuracy. None: one number for each class.
     """
     matrix = confusion_matrix(labels, predictions, K)
     right, predicted, labelled = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +20,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RIGHT, WRONG = "#2a7f3f", "#c8102e"
+LONGEST_NAME = 32  # characters of a class name that are drawn
+# Fonts with scripts that Matplotlib's own lacks: of Linux, Windows and macOS. Those that are there are used.
+MORE_FONTS = (
+    *(
+        "Noto Sans CJK SC",
+        "Noto Sans CJK JP",
+        "Source Han Sans SC",
+        "WenQuanYi Zen Hei",
+        "Droid Sans Fallback",
+    ),
+    *("Microsoft YaHei", "Yu Gothic", "MS Gothic", "Malgun Gothic", "SimHei", "Nirmala UI"),
+    *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Arial Unicode MS", "Noto Sans"),
+)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -26,10 +41,11 @@ def save(figure: Figure, path: Path) -> None:
     Raises
     ------
     OSError
-        Where it cannot be written.
+        If it cannot be written.
     """
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=150)
+    with _missing_glyphs_allowed():
+        figure.savefig(content, format="png", dpi=150)
     write_atomically(path, content.getvalue())
 
 
@@ -39,7 +55,8 @@ def pixels(figure: Figure, dpi: int = 100) -> np.ndarray:
 
     figure.set_dpi(dpi)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with _missing_glyphs_allowed():
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3]
 
 
@@ -75,8 +92,9 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
             if count:
                 colour = "white" if share[i, j] > 0.5 else ("black" if i == j else WRONG)
                 axes.text(j, i, f"{count}", ha="center", va="center", color=colour, fontsize=8)
-        axes.set_xticks(range(K), classes, rotation=0 if max(map(len, classes)) < 4 else 60)
-        axes.set_yticks(range(K), classes)
+        names, style = list(map(shown, classes)), name_style()
+        axes.set_xticks(range(K), names, rotation=0 if max(map(len, names)) < 4 else 60, **style)
+        axes.set_yticks(range(K), names, **style)
     axes.set_xlabel("prediction")
     axes.set_ylabel("label")
     accuracy = np.trace(matrix) / max(matrix.sum(), 1)
@@ -91,7 +109,7 @@ def sample_grid(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) 
     figure = blank_figure(1.3 * columns, 1.5 * math.ceil(len(images) / columns))
     for axes, image, label in zip(_cells(figure, len(images), columns), images, labels, strict=True):
         _show(axes, image)
-        axes.set_title(classes[label], fontsize=9)
+        axes.set_title(shown(classes[label]), fontsize=9, **name_style())
     return figure
 
 
@@ -138,12 +156,44 @@ def prediction_grid(
         for axes, n in zip(_cells(part, len(chosen), columns), chosen, strict=True):
             _show(axes, images[n])
             right = predictions[n] == labels[n]
-            text = f"{classes[predictions[n]]}  {sure[n]:.0%}"
-            text = text if right else f"✗ {text}\n(is {classes[labels[n]]})"
-            axes.set_title(text, fontsize=7.5, color=RIGHT if right else WRONG, pad=3)
+            text = f"{shown(classes[predictions[n]])}  {sure[n]:.0%}"
+            text = text if right else f"✗ {text}\n(is {shown(classes[labels[n]])})"
+            axes.set_title(text, fontsize=7.5, color=RIGHT if right else WRONG, pad=3, **name_style())
             for spine in axes.spines.values():
                 spine.set(visible=not right, color=WRONG, linewidth=2)
     return figure
+
+
+def shown(name: str) -> str:
+    """Return a class name as it can be drawn: what is not printable is replaced, and what is long is cut."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
+def name_style() -> dict[str, Any]:
+    """Return how Matplotlib draws class names: a dollar sign is no formula, and more fonts are looked at."""
+    from matplotlib import rcParams
+
+    return {"parse_math": False, "family": [*rcParams["font.family"], *_more_fonts()]}
+
+
+@cache
+def _more_fonts() -> tuple[str, ...]:
+    """Return those of `MORE_FONTS` that are installed."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return tuple(font for font in MORE_FONTS if font in installed)
+
+
+@contextmanager
+def _missing_glyphs_allowed() -> Iterator[None]:
+    """Draw boxes for characters that no font has, without a warning for each."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        # Matplotlib 3.9 and 3.10 say this, too, of scripts like Devanagari.
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
+        yield
 
 
 def blank_figure(
@@ -160,7 +210,8 @@ def _notebook_figure() -> type[Figure]:
     class NotebookFigure(Figure):
         def _repr_png_(self) -> bytes:
             content = io.BytesIO()
-            self.savefig(content, format="png")
+            with _missing_glyphs_allowed():
+                self.savefig(content, format="png")
             return content.getvalue()
 
     return NotebookFigure

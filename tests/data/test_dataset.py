@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tinycnn import Tensor
 from tinycnn.data import Dataset, from_arrays, stratified_split
 
 RNG = np.random.default_rng(0)
@@ -61,8 +64,20 @@ def test_black_and_white_are_exactly_0_and_1():
         (GREY, np.array(list("abcabc")), TypeError, "integers"),
         (GREY, LABELS == 1, TypeError, "integers.*bool"),
         (GREY, LABELS.tolist(), TypeError, "integers.*list"),
-        (GREY, LABELS[:, None], ValueError, r"\(6, 1\): they must be \(N,\), N = 6"),
-        (GREY, np.eye(3, dtype=int)[LABELS], ValueError, "one-hot"),
+        (
+            GREY,
+            LABELS[:, None],
+            ValueError,
+            r"\(6, 1\): they must be \(N,\), N = 6 .* labels\.ravel\(\)",
+        ),
+        (GREY, LABELS[None], ValueError, r"\(1, 6\): .* labels\.ravel\(\)"),
+        (GREY, LABELS[:, None].astype(float), ValueError, r"labels\.ravel\(\)"),
+        (GREY, np.eye(3, dtype=int)[LABELS], ValueError, r"argmax\(axis=1\) turns one-hot"),
+        (GREY, np.eye(3, dtype=np.float32)[LABELS], ValueError, r"argmax\(axis=1\) turns one-hot"),
+        (GREY, np.eye(3, dtype=bool)[LABELS], ValueError, r"argmax\(axis=1\) turns one-hot"),
+        (GREY, np.full((6, 3), 1 / 3), ValueError, r"\(6, 3\): they must be \(N,\), N = 6 images$"),
+        (GREY, np.ones((6, 3), int), ValueError, r"N = 6 images$"),
+        (GREY, np.zeros((6, 1, 1), int), ValueError, r"N = 6 images$"),
         (GREY, np.array([0, 1, 2, 0, 3, 9]), ValueError, r"labels\[4\] is 3 \(one of 2 .* less than 3"),
         (GREY, np.array([0, 1, -1, 0, 1, 2]), ValueError, r"labels\[2\] is -1 .* at least 0"),
         (GREY, np.array([0, 1, 2, 0, 1, 2**64 - 1], np.uint64), ValueError, r"labels\[5\] is 18446744"),
@@ -104,7 +119,8 @@ def test_from_arrays_adds_the_channel_and_numbers_the_classes():
         ((GREY / 255).astype(np.float16), (GREY / 255).astype(np.float16).astype(np.float32)),
         ((GREY / 255).astype(">f4"), (GREY / 255).astype(np.float32)),
         (GREY.astype(np.float64), (GREY / 255).astype(np.float32)),
-        (np.minimum(GREY, 2) / 1.6, (np.minimum(GREY, 2) / 1.6 / 255).astype(np.float32)),  # 1.25 at most
+        (np.zeros_like(GREY), np.zeros_like(GREY)),  # black, whatever white is
+        (np.zeros(GREY.shape), np.zeros(GREY.shape, np.float32)),
     ],
 )
 def test_from_arrays_brings_values_into_range(images, expected):
@@ -128,10 +144,10 @@ def test_from_arrays_brings_values_into_range(images, expected):
             r"120 values outside 0 \.\. 255, the first is images\[0, 0",
         ),
         (GREY.astype(np.int32) - 256, ValueError, r"outside 0 \.\. 255"),
-        (floats(x=255.5), ValueError, r"outside 0 \.\. 255"),
-        (floats(x=-1), ValueError, r"outside 0 \.\. 255"),
+        (floats(x=256), ValueError, r"outside -0\.255 \.\. 255\.255"),
+        (floats(x=-1), ValueError, r"outside -0\.001 \.\. 1\.001"),
         (floats(x=np.nan), ValueError, "NaN"),
-        (GREY > 5, TypeError, "bool"),
+        (GREY > 5, TypeError, r"bool: .*astype\(np.float32\)"),
         (GREY.astype(complex), TypeError, "complex"),
         (GREY.astype(object), TypeError, "object"),
     ],
@@ -144,7 +160,14 @@ def test_from_arrays_refuses(images, error, says):
 @pytest.mark.parametrize(
     ("labels", "error", "says"),
     [
-        ([0, 1, 2, 0, 1, 10**12], ValueError, r"labels\[5\] is 10{12}: more than 10000 classes need names"),
+        ([0, 1, 2, 0, 1, 10**12], ValueError, r"labels\[5\] is 10{12}: more than 1000 classes need names"),
+        (
+            [0, 255, 0, 255, 0, 0],
+            ValueError,
+            r"to 255, so there would be 256 classes, but 254 .*np\.unique",
+        ),
+        ([10, 20, 30, 10, 20, 30], ValueError, r"31 classes, but 28 of them have no pictures"),
+        ([0, 1, 2, 0, 1, 999], ValueError, r"1000 classes, but 996 of them have no pictures"),
         ([-1] * 6, ValueError, r"labels\[0\] is -1"),
         ([0.0] * 6, TypeError, "float64"),
         ([], TypeError, "integers"),
@@ -153,6 +176,55 @@ def test_from_arrays_refuses(images, error, says):
 def test_from_arrays_refuses_labels(labels, error, says):
     with pytest.raises(error, match=says):
         from_arrays(GREY, labels)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        (GREY > 128).astype(np.uint8),  # black and white, saved as integers
+        GREY // 16,  # 0 .. 15
+        (GREY // 16).astype(np.float64),
+        GREY // 2,  # 0 .. 127
+        GREY / 170,  # up to 1.5: more than rounding
+        floats(x=1.01),
+    ],
+    ids=["0 and 1", "0..15", "0.0..15.0", "0..127", "0..1.5", "one pixel of 1.01"],
+)
+def test_it_is_not_guessed_which_value_is_white(images):
+    largest = images.max()
+    with pytest.raises(ValueError, match=re.escape(f"images / {largest} or images / 255")):
+        from_arrays(images, LABELS)
+    for white in (largest, 255):  # as the message says
+        np.testing.assert_allclose(from_arrays(images / white, LABELS).images, images / white, rtol=1e-6)
+
+
+@pytest.mark.parametrize("white", [1, 255])
+@pytest.mark.parametrize("error", [1e-7, 1e-3])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_errors_are_clipped(white, error, dtype):
+    images = np.full((6, 4, 5), 0.5 * white, dtype)
+    images[0, 0, 0], images[1, 0, 0], images[2, 0, 0] = (1 + error) * white, -error * white, 0.25 * white
+    result = from_arrays(images, LABELS).images
+    assert result[0, 0, 0, 0] == 1
+    assert result[1, 0, 0, 0] == 0
+    assert result[2, 0, 0, 0] == 0.25
+    np.testing.assert_array_equal(result[3:], np.float32(0.5))
+
+
+def test_labels_that_count_from_1_are_announced():
+    with pytest.warns(UserWarning, match=r"labels go from 1 to 3: class '0' has no pictures.*labels - 1"):
+        data = from_arrays(GREY, LABELS + 1)
+    assert data.classes == ("0", "1", "2", "3")
+    for labels in (LABELS, np.ones(6, int), LABELS + 2, np.array([1, 9, 1, 9, 1, 9])):
+        from_arrays(GREY, labels)  # no warning: some of ten digits
+    from_arrays(GREY, LABELS + 1, list("abcd"))
+
+
+def test_tensors_and_arrays_of_any_backend(backend):
+    data = from_arrays(Tensor(GREY, backend=backend), Tensor(LABELS, backend=backend).data)
+    assert type(data.images) is type(data.labels) is np.ndarray
+    np.testing.assert_array_equal(data.images, GREY)
+    np.testing.assert_array_equal(data.labels, LABELS)
 
 
 @given(

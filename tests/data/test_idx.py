@@ -1,4 +1,5 @@
 import gzip
+import os
 import tracemalloc
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tinycnn.data import read_idx
+from tinycnn.data import files, read_idx
 
 DTYPES = st.sampled_from(["u1", "i1", "<i2", "<i4", "<f4", "<f8"]).map(np.dtype)
 ARRAYS = npst.arrays(DTYPES, npst.array_shapes(max_dims=5, max_side=5))
@@ -94,13 +95,45 @@ def test_terabytes_claimed_are_not_allocated(pack, says, tmp_path):
 
 def test_a_claim_within_gzips_ratio_allocates_only_what_is_there(tmp_path):
     payload = np.random.default_rng(0).bytes(1 << 20)  # does not compress: 1 MB could be up to 1 GB
-    (tmp_path / "file").write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0x3F, 0xFF, 0xFF, 0xFF]) + payload))
+    (tmp_path / "file").write_bytes(gzip.compress(bytes([0, 0, 8, 1, 0x2F, 0xFF, 0xFF, 0xFF]) + payload))
     tracemalloc.start()
-    with pytest.raises(ValueError, match="truncated: 1048576 of 1073741823 bytes"):
+    with pytest.raises(ValueError, match="truncated: 1048576 of 805306367 bytes"):
         read_idx(tmp_path / "file")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 10e6
+
+
+def test_no_more_is_unpacked_than_the_limit(monkeypatch, tmp_path):
+    monkeypatch.setattr(files, "MAX_UNPACKED", 3)
+    (tmp_path / "file").write_bytes(gzip.compress(GOOD))
+    assert read_idx(tmp_path / "file").tolist() == [10, 20, 30]
+    monkeypatch.setattr(files, "MAX_UNPACKED", 2)
+    with pytest.raises(ValueError, match=r"file: it would unpack to 3 bytes; .* at most 2: unpack it"):
+        read_idx(tmp_path / "file")
+    (tmp_path / "file").write_bytes(GOOD)  # of one that is not packed every byte is there
+    assert read_idx(tmp_path / "file").tolist() == [10, 20, 30]
+
+
+def test_a_bomb_of_zeros_is_not_unpacked(tmp_path):
+    zeros = bytes(1 << 20)
+    with gzip.open(tmp_path / "file", "wb") as file:
+        file.write(bytes([0, 0, 8, 1, 0x40, 0, 0, 0]))
+        for _ in range(1 << 10):
+            file.write(zeros)
+    assert (tmp_path / "file").stat().st_size < 2e6
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="would unpack to 1,073,741,824 bytes"):
+        read_idx(tmp_path / "file")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a pipe, a socket or a device, not a regular file"):
+        read_idx(tmp_path / "pipe")
 
 
 def test_no_such_file(tmp_path):

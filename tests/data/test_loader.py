@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinycnn import Tensor
+from tinycnn import Tensor, nn, optim
+from tinycnn import functional as F
 from tinycnn.data import Augment, DataLoader, Dataset, from_arrays
 from tinycnn.data.loader import AUGMENTATION, ORDER
 
@@ -153,3 +154,91 @@ def test_bad_options(options, error, says):
 def test_bad_places_are_refused_at_the_call(where, error, says):
     with pytest.raises(error, match=says):
         DataLoader(numbered(10), 2).batches(*where)
+
+
+class Squares:
+    """A sequence as PyTorch's data sets are: a length, and items by their number."""
+
+    def __len__(self):
+        return 7
+
+    def __getitem__(self, i):
+        if i >= 7:
+            raise IndexError(i)
+        return np.full((2, 3), i, np.float32), i * i
+
+
+def test_any_sequence_of_pairs(backend):
+    loader = DataLoader(Squares(), 3, shuffle=True, seed=2)
+    batches = list(loader)
+    assert [x.shape for x, _ in batches] == [(3, 2, 3), (3, 2, 3), (1, 2, 3)]
+    for x, y in batches:
+        assert isinstance(x, Tensor)
+        assert (x.backend, y.backend) == (backend, backend)
+        assert (x.dtype, y.dtype) == (np.float32, np.int64)
+        np.testing.assert_array_equal(x.numpy()[:, 0, 0] ** 2, y.numpy())
+    order = DataLoader(numbered(7), 7, shuffle=True, seed=2)
+    expected = next(iter(order))[1].numpy()
+    np.testing.assert_array_equal(np.concatenate([y.numpy() for _, y in batches]), expected**2)
+
+
+PAIRS = {
+    "numbers": ([(0.5, 1), (1.5, 2)], [0.5, 1.5], np.float32, np.int64),
+    "lists": ([([1.0, 2.0], [1.0]), ([3.0, 4.0], [0.0])], [[1, 2], [3, 4]], np.float32, np.float32),
+    "integers": ([(np.int32(3), np.uint8(9)), (np.int32(4), np.uint8(1))], [3, 4], np.int32, np.int64),
+    "float64": ([(np.ones(2), 0.5), (np.zeros(2), 1.5)], [[1, 1], [0, 0]], np.float64, np.float32),
+    "tensors": ([(Tensor([1.0]), Tensor(3)), (Tensor([2.0]), Tensor(4))], [[1], [2]], np.float32, np.int64),
+}
+
+
+@pytest.mark.usefixtures("on_numpy")
+@pytest.mark.parametrize(("pairs", "x", "x_dtype", "y_dtype"), PAIRS.values(), ids=PAIRS)
+def test_pairs_of_all_kinds(pairs, x, x_dtype, y_dtype):
+    for data in (pairs, tuple(pairs), list(map(list, pairs))):
+        ((images, labels),) = DataLoader(data, 2)
+        np.testing.assert_array_equal(images.numpy(), x)
+        assert (images.dtype, labels.dtype) == (x_dtype, y_dtype)
+        assert len(labels) == 2
+
+
+def test_a_loader_of_pairs_trains(rng):
+    pairs = [(x, int(x.sum() > 0)) for x in rng.standard_normal((200, 2)).astype(np.float32)]
+    net = nn.Linear(2, 2)
+    rule = optim.SGD(net.parameters(), lr=1.0)
+    for _ in range(5):
+        for x, y in DataLoader(pairs, 20, shuffle=True):
+            rule.zero_grad()
+            F.cross_entropy(net(x), y).backward()
+            rule.step()
+    x, y = next(iter(DataLoader(pairs, 200)))
+    assert (net(x).argmax(1).numpy() == y.numpy()).mean() > 0.95
+
+
+def test_pairs_are_augmented_as_a_data_set_is():
+    data = numbered(6)
+    pairs = list(zip(data.scaled(slice(None)), data.labels, strict=True))
+    assert_equal(arrays(DataLoader(pairs, 4, augment=AUGMENT)), arrays(DataLoader(data, 4, augment=AUGMENT)))
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "error", "says"),
+    [
+        ([], {}, ValueError, "at least one pair"),
+        (5, {}, TypeError, r"sequence of pairs \(x, y\).*int is not such"),
+        (iter([(1, 2)]), {}, TypeError, "list_iterator is not such"),
+        ([1, 2], {}, TypeError, "first item is int: 1"),
+        ([(1, 2, 3)], {}, TypeError, r"first item is tuple: \(1, 2, 3\)"),
+        ((numbered(3), numbered(2)), {}, TypeError, r"\(train, test\): give a DataLoader one of the two"),
+        ([([1.0], 0)], {"augment": Augment(shift=1)}, ValueError, r"float32 images .* \(1,\) float64"),
+        ([(1, 2)], {"drop_last": True}, ValueError, "no batch is left: .* the data set has 1"),
+    ],
+)
+def test_what_is_no_data(data, options, error, says):
+    with pytest.raises(error, match=says):
+        DataLoader(data, **options)
+
+
+def test_pairs_of_different_shapes_are_named():
+    pairs = [(np.zeros(2), 0), (np.zeros(2), 1), (np.zeros(3), 1)]
+    with pytest.raises(ValueError, match=r"x of one shape: pair 0 has \(2,\), pair 2 has \(3,\)"):
+        list(DataLoader(pairs, 3))

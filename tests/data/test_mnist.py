@@ -6,6 +6,7 @@ import pytest
 
 from tinycnn.data import digits, fashion_mnist, load, mnist
 from tinycnn.data.download import download
+from tinycnn.data.mnist import FASHION_MIRRORS, MNIST_MIRRORS
 
 TRAIN_IMAGES = "train-images-idx3-ubyte"
 
@@ -59,9 +60,35 @@ def test_images_and_labels_that_do_not_belong_together(tiny_mnist_folder, idx_by
     labels.write_bytes(idx_bytes(np.zeros(19, np.uint8)))
     with pytest.raises(ValueError, match=r"train-images.*with.*train-labels.*N = 20.*N = 19"):
         mnist(tiny_mnist_folder)
-    labels.write_bytes(idx_bytes(np.full(20, 10, np.uint8)))
-    with pytest.raises(ValueError, match=r"train-labels.*labels\[0\] is 10"):
+    labels.write_bytes(idx_bytes(np.full(20, 200, np.uint8)))
+    with pytest.raises(ValueError, match=r"train-labels.*t10k-labels.*201 classes, but 190 .* no pictures"):
         mnist(tiny_mnist_folder)
+    with pytest.raises(ValueError, match=r"train-images.*train-labels.*labels\[0\] is 200"):
+        fashion_mnist(tiny_mnist_folder)  # it has ten classes, which have names
+
+
+def write_labels(folder, idx_bytes, train, test):
+    for name, labels in (("train", train), ("t10k", test)):
+        (folder / f"{name}-labels-idx1-ubyte.gz").write_bytes(idx_bytes(np.asarray(labels, np.uint8)))
+
+
+def test_more_than_ten_classes_are_called_by_their_numbers(tiny_mnist_folder, idx_bytes):
+    write_labels(tiny_mnist_folder, idx_bytes, np.arange(20), [46 - 2 * i for i in range(10)])
+    for part in mnist(tiny_mnist_folder):  # one has labels that the other has not
+        assert part.classes == tuple(map(str, range(47)))
+    assert load(tiny_mnist_folder)[1].labels.tolist()[0] == 46
+
+
+def test_letters_count_from_1_which_is_said(tiny_mnist_folder, idx_bytes):
+    write_labels(tiny_mnist_folder, idx_bytes, range(1, 21), range(1, 11))
+    with pytest.warns(UserWarning, match="labels go from 1 to 20: class '0' has no pictures"):
+        train, test = mnist(tiny_mnist_folder)
+    assert len(train.classes) == len(test.classes) == 21
+
+
+def test_digits_without_a_zero_are_still_ten_classes(tiny_mnist_folder, idx_bytes):
+    write_labels(tiny_mnist_folder, idx_bytes, np.arange(20) % 9 + 1, np.arange(10) % 9 + 1)
+    assert mnist(tiny_mnist_folder)[0].classes == tuple("0123456789")
 
 
 @pytest.fixture
@@ -147,6 +174,29 @@ def test_a_bad_mirror_is_passed_over_and_leaves_nothing(sent, says, server, tmp_
     path = download("file.gz", sha256(DATA), [f"{server.url}/bad/", f"{server.url}/good/"], tmp_path)
     assert path.read_bytes() == GOOD
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.gz"]
+
+
+def test_a_mirror_that_sends_too_much_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("tinycnn.data.download.MAX_BYTES", 2 << 20)
+    monkeypatch.setattr("tinycnn.data.download._check_sha256", None)  # it does not come to that
+    server.files["/file.gz"] = bytes(5 << 20)
+    with pytest.raises(ConnectionError, match="more than 2,097,152 bytes: this cannot be the right file"):
+        download("file.gz", sha256(DATA), [server.url], tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mirror_whose_file_unpacks_to_too_much_is_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("tinycnn.data.download.MAX_BYTES", 2 << 20)
+    server.files.update({"/bad/file.gz": gzip.compress(bytes(3 << 20)), "/good/file.gz": GOOD})
+    with pytest.raises(ConnectionError, match="more than 2,097,152 bytes: this cannot be the right file"):
+        download("file.gz", sha256(DATA), [f"{server.url}/bad"], tmp_path)
+    path = download("file.gz", sha256(DATA), [f"{server.url}/bad", f"{server.url}/good"], tmp_path)
+    assert path.read_bytes() == GOOD
+
+
+@pytest.mark.parametrize("mirrors", [MNIST_MIRRORS, FASHION_MIRRORS])
+def test_the_first_mirror_is_encrypted(mirrors):
+    assert mirrors[0].startswith("https://")
 
 
 def test_a_transfer_that_breaks_off(server, tmp_path):

@@ -1,4 +1,5 @@
 import io
+import os
 import pickle
 import tracemalloc
 import zipfile
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from numpy.lib import format as npy_format
 
-from tinycnn.data import read_npy, read_npz
+from tinycnn.data import files, read_npy, read_npz
 
 DTYPES = st.sampled_from(["u1", "<i4", ">i8", "<f4", "<f8", "?", "<c16"]).map(np.dtype)
 ARRAYS = npst.arrays(DTYPES, npst.array_shapes(min_dims=0, max_dims=5, max_side=5))
@@ -163,13 +164,40 @@ def test_the_checksum_is_checked(packing, tmp_path):
 
 
 def test_a_member_that_claims_more_than_its_packing_can_hold(tmp_path):
-    data = bytearray(member(npy_claiming((2**30,))))
+    data = bytearray(member(npy_claiming((2**29,))))
     directory = data.index(b"PK\1\2")
     for at in (22, directory + 24):  # the unpacked size, in the local header and in the directory
-        data[at : at + 4] = (2**30 + 128).to_bytes(4, "little")
+        data[at : at + 4] = (2**29 + 128).to_bytes(4, "little")
     (tmp_path / "a.npz").write_bytes(data)
-    with pytest.raises(ValueError, match=r"x\.npy: 1073741952 bytes are claimed"):
+    with pytest.raises(ValueError, match=r"x\.npy: 536871040 bytes are claimed"):
         read_npz(tmp_path / "a.npz")
+
+
+def test_no_more_is_unpacked_than_the_limit_all_members_together(monkeypatch, tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", one=np.zeros(500, np.uint8), two=np.zeros(500, np.uint8))
+    monkeypatch.setattr(files, "MAX_UNPACKED", 2 * (128 + 500))
+    assert len(read_npz(tmp_path / "a.npz")) == 2
+    monkeypatch.setattr(files, "MAX_UNPACKED", 2 * (128 + 500) - 1)
+    with pytest.raises(ValueError, match=r"a\.npz: it would unpack to 1,256 bytes; .* at most 1,255"):
+        read_npz(tmp_path / "a.npz")
+
+
+def test_reading_a_member_holds_it_once(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros(32 << 20, np.uint8))
+    tracemalloc.start()
+    read_npz(tmp_path / "a.npz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 48 << 20
+
+
+@pytest.mark.parametrize("read", [read_npy, read_npz])
+def test_a_named_pipe_is_refused_at_once(read, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe is a pipe, a socket or a device, not a regular file"):
+        read(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="is a folder, not a regular file"):
+        read(tmp_path)
 
 
 def test_members_that_share_their_bytes(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn import models
-from tinycnn.data.folder import read_picture
+from tinycnn.data.picture import read_picture
 from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
 

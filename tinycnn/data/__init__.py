@@ -1,7 +1,8 @@
 """Data: labelled pictures from files, folders and downloads, augmented and cut into batches."""
 
+from tinycnn.data.arrays import from_arrays
 from tinycnn.data.augment import Augment
-from tinycnn.data.dataset import Dataset, from_arrays, stratified_split
+from tinycnn.data.dataset import Dataset, stratified_split
 from tinycnn.data.folder import image_arrays, image_folder
 from tinycnn.data.idx import read_idx
 from tinycnn.data.loader import DataLoader

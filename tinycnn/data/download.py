@@ -3,10 +3,12 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from tinycnn.data.files import CHUNK, naming, open_plain_or_gzip
 
 TIMEOUT = 20  # seconds without an answer before the next mirror's turn
+MAX_BYTES = 128 << 20  # of a file, as it comes and unpacked; the largest of MNIST has 47 MB
 
 
 def cache_folder() -> Path:
@@ -18,6 +20,8 @@ def cache_folder() -> Path:
 
 def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
     """Fetch `file` into `folder` from the first of the `mirrors` that has the right bytes.
+
+    A mirror that sends more than 128 MiB, packed or unpacked, is given up.
 
     Parameters
     ----------
@@ -46,7 +50,8 @@ def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Pa
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{file}"
         try:
-            fetch(url, str(part), None)
+            with part.open("wb") as stream:
+                fetch(url, _Limited(stream), None)
             _check_sha256(part, sha256)
             part.replace(folder / file)
             return folder / file
@@ -57,12 +62,36 @@ def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Pa
     raise ConnectionError("\n".join([f"no mirror served {file}:", *failures]))
 
 
+class _Limited:
+    """A file that refuses to grow beyond `MAX_BYTES`."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+
+    def write(self, chunk: bytes) -> int:
+        """Write, if there is room."""
+        _refuse_more_than_expected(self.stream.tell() + len(chunk))
+        return self.stream.write(chunk)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        self.stream.flush()
+
+
+def _refuse_more_than_expected(nbytes: int) -> None:
+    if nbytes > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES:,} bytes: this cannot be the right file")
+
+
 def _check_sha256(path: Path, expected: str) -> None:
     import hashlib
 
     digest = hashlib.sha256()
+    total = 0
     with open_plain_or_gzip(path) as (stream, _), naming("what came is not the right file"):
         while chunk := stream.read(CHUNK):
+            total += len(chunk)
+            _refuse_more_than_expected(total)
             digest.update(chunk)
         if digest.hexdigest() != expected:
             raise ValueError(f"its uncompressed sha256 is {digest.hexdigest()}, expected {expected}")

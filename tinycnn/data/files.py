@@ -11,6 +11,25 @@ Stream: TypeAlias = IO[bytes] | BufferedIOBase  # an open file, or what gzip and
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DEFLATE_RATIO = 1032  # deflate spends at least 2 bits on 258 bytes, the longest repetition it can state
 CHUNK = 1 << 20  # bytes
+MAX_UNPACKED = 768 << 20  # bytes that a compressed file may unpack to
+
+
+def require_regular_file(path: Path) -> None:
+    """Refuse what is not a regular file: reading a named pipe or a device may never end.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    ValueError
+        If it is a folder, a named pipe, a socket or a device.
+    """
+    if path.is_file():
+        return
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    kind = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+    raise ValueError(f"{path} is {kind}, not a regular file")
 
 
 @contextmanager
@@ -37,21 +56,38 @@ def open_plain_or_gzip(path: Path) -> Iterator[tuple[Stream, bool]]:
             yield raw, False
 
 
-def read_exactly(stream: Stream, nbytes: int) -> bytearray:
-    """Read `nbytes` bytes chunk by chunk: the memory grows with what is there, not with what is claimed.
+def read_exactly(stream: Stream, nbytes: int, data: bytearray | None = None) -> bytearray:
+    """Read on until `data`, empty by default, has `nbytes` bytes; return it.
+
+    It is read in chunks: the memory grows with what is there, not with what is claimed.
 
     Raises
     ------
     ValueError
-        Where the stream ends too soon.
+        If the stream ends too soon.
     """
-    data = bytearray()
+    data = bytearray() if data is None else data
     while len(data) < nbytes:
         chunk = stream.read(min(CHUNK, nbytes - len(data)))
         if not chunk:
             raise ValueError(f"truncated: {len(data)} of {nbytes} bytes are there")
         data += chunk
     return data
+
+
+def refuse_unpacking(nbytes: int) -> None:
+    """Refuse to unpack more than 768 MiB, which a file of less than 1 MB can claim.
+
+    Raises
+    ------
+    ValueError
+        Says what to do with such a file.
+    """
+    if nbytes > MAX_UNPACKED:
+        raise ValueError(
+            f"it would unpack to {nbytes:,} bytes; a compressed file may hold at most {MAX_UNPACKED:,}: "
+            "unpack it first"
+        )
 
 
 def expect_end(stream: Stream) -> None:

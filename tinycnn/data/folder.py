@@ -1,18 +1,18 @@
 """Data sets from a folder of your own: two arrays, or one subfolder of pictures per class."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinycnn.data.dataset import Dataset, from_arrays, stratified_split
+from tinycnn.data.arrays import from_arrays
+from tinycnn.data.dataset import Dataset, stratified_split
 from tinycnn.data.files import naming
 from tinycnn.data.npy import read_npy
+from tinycnn.data.picture import MAX_PIXELS, read_picture
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
+# Of Windows: previews, folder settings, bin. Of macOS: folder icons, and what its archives add. Of Synology.
+HIDDEN = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r", "__macosx", "@eadir")
 
 
 def image_arrays(folder: str | Path, test_fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
@@ -23,7 +23,7 @@ def image_arrays(folder: str | Path, test_fraction: float = 0.2, seed: int = 0) 
     Raises
     ------
     FileNotFoundError
-        Where one of the two is missing.
+        If one of the two is missing.
     ValueError
         Names the file that is damaged or does not fit.
     """
@@ -36,25 +36,25 @@ def image_arrays(folder: str | Path, test_fraction: float = 0.2, seed: int = 0) 
 
 def image_folder(
     folder: str | Path,
-    size: tuple[int, int] | None = None,
+    size: int | Sequence[int] | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
     channels: int | None = None,
 ) -> tuple[Dataset, Dataset]:
     """Return (train, test) of a folder with one subfolder of pictures per class, classes sorted by name.
 
-    Where `folder` has the subfolders ``train`` and ``test`` and these the class folders, they are the split;
-    else `stratified_split` makes one. Hidden files and folders are passed over. The pictures become RGB, or
-    stay grey if all of them are. Transparent parts become white, photos are turned upright as their Exif
-    data say, and of an animation the first picture counts.
+    If `folder` has the subfolders ``train`` and ``test`` and these have the class folders, they are the
+    split; else `stratified_split` makes one. Hidden files and folders are passed over, and so are
+    ``Thumbs.db`` and others that Windows and macOS hide. The pictures become RGB, or stay grey if all of them
+    are grey. `read_picture` says how transparent, turned and animated pictures are read.
 
     Parameters
     ----------
     folder
         Where to look.
     size
-        (H, W) to resize every picture to (bicubic), whatever its proportions; None demands that all
-        have one size.
+        (H, W) to resize every picture to (bicubic), whatever its proportions; one integer stands for both.
+        None demands that all have one size.
     test_fraction, seed
         See `stratified_split`.
     channels
@@ -63,14 +63,13 @@ def image_folder(
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        Where `folder` is none.
+        If `folder` is none.
     ValueError
-        Names the folder without classes or pictures, the file that is no picture or has more than 8 bits a
-        channel, or two pictures whose sizes differ.
+        Names the folder without classes or pictures, the file that `read_picture` refuses, or two pictures
+        whose sizes differ.
     """
     folder = Path(folder)
-    if size is not None and (len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size)):
-        raise ValueError(f"size must be (H, W), two positive integers, it is {size!r}")
+    size = None if size is None else _height_and_width(size)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (grey), 3 (RGB) or None, it is {channels!r}")
     if [path.name for path in visible(folder)] != ["test", "train"]:
@@ -85,6 +84,18 @@ def image_folder(
     return sets[0], sets[1]
 
 
+def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    """Return `size` as (H, W)."""
+    both = tuple(size) if isinstance(size, Sequence | np.ndarray) else (size, size)
+    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in both)
+    if len(both) != 2 or not whole:
+        raise ValueError(f"size must be (H, W), two positive integers, or one for both; it is {size!r}")
+    H, W = map(int, both)
+    if H * W > MAX_PIXELS:
+        raise ValueError(f"size (H, W) = {(H, W)} is more than {MAX_PIXELS:,} pixels")
+    return H, W
+
+
 def _files_of_classes(folder: Path) -> dict[str, list[Path]]:
     """Return the pictures' paths by their class folders' names, both sorted."""
     files = {}
@@ -92,6 +103,12 @@ def _files_of_classes(folder: Path) -> dict[str, list[Path]]:
         if not class_folder.is_dir():
             raise ValueError(f"{class_folder}: a file beside the class folders; move it away or hide it")
         files[class_folder.name] = visible(class_folder)
+        for path in files[class_folder.name]:
+            if path.is_dir():
+                raise ValueError(
+                    f"{path}: a folder inside a class folder; a split of your own is the folders train and "
+                    "test, with the class folders in them and nothing beside them"
+                )
         if not files[class_folder.name]:
             raise ValueError(f"{class_folder}: no pictures in this class folder")
     if not files:
@@ -117,10 +134,13 @@ def _read_dataset(
 
 
 def _read_pictures(paths: list[Path], size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
-    """Return (N, C, H, W) uint8; where `channels` is None, C = 1 if all are grey, else 3."""
+    """Return (N, C, H, W) uint8; if `channels` is None, C = 1 if all are grey, else 3."""
     pictures: list[np.ndarray] = []  # (H, W) or (H, W, 3)
     for path in paths:
-        pictures.append(read_picture(path, size, channels))
+        try:
+            pictures.append(read_picture(path, size, channels))
+        except ValueError as error:
+            raise ValueError(f"{error}; move it away or hide it") from error
         first, last = pictures[0].shape[:2], pictures[-1].shape[:2]
         if first != last:
             raise ValueError(
@@ -134,47 +154,10 @@ def _read_pictures(paths: list[Path], size: tuple[int, int] | None, channels: in
     return images
 
 
-def read_picture(path: Path, size: tuple[int, int] | None = None, channels: int | None = None) -> np.ndarray:
-    """Return (H, W) of a grey picture, (H, W, 3) of a coloured one, uint8; see `image_folder`.
-
-    Raises
-    ------
-    ValueError
-        Names the file that is no picture, or has more than 8 bits a channel.
-    """
-    from PIL import Image, ImageOps
-
-    if path.is_dir():
-        raise ValueError(
-            f"{path}: a folder inside a class folder; a split of your own is the folders train and test, "
-            "with the class folders in them and nothing beside them"
-        )
-    try:
-        with Image.open(path) as file:
-            picture = _grey_or_rgb(ImageOps.exif_transpose(file))
-    except Exception as error:  # Pillow's readers raise many kinds, from OSError to SyntaxError
-        raise ValueError(
-            f"{path}: no picture that Pillow can read ({error}); move it away or hide it"
-        ) from error
-    if channels is not None:
-        picture = picture.convert("L" if channels == 1 else "RGB")
-    if size is not None:
-        H, W = size
-        picture = picture.resize((W, H))
-    return np.asarray(picture)
-
-
-def _grey_or_rgb(picture: Image) -> Image:
-    from PIL import Image
-
-    if picture.mode.startswith(("I", "F")):  # Pillow would clip them to 255 without a word
-        raise ValueError(f"its mode is {picture.mode}, more than 8 bits a channel: save it with 8")
-    if picture.getbands()[-1] in ("A", "a") or "transparency" in picture.info:
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
-    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
-
-
 def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder and not hidden, sorted by name."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    """Return what is in a folder and not hidden, sorted by name.
+
+    Hidden are names that start with a dot, and the files that Windows, macOS and network drives hide.
+    """
+    paths = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in paths if path.name.lower() not in HIDDEN)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tinycnn.data.files import MAX_DEFLATE_RATIO, expect_end, naming, open_plain_or_gzip, read_exactly
+from tinycnn.data.files import (
+    MAX_DEFLATE_RATIO,
+    expect_end,
+    naming,
+    open_plain_or_gzip,
+    read_exactly,
+    refuse_unpacking,
+    require_regular_file,
+)
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -20,12 +28,14 @@ def read_idx(path: str | Path) -> np.ndarray:
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
-        Names the file: a wrong magic number, type or number of dimensions, a size that the file cannot
-        have (checked before any memory is allocated), a truncated or damaged file, bytes left over.
+        Names the file: no regular file (a named pipe, say), a wrong magic number, type or number of
+        dimensions, a size that the file cannot have, or more than 768 MiB to unpack (both checked before any
+        memory is allocated), a truncated or damaged file, bytes left over.
     """
     path = Path(path)
+    require_regular_file(path)
     with open_plain_or_gzip(path) as (stream, gzipped), naming(path):
         magic = read_exactly(stream, 4)
         if magic[:2] != b"\0\0":
@@ -52,6 +62,9 @@ def read_idx(path: str | Path) -> np.ndarray:
                 f"the header says {shape} {dtype.name}, so {claimed} bytes; "
                 f"the file's {size} bytes of gzip cannot hold more than {size * MAX_DEFLATE_RATIO}"
             )
+        if gzipped:
+            refuse_unpacking(nbytes)
         data = read_exactly(stream, nbytes)
         expect_end(stream)
-        return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        array = np.frombuffer(data, dtype.newbyteorder("=")).reshape(shape)
+        return array if dtype.isnative else array.byteswap(inplace=True)  # in place: no second copy

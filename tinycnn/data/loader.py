@@ -1,33 +1,41 @@
 """DataLoader: batches whose order and augmentation depend on numbers alone, so training resumes anywhere."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.data.augment import Augment
 from tinycnn.data.dataset import Dataset, scaled
+from tinycnn.data.pairs import Pairs, check_pairs, stacked
+from tinycnn.host import as_numpy
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
+
+Pick = Callable[[Array], tuple[Array, Array]]
 
 ORDER, AUGMENTATION = 0, 1  # what random numbers are for
 MOST_RESIDENT = 1 << 30  # bytes of a data set that is kept on a GPU as a whole
 
 
 class DataLoader:
-    """Cut a data set into batches (images, labels): float32 (N, C, H, W) in [0, 1] and int64 (N,).
+    """Cut a data set into batches (x, y): tensors in the current backend.
+
+    A batch of a `Dataset` is float32 images (N, C, H, W) in [0, 1] and int64 labels (N,). A batch of any
+    other sequence of pairs (x, y) is all x and all y, stacked; `tinycnn.data.pairs` says how.
 
     Iterating runs through one epoch; ``epoch`` counts them. Batch b of epoch e is always the same: its
-    random numbers come from a generator seeded with (seed, e, b), not from one that has a past.
+    random numbers come from a generator seeded with (seed, e, b), not from one that has a past. NumPy draws
+    them, so order and augmentation are the same in every backend.
 
-    The batches live in the current backend. For a GPU the data set is copied there once, up to 1 GiB of it,
-    and each batch is picked, scaled and augmented there; of a larger one each batch is copied, before it is
-    scaled. Random numbers are drawn by NumPy always, so order and augmentation are the same everywhere.
+    For a GPU, a `Dataset` of up to 1 GiB is copied there once, and each batch is picked, scaled and
+    augmented there. Of a larger one, and of other sequences, each batch is copied.
 
     Parameters
     ----------
     dataset
-        What to cut.
+        A `Dataset`, or any sequence of pairs: something with ``len`` and with items 0, 1, ...
     batch_size
         N of every batch; the last one of an epoch may be smaller.
     shuffle
@@ -42,13 +50,20 @@ class DataLoader:
     Raises
     ------
     TypeError, ValueError
-        For a `batch_size` that is no positive integer, or leaves no batch; a negative `seed`; a shift as
-        large as the pictures.
+        For a `dataset` that is neither, or is empty; a `batch_size` that is no positive integer, or leaves no
+        batch; a negative `seed`; a shift as large as the pictures; `augment` for other x than images.
+
+    Examples
+    --------
+    >>> from tinycnn.data import DataLoader
+    >>> x, y = next(iter(DataLoader([([0.0, 1.0], 0), ([2.0, 3.0], 1)], batch_size=2)))
+    >>> x.shape, y.shape
+    ((2, 2), (2,))
     """
 
     def __init__(
         self,
-        dataset: Dataset,
+        dataset: Dataset | Pairs,
         batch_size: int = 32,
         *,
         shuffle: bool = False,
@@ -56,16 +71,20 @@ class DataLoader:
         seed: int = 0,
         drop_last: bool = False,
     ) -> None:
+        if not isinstance(dataset, Dataset):
+            check_pairs(dataset)
         _check_at_least(1, batch_size=batch_size)
         _check_at_least(0, seed=seed)
         if drop_last and batch_size > len(dataset):
+            name = repr(dataset.name) if isinstance(dataset, Dataset) else "the data set"
             raise ValueError(
-                f"no batch is left: batch_size = {batch_size}, {dataset.name!r} has {len(dataset)} pictures, "
+                f"no batch is left: batch_size = {batch_size}, {name} has {len(dataset)} pictures, "
                 "and drop_last leaves out smaller batches"
             )
         if augment is not None:
-            augment.check(dataset.image_shape)
-        self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
+            augment.check(_image_shape(dataset))
+        self.dataset: Any = dataset
+        self.batch_size, self.shuffle = batch_size, shuffle
         self.augment, self.seed, self.drop_last = augment, seed, drop_last
         self.epoch = 0
         self._resident: tuple[Array, Array] | None = None  # images and labels on the GPU
@@ -97,39 +116,52 @@ class DataLoader:
         N = len(self.dataset)
         order = self._rng(ORDER, epoch, 0).permutation(N) if self.shuffle else np.arange(N)
         backend = _backend.current()
-        pick = self._pick
-        if backend != "numpy":
-            resident = self.dataset.images.nbytes <= MOST_RESIDENT
-            pick = self._pick_there if resident else self._copy_there
-            order = _backend.to_backend(order, backend) if resident else order
+        pick, order = self._picker(backend, order)
         for number in range(start, len(self)):
-            images, labels = pick(order[number * self.batch_size : (number + 1) * self.batch_size])
+            x, y = pick(order[number * self.batch_size : (number + 1) * self.batch_size])
             if self.augment is not None:
-                images = self.augment(images, self._rng(AUGMENTATION, epoch, number))
-            yield Tensor(images, backend=backend), Tensor(labels, backend=backend)
+                x = self.augment(x, self._rng(AUGMENTATION, epoch, number))
+            yield Tensor(x, backend=backend), Tensor(y, backend=backend)
 
-    def _pick(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return images, scaled, and labels."""
-        return self.dataset.scaled(index), self.dataset.labels[index]
-
-    def _pick_there(self, index: Array) -> tuple[Array, Array]:
-        """Do as `_pick` on a GPU, with an index that lives there."""
+    def _picker(self, backend: str, order: np.ndarray) -> tuple[Pick, Array]:
+        """Return what makes a batch of a part of the order, and the order where that needs it."""
+        data = self.dataset
+        if not isinstance(data, Dataset):
+            return lambda index: stacked(data, index), order  # Tensor() moves them
+        if backend == "numpy":
+            return lambda index: (data.scaled(index), data.labels[index]), order
+        if data.images.nbytes > MOST_RESIDENT:
+            return lambda index: _copied(data, index, backend), order
         if self._resident is None:
-            images, labels = np.ascontiguousarray(self.dataset.images), self.dataset.labels
-            self._resident = _backend.to_backend(images, "cupy"), _backend.to_backend(labels, "cupy")
+            self._resident = _moved((np.ascontiguousarray(data.images), data.labels), backend)
         images, labels = self._resident
-        return scaled(images[index]), labels[index]
-
-    def _copy_there(self, index: np.ndarray) -> tuple[Array, Array]:
-        """Do as `_pick` into a GPU; bytes are a quarter of what they become there."""
-        images = np.ascontiguousarray(self.dataset.images[index])
-        return scaled(_backend.to_backend(images, "cupy")), _backend.to_backend(
-            self.dataset.labels[index], "cupy"
-        )
+        return lambda index: (scaled(images[index]), labels[index]), _backend.to_backend(order, backend)
 
     def _rng(self, purpose: int, epoch: int, batch: int) -> np.random.Generator:
-        # always four numbers: NumPy takes a shorter list for one that is filled up with zeros
+        # Always four numbers: NumPy would fill a shorter list up with zeros.
         return np.random.default_rng([self.seed, purpose, epoch, batch])
+
+
+def _moved(batch: tuple[np.ndarray, np.ndarray], backend: str) -> tuple[Array, Array]:
+    x, y = batch
+    return _backend.to_backend(x, backend), _backend.to_backend(y, backend)
+
+
+def _copied(data: Dataset, index: np.ndarray, backend: str) -> tuple[Array, Array]:
+    """Return a batch, scaled after it was copied: the bytes are a quarter of what they become."""
+    images, labels = _moved((np.ascontiguousarray(data.images[index]), data.labels[index]), backend)
+    return scaled(images), labels
+
+
+def _image_shape(data: Dataset | Pairs) -> tuple[int, int, int]:
+    """Return (C, H, W) of the first picture."""
+    if isinstance(data, Dataset):
+        return data.image_shape
+    shape, dtype = as_numpy(data[0][0]).shape, as_numpy(data[0][0]).dtype
+    if len(shape) != 3 or dtype != np.float32:
+        raise ValueError(f"augment= changes float32 images (C, H, W); the first x has {shape} {dtype}")
+    C, H, W = shape
+    return C, H, W
 
 
 def _check_at_least(least: int, **values: int) -> None:

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinycnn.data.dataset import Dataset, from_arrays
+import numpy as np
+
+from tinycnn.data.arrays import from_arrays, numbered_classes
+from tinycnn.data.dataset import Dataset
 from tinycnn.data.download import cache_folder, download
 from tinycnn.data.files import naming
 from tinycnn.data.idx import read_idx
@@ -37,8 +40,8 @@ FASHION = (
     "Ankle boot",
 )
 FASHION_MIRRORS = (
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # has no https
 )
 FASHION_SHA256 = {
     TRAIN[0]: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -65,6 +68,10 @@ def mnist(
 ) -> tuple[Dataset, Dataset]:
     """Return MNIST, (train, test): 60,000 and 10,000 pictures (N, 1, 28, 28), uint8.
 
+    A folder may hold any data set in the format of MNIST. If it has more than ten classes, as EMNIST has, the
+    classes are called by their numbers. (EMNIST's files must be renamed to MNIST's names, its letters count
+    from 1, and its pictures have rows and columns exchanged.)
+
     Parameters
     ----------
     folder
@@ -78,9 +85,14 @@ def mnist(
     FileNotFoundError
         Names the file that `folder` lacks.
     ConnectionError
-        Where no mirror can be reached: says what to put where by hand.
+        If no mirror serves the right file: says what to put where by hand.
     ValueError
         Names the file that is damaged.
+
+    Warns
+    -----
+    UserWarning
+        If the labels of more than ten classes count from 1.
     """
     return _read_or_download("mnist", folder, mirrors, MNIST_SHA256, DIGITS)
 
@@ -121,17 +133,21 @@ def _read_or_download(
                         f"{name}: {error}\nTo place the files by hand, put {', '.join(sha256)}, each "
                         f"with or without .gz, into {folder}. The data set 'digits' needs no network."
                     ) from error
+    train, test = ([_require(Path(folder), file) for file in files] for files in (TRAIN, TEST))
+    labels = [read_idx(train[1]), read_idx(test[1])]
+    if classes is DIGITS and max(array.max() for array in labels) >= len(DIGITS):
+        with naming(f"{train[1]} and {test[1]}"):
+            classes = numbered_classes(np.concatenate(labels, axis=None))
     return (
-        _read_pair(Path(folder), TRAIN, classes, f"{name} train"),
-        _read_pair(Path(folder), TEST, classes, f"{name} test"),
+        _read_pair(train, labels[0], classes, f"{name} train"),
+        _read_pair(test, labels[1], classes, f"{name} test"),
     )
 
 
-def _read_pair(folder: Path, files: tuple[str, str], classes: tuple[str, ...], name: str) -> Dataset:
-    images, labels = (_require(folder, file) for file in files)
-    arrays = read_idx(images), read_idx(labels)
-    with naming(f"{images} with {labels}"):
-        return from_arrays(*arrays, classes, name)
+def _read_pair(paths: list[Path], labels: np.ndarray, classes: tuple[str, ...], name: str) -> Dataset:
+    images = read_idx(paths[0])
+    with naming(f"{paths[0]} with {paths[1]}"):
+        return from_arrays(images, labels, classes, name)
 
 
 def _require(folder: Path, name: str) -> Path:

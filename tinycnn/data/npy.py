@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tinycnn.data.files import MAX_DEFLATE_RATIO, naming, read_exactly
+from tinycnn.data.files import (
+    MAX_DEFLATE_RATIO,
+    naming,
+    read_exactly,
+    refuse_unpacking,
+    require_regular_file,
+)
 
 if TYPE_CHECKING:
     import zipfile
@@ -23,12 +29,13 @@ def read_npy(path: str | Path) -> np.ndarray:
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
-        Names the file: not a .npy file, Python objects or other things than numbers, a header that does
-        not match the file's size.
+        Names the file: no regular file (a named pipe, say), not a .npy file, Python objects or other things
+        than numbers, a header that does not match the file's size.
     """
     path = Path(path)
+    require_regular_file(path)
     with path.open("rb") as stream, naming(path):
         shape, order, dtype, offset = _parse_header(stream.read(MAX_HEADER), path.stat().st_size)
         array = np.memmap(path, dtype, mode="r", offset=offset, shape=shape, order=order)
@@ -41,18 +48,21 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
-        Names the file: as `read_npy`, for the archive and for every array in it.
+        Names the file: as `read_npy`, for the archive and for every array in it; and if all arrays together
+        would unpack to more than 768 MiB, which is checked before any memory is allocated.
     """
     import zipfile
 
     path = Path(path)
+    require_regular_file(path)
     with path.open("rb") as raw, naming(path), zipfile.ZipFile(raw) as archive:
         members = archive.infolist()
         packed = sum(member.compress_size for member in members)
         if packed > path.stat().st_size:
             raise ValueError(f"its members claim {packed} packed bytes, more than the file has")
+        refuse_unpacking(sum(member.file_size for member in members))
         return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
 
 
@@ -70,9 +80,10 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
                 f"cannot hold more than {most}"
             )
         with archive.open(member) as stream:
-            data = read_exactly(stream, min(MAX_HEADER, member.file_size))
+            data = bytearray()
+            read_exactly(stream, min(MAX_HEADER, member.file_size), data)
             shape, order, dtype, offset = _parse_header(data, member.file_size)
-            data += read_exactly(stream, member.file_size - len(data))
+            read_exactly(stream, member.file_size, data)
         return np.frombuffer(data, dtype, offset=offset).reshape(shape, order=order)
 
 

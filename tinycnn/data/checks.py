@@ -1,0 +1,97 @@
+"""Checks that every data set passes: shape, dtype and range of pictures, and labels that fit them."""
+
+import numpy as np
+
+
+def check_images(images: np.ndarray) -> None:
+    """Refuse anything but uint8, or float32 in [0, 1], of shape (N, C, H, W) without a 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Says what is wrong, and where.
+    """
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"images must be a NumPy array, not {type(images).__name__}; from_arrays() makes one")
+    if images.dtype not in (np.uint8, np.float32):
+        raise TypeError(
+            f"images of {images.dtype}: Dataset takes uint8, or float32 in [0, 1]; from_arrays() converts"
+        )
+    if images.ndim != 4:
+        raise ValueError(
+            f"images of shape {images.shape}: Dataset takes (N, C, H, W); from_arrays() converts others"
+        )
+    if 0 in images.shape:
+        raise ValueError(f"images of shape (N, C, H, W) = {images.shape}: the data set is empty")
+    if images.dtype == np.float32:
+        refuse_not_finite(images)
+        refuse_outside(images, 0, 1)
+
+
+def check_labels(labels: np.ndarray, shape: tuple[int, ...], num_classes: int) -> None:
+    """Refuse labels that are not (N,) integers from 0 to `num_classes` - 1 for images of `shape`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Says what is wrong, and where.
+    """
+    if not isinstance(labels, np.ndarray):
+        raise TypeError(
+            f"labels must be an array of integers, the numbers of the classes, not {type(labels).__name__}"
+        )
+    if labels.ndim != 1:
+        hint = _hint(labels)
+        raise ValueError(f"labels of shape {labels.shape}: they must be (N,), N = {shape[0]} images{hint}")
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"labels must be an array of integers, the numbers of the classes, not {labels.dtype}"
+        )
+    if len(labels) != shape[0]:
+        raise ValueError(
+            f"N differs: images of shape {shape} are N = {shape[0]} pictures, "
+            f"labels of shape {labels.shape} are for N = {len(labels)}"
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        raise ValueError(
+            f"labels[{wrong[0]}] is {labels[wrong[0]]} (one of {len(wrong)} such), the number of classes is "
+            f"{num_classes}: labels must be at least 0 and less than {num_classes}"
+        )
+
+
+def _hint(labels: np.ndarray) -> str:
+    """Return how labels of a wrong shape become (N,), if that is clear."""
+    if labels.ndim != 2:
+        return ""
+    if 1 in labels.shape:
+        return "; labels.ravel() makes them (N,)"
+    one_hot = labels.dtype.kind in "iufb" and bool(
+        ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
+    )
+    return "; labels.argmax(axis=1) turns one-hot rows into numbers" if one_hot else ""
+
+
+def refuse_not_finite(images: np.ndarray) -> None:
+    """Refuse NaN and infinity."""
+    if not np.isfinite(images.max()) or not np.isfinite(images.min()):  # a NaN becomes the maximum
+        wrong = ~np.isfinite(images)
+        raise ValueError(
+            f"images (N, C, H, W) = {images.shape} have {np.count_nonzero(wrong)} values that are NaN or "
+            f"infinite, the first is images[{_first(wrong)}]"
+        )
+
+
+def refuse_outside(images: np.ndarray, smallest: float, largest: float) -> None:
+    """Refuse values outside `smallest` .. `largest`."""
+    if images.min() < smallest or images.max() > largest:
+        wrong = (images < smallest) | (images > largest)
+        where = tuple(np.argwhere(wrong)[0])
+        raise ValueError(
+            f"images (N, C, H, W) = {images.shape} have {np.count_nonzero(wrong)} values outside "
+            f"{smallest:g} .. {largest:g}, the first is images[{_first(wrong)}] = {images[where]}"
+        )
+
+
+def _first(wrong: np.ndarray) -> str:
+    return ", ".join(map(str, np.argwhere(wrong)[0]))

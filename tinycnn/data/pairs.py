@@ -1,0 +1,66 @@
+"""Batches of any sequence of pairs (x, y): what a `DataLoader` does with data that is no `Dataset`."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
+from tinycnn.data.dataset import Dataset
+from tinycnn.host import as_numpy
+
+
+class Pairs(Protocol):
+    """Anything with a length whose items 0, 1, ... are pairs (x, y)."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> tuple[Any, Any]: ...
+
+
+def check_pairs(data: Any) -> None:
+    """Refuse what has no length or no items, is empty, or whose first item is no pair.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Says what would fit.
+    """
+    fits = "a Dataset, or a sequence of pairs (x, y): something with len() and with items [0], [1], ..."
+    if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
+        raise TypeError(f"a DataLoader takes {fits}; {type(data).__name__} is not such a sequence")
+    if len(data) == 0:
+        raise ValueError("a DataLoader needs at least one pair (x, y); this sequence is empty")
+    first = data[0]
+    if isinstance(first, Dataset):
+        raise TypeError("this is a pair of data sets (train, test): give a DataLoader one of the two")
+    if not isinstance(first, tuple | list) or len(first) != 2:
+        raise TypeError(f"a DataLoader takes {fits}; the first item is {type(first).__name__}: {first!r:.60}")
+
+
+def stacked(data: Pairs, index: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the x and the y of the pairs that `index` picks, each as one array (n, ...).
+
+    Arrays and tensors keep their dtype. Of Python's numbers and lists, floats become float32. A y that is one
+    integer becomes int64.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of the x, or of the y, differ.
+    """
+    index = [int(i) for i in index]
+    xs, ys = zip(*(data[i] for i in index), strict=True)
+    x, y = _stack("x", xs, index), _stack("y", ys, index)
+    return x, y.astype(np.int64) if y.ndim == 1 and y.dtype.kind in "iu" else y
+
+
+def _stack(name: str, values: tuple[Any, ...], index: list[int]) -> np.ndarray:
+    arrays = [as_numpy(value) for value in values]
+    for i, array in zip(index, arrays, strict=True):
+        if array.shape != arrays[0].shape:
+            raise ValueError(
+                f"the pairs of one batch must have {name} of one shape: pair {index[0]} has "
+                f"{arrays[0].shape}, pair {i} has {array.shape}"
+            )
+    result = np.stack(arrays)
+    return result if hasattr(values[0], "dtype") or result.dtype != np.float64 else result.astype(np.float32)

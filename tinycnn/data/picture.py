@@ -1,0 +1,106 @@
+"""One picture file as an array."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tinycnn.data.files import naming, require_regular_file
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS = 50_000_000  # of one picture, before and after resizing; decoding takes up to 20 bytes for each
+EXIF_ORIENTATION = 0x0112
+
+
+def read_picture(path: Path, size: tuple[int, int] | None = None, channels: int | None = None) -> np.ndarray:
+    """Return (H, W) of a grey picture, (H, W, 3) of a coloured one, uint8.
+
+    Transparent parts become white. A photo is turned upright as its Exif data say. Of an animation the first
+    picture counts.
+
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        (H, W) to resize it to (bicubic), whatever its proportions.
+    channels
+        C: 1 to make it grey, 3 to make it RGB.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        Names the file that is no regular file or no picture, or has more than 8 bits a channel or more than
+        50 million pixels, which is checked before any of them is decoded.
+    """
+    require_regular_file(path)
+    with naming(path):
+        picture = _read(path)
+    if channels is not None:
+        picture = picture.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        H, W = size
+        picture = picture.resize((W, H))
+    return np.asarray(picture)
+
+
+def _read(path: Path) -> Image:
+    """Return the picture upright, of mode L or RGB."""
+    from PIL import Image
+
+    too_large = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of damaged Exif data, and of palettes that are converted anyway
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as file:  # reads the header only
+                if file.width * file.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError
+                return _upright(_grey_or_rgb(file), _orientation(file))
+    except too_large:
+        raise ValueError(f"it has more than {MAX_PIXELS:,} pixels: make it smaller") from None
+    except Exception as error:  # Pillow's readers raise many kinds, from OSError to SyntaxError
+        raise ValueError(f"no picture that Pillow can read ({error})") from error
+
+
+def _orientation(picture: Image) -> int:
+    """Return how the camera was held, 1 to 8; 1, upright, if the file does not say."""
+    try:
+        return int(picture.getexif().get(EXIF_ORIENTATION, 1))
+    except Exception:  # the Exif data are damaged in any way; the pixels need not be
+        return 1
+
+
+def _upright(picture: Image, orientation: int) -> Image:
+    """Return the picture mirrored and turned from one of Exif's eight orientations to the first."""
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return picture.transpose(turns[orientation]) if orientation in turns else picture
+
+
+def _grey_or_rgb(picture: Image) -> Image:
+    """Return a copy of mode L or RGB."""
+    from PIL import Image
+
+    if picture.mode.startswith(("I", "F")):  # Pillow would clip them to 255 without a word
+        raise ValueError(f"its mode is {picture.mode}, more than 8 bits a channel: save it with 8")
+    if picture.getbands()[-1] in ("A", "a") or "transparency" in picture.info:
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+    return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
