@@ -266,7 +266,7 @@ BAD_DATA = {
     ),
     "empty": ((ZEROS[:0], []), 1, "images.npy: the array is empty: its shape is (0, 28, 28)"),
     "too few": ((ZEROS[:12], [0, 1] * 6), 2, "training images make no batch of 16"),
-    "not scaled": ((ZEROS + np.float32(-3), [0, 1] * 20), 1, "outside 0 .. 255"),
+    "not scaled": ((ZEROS + np.float32(-3), [0, 1] * 20), 1, "outside 0 .. 1,"),
     "NaN": ((ZEROS + np.float32("nan"), [0, 1] * 20), 1, "NaN or infinite"),
     "no labels": ((ZEROS,), 2, "--conditional needs the images' classes"),
     "labels of others": ((ZEROS, [0, 1]), 1, "labels of shape (2,) are for N = 2"),

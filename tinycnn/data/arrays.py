@@ -67,9 +67,11 @@ def numbered_classes(labels: np.ndarray) -> tuple[str, ...]:
     UserWarning
         If the labels count from 1.
     """
-    if labels.dtype.kind not in "iu" or labels.size == 0 or labels.min() < 0:
+    if labels.dtype.kind not in "iu" or labels.size == 0:
         return ()
-    K = int(labels.max()) + 1
+    K = max(int(labels.max()), 0) + 1
+    if labels.min() < 0:
+        return tuple(map(str, range(min(K, MAX_UNNAMED_CLASSES))))
     fix = (
         "np.unique(labels, return_inverse=True) returns the values and labels from 0; "
         "or name the classes: from_arrays(images, labels, classes)"
@@ -117,7 +119,7 @@ def _nchw(images: np.ndarray) -> np.ndarray:
 def _in_range(images: np.ndarray) -> np.ndarray:
     """Return uint8, or float32 in [0, 1]."""
     if images.dtype.kind in "iu":
-        refuse_outside(images, 0, 255)
+        refuse_outside(images, 255)
         if images.max() > 0:
             _white_of(images)
         return images.astype(np.uint8, copy=False)
@@ -126,7 +128,7 @@ def _in_range(images: np.ndarray) -> np.ndarray:
         raise TypeError(f"images of {images.dtype}: integers in 0 .. 255 or floats in [0, 1] fit{hint}")
     refuse_not_finite(images)
     white = 1 if images.max() <= 1 + ROUNDING else _white_of(images)
-    refuse_outside(images, -ROUNDING * white, (1 + ROUNDING) * white)
+    refuse_outside(images, white, ROUNDING * white)
     images = images.astype(np.float32, copy=False) if white == 1 else np.divide(images, white, dtype="f4")
     return images if images.min() >= 0 and images.max() <= 1 else images.clip(0, 1)
 

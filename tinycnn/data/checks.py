@@ -25,7 +25,7 @@ def check_images(images: np.ndarray) -> None:
         raise ValueError(f"images of shape (N, C, H, W) = {images.shape}: the data set is empty")
     if images.dtype == np.float32:
         refuse_not_finite(images)
-        refuse_outside(images, 0, 1)
+        refuse_outside(images, 1)
 
 
 def check_labels(labels: np.ndarray, shape: tuple[int, ...], num_classes: int) -> None:
@@ -82,14 +82,15 @@ def refuse_not_finite(images: np.ndarray) -> None:
         )
 
 
-def refuse_outside(images: np.ndarray, smallest: float, largest: float) -> None:
-    """Refuse values outside `smallest` .. `largest`."""
-    if images.min() < smallest or images.max() > largest:
-        wrong = (images < smallest) | (images > largest)
+def refuse_outside(images: np.ndarray, largest: int, tolerance: float = 0) -> None:
+    """Refuse values outside 0 .. `largest` by more than `tolerance`."""
+    low, high = -tolerance, largest + tolerance
+    if images.min() < low or images.max() > high:
+        wrong = (images < low) | (images > high)
         where = tuple(np.argwhere(wrong)[0])
         raise ValueError(
             f"images (N, C, H, W) = {images.shape} have {np.count_nonzero(wrong)} values outside "
-            f"{smallest:g} .. {largest:g}, the first is images[{_first(wrong)}] = {images[where]}"
+            f"0 .. {largest}, the first is images[{_first(wrong)}] = {images[where]}"
         )
 
 
