@@ -38,6 +38,7 @@ exclude_patterns = [
     "lessons/README.md",
     "lessons/checking.py",
     "lessons/digits_in_40_lines.py",
+    "lessons/run.py",
 ]
 if not (HERE.parent / "kernels" / "cuda" / "README.md").exists():
     exclude_patterns.append("ladder_gpu.rst")
@@ -63,7 +64,7 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]
 nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
 nb_execution_mode = "force"
-nb_execution_timeout = 60
+nb_execution_timeout = 1200  # seconds of a cell: twenty times what the longest takes on two quiet cores
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_ipywidgets_js = {}  # else from a CDN
