@@ -1,7 +1,7 @@
 """Test accuracy of `tinycnn train` over several seeds: the figures the README states.
 
-    python benchmarks/accuracy.py                               the embedded digits, default command
-    python benchmarks/accuracy.py --data FOLDER --least 0.99    full MNIST from its IDX files
+    python -m benchmarks.accuracy                               the embedded digits, default command
+    python -m benchmarks.accuracy --data FOLDER --least 0.99    full MNIST from its IDX files
 
 Every seed is a process of its own, as a user would start it. Exit status 1 where the median is below --least.
 """

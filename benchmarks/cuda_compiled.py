@@ -1,6 +1,6 @@
 """What NVIDIA's assembler makes of every rung of `tinycnn.kernels.cuda`: no GPU is needed.
 
-    python benchmarks/cuda_compiled.py --out benchmarks/results/cuda-compiled.json
+    python -m benchmarks.cuda_compiled --out benchmarks/results/cuda-compiled.json
 
 Needs ptxas, which the extra 'cuda-check' brings. Products and loads are counted in the kernel's text, where a
 loop stands once: their ratio says how often a number that was loaded is used, not how fast the kernel is.

@@ -1,7 +1,7 @@
 """How good `tinycnn gan` is, over several seeds: recognisable, diverse digits.
 
-    python benchmarks/gan.py                                     the embedded digits, default command
-    python benchmarks/gan.py --data FOLDER --conditional ...     other options go to `tinycnn gan`
+    python -m benchmarks.gan                                     the embedded digits, default command
+    python -m benchmarks.gan --data FOLDER --conditional ...     other options go to `tinycnn gan`
 
 Every seed is a process of its own, as a user would start it; all are judged by one cnn28, trained first on
 the same data. Exit status 1 where, for any seed, fewer than 80 % of the samples are judged confident or a

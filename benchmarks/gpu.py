@@ -1,13 +1,13 @@
 """Measure tinycnn on a GPU: training steps beside PyTorch, and every rung of the CUDA convolutions.
 
-    python benchmarks/gpu.py                                  everything (some 8 minutes)
-    python benchmarks/gpu.py --only cnn28 conv-13x13 --rounds 3
+    python -m benchmarks.gpu                                  everything (some 8 minutes)
+    python -m benchmarks.gpu --only cnn28 conv-13x13 --rounds 3
 
-Contestants: PyTorch eager, torch.compile, tinycnn on CuPy; for convolutions also im2col + cuBLAS, every rung
+Contestants: PyTorch, torch.compile, tinycnn on CuPy; for convolutions also im2col + cuBLAS, every rung
 of kernels/cuda, and PyTorch with TF32, which is off everywhere else. Each has a process of its own; they take
 turns, on the same random weights and batches, and it is checked that they compute the same. Times are from
-event to event in the GPU's queue. Writes gpu.json, gpu.png and gpu-ladder.png. Exit status 1 where something
-failed or differs, 2 where there is no GPU.
+event to event in the GPU's queue. Writes gpu.json. Exit status 1 if something failed or differs,
+2 if there is no GPU.
 """
 
 import argparse
@@ -17,11 +17,9 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # measure the tinycnn that this file belongs to
-
-from tinycnn import backend, plot  # noqa: E402
-from tinycnn.bench import chart, contestants, gpu_report, gpu_tinycnn, measure, works  # noqa: E402
+from benchmarks.measuring import contestants, gpu_report, gpu_tinycnn, rounds, works
+from benchmarks.measuring.contestants import ROOT
+from tinycnn import backend
 
 PACKAGES = ("numpy", "numba", "numba-cuda", "cupy-cuda12x", "cupy-cuda13x", "torch", "triton")
 
@@ -52,16 +50,15 @@ def main(arguments=None) -> int:
     if reason := backend.why_no_cuda():
         print(f"no rungs of kernels/cuda: {reason}", flush=True)
     candidates = [*contestants.GPU_CONTESTANTS, *map(contestants.rung, gpu_tinycnn.rungs())]
-    plan = measure.Plan(threads=1, rounds=args.rounds, turn=args.turn, one_process=True)
+    plan = rounds.Plan(threads=1, rounds=args.rounds, turn=args.turn, one_process=True)
     table, taking_part = gpu_report.begin(candidates, plan)
     print(*table.heading(), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for m in measure.measure(chosen, taking_part, plan, Path(folder)):
+        for m in rounds.measure(chosen, taking_part, plan, Path(folder)):
             table.measurements.append(m)
             print(table.row(m), flush=True)
             table.write(args.out / "gpu.json")  # a run that is stopped leaves what it had
     print(*table.speeds(), *table.ending(), sep="\n")
-    save_pictures(table, args.out)
     return 1 if table.problems else 0
 
 
@@ -73,18 +70,6 @@ def versions():
             yield f"{name} {metadata.version(name)}"
         except metadata.PackageNotFoundError:
             yield f"{name} is not installed"
-
-
-def save_pictures(table, folder):
-    """Write what there is to draw."""
-    for draw, part, name in (
-        (chart.draw, table.steps, "gpu.png"),
-        (gpu_report.draw_ladder, table, "gpu-ladder.png"),
-    ):
-        try:
-            plot.save(draw(part), folder / name)
-        except ValueError as nothing:
-            print(nothing)
 
 
 if __name__ == "__main__":

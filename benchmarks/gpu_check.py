@@ -1,7 +1,7 @@
 """Everything that only a GPU can check, in one call: tests, compute-sanitizer, benchmark.
 
-    python benchmarks/gpu_check.py --out gpu-check           logs go to that folder
-    python benchmarks/gpu_check.py --skip benchmark
+    python -m benchmarks.gpu_check --out gpu-check           logs go to that folder
+    python -m benchmarks.gpu_check --skip benchmark
 
 Each part has a time limit and a log; one that fails does not keep the next from running. Exit status 1 where
 one failed, 2 where there is no GPU.
@@ -15,10 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # check the tinycnn that this file belongs to
+from tinycnn import backend
 
-from tinycnn import backend  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 PYTHON = sys.executable
 SUITE = (PYTHON, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider")
@@ -43,7 +42,7 @@ def parts(out):
         "info": (PYTHON, "-m", "tinycnn", "info"),
         "tests": (*SUITE, "-m", "not slow"),
         **checks,
-        "benchmark": (PYTHON, "benchmarks/gpu.py", "--out", str(out)),
+        "benchmark": (PYTHON, "-m", "benchmarks.gpu", "--out", str(out)),
     }
 
 

@@ -1,6 +1,6 @@
 """The performance ladder: the same training step and convolution, one switch faster from rung to rung.
 
-    python benchmarks/ladder.py
+    python -m benchmarks.ladder
 
 Each rung runs in a process of its own, with its switch in the environment, in turns with the others. Prints a
 table and writes ladder.json beside the other results; the lesson on speed shows it.
@@ -16,15 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # measure the tinycnn that this file belongs to
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from tinycnn import Tensor, backend, models, optim  # noqa: E402
-from tinycnn import functional as F  # noqa: E402
-from tinycnn.bench import peak  # noqa: E402
-from tinycnn.bench.works import Convolution  # noqa: E402
+from benchmarks.measuring import peak
+from benchmarks.measuring.contestants import ROOT
+from benchmarks.measuring.works import Convolution
+from tinycnn import Tensor, backend, models, optim
+from tinycnn import functional as F
 
 CONVOLUTION = Convolution(32, 32, 13, 13, 64, 3, 3)  # the second of cnn28, batch 32
 SMALL = Convolution(1, 4, 13, 13, 4, 3, 3)  # for loops in Python: the large one would take minutes
@@ -99,8 +97,9 @@ def step():
 
 def in_a_process(rung, work, seconds):
     """Measure in a new process with the rung's environment."""
-    command = [sys.executable, __file__, "--measure", work, "--seconds", str(seconds)]
-    done = subprocess.run(command, env={**os.environ, **rung.environment}, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.ladder", "--measure", work, "--seconds", str(seconds)]
+    environment = {**os.environ, **rung.environment}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return float(done.stdout)

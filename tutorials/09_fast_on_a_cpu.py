@@ -19,12 +19,14 @@
 # %%
 import inspect
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from checking import check
+from numba import njit
 
-from tinycnn.bench import peak
 from tinycnn.kernels import arena, cpu, elementwise, im2col, loops
+from tinycnn.kernels.cores import thread_count
 from tinycnn.kernels.cpu import elementwise as compiled
 from tinycnn.kernels.cpu import shifts, tiles
 from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
@@ -62,8 +64,28 @@ def seconds(run, at_least=0.2):
     return min(times)
 
 
-threads = peak.cores()
-ceiling = max(peak.fma_gflops(threads) for _ in range(3))
+@njit(fastmath={"contract"}, nogil=True)  # "contract": v * a + b is one instruction, an FMA
+def multiply_and_add(numbers, a, b):
+    for _ in range(10_000):
+        for j in range(numbers.size):
+            v = numbers[j]
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            v = v * a + b
+            numbers[j] = v
+
+
+threads = thread_count()
+a = b = np.float32(0.5)  # v * 0.5 + 0.5 tends to 1
+lanes = np.zeros((threads, 1024), np.float32)  # what one thread works on stays in its first-level cache
+with ThreadPoolExecutor(threads) as pool:
+    time_of_all = seconds(lambda: list(pool.map(lambda numbers: multiply_and_add(numbers, a, b), lanes)))
+ceiling = lanes.size * 10_000 * 8 * 2 / time_of_all / 1e9
 print(f"{threads} threads, at most about {ceiling:.0f} GFLOP/s")
 
 # %% [markdown]

@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 from tinycnn import BackendError, GradcheckError, __version__, gpu
 
 from . import (
-    bench,
     evaluate,
     explain,
     gan,
@@ -37,7 +36,6 @@ COMMANDS = (
     gan_features,
     gan_toy,
     gradcheck,
-    bench,
     info,
 )
 EXPECTED = (

@@ -1,6 +1,5 @@
 """The works on PyTorch, as its tutorials write them."""
 
-# mypy: disable-error-code="import-not-found,import-untyped"
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -24,72 +24,44 @@ class Tolerance(NamedTuple):
     first: float
     last: float
 
+    def times(self, slack: float) -> "Tolerance":
+        """Return it so many times as wide."""
+        return Tolerance(self.first * slack, self.last * slack)
+
 
 def quartiles(values: Iterable[float]) -> Quartiles:
-    """Return the quartiles, interpolated between readings.
-
-    Examples
-    --------
-    >>> quartiles([4, 1, 2, 3, 5])
-    Quartiles(low=2.0, median=3.0, high=4.0)
-    """
+    """Return the quartiles, interpolated between readings."""
     return Quartiles(*map(float, np.percentile(list(values), (25, 50, 75))))
 
 
 def ratio(rounds: Rounds, reference: Rounds) -> Quartiles:
     """Return the quartiles, over the rounds, of median / the reference's median in the same round.
 
-    What slows the machine down for a while slows both down, and drops out.
-
-    Examples
-    --------
-    >>> ratio([[1, 1], [3, 3]], [[2, 2], [6, 6]])
-    Quartiles(low=0.5, median=0.5, high=0.5)
+    If other work slows the machine down for a while, it slows both down, and the ratio stays.
     """
     pairs = zip(rounds, reference, strict=True)
     return quartiles(float(np.median(ours) / np.median(theirs)) for ours, theirs in pairs)
 
 
-def geometric_mean(ratios: Sequence[float]) -> float:
-    """Return exp(mean(log ratio)): 2 and 1/2 make 1.
-
-    Examples
-    --------
-    >>> geometric_mean([2.0, 0.5])
-    1.0
-    """
-    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return exp(mean(log value)): of 2 and 1/2 it is 1."""
+    return math.exp(sum(map(math.log, values)) / len(values))
 
 
 def difference(numbers: Sequence[float], reference: Sequence[float]) -> float:
-    """Return max |a - b| / max |b|; infinity where the lengths differ or something is no number.
-
-    Examples
-    --------
-    >>> difference([1.0, 2.5], [1.0, 2.0])
-    0.25
-    """
+    """Return max |a - b| / max |b|; infinity if the lengths differ or a number is not finite."""
     a, b = np.asarray(numbers), np.asarray(reference)
     if a.shape != b.shape or not np.isfinite(a).all() or not np.isfinite(b).all():
         return math.inf
-    scale = float(np.abs(b).max())
-    return float(np.abs(a - b).max()) / (scale or 1.0)
+    return float(np.abs(a - b).max()) / (float(np.abs(b).max()) or 1.0)
 
 
 def agree(numbers: Sequence[float], reference: Sequence[float], tolerance: Tolerance) -> bool:
-    """Return whether |a - b| / max |b| stays within the tolerance, from the first number to the last.
-
-    Examples
-    --------
-    >>> agree([2.0, 1.01], [2.0, 1.0], Tolerance(1e-5, 1e-2))  # the second may differ more than
-    True
-    >>> agree([2.01, 1.0], [2.0, 1.0], Tolerance(1e-5, 1e-2))  # the first
-    False
-    """
+    """Return whether |a - b| / max |b| stays within the tolerance, from the first number to the last."""
     if math.isinf(difference(numbers, reference)):
         return False
     a, b = np.asarray(numbers), np.asarray(reference)
-    allowed = np.geomspace(tolerance.first, tolerance.last, len(b)) * (np.abs(b).max() or 1.0)
+    allowed = np.geomspace(*tolerance, len(b)) * (np.abs(b).max() or 1.0)
     return bool((np.abs(a - b) <= allowed).all())
 
 
@@ -102,12 +74,12 @@ class Measurement:
     unit
         "s" or "B" (bytes).
     aim
-        The ratio to PyTorch eager that tinycnn is built to reach.
+        The ratio to plain PyTorch that tinycnn is built to reach.
     flop
         Additions and multiplications of one run.
     rounds, numbers, tolerances, failures
-        By contestant: its readings, what it computed, how far that may be from what the reference did, and
-        why it has none of these.
+        By contestant: its readings, what it computed, how far that may be from what the reference computed,
+        and why it has none of these.
     """
 
     name: str
@@ -125,9 +97,9 @@ class Measurement:
         rounds = self.rounds.get(contestant)
         return quartiles(value for values in rounds for value in values) if rounds else None
 
-    def ratio(self, contestant: str, reference: str) -> Quartiles | None:
-        """Return the quartiles of its ratio to the reference; None where one of the two has no readings."""
-        ours, theirs = self.rounds.get(contestant), self.rounds.get(reference)
+    def ratio(self, contestant: str, reference: str | None) -> Quartiles | None:
+        """Return the quartiles of its ratio to the reference; None if one of the two has no readings."""
+        ours, theirs = self.rounds.get(contestant), self.rounds.get(reference or "")
         return ratio(ours, theirs) if ours and theirs else None
 
     def gflops(self, contestant: str) -> float | None:
@@ -135,19 +107,14 @@ class Measurement:
         seconds = self.quartiles(contestant)
         return self.flop / seconds.median / 1e9 if self.flop and seconds else None
 
-    def difference(self, contestant: str, reference: str) -> float | None:
-        """Return how far its results are from the reference's; None where one of the two has none."""
-        numbers, truth = self.numbers.get(contestant), self.numbers.get(reference)
-        return difference(numbers, truth) if numbers and truth else None
-
-    def problems(self, reference: str) -> list[str]:
+    def problems(self, reference: str | None) -> list[str]:
         """Return what is wrong: contestants that failed, and those that computed something else."""
         problems = [f"{self.title}: {why}" for why in self.failures.values()]
-        truth = self.numbers.get(reference)
+        truth = self.numbers.get(reference or "")
         for name, numbers in self.numbers.items() if truth else ():
             if not agree(numbers, truth or [], self.tolerances[name]):
                 problems.append(
                     f"{self.title}: the results of {name} differ from those of {reference}, by up to "
-                    f"{self.difference(name, reference):.1e} of the largest: more than rounding does"
+                    f"{difference(numbers, truth or []):.1e} of the largest: more than rounding does"
                 )
         return problems

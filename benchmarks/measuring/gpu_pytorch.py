@@ -1,6 +1,5 @@
 """PyTorch on CUDA as a contestant, timed by the GPU's own clock."""
 
-# mypy: disable-error-code="import-not-found,import-untyped"
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the machine can do: float32 additions and multiplications a second, at most.
+"""What the processor can do: float32 additions and multiplications a second, at most.
 
 A multiplication and an addition in one instruction (FMA), on numbers that stay in registers, is the most
 there is. A large matrix product is the most that ordinary code reaches.
@@ -9,16 +9,16 @@ import json
 import os
 import platform
 import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import binding
 
-from .contestants import TINYCNN
+from .contestants import AVX2, TINYCNN
 from .process import WorkerError, command
 
 REPEATS = 20
@@ -26,17 +26,25 @@ LANES = 1024  # numbers a thread works on: they stay in its first-level cache
 CHAIN = 8  # FMAs on each of them between load and store, see `_fma_loop`
 
 
-def measure_peak(threads: int) -> dict[str, float | None]:
-    """Return GFLOP/s of "sgemm" and "fma" (None without Numba), measured in a process of its own.
+def instruction_sets() -> dict[str, dict[str, str]]:
+    """Return the environment for each instruction set to measure on this machine, the best one first."""
+    features = binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return {"avx512": {}, "avx2": AVX2}
+    return {"avx2": {}} if features.get("avx2") else {platform.machine().lower(): {}}
+
+
+def measure_peak(threads: int, instructions: Mapping[str, str]) -> dict[str, float]:
+    """Return GFLOP/s of "sgemm" and "fma", measured in a process of its own.
 
     Raises
     ------
     WorkerError
-        Where that process fails.
+        If that process fails.
     """
     done = subprocess.run(
-        command(sys.executable, "tinycnn.bench.peak", str(threads)),
-        env=TINYCNN.environ(threads),
+        command("peak", str(threads)),
+        env=TINYCNN.environ(threads, instructions),
         capture_output=True,
         text=True,
     )
@@ -53,7 +61,8 @@ def machine() -> dict[str, Any]:
         names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = names[0].partition(":")[2].strip() if names else model
     return {
-        "processor": model,
+        # Virtual machines often hide the model; the compiler's name for the kind is then all that is known.
+        "processor": f"{model} ({binding.get_host_cpu_name()})",
         "cores": cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -63,7 +72,7 @@ def machine() -> dict[str, Any]:
 
 
 def busy(seconds: float = 1.0) -> float | None:
-    """Return the share of all cores' time that is used, 0 to 1; None where the system does not tell."""
+    """Return the share of all cores' time that is used, 0 to 1; None if the system does not tell."""
     stat = Path("/proc/stat")
     if not stat.is_file():
         return None
@@ -91,12 +100,15 @@ def sgemm_gflops(n: int = 1024) -> float:
     return 2 * n**3 / _shortest(lambda: np.matmul(a, a, out=out)) / 1e9
 
 
-def fma_gflops(threads: int, sweeps: int = 20_000) -> float | None:
-    """Return GFLOP/s of FMAs on all threads; None without Numba."""
-    try:
-        from numba import njit
-    except ImportError:
-        return None
+def fma_gflops(threads: int, sweeps: int = 20_000) -> float:
+    """Return GFLOP/s of FMAs on all threads."""
+    if "NUMBA_CPU_NAME" not in os.environ:
+        # On many processors with AVX-512, compilers prefer vectors of 256 bits unless told otherwise.
+        features = binding.get_host_cpu_features().flatten()
+        os.environ["NUMBA_CPU_NAME"] = binding.get_host_cpu_name()
+        os.environ["NUMBA_CPU_FEATURES"] = f"{features},-prefer-256-bit"
+    from numba import njit
+
     # "contract" makes v * a + b one instruction; nogil lets the threads run at the same time.
     loop = njit(fastmath={"contract"}, nogil=True)(_fma_loop)
     half = np.float32(0.5)  # v * 0.5 + 0.5 tends to 1: no overflow, nothing subnormal
@@ -123,7 +135,7 @@ def _fma_loop(row: np.ndarray, a: np.float32, b: np.float32, sweeps: int) -> Non
 
 
 def _shortest(work: Callable[[], Any]) -> float:
-    """Return the seconds of the fastest run: for a peak, what disturbs does not count."""
+    """Return the seconds of the fastest run: the peak is what runs undisturbed."""
     work()
     seconds = []
     for _ in range(REPEATS):

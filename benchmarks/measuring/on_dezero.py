@@ -1,6 +1,5 @@
 """Training steps and inference on DeZero, the engine of the book "Deep Learning from Scratch 3"."""
 
-# mypy: disable-error-code="import-not-found,import-untyped"
 import importlib
 from collections.abc import Callable
 from importlib import metadata

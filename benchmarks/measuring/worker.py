@@ -1,4 +1,4 @@
-"""The process a contestant runs in: one JSON object a line in, one out.
+"""The process of a contestant: one JSON object a line in, one out.
 
 The first line in is ``{"engine": "on_tinycnn", "threads": 2, "options": {}}``; its answer is the library's
 version, or why it is missing. Then:
@@ -33,11 +33,12 @@ class Session:
     """One contestant and the work it has at hand."""
 
     def __init__(self, engine: str, threads: int, options: dict[str, Any]) -> None:
-        self.engine = importlib.import_module(f"tinycnn.bench.{engine}").Engine(threads, **options)
+        module = importlib.import_module(f"{__spec__.parent}.{engine}")
+        self.engine = module.Engine(threads, **options)
         self.run: Callable[[], Any] | None = None
 
     def prepare(self, work: str, input: str) -> dict[str, Any]:
-        """Make a work ready; where the contestant does not do such work, say so."""
+        """Make a work ready; say so if the contestant does not do such work."""
         self.run = None  # what the last work held is free before the next one's input is read
         try:
             self.run = self.engine.prepare((WORKS | GPU_WORKS)[work], inputs.load(Path(input)))

@@ -1,4 +1,4 @@
-"""Rounds A B A B: every contestant in its own process, one at a time, on the same input."""
+"""Turns A B A B: every contestant in its own process, one at a time, on the same input."""
 
 import sys
 import time
@@ -38,11 +38,13 @@ class Plan:
     threads
         Of each contestant.
     rounds
-        How often everyone has a turn.
+        How often each one has a turn.
     turn
         Seconds of a turn, about; at least one run.
     pythons
         Interpreters by peer; the running one by default.
+    instructions
+        `contestants.AVX2`, to keep everybody to these.
     one_process
         A contestant keeps its process for all works: on a GPU starting one takes longer than the work.
     """
@@ -51,15 +53,16 @@ class Plan:
     rounds: int = 9
     turn: float = 0.5
     pythons: Mapping[str, str] = field(default_factory=dict)
+    instructions: Mapping[str, str] = field(default_factory=dict)
     one_process: bool = False
 
     def as_dict(self) -> dict[str, float]:
-        """Return what belongs into a table; where interpreters are installed does not."""
+        """Return what belongs into a table; the folders of interpreters do not."""
         return {"threads": self.threads, "rounds": self.rounds, "turn": self.turn}
 
     def start(self, contestant: Contestant) -> Worker:
         """Start a contestant's process."""
-        return Worker(contestant, self.threads, self.python(contestant))
+        return Worker(contestant, self.threads, self.python(contestant), self.instructions)
 
     def python(self, contestant: Contestant) -> str:
         """Return a contestant's interpreter."""
@@ -67,12 +70,12 @@ class Plan:
 
 
 def look(contestants: Sequence[Contestant], plan: Plan) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the versions of the contestants that are installed, and of the others why they are not there.
+    """Return the versions of the contestants that are installed, and why the others are missing.
 
     Raises
     ------
     WorkerError
-        Where tinycnn itself does not start.
+        If tinycnn itself does not start.
     """
     versions, missing = {}, {}
     for contestant in contestants:
@@ -89,17 +92,7 @@ def look(contestants: Sequence[Contestant], plan: Plan) -> tuple[dict[str, str],
 def measure(
     works: Sequence[Work], contestants: Sequence[Contestant], plan: Plan, folder: Path
 ) -> Iterator[Measurement]:
-    """Yield one measurement a work, as soon as it is there.
-
-    Parameters
-    ----------
-    works, contestants
-        What, and who.
-    plan
-        How.
-    folder
-        For the inputs, temporarily.
-    """
+    """Yield one measurement for each work as soon as it is there; inputs lie in `folder` meanwhile."""
     for _, group in groupby(works, key=lambda work: plan.one_process or work.group):
         workers: dict[str, Worker] = {}
         try:
@@ -142,10 +135,7 @@ def _measure(
                 numbers = worker.numbers(STEPS_COMPARED if work.trains else 1)
                 seconds = median(worker.time(2))
                 result.numbers[contestant.name] = numbers
-                first, last = TOLERANCES[work.kind]
-                result.tolerances[contestant.name] = Tolerance(
-                    first * contestant.slack, last * contestant.slack
-                )
+                result.tolerances[contestant.name] = TOLERANCES[work.kind].times(contestant.slack)
                 runs[contestant.name] = min(max(round(plan.turn / seconds), 1), MOST_RUNS)
     path.unlink()
     for _ in range(plan.rounds):
@@ -159,7 +149,7 @@ def _measure(
 
 
 def _worker(contestant: Contestant, workers: dict[str, Worker], plan: Plan) -> Worker:
-    """Return the contestant's process; a new one where it died."""
+    """Return the contestant's process; a new one if it died."""
     worker = workers.get(contestant.name)
     if worker is None or not worker.alive:
         if worker is not None:
@@ -176,7 +166,7 @@ def _save_input(work: Work, folder: Path) -> Path:
 
 @contextmanager
 def _failures_in(result: Measurement, contestant: Contestant) -> Iterator[None]:
-    """Write a contestant's failure down, without its readings so far, and let the others go on."""
+    """Write a contestant's failure down, drop its readings so far, and let the others go on."""
     try:
         yield
     except WorkerError as error:

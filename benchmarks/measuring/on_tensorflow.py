@@ -1,6 +1,5 @@
-"""Training steps and inference on TensorFlow: compiled with tf.function, or through Keras's own methods."""
+"""Training steps and inference on TensorFlow: compiled with tf.function."""
 
-# mypy: disable-error-code="import-not-found,import-untyped"
 import math
 from collections.abc import Callable
 from itertools import cycle
@@ -17,71 +16,51 @@ EPSILON = 1e-9  # in Keras's Adam, in the first steps, about what 1e-8 is in PyT
 
 
 class Engine:
-    """TensorFlow as a contestant.
+    """TensorFlow as a contestant."""
 
-    Parameters
-    ----------
-    threads
-        How many it may use.
-    keras
-        Let Keras train and predict (``train_on_batch``, ``predict_on_batch``).
-    """
-
-    def __init__(self, threads: int, keras: bool = False) -> None:
+    def __init__(self, threads: int) -> None:
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-        self.version, self.keras = tf.__version__, keras
+        self.version = tf.__version__
 
     def prepare(self, work: Work, arrays: Arrays) -> Run:
         """Return the function that does the work once."""
         model = _network(arrays)
-        if work.kind == "inference":
-            return self._inference(model, arrays)
-        return self._step(work, model, arrays)
+        return _inference(model, arrays) if work.kind == "inference" else _step(work, model, arrays)
 
     def numbers(self, result: Any) -> np.ndarray:
         """Return the result of a run as an array."""
         return np.asarray(result)
 
-    def _step(self, work: Work, model: Any, arrays: Arrays) -> Run:
-        import keras
-        import tensorflow as tf
 
-        optimizer = keras.optimizers.Adam(work.lr, epsilon=EPSILON)
-        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        pairs = zip(_last(arrays["x"]), arrays["y"], strict=True)
-        if self.keras:
-            model.compile(optimizer, cross_entropy)
-            plain = cycle(list(pairs))
+def _step(work: Work, model: Any, arrays: Arrays) -> Run:
+    import keras
+    import tensorflow as tf
 
-            def train() -> float:
-                model.reset_metrics()  # else the loss returned is the mean of all since the beginning
-                return float(model.train_on_batch(*next(plain)))
+    optimizer = keras.optimizers.Adam(work.lr, epsilon=EPSILON)
+    cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    pairs = zip(_last(arrays["x"]), arrays["y"], strict=True)
+    batches = cycle([(tf.constant(x), tf.constant(y)) for x, y in pairs])
 
-            return train
-        batches = cycle([(tf.constant(x), tf.constant(y)) for x, y in pairs])
+    @tf.function
+    def step(x: Any, y: Any) -> Any:
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(y, model(x, training=True))
+        weights = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return loss
 
-        @tf.function
-        def step(x: Any, y: Any) -> Any:
-            with tf.GradientTape() as tape:
-                loss = cross_entropy(y, model(x, training=True))
-            weights = model.trainable_variables
-            optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-            return loss
+    return lambda: float(step(*next(batches)))
 
-        return lambda: float(step(*next(batches)))
 
-    def _inference(self, model: Any, arrays: Arrays) -> Run:
-        import tensorflow as tf
+def _inference(model: Any, arrays: Arrays) -> Run:
+    import tensorflow as tf
 
-        if self.keras:
-            x = _last(arrays["x"])
-            return lambda: model.predict_on_batch(x)
-        x = tf.constant(_last(arrays["x"]))
-        forward = tf.function(lambda x: model(x, training=False))
-        return lambda: forward(x).numpy()
+    x = tf.constant(_last(arrays["x"]))
+    forward = tf.function(lambda x: model(x, training=False))
+    return lambda: forward(x).numpy()
 
 
 def _last(images: np.ndarray) -> np.ndarray:

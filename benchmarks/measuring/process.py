@@ -5,25 +5,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any
-
-import tinycnn
+from typing import Any, Self
 
 from .contestants import Contestant
 
-# Another interpreter need not have tinycnn installed, and must not get the packages that lie beside it here:
-# import it from its own folder, not through PYTHONPATH.
-LAUNCH = """
-import importlib.util, runpy, sys
-file, module, *sys.argv[1:] = sys.argv[1:]
-spec = importlib.util.spec_from_file_location("tinycnn", file)
-sys.modules["tinycnn"] = package = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(package)
-runpy.run_module(module, run_name="__main__", alter_sys=True)
-"""
 LAST_WORDS = 5  # lines of a dead worker's standard error
 
 
@@ -35,9 +23,9 @@ class NotInstalled(WorkerError):  # noqa: N818 (it is what is said of the contes
     """A contestant whose package cannot be imported."""
 
 
-def command(python: str, module: str, *arguments: str) -> list[str]:
-    """Return the command that runs a module of this tinycnn, as ``python -m`` does, in any interpreter."""
-    return [python, "-P", "-c", LAUNCH, str(tinycnn.__file__), module, *arguments]
+def command(module: str, *arguments: str, python: str = sys.executable) -> list[str]:
+    """Return the command that runs a module of this package. Its environment says where the package lies."""
+    return [python, "-P", "-m", f"{__package__}.{module}", *arguments]
 
 
 class Worker:
@@ -51,27 +39,35 @@ class Worker:
         How many it may use.
     python
         The interpreter.
+    instructions
+        `contestants.AVX2`, to keep it to these.
 
     Raises
     ------
     NotInstalled
-        Where its package is missing.
+        If its package is missing.
     WorkerError
-        Where it cannot be started.
+        If it cannot be started.
     """
 
-    def __init__(self, contestant: Contestant, threads: int, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        contestant: Contestant,
+        threads: int,
+        python: str = sys.executable,
+        instructions: Mapping[str, str] | None = None,
+    ) -> None:
         self.contestant = contestant
         self.work = "starting"
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed with the process)
         try:
             self.process = subprocess.Popen(
-                command(python, "tinycnn.bench.worker"),
+                command("worker", python=python),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,
                 text=True,
-                env=contestant.environ(threads),
+                env=contestant.environ(threads, instructions),
             )
         except OSError as error:
             self.errors.close()
@@ -79,9 +75,8 @@ class Worker:
                 f"{contestant.name}: cannot start {Path(python).name}: {error.strerror}"
             ) from error
         try:
-            hello = self._exchange(
-                {"engine": contestant.engine, "threads": threads, "options": dict(contestant.options)}
-            )
+            options = dict(contestant.options)
+            hello = self._exchange({"engine": contestant.engine, "threads": threads, "options": options})
             if "missing" in hello:
                 absent = hello["name"] == contestant.peer
                 raise NotInstalled("not installed" if absent else f"cannot be imported: {hello['missing']}")
@@ -96,7 +91,7 @@ class Worker:
         return self.process.poll() is None
 
     def prepare(self, work: str, input: Path) -> bool:
-        """Make a work ready, from the file with its input; return False where it does none of this kind."""
+        """Make a work ready, from the file with its input; return False if it does none of this kind."""
         self.work = work
         return self._ask("prepare", work=work, input=str(input))["able"]
 
@@ -117,17 +112,14 @@ class Worker:
         self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout, self.errors):
-            # what a dead worker did not read is lost, as it should be
-            with suppress(BrokenPipeError):
+            with suppress(BrokenPipeError):  # a dead worker did not read all of it
                 if pipe is not None:
                     pipe.close()
 
-    def __enter__(self) -> "Worker":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _ask(self, do: str, **arguments: Any) -> dict[str, Any]:

@@ -1,10 +1,9 @@
-"""The numbers a work starts from, made once and loaded by every contestant; and what it computes with them.
+"""The numbers a work starts from, made once and loaded by every contestant; and how many operations it takes.
 
 An input is a dict of arrays. Weights are under their PyTorch names ("0.weight"), those of the GAN with "G."
-or "D." before them; the rest has no dot in its name.
+or "D." before them; the other names have no dot.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +33,34 @@ def make(work: Work, seed: int = 0) -> Arrays:
     =========== =======================================================================================
     """
     tinycnn.manual_seed(seed)
-    return _MAKE[work.kind](work, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    if work.kind == "gan":
+        x = rng.random((BATCHES, work.N, 1, 28, 28), "float32") * 2 - 1
+        z = rng.standard_normal((BATCHES, work.N, LATENT), "float32")
+        return {"x": x, "z": z, **_weights(Generator(), "G."), **_weights(Discriminator(), "D.")}
+    if work.kind == "chain":
+        # Factors about 1: a hundred of them in a row neither vanish nor explode.
+        x, a, b = (rng.standard_normal(CHAIN_SIZE, "float32") for _ in "xab")
+        return {"x": x, "a": 1 + a / 100, "b": b}
+    if work.convolution:
+        c = work.convolution
+        shapes = {
+            "x": (c.N, c.C, c.H, c.W),
+            "w": (c.K, c.C, c.KH, c.KW),
+            "g": (c.N, c.K, *c.output_size),
+        }
+        return {name: rng.standard_normal(shape, "float32") for name, shape in shapes.items()}
+    weights = _weights(models.build(work.network))
+    shape = (work.N, *models.INPUT_SHAPES[work.network])
+    if work.kind == "inference":
+        return {"x": rng.random(shape, "float32"), **weights}
+    labels = rng.integers(0, 10, (BATCHES, work.N))
+    return {"x": rng.random((BATCHES, *shape), "float32"), "y": labels, **weights}
 
 
 def save(path: Path, arrays: Arrays) -> None:
-    """Write an input; NumPy's own format, which every contestant's interpreter can read."""
-    np.savez(path, **arrays)  # type: ignore[arg-type]  # the stub takes the names for its own option
+    """Write an input in NumPy's own format, which every contestant's interpreter can read."""
+    np.savez(path, **arrays)
 
 
 def load(path: Path) -> Arrays:
@@ -61,7 +82,7 @@ def flop(work: Work) -> int | None:
     """Return the additions and multiplications of one run; None for the chain, which has hardly any.
 
     Counted are products of layers with weights: the forward once, the backward once for the weights and
-    once for the input where a gradient is needed, which the first layer's input is not.
+    once for the input if its gradient is needed. The first layer's input needs none.
     """
     if work.convolution is not None:
         return work.convolution.flop
@@ -70,7 +91,7 @@ def flop(work: Work) -> int | None:
     if work.kind == "gan":
         g, g_first = _multiply_adds(Generator(), (LATENT,))
         d, d_first = _multiply_adds(Discriminator(), (1, 28, 28))
-        # D learns from real and fake images. Then G does: back through D, whose own weights rest.
+        # D learns from real and fake images. Then G learns: back through D, whose own weights rest.
         per_image = 2 * (3 * d - d_first) + (3 * g - g_first) + 2 * d
     else:
         whole, first = _multiply_adds(models.build(work.network), models.INPUT_SHAPES[work.network])
@@ -86,48 +107,3 @@ def _multiply_adds(model: Sequential, shape: tuple[int, ...]) -> tuple[int, int]
 
 def _weights(model: Sequential, prefix: str = "") -> Arrays:
     return {f"{prefix}{name}": tensor.numpy() for name, tensor in model.state_dict().items()}
-
-
-def _step(work: Work, rng: np.random.Generator) -> Arrays:
-    shape = (BATCHES, work.N, *models.INPUT_SHAPES[work.network])
-    labels = rng.integers(0, 10, shape[:2])
-    return {"x": rng.random(shape, "float32"), "y": labels, **_weights(models.build(work.network))}
-
-
-def _gan(work: Work, rng: np.random.Generator) -> Arrays:
-    images = rng.random((BATCHES, work.N, 1, 28, 28), "float32") * 2 - 1
-    z = rng.standard_normal((BATCHES, work.N, LATENT), "float32")
-    return {"x": images, "z": z, **_weights(Generator(), "G."), **_weights(Discriminator(), "D.")}
-
-
-def _inference(work: Work, rng: np.random.Generator) -> Arrays:
-    images = rng.random((work.N, *models.INPUT_SHAPES[work.network]), "float32")
-    return {"x": images, **_weights(models.build(work.network))}
-
-
-def _chain(work: Work, rng: np.random.Generator) -> Arrays:
-    # Factors about 1: a hundred of them in a row neither vanish nor explode.
-    return {
-        "x": rng.standard_normal(CHAIN_SIZE, "float32"),
-        "a": 1 + rng.standard_normal(CHAIN_SIZE, "float32") / 100,
-        "b": rng.standard_normal(CHAIN_SIZE, "float32"),
-    }
-
-
-def _conv(work: Work, rng: np.random.Generator) -> Arrays:
-    c = work.convolution
-    assert c is not None
-    return {
-        "x": rng.standard_normal((c.N, c.C, c.H, c.W), "float32"),
-        "w": rng.standard_normal((c.K, c.C, c.KH, c.KW), "float32"),
-        "g": rng.standard_normal((c.N, c.K, *c.output_size), "float32"),
-    }
-
-
-_MAKE: dict[str, Callable[[Work, np.random.Generator], Arrays]] = {
-    "step": _step,
-    "gan": _gan,
-    "inference": _inference,
-    "chain": _chain,
-    "conv": _conv,
-}

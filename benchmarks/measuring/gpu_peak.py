@@ -1,12 +1,11 @@
 """What the GPU is, and what it can do: float32 additions and multiplications a second, at most.
 
-As in `tinycnn.bench.peak`: a loop of FMAs on numbers that stay in registers is the ceiling of every float32
-kernel; a large matrix product is what a library reaches.
+As in `peak`: a loop of FMAs on numbers that stay in registers is the ceiling of every float32 kernel; a large
+matrix product is what a library reaches.
 """
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -50,10 +49,10 @@ def measure_peak() -> dict[str, Any]:
     Raises
     ------
     WorkerError
-        Where that process fails.
+        If that process fails.
     """
     done = subprocess.run(
-        command(sys.executable, "tinycnn.bench.gpu_peak"),
+        command("gpu_peak"),
         env=GPU_TINYCNN.environ(1),
         capture_output=True,
         text=True,

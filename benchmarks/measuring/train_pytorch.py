@@ -4,7 +4,6 @@ The same network from the same weights, the same batches of the same augmented p
 learning rate, and the test set after each epoch; `startup` reads the lines it prints.
 """
 
-# mypy: disable-error-code="import-not-found,import-untyped"
 import argparse
 from pathlib import Path
 

@@ -1,0 +1,1 @@
+"""Everything that measures tinycnn: run a script from the checkout's folder, ``python -m benchmarks.cpu``."""
