@@ -1,6 +1,7 @@
 """The table, line by line as it is measured, and all of it as JSON."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,7 +149,9 @@ class Report:
         OSError
             If it cannot be written.
         """
-        write_atomically(path, (json.dumps(_rounded(self.as_dict()), indent=1) + "\n").encode())
+        text = json.dumps(_rounded(self.as_dict()), indent=1)
+        on_one_line = re.sub(r"\[[^][{}]*\]", lambda numbers: " ".join(numbers[0].split()), text)
+        write_atomically(path, f"{on_one_line}\n".encode())
 
     def _as_dict(self, m: Measurement) -> dict[str, Any]:
         contestants = {}
