@@ -2,7 +2,7 @@
 
     python -m benchmarks.cpu                                      everything (some 30 minutes)
     python -m benchmarks.cpu --only cnn28 conv-13x13 --rounds 3   some of it, in a minute
-    python -m benchmarks.cpu --only start-98 memory-cnn224        time to 98 %, and peak memory
+    python -m benchmarks.cpu --only start-98 memory              time to 98 %, and peak memory
     python -m benchmarks.cpu --variant TINYCNN_THREADS=1          tinycnn with that setting as one more column
     python -m benchmarks.cpu --against FOLDER                     the tinycnn of another checkout, too
     python -m benchmarks.cpu --peer-python tensorflow=PATH        an interpreter that has TensorFlow
@@ -93,10 +93,8 @@ def measurements(
     chosen = [works.WORKS[name] for name in names if name in works.WORKS]
     yield from rounds.measure(chosen, taking_part, plan, folder)
     for name in names:
-        if name in works.MEMORY:
-            yield rounds.peak_memory(works.MEMORY[name], taking_part, plan, folder)
-        elif name == works.FIRST_LOSS:
-            yield startup.first_loss(taking_part, plan, folder)
+        if name == works.MEMORY:
+            yield rounds.peak_memory(works.WORKS["cnn224-b8"], taking_part, plan, folder)
         elif name == works.TO_98:
             yield startup.to_98(taking_part, plan, folder)
 

@@ -7,7 +7,7 @@
 `on_*`         a work as each library's users write it
 `worker`       the process of a contestant; `process` starts it and asks it
 `rounds`       turns A B A B: results compared, times, peak memory
-`startup`      seconds from process start to the first loss, and to 98 % on the embedded digits
+`startup`      seconds from process start to 98 % on the embedded digits
 `summary`      medians, quartiles, ratios
 `report`       the table on the screen and the JSON file; `tables` makes Markdown of such files
 `peak`         what the processor can do at most

@@ -91,7 +91,7 @@ class Engine:
         import torch
         from torch.nn import functional as F
 
-        model = self.loaded(NETWORKS[work.network](), weights_of(arrays))
+        model = self.loaded(network(weights_of(arrays)), weights_of(arrays))
         optimizer = torch.optim.Adam(model.parameters(), work.lr)
         pairs = zip(arrays["x"], arrays["y"], strict=True)
         batches = cycle([(self.images(x), self.tensor(y)) for x, y in pairs])
@@ -141,7 +141,7 @@ class Engine:
     def _inference(self, work: Work, arrays: Arrays) -> Run:
         import torch
 
-        model = self.loaded(NETWORKS[work.network](), weights_of(arrays)).eval()
+        model = self.loaded(network(weights_of(arrays)), weights_of(arrays)).eval()
         x = self.images(arrays["x"])
 
         @torch.inference_mode()
@@ -182,27 +182,18 @@ class Engine:
         return directions[work.direction]
 
 
-def cnn28() -> nn.Sequential:
-    """Return the same network as `tinycnn.models.cnn28`."""
+def network(weights: Arrays) -> nn.Sequential:
+    """Return the network that the weights describe: convolutions with ReLU and pooling, then dense layers."""
     from torch.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 
-    return Sequential(
-        *(Conv2d(1, 32, 3), ReLU(), MaxPool2d(2)),
-        *(Conv2d(32, 64, 3), ReLU(), MaxPool2d(2)),
-        *(Flatten(), Linear(64 * 5 * 5, 128), ReLU(), Linear(128, 10)),
-    )
-
-
-def cnn224() -> nn.Sequential:
-    """Return the same network as `tinycnn.models.cnn224`."""
-    from torch.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
-
-    return Sequential(
-        *(Conv2d(3, 32, 3), ReLU(), MaxPool2d(2)),
-        *(Conv2d(32, 64, 3), ReLU(), MaxPool2d(2)),
-        *(Conv2d(64, 128, 3), ReLU(), MaxPool2d(2)),
-        *(Flatten(), Linear(128 * 26 * 26, 512), ReLU(), Linear(512, 10)),
-    )
+    layers: list[nn.Module] = []
+    for w in weights.values():
+        if w.ndim == 4:  # (K, C, KH, KW)
+            layers += [Conv2d(w.shape[1], w.shape[0], w.shape[2:]), ReLU(), MaxPool2d(2)]
+        elif w.ndim == 2:  # (out, in)
+            layers.append(ReLU() if isinstance(layers[-1], Linear) else Flatten())
+            layers.append(Linear(w.shape[1], w.shape[0]))
+    return Sequential(*layers)
 
 
 def generator() -> nn.Sequential:
@@ -225,6 +216,3 @@ def discriminator() -> nn.Sequential:
         *(Conv2d(64, 128, 4, stride=2, padding=1), BatchNorm2d(128), LeakyReLU(0.2)),
         *(Flatten(), Linear(128 * 7 * 7, 1)),
     )
-
-
-NETWORKS: dict[str, Callable[[], Any]] = {"cnn28": cnn28, "cnn224": cnn224}

@@ -13,7 +13,7 @@ from . import inputs
 from .contestants import TINYCNN, Contestant
 from .process import Worker, WorkerError
 from .summary import Measurement, Tolerance
-from .works import MEMORY_AIMS, STEPS_COMPARED, Work
+from .works import MEMORY, MEMORY_AIM, STEPS_COMPARED, Work
 
 MOST_RUNS = 1000  # in one turn
 PAUSE = 0.05  # seconds between turns: the threads of the one before stop waiting for work, and sleep
@@ -105,13 +105,12 @@ def measure(
 
 def peak_memory(work: Work, contestants: Sequence[Contestant], plan: Plan, folder: Path) -> Measurement:
     """Return the most memory that a process holds which does nothing but this work."""
-    name = f"memory-{work.name}"
-    result = Measurement(name, f"peak memory, {work.title}", unit="B", aim=MEMORY_AIMS.get(name))
+    result = Measurement(MEMORY, f"peak memory, {work.title}", unit="B", aim=MEMORY_AIM)
     path = _save_input(work, folder)
     for contestant in contestants:
         if work.kind not in contestant.kinds:
             continue
-        with _failures_in(result, contestant), plan.start(contestant) as worker:
+        with failures_in(result, contestant), plan.start(contestant) as worker:
             worker.prepare(work.name, path)
             worker.time(RUNS_FOR_MEMORY)
             result.rounds[contestant.name] = [[float(worker.peak_memory())]]
@@ -127,7 +126,7 @@ def _measure(
     runs: dict[str, int] = {}
     for contestant in contestants:
         if work.kind in contestant.kinds:
-            with _failures_in(result, contestant):
+            with failures_in(result, contestant):
                 worker = _worker(contestant, workers, plan)
                 if not worker.prepare(work.name, path):
                     continue
@@ -142,7 +141,7 @@ def _measure(
         for contestant in contestants:
             if contestant.name in runs and contestant.name not in result.failures:
                 time.sleep(PAUSE)
-                with _failures_in(result, contestant):
+                with failures_in(result, contestant):
                     seconds_of_runs = workers[contestant.name].time(runs[contestant.name])
                     result.rounds.setdefault(contestant.name, []).append(seconds_of_runs)
     return result
@@ -165,7 +164,7 @@ def _save_input(work: Work, folder: Path) -> Path:
 
 
 @contextmanager
-def _failures_in(result: Measurement, contestant: Contestant) -> Iterator[None]:
+def failures_in(result: Measurement, contestant: Contestant) -> Iterator[None]:
     """Write a contestant's failure down, drop its readings so far, and let the others go on."""
     try:
         yield

@@ -1,10 +1,10 @@
-"""What a person waits: from process start to the first loss, and to 98 % on the embedded digits."""
+"""What a person waits for: seconds from process start to 98 % on the embedded digits."""
 
 import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import tinycnn
@@ -13,9 +13,9 @@ from tinycnn import models
 from . import inputs
 from .contestants import Contestant
 from .process import WorkerError, command
-from .rounds import Plan
+from .rounds import Plan, failures_in
 from .summary import Measurement
-from .works import FIRST_LOSS, TO_98, TO_98_AIM, WORKS
+from .works import TO_98, TO_98_AIM
 
 ENOUGH = 0.98  # of the test digits
 EPOCHS = 5  # what `tinycnn train` does by default
@@ -23,55 +23,23 @@ MOST_TRAININGS = 3
 LINE = re.compile(r"held out: loss [\d.]+ +accuracy ([\d.]+)%")
 
 
-def first_loss(contestants: Sequence[Contestant], plan: Plan, folder: Path) -> Measurement:
-    """Measure the seconds to start Python, import, build cnn28 and do one training step of batch 32."""
-    work = WORKS["cnn28-b32"]
-    result = Measurement(FIRST_LOSS, "process start to the first loss")
-    path = folder / "first-loss.npz"
-    inputs.save(path, inputs.make(work))
-
-    def run(contestant: Contestant) -> float:
-        started = time.perf_counter()
-        with plan.start(contestant) as worker:
-            worker.prepare(work.name, path)
-            worker.numbers(1)
-            return time.perf_counter() - started
-
-    taking_part = [c for c in contestants if work.kind in c.kinds]
-    for number in range(-1, plan.rounds):
-        _turns(result, taking_part, number, run)
-    return result
-
-
-def to_98(contestants: Sequence[Contestant], plan: Plan, folder: Path, epochs: int = EPOCHS) -> Measurement:
+def to_98(contestants: Sequence[Contestant], plan: Plan, folder: Path) -> Measurement:
     """Measure the seconds from ``tinycnn train`` to 98 %, and of a PyTorch script that does the same."""
     result = Measurement(TO_98, "process start to 98 % on the digits", aim=TO_98_AIM)
     tinycnn.manual_seed(0)  # as `tinycnn train` begins
     weights = folder / "cnn28.npz"
     inputs.save(weights, {name: t.numpy() for name, t in models.cnn28().state_dict().items()})
     taking_part = [c for c in contestants if c.peer in ("tinycnn", "torch")]
-    _turns(result, taking_part, -1, lambda c: len(_train(c, plan, weights, 1)))
-    for number in range(min(plan.rounds, MOST_TRAININGS)):
-        _turns(result, taking_part, number, lambda c: seconds_to(ENOUGH, _train(c, plan, weights, epochs)))
-    return result
-
-
-def _turns(
-    result: Measurement,
-    contestants: Sequence[Contestant],
-    number: int,
-    run: Callable[[Contestant], float],
-) -> None:
-    """Give each contestant a turn. Number -1 is not kept: it brings files and kernels into the caches."""
-    for contestant in contestants:
-        if contestant.name not in result.failures:
-            try:
-                seconds = run(contestant)
-                if number >= 0:
+    for contestant in taking_part:  # brings files into memory, and compiled kernels into the cache
+        with failures_in(result, contestant):
+            train(contestant, plan, weights, 1)
+    for _ in range(min(plan.rounds, MOST_TRAININGS)):
+        for contestant in taking_part:
+            if contestant.name not in result.failures:
+                with failures_in(result, contestant):
+                    seconds = seconds_to(ENOUGH, train(contestant, plan, weights, EPOCHS))
                     result.rounds.setdefault(contestant.name, []).append([seconds])
-            except WorkerError as error:
-                result.failures[contestant.name] = str(error)
-                result.rounds.pop(contestant.name, None)
+    return result
 
 
 def seconds_to(accuracy: float, course: Sequence[tuple[float, float]]) -> float:
@@ -89,7 +57,7 @@ def seconds_to(accuracy: float, course: Sequence[tuple[float, float]]) -> float:
     raise WorkerError(f"the training reached {best:.2%} in {len(course)} epochs, not {accuracy:.0%}")
 
 
-def _train(contestant: Contestant, plan: Plan, weights: Path, epochs: int) -> list[tuple[float, float]]:
+def train(contestant: Contestant, plan: Plan, weights: Path, epochs: int) -> list[tuple[float, float]]:
     """Train once in a process of its own; the seconds count from its start."""
     python = plan.python(contestant)
     with tempfile.TemporaryDirectory() as run, tempfile.TemporaryFile("w+") as errors:

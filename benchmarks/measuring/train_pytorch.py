@@ -23,12 +23,13 @@ def main() -> None:
     from tinycnn.data import Augment, DataLoader, digits
 
     from . import inputs
-    from .on_pytorch import Engine, cnn28
+    from .on_pytorch import Engine, network
 
     engine = Engine(args.threads, args.tuned)
     train, test = digits()
     batches = DataLoader(train, 32, shuffle=True, augment=Augment(shift=2))
-    model = engine.loaded(cnn28(), inputs.load(args.weights))
+    weights = inputs.load(args.weights)
+    model = engine.loaded(network(weights), weights)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, args.epochs * len(batches))
     for epoch in range(args.epochs):
