@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks.measuring import contestants, gpu_report, gpu_tinycnn, rounds, works
 from benchmarks.measuring.contestants import ROOT
 from tinycnn import backend
+from tinycnn.kernels.table import why_no_cuda
 
 PACKAGES = ("numpy", "numba", "numba-cuda", "cupy-cuda12x", "cupy-cuda13x", "torch", "triton")
 
@@ -47,7 +48,7 @@ def main(arguments=None) -> int:
     args.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
 
     print(*versions(), sep="\n", flush=True)
-    if reason := backend.why_no_cuda():
+    if reason := why_no_cuda():
         print(f"no rungs of kernels/cuda: {reason}", flush=True)
     candidates = [*contestants.GPU_CONTESTANTS, *map(contestants.rung, gpu_tinycnn.rungs())]
     plan = rounds.Plan(threads=1, rounds=args.rounds, turn=args.turn, one_process=True)

@@ -12,21 +12,26 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
+import tinycnn
 from benchmarks.measuring import peak
 from benchmarks.measuring.contestants import ROOT
 from benchmarks.measuring.works import Convolution
-from tinycnn import Tensor, backend, models, optim
+from tinycnn import Tensor, models, optim
 from tinycnn import functional as F
+from tinycnn.dispatch import kernels_for
+from tinycnn.kernels import table
+from tinycnn.kernels.geometry import conv2d_geometry
 
 CONVOLUTION = Convolution(32, 32, 13, 13, 64, 3, 3)  # the second of cnn28, batch 32
 SMALL = Convolution(1, 4, 13, 13, 4, 3, 3)  # for loops in Python: the large one would take minutes
 ONE = {"TINYCNN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+PLAIN_PASSES = "TINYCNN_LADDER_PLAIN_PASSES"  # read below: compiled convolution and pooling, no other passes
 ALL = {"TINYCNN_THREADS": str(peak.cores())}
 
 
@@ -40,25 +45,29 @@ class Rung:
 
 
 RUNGS = (
-    Rung("loops", "Eq. 1 as Python loops; one thread up to the rung of that name", {"TINYCNN_CONV": "loops"}),
+    Rung(
+        "loops", "Eq. 1 as Python loops; one thread up to the rung of that name", {"TINYCNN_KERNELS": "loops"}
+    ),
     Rung(
         "im2col whole",
         "one matrix product; the columns of the whole batch in memory",
-        {"TINYCNN_CONV": "im2col", "TINYCNN_PIECE_BYTES": str(1 << 40), **ONE},
+        {"TINYCNN_KERNELS": "im2col", "TINYCNN_PIECE_BYTES": str(1 << 40), **ONE},
     ),
-    Rung("im2col in pieces", "columns that stay in the cache", {"TINYCNN_CONV": "im2col", **ONE}),
+    Rung("im2col in pieces", "columns that stay in the cache", {"TINYCNN_KERNELS": "im2col", **ONE}),
     Rung(
         "compiled",
         "shifted planes, tiles of sums in vector registers",
-        {"TINYCNN_FUSE": "0", **ONE},
+        {PLAIN_PASSES: "1", **ONE},
     ),
-    Rung("threads", "all cores", {"TINYCNN_FUSE": "0", **ALL}),
+    Rung("threads", "all cores", {PLAIN_PASSES: "1", **ALL}),
     Rung("fused", "one pass over memory for activations, normalisation, Adam", ALL),
 )
 
 
 def measure(work: str, seconds: float) -> float:
     """Return the median seconds of a run, in this process."""
+    if PLAIN_PASSES in os.environ:
+        tinycnn.use(kernels=convolution_only())
     run = step() if work == "step" else convolution(SMALL if work == "small" else CONVOLUTION)
     run()
     run()
@@ -70,12 +79,20 @@ def measure(work: str, seconds: float) -> float:
     return median(times)
 
 
+def convolution_only():
+    """Return the compiled kernels without the compiled passes over elements and channels."""
+    passes = ("relu", "gate", "leaky_relu", "leaky_gate", "adam")
+    passes += ("channel_sum", "channel_dot", "channel_affine", "normalise", "normalise_input")
+    return replace(table.cpu(), **{name: getattr(table.PLAIN, name) for name in passes})
+
+
 def convolution(c):
     """Return a forward convolution as a function."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((c.N, c.C, c.H, c.W), dtype=np.float32)
     w = rng.standard_normal((c.K, c.C, c.KH, c.KW), dtype=np.float32)
-    return lambda: backend.kernels(x).conv2d(x, w)
+    geometry = conv2d_geometry(x.shape, w.shape)
+    return lambda: kernels_for(x).conv2d(x, w, geometry)
 
 
 def step():

@@ -1,8 +1,9 @@
-"""The passes of `elementwise`, `channels` and `rows` for CuPy arrays, each formula in one launch.
+"""The passes of `tinycnn.kernels.plain` for CuPy arrays, each formula in one launch.
 
 CuPy starts a kernel for every operation of a formula: Adam's are fourteen. A launch costs Python and the
 driver several microseconds, which for small arrays is more than the arithmetic, and each one reads and writes
-all elements anew. Here CuPy compiles the whole formula as one kernel; ``TINYCNN_FUSE=0`` goes back to many.
+all elements anew. Here CuPy compiles the whole formula as one kernel; ``TINYCNN_KERNELS=im2col`` goes back to
+many.
 
 The C++ is what CuPy's `ElementwiseKernel` takes: it runs once for every element, with that element under
 each parameter's name. T is the arrays' type. A ``raw`` array is handed over whole, ``i`` says which element
@@ -17,23 +18,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, array_module
-from .channels import OTHERS, channel_sum
-from .elementwise import relu
-
-__all__ = [
-    "adam",
-    "channel_affine",
-    "channel_dot",
-    "channel_sum",
-    "cross_entropy",
-    "cross_entropy_input",
-    "gate",
-    "leaky_gate",
-    "leaky_relu",
-    "normalise",
-    "normalise_input",
-    "relu",
-]
+from .plain.passes import OTHERS
 
 # A thread has a row to itself: rows are as long as there are classes.
 SOFTMAX = """

@@ -1,20 +1,21 @@
-"""The sizes of convolution and pooling, checked once for every kernel.
+"""The sizes of one convolution or pooling: made and checked once, then trusted by every kernel.
 
 The notation, used everywhere: N batch, C input channels, K output channels, H W input height and width,
 KH KW kernel, SH SW stride, PH PW padding, DH DW dilation, G groups, OH OW output.
 
-One axis: output cell ``o`` looks at the input cells ``o*S - P + r*D`` for ``r = 0 .. K-1``. The last window
+Along one axis, window ``o`` looks at the input cells ``o*S - P + r*D`` for ``r = 0 .. K-1``. The last window
 must end inside the padded input, so ``O = floor((size + 2P - D*(K-1) - 1) / S) + 1``.
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Pair = tuple[int, int]
-Window = tuple[Pair, Pair | None, Pair, Pair]  # kernel_size, stride, padding, dilation
+Shape = tuple[int, int, int, int]
 
 
 def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
@@ -23,7 +24,7 @@ def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
     Raises
     ------
     TypeError, ValueError
-        Where it is neither an integer nor two, or one is below `minimum`.
+        If it is neither an integer nor two, or one is below `minimum`.
     """
     try:
         height, width = (value, value) if isinstance(value, int | np.integer) else value
@@ -36,12 +37,15 @@ def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
-    """Return how many windows fit along one axis; less than 1 where none does."""
+    """Return how many windows fit along one axis; less than 1 if none does."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
 class Conv2dGeometry(NamedTuple):
-    """All sizes of one convolution, under their letters."""
+    """All sizes of one convolution, under their letters.
+
+    x is (N, C, H, W), w is (K, C/G, KH, KW) and y is (N, K, OH, OW).
+    """
 
     N: int
     C: int
@@ -60,9 +64,29 @@ class Conv2dGeometry(NamedTuple):
     OH: int
     OW: int
 
+    @property
+    def x_shape(self) -> Shape:
+        """(N, C, H, W), the shape of the input."""
+        return self.N, self.C, self.H, self.W
+
+    @property
+    def padded_shape(self) -> Shape:
+        """(N, C, H + 2*PH, W + 2*PW), the shape of the input with its padding."""
+        return self.N, self.C, self.H + 2 * self.PH, self.W + 2 * self.PW
+
+    @property
+    def w_shape(self) -> Shape:
+        """(K, C/G, KH, KW), the shape of the weight."""
+        return self.K, self.C // self.G, self.KH, self.KW
+
+    @property
+    def y_shape(self) -> Shape:
+        """(N, K, OH, OW), the shape of the output."""
+        return self.N, self.K, self.OH, self.OW
+
 
 class Pool2dGeometry(NamedTuple):
-    """All sizes of one pooling, under their letters."""
+    """All sizes of one pooling, under their letters: x is (N, C, H, W) and y is (N, C, OH, OW)."""
 
     N: int
     C: int
@@ -79,9 +103,41 @@ class Pool2dGeometry(NamedTuple):
     OH: int
     OW: int
 
+    @property
+    def x_shape(self) -> Shape:
+        """(N, C, H, W), the shape of the input."""
+        return self.N, self.C, self.H, self.W
+
+    @property
+    def padded_shape(self) -> Shape:
+        """(N, C, H + 2*PH, W + 2*PW), the shape of the input with its padding."""
+        return self.N, self.C, self.H + 2 * self.PH, self.W + 2 * self.PW
+
+    @property
+    def y_shape(self) -> Shape:
+        """(N, C, OH, OW), the shape of the output."""
+        return self.N, self.C, self.OH, self.OW
+
+
+Geometry = Conv2dGeometry | Pool2dGeometry
+
+
+def taps(geometry: Geometry) -> Iterator[tuple[int, int, slice, slice]]:
+    """Yield (r, s, rows, columns): the cells of the padded input that kernel cell (r, s) meets, OH by OW."""
+    SH, SW, DH, DW = geometry.SH, geometry.SW, geometry.DH, geometry.DW
+    for r, s in product(range(geometry.KH), range(geometry.KW)):
+        rows = slice(r * DH, r * DH + SH * (geometry.OH - 1) + 1, SH)
+        columns = slice(s * DW, s * DW + SW * (geometry.OW - 1) + 1, SW)
+        yield r, s, rows, columns
+
 
 def conv2d_geometry(
-    x_shape: Sequence[int], w_shape: Sequence[int], stride: Any, padding: Any, dilation: Any, groups: int
+    x_shape: Sequence[int],
+    w_shape: Sequence[int],
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Conv2dGeometry:
     """Return the sizes of the convolution of `x_shape` (N, C, H, W) with `w_shape` (K, C/G, KH, KW).
 
@@ -104,67 +160,68 @@ def conv2d_geometry(
         )
     if min(K, C, KH, KW) < 1:
         raise ValueError(f"no size of the weight {tuple(w_shape)} may be 0")
-    window = _window("convolution", H, W, (KH, KW), stride, padding, dilation)
-    SH, SW, PH, PW, DH, DW, OH, OW = window
+    SH, SW, PH, PW, DH, DW, OH, OW = _windows("convolution", H, W, (KH, KW), stride, padding, dilation)
     return Conv2dGeometry(N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW)
 
 
-def conv2d_input_geometry(
-    g_shape: Sequence[int],
+def conv_transpose2d_geometry(
+    y_shape: Sequence[int],
     w_shape: Sequence[int],
-    size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
 ) -> Conv2dGeometry:
-    """Return the sizes of the convolution whose output is `g_shape` and whose input is `size` (H, W).
+    """Return the sizes of the convolution that leads back from a transposed convolution's result.
+
+    The transposed convolution takes `y_shape` (N, K, OH, OW) and `w_shape` (K, C/G, KH, KW), and makes
+    (N, C, H, W) with H = (OH-1)*SH - 2*PH + DH*(KH-1) + output_padding + 1, W likewise.
+
+    OH and OW are those of `y_shape`. With an output_padding of a stride or more, further windows would fit
+    into (H, W): they are no part of this convolution.
 
     Raises
     ------
     TypeError, ValueError
-        As `conv2d_geometry`, and where that convolution's output is not `g_shape`.
+        With every size involved and what would fit.
     """
-    if len(g_shape) != 4:
-        raise ValueError(f"the array over the output must be (N, K, OH, OW), got shape {tuple(g_shape)}")
-    if len(w_shape) != 4:
-        raise ValueError(f"the weight must be (K, C/G, KH, KW), got shape {tuple(w_shape)}")
-    H, W = pair(size, "size")
-    x_shape = (g_shape[0], w_shape[1] * _groups(groups, K=w_shape[0]), H, W)
-    geometry = conv2d_geometry(x_shape, w_shape, stride, padding, dilation, groups)
-    _match_output(g_shape, (geometry.N, geometry.K, geometry.OH, geometry.OW), x_shape)
-    return geometry
-
-
-def conv2d_weight_geometry(
-    x_shape: Sequence[int],
-    g_shape: Sequence[int],
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-) -> Conv2dGeometry:
-    """Return the sizes of the convolution of `x_shape` by a `kernel_size` (KH, KW) kernel into `g_shape`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `conv2d_geometry`, and where that convolution's output is not `g_shape`.
-    """
-    if len(x_shape) != 4:
-        raise ValueError(f"the input must be (N, C, H, W), got shape {tuple(x_shape)}")
-    if len(g_shape) != 4:
-        raise ValueError(f"the array over the output must be (N, K, OH, OW), got shape {tuple(g_shape)}")
-    KH, KW = pair(kernel_size, "kernel_size")
-    w_shape = (g_shape[1], x_shape[1] // _groups(groups, C=x_shape[1]), KH, KW)
-    geometry = conv2d_geometry(x_shape, w_shape, stride, padding, dilation, groups)
-    _match_output(g_shape, (geometry.N, geometry.K, geometry.OH, geometry.OW), x_shape)
-    return geometry
+    name = "conv_transpose2d"
+    if len(y_shape) != 4 or len(w_shape) != 4:
+        raise ValueError(
+            f"{name}: the input must be (N, K, OH, OW) and the weight (K, C/G, KH, KW), "
+            f"got {tuple(y_shape)} and {tuple(w_shape)}"
+        )
+    (N, K, *outputs), (_, C_per_group, *kernel) = y_shape, w_shape
+    if w_shape[0] != K:
+        raise ValueError(
+            f"{name}: the input {tuple(y_shape)} has K={K} channels, but the weight "
+            f"(K, C/G, KH, KW)={tuple(w_shape)} takes K={w_shape[0]}"
+        )
+    steps, borders = pair(stride, "stride"), pair(padding, "padding", minimum=0)
+    spread, extra = pair(dilation, "dilation"), pair(output_padding, "output_padding", minimum=0)
+    sizes = []
+    for axis, out, k, S, P, D, e in zip("HW", outputs, kernel, steps, borders, spread, extra, strict=True):
+        if e >= max(S, D):
+            raise ValueError(
+                f"{name}: output_padding {extra} must be less than stride {steps} or dilation {spread}"
+            )
+        sizes.append((out - 1) * S - 2 * P + D * (k - 1) + e + 1)
+        if sizes[-1] < 1:
+            raise ValueError(
+                f"{name}: the output {axis} would be {sizes[-1]} for the input {tuple(y_shape)}, "
+                f"kernel (KH, KW)={tuple(kernel)}, stride {steps}, padding {borders}, dilation {spread}: "
+                f"use less padding"
+            )
+    x_shape = (N, C_per_group * _groups(groups, K=K), *sizes)
+    whole = conv2d_geometry(x_shape, w_shape, steps, borders, spread, groups)
+    OH, OW = outputs
+    SH, SW = _steps(steps, (OH, OW))
+    return whole._replace(SH=SH, SW=SW, OH=OH, OW=OW)
 
 
 def pool2d_geometry(
-    x_shape: Sequence[int], kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
+    x_shape: Sequence[int], kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
 ) -> Pool2dGeometry:
     """Return the sizes of pooling `x_shape` (N, C, H, W) with `kernel_size` (KH, KW) windows.
 
@@ -181,8 +238,8 @@ def pool2d_geometry(
     if H < 1 or W < 1:
         raise ValueError(f"pooling: H and W must be at least 1, got (N, C, H, W)={tuple(x_shape)}")
     KH, KW = pair(kernel_size, "kernel_size")
-    window = _window("pooling", H, W, (KH, KW), (KH, KW) if stride is None else stride, padding, dilation)
-    SH, SW, PH, PW, DH, DW, OH, OW = window
+    steps = (KH, KW) if stride is None else stride
+    SH, SW, PH, PW, DH, DW, OH, OW = _windows("pooling", H, W, (KH, KW), steps, padding, dilation)
     # With more padding than half a window, a window could lie wholly in the padding.
     if 2 * PH > DH * (KH - 1) + 1 or 2 * PW > DW * (KW - 1) + 1:
         raise ValueError(
@@ -196,22 +253,6 @@ def pool2d_geometry(
             f"(PH, PW)=({PH}, {PW}) around the input (H, W)=({H}, {W}); use less padding or dilation"
         )
     return Pool2dGeometry(N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW)
-
-
-def sum_pool2d_input_geometry(
-    g_shape: Sequence[int], kernel_size: Any, size: Any, stride: Any, padding: Any
-) -> Pool2dGeometry:
-    """Return the sizes of the pooling whose output is `g_shape` and whose input is `size` (H, W).
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `pool2d_geometry`, and where that pooling's output is not `g_shape`.
-    """
-    x_shape = (*g_shape[:2], *pair(size, "size"))
-    geometry = pool2d_geometry(x_shape, kernel_size, stride, padding)
-    _match_output(g_shape, (geometry.N, geometry.C, geometry.OH, geometry.OW), x_shape)
-    return geometry
 
 
 def _groups(groups: int, C: int = 0, K: int = 0) -> int:
@@ -228,9 +269,10 @@ def _groups(groups: int, C: int = 0, K: int = 0) -> int:
     return G
 
 
-def _window(
+def _windows(
     what: str, H: int, W: int, kernel: Pair, stride: Any, padding: Any, dilation: Any
 ) -> tuple[int, int, int, int, int, int, int, int]:
+    """Return SH, SW, PH, PW, DH, DW, OH, OW after checking that at least one window fits."""
     KH, KW = kernel
     SH, SW = pair(stride, "stride")
     PH, PW = pair(padding, "padding", minimum=0)
@@ -244,20 +286,21 @@ def _window(
             f"({H + 2 * PH}, {W + 2 * PW}); "
             f"use a smaller kernel or dilation, or more padding"
         )
-    return SH, SW, PH, PW, DH, DW, OH, OW
+    return *_steps((SH, SW), (OH, OW)), PH, PW, *_steps((DH, DW), kernel), OH, OW
+
+
+def _steps(steps: Pair, counts: Pair) -> Pair:
+    """Return the steps between so many places, 1 if there is only one place.
+
+    From one window no step leads anywhere, so its stride means nothing (and from one kernel cell no
+    dilation). A huge number there would only overflow in the kernels, or ask for memory.
+    """
+    return steps[0] if counts[0] > 1 else 1, steps[1] if counts[1] > 1 else 1
 
 
 def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> bool:
-    """Return whether a window meets no input cell; without dilation half a window cannot miss."""
+    """Return whether some window meets no input cell; without dilation half a window cannot miss."""
     if dilation == 1 or padding == 0:
         return False
     starts = range(-padding, windows * stride - padding, stride)
     return any(all(not 0 <= start + r * dilation < size for r in range(kernel)) for start in starts)
-
-
-def _match_output(g_shape: Sequence[int], expected: Sequence[int], x_shape: Sequence[int]) -> None:
-    if tuple(g_shape) != tuple(expected):
-        raise ValueError(
-            f"an array over the output must have the shape {tuple(expected)} for the input "
-            f"(N, C, H, W)={tuple(x_shape)}, got {tuple(g_shape)}"
-        )

@@ -13,6 +13,8 @@ import cxx_kernels
 import strict_cupy
 
 from tinycnn import backend as _backend
+from tinycnn import dispatch
+from tinycnn.kernels import table
 
 # Tests run side by side, one process a core: their kernels must not fight for the cores as well.
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
@@ -47,7 +49,8 @@ def stand_in(monkeypatch):
     monkeypatch.setattr(_backend, "_generators", {})
     monkeypatch.setattr(strict_cupy, "memory", dict(strict_cupy.memory))
     if cxx_kernels.COMPILER is None:
-        monkeypatch.setenv("TINYCNN_FUSE", "0")
+        monkeypatch.setattr(dispatch, "_chosen", table.IM2COL)
+        monkeypatch.setattr(dispatch, "_decided", True)
 
 
 @pytest.fixture(params=["numpy", "stand-in", "cupy"])

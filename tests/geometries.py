@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tinycnn.kernels.geometry import output_size
+from tinycnn.kernels.geometry import conv2d_geometry, output_size, pool2d_geometry
 
 SEEDS = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
@@ -26,6 +26,20 @@ def convolutions(draw, smallest_batch=0, most_channels=2, most_cells=4):
 
 
 @st.composite
+def conv2d_geometries(draw, **limits):
+    """Return the geometry of such a convolution, sometimes with fewer outputs than would fit.
+
+    A transposed convolution with an output_padding has such a geometry.
+    """
+    x_shape, w_shape, _, options = draw(convolutions(**limits))
+    geometry = conv2d_geometry(x_shape, w_shape, **options)
+    if draw(st.booleans()):
+        return geometry
+    OH, OW = draw(st.integers(1, geometry.OH)), draw(st.integers(1, geometry.OW))
+    return geometry._replace(OH=OH, OW=OW)
+
+
+@st.composite
 def poolings(draw, dilated=False, smallest_batch=0):
     """Return the shapes of x and of the output, and the options."""
     N, C = draw(st.integers(smallest_batch, 2)), draw(st.integers(1, 2))
@@ -38,6 +52,11 @@ def poolings(draw, dilated=False, smallest_batch=0):
     options = {"kernel_size": kernel, "stride": stride, "padding": padding}
     output = map(output_size, size, kernel, stride, padding, dilation)
     return (N, C, *size), (N, C, *output), options | ({"dilation": dilation} if dilated else {})
+
+
+def pool2d_geometries(**limits):
+    """Return the geometry of such a pooling."""
+    return poolings(**limits).map(lambda case: pool2d_geometry(case[0], **case[2]))
 
 
 def _every_window_meets_a_cell(size, kernel, stride, padding, dilation):

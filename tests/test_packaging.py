@@ -18,7 +18,7 @@ TRY = """
 import sys
 import tinycnn
 assert "kernels" not in sys.modules, "kernels/ is imported under its own name"
-import tinycnn.kernels.loops, tinycnn.kernels.im2col
+import tinycnn.kernels.plain.loops, tinycnn.kernels.im2col
 from tinycnn.data import digits
 train, test = digits()
 assert (len(train), len(test)) == (10000, 2000)

@@ -2,8 +2,9 @@
 
 from tinycnn import functional
 from tinycnn.anomaly import AnomalyError
-from tinycnn.backend import BackendError, manual_seed, use, using
+from tinycnn.backend import BackendError, manual_seed
 from tinycnn.creation import ones, rand, randn, zeros
+from tinycnn.dispatch import use, using
 from tinycnn.gpu import OutOfMemoryError
 from tinycnn.gradcheck import GradcheckError, gradcheck
 from tinycnn.modes import detect_anomaly, no_grad

@@ -27,8 +27,9 @@ from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain, show
 from tinycnn.functional.convolution import Conv2d
-from tinycnn.kernels import loops
+from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.im2col import col2im, im2col
+from tinycnn.kernels.plain import loops
 
 # %% [markdown]
 # ## The equation (Eq. 1)
@@ -168,11 +169,11 @@ print(inspect.getsource(loops.conv2d_weight))
 # The three kernels agree on T, whichever factor is left out:
 
 # %%
-stride = (2, 2)
+geometry = conv2d_geometry(x.shape, w.shape, stride=2)
 forms = [
-    (g * loops.conv2d(x, w, stride)).sum(),
-    (x * loops.conv2d_input(g, w, (5, 5), stride)).sum(),
-    (w * loops.conv2d_weight(x, g, (3, 3), stride)).sum(),
+    (g * loops.conv2d(x, w, geometry)).sum(),
+    (x * loops.conv2d_input(g, w, geometry)).sum(),
+    (w * loops.conv2d_weight(x, g, geometry)).sum(),
 ]
 print("T =", *forms)
 assert len(set(map(float, forms))) == 1

@@ -25,12 +25,13 @@ import numpy as np
 from checking import check
 from numba import njit
 
-from tinycnn.kernels import arena, cpu, elementwise, im2col, loops
+from tinycnn.kernels import arena, cpu, im2col
 from tinycnn.kernels.cores import thread_count
 from tinycnn.kernels.cpu import elementwise as compiled
 from tinycnn.kernels.cpu import shifts, tiles
 from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
 from tinycnn.kernels.geometry import conv2d_geometry
+from tinycnn.kernels.plain import loops, passes
 from tinycnn.plot import blank_figure
 
 rng = np.random.default_rng(0)
@@ -98,7 +99,9 @@ print(f"{threads} threads, at most about {ceiling:.0f} GFLOP/s")
 N, C, H, W, K, KH, KW = 32, 32, 13, 13, 64, 3, 3
 x = rng.standard_normal((N, C, H, W), dtype=np.float32)
 w = rng.standard_normal((K, C, KH, KW), dtype=np.float32)
+geometry = conv2d_geometry(x.shape, w.shape)
 small_x, small_w = x[:1, :4], w[:4, :4]
+small = conv2d_geometry(small_x.shape, small_w.shape)
 
 
 def whole_batch():
@@ -108,10 +111,10 @@ def whole_batch():
 
 
 ways = {
-    "loops": (lambda: loops.conv2d(small_x, small_w), flop(1, 4, H, W, 4, KH, KW)),
+    "loops": (lambda: loops.conv2d(small_x, small_w, small), flop(1, 4, H, W, 4, KH, KW)),
     "im2col, whole batch": (whole_batch, flop(N, C, H, W, K, KH, KW)),
-    "im2col, in pieces": (lambda: im2col.conv2d(x, w), flop(N, C, H, W, K, KH, KW)),
-    "compiled": (lambda: cpu.conv2d(x, w), flop(N, C, H, W, K, KH, KW)),
+    "im2col, in pieces": (lambda: im2col.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
+    "compiled": (lambda: cpu.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
 }
 speeds = {name: work / seconds(run) / 1e9 for name, (run, work) in ways.items()}
 
@@ -188,7 +191,7 @@ print(inspect.getsource(arena._is_free))
 # shifts:
 
 # %%
-geometry = conv2d_geometry((1, 1, 7, 7), (1, 1, 3, 3), (2, 2), (1, 1), (1, 1), 1)
+geometry = conv2d_geometry((1, 1, 7, 7), (1, 1, 3, 3), stride=2, padding=1)
 layout, ((taps, target),) = shifts.forward_sums(geometry)
 plane = (target.rows + layout.halo) * layout.WP
 table = shifts.shifts(layout, taps, 1, plane)
@@ -244,7 +247,7 @@ sums = sum(
     kernel[0, 0, tap.r, tap.s] * flat[shift : shift + count] for tap, shift in zip(taps, table, strict=True)
 )
 y = np.append(sums, np.zeros(-count % WP)).reshape(target.rows, WP)[:, : target.columns]
-check(y, loops.conv2d(picture[None, None], kernel, (2, 2), (1, 1))[0, 0])
+check(y, loops.conv2d(picture[None, None], kernel, geometry)[0, 0])
 
 # %% [markdown]
 # ## Registers: use a number while you have it
@@ -285,7 +288,7 @@ print(source[begin:end])
 million = 1 << 22
 arguments = [rng.random(million, dtype=np.float32) for _ in range(4)]
 numbers = (1e-3, (0.9, 0.999), 1e-8, 1)
-by_numpy = seconds(lambda: elementwise.adam(*arguments, *numbers))
+by_numpy = seconds(lambda: passes.adam(*arguments, *numbers))
 in_one = seconds(lambda: compiled.adam(*arguments, *numbers))
 moved = 7 * 4 * million  # read theta, g, m and v, write theta, m and v
 print(f"NumPy {by_numpy * 1e3:.1f} ms, one pass {in_one * 1e3:.1f} ms: {moved / in_one / 1e9:.0f} GB/s")
@@ -298,7 +301,7 @@ print(f"NumPy {by_numpy * 1e3:.1f} ms, one pass {in_one * 1e3:.1f} ms: {moved / 
 
 # %%
 answer = None  # one number
-dilated = shifts.forward_sums(conv2d_geometry((1, 1, 9, 9), (1, 1, 3, 3), (1, 1), (0, 0), (2, 2), 1))
+dilated = shifts.forward_sums(conv2d_geometry((1, 1, 9, 9), (1, 1, 3, 3), dilation=2))
 expected = {(tap.r, tap.s): tap.i * dilated.layout.WP + tap.j for tap in dilated.sums[0].taps}
 check(answer, expected[1, 2])
 

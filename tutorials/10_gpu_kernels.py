@@ -29,12 +29,13 @@ os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
 import numpy as np
 from checking import check
 
-from tinycnn.kernels import im2col, loops
+from tinycnn.kernels import im2col
 from tinycnn.kernels.cuda import RUNGS, direct, epilogue, register_tiles
 from tinycnn.kernels.cuda.coalesced import neighbours_differ_in_d
 from tinycnn.kernels.cuda.gather import Gather
 from tinycnn.kernels.cuda.target import cuda, kernel
 from tinycnn.kernels.geometry import conv2d_geometry
+from tinycnn.kernels.plain import loops
 from tinycnn.plot import blank_figure
 
 rng = np.random.default_rng(0)
@@ -74,15 +75,15 @@ print("block ", blocks.astype(int))
 print(inspect.getsource(direct.output_cell))
 
 # %% [markdown]
-# These are the inner loops of `tinycnn.kernels.loops`. The outer ones are gone: the threads are them. Try it
-# on small numbers, with a stride and padding:
+# These are the inner loops of `tinycnn.kernels.plain.loops`. The outer ones are gone: the threads are them.
+# Try it on small numbers, with a stride and padding:
 
 # %%
 x = rng.standard_normal((1, 2, 5, 6)).astype("f")
 w = rng.standard_normal((3, 2, 3, 3)).astype("f")
-options = {"stride": (2, 1), "padding": (1, 1)}
-y = RUNGS["direct"].conv2d(x, w, **options)
-print("shape", y.shape, "largest difference to the loops", np.abs(y - loops.conv2d(x, w, **options)).max())
+geometry = conv2d_geometry(x.shape, w.shape, stride=(2, 1), padding=1)
+y = RUNGS["direct"].conv2d(x, w, geometry)
+print("shape", y.shape, "largest difference to the loops", np.abs(y - loops.conv2d(x, w, geometry)).max())
 
 # %% [markdown]
 # ## Rung 2: who sits beside whom
@@ -207,7 +208,6 @@ figure
 
 # %%
 small = register_tiles.Tile(BM=16, BN=16, BK=4, TM=4, TN=4)
-geometry = conv2d_geometry(x.shape, w.shape, (2, 1), (1, 1), (1, 1), 1)
 gather = Gather.output(geometry)
 y5 = np.empty_like(y)
 laid_out, CP, MP = register_tiles.laid_out(w, gather, small, transposed=False)
@@ -280,9 +280,9 @@ for name, rung in RUNGS.items():
     if name in ("registers", "fused"):  # 256 threads of Python, for the simulator too many: see above
         continue
     form = [
-        float((rung.conv2d(x, w, **options) * g).sum()),
-        float((rung.conv2d_input(g, w, x.shape[2:], **options) * x).sum()),
-        float((rung.conv2d_weight(x, g, w.shape[2:], **options) * w).sum()),
+        float((rung.conv2d(x, w, geometry) * g).sum()),
+        float((rung.conv2d_input(g, w, geometry) * x).sum()),
+        float((rung.conv2d_weight(x, g, geometry) * w).sum()),
     ]
     print(f"{name:<10}", " ".join(f"{value:.5f}" for value in form))
 
@@ -320,7 +320,7 @@ def one_by_one(x, w, y, N, C, K, HW):
 x1, w1 = rng.standard_normal((2, 3, 4, 5)).astype("f"), rng.standard_normal((6, 3, 1, 1)).astype("f")
 answer = np.empty((2, 6, 4, 5), "f")
 one_by_one.launch((8,), (32,), x1, w1, answer, 2, 3, 6, 20)
-check(answer if answer.any() else None, im2col.conv2d(x1, w1))
+check(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(x1.shape, w1.shape)))
 
 # %% [markdown]
 # ## Solutions
@@ -361,7 +361,7 @@ check(answer if answer.any() else None, im2col.conv2d(x1, w1))
 #             total += x[(n * C + c) * HW + place] * w[k * C + c]
 #         y[i] = total
 # one_by_one.launch((8,), (32,), x1, w1, answer, 2, 3, 6, 20)
-# assert check(answer, im2col.conv2d(x1, w1))
+# assert check(answer, im2col.conv2d(x1, w1, conv2d_geometry(x1.shape, w1.shape)))
 # ```
 #
 # </details>

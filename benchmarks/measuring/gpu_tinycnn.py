@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from tinycnn import backend
+from tinycnn.kernels import table
 
 from . import on_tinycnn
 from .inputs import Arrays
@@ -21,7 +22,7 @@ def rungs() -> dict[str, Any]:
     Where the CUDA kernels cannot run, im2col is alone.
     """
     found = {CUBLAS: importlib.import_module("tinycnn.kernels.im2col")}
-    if backend.why_no_cuda() is None:
+    if table.why_no_cuda() is None:
         found |= importlib.import_module("tinycnn.kernels.cuda").RUNGS
     return found
 

@@ -9,7 +9,9 @@ import numpy as np
 import tinycnn
 from tinycnn import Tensor, backend, models, no_grad, optim
 from tinycnn import functional as F
+from tinycnn.dispatch import kernels_for
 from tinycnn.gan import LOSSES, Discriminator, Generator, discriminator_step, generator_step
+from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.nn import Sequential
 
 from .inputs import Arrays, weights_of
@@ -122,14 +124,14 @@ def convolution(work: Work, arrays: Arrays, kernels: Any) -> Run:
     c = work.convolution
     assert c is not None
     x, w, g = (backend.to_backend(arrays[name], backend.current()) for name in "xwg")
-    window = (c.stride, c.stride), (c.padding, c.padding)
-    kernels = kernels or backend.kernels(x)
+    geometry = conv2d_geometry(x.shape, w.shape, c.stride, c.padding)
+    kernels = kernels or kernels_for(x)
     function = {"forward": "conv2d", "input": "conv2d_input", "weight": "conv2d_weight"}[work.direction]
     if not hasattr(kernels, function):
         raise NotImplementedError(f"there is no {function}")
     directions: dict[str, Run] = {
-        "forward": lambda: kernels.conv2d(x, w, *window),
-        "input": lambda: kernels.conv2d_input(g, w, (c.H, c.W), *window),
-        "weight": lambda: kernels.conv2d_weight(x, g, (c.KH, c.KW), *window),
+        "forward": lambda: kernels.conv2d(x, w, geometry),
+        "input": lambda: kernels.conv2d_input(g, w, geometry),
+        "weight": lambda: kernels.conv2d_weight(x, g, geometry),
     }
     return directions[work.direction]

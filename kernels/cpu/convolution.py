@@ -17,67 +17,36 @@ import numpy as np
 
 from .. import arena, im2col
 from ..arrays import Array, ready
-from ..geometry import Pair, conv2d_geometry, conv2d_input_geometry, conv2d_weight_geometry
+from ..geometry import Conv2dGeometry
 from .sums import write_sums
 from .weights import sum_weights
 
 
-def conv2d(
-    x: Array,
-    w: Array,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-    bias: Array | None = None,
-) -> Array:
-    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
-    geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
+def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+    """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
     x, w = _prepared(x, w)
-    y = arena.empty((geometry.N, geometry.K, geometry.OH, geometry.OW), x.dtype)
+    y = arena.empty(geometry.y_shape, x.dtype)
     if not write_sums(x, w, y, bias, geometry, transposed=False):
-        return im2col.conv2d(x, w, stride, padding, dilation, groups, bias)
+        return im2col.conv2d(x, w, geometry, bias)
     return y
 
 
-def conv2d_input(
-    g: Array,
-    w: Array,
-    size: Pair,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-    bias: Array | None = None,
-) -> Array:
-    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`.
-
-    And add `bias` (C,), where this is a transposed convolution.
-    """
-    geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
+def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+    """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
     g, w = _prepared(g, w)
-    x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
+    x = arena.empty(geometry.x_shape, g.dtype)
     if not write_sums(g, w, x, bias, geometry, transposed=True):
-        return im2col.conv2d_input(g, w, size, stride, padding, dilation, groups, bias)
+        return im2col.conv2d_input(g, w, geometry, bias)
     return x
 
 
-def conv2d_weight(
-    x: Array,
-    g: Array,
-    kernel_size: Pair,
-    stride: Pair = (1, 1),
-    padding: Pair = (0, 0),
-    dilation: Pair = (1, 1),
-    groups: int = 1,
-) -> Array:
-    """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW), for (KH, KW) = `kernel_size`."""
-    geometry = conv2d_weight_geometry(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)
+def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+    """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
     x, g = _prepared(x, g)
     w = sum_weights(x, g, geometry)
     if np.isnan(w).any():
         # Between two rows g is 0, and 0 times an infinite cell of x is not.
-        return im2col.conv2d_weight(x, g, kernel_size, stride, padding, dilation, groups)
+        return im2col.conv2d_weight(x, g, geometry)
     return w
 
 

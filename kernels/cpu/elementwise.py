@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import arena, elementwise
+from .. import arena
 from ..arrays import Array, ready
+from ..plain import passes
 from .compiled import compiled
 from .threads import split
 
@@ -53,7 +54,7 @@ def adam(
     """Make step `t`, from 1, of Adam in place; see `tinycnn.optim.Adam`."""
     if not all(a.flags.carray and a.dtype.isnative for a in (theta, m, v)):
         # Flattening such an array makes a copy, and the step would be written into the copy.
-        elementwise.adam(theta, g, m, v, lr, betas, eps, t)
+        passes.adam(theta, g, m, v, lr, betas, eps, t)
         return
     beta1, beta2 = betas
     numbers = (

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import arena
 from ..arrays import Array, ready
-from ..geometry import Pair, Pool2dGeometry, Window, pool2d_geometry, sum_pool2d_input_geometry
+from ..geometry import Pool2dGeometry
 from .compiled import compiled
 from .rows import largest_row
 from .threads import Job, split
@@ -20,26 +20,21 @@ _largest, _largest_by_2 = largest_row(1), largest_row(2)
 SERIAL = 1 << 16  # elements that are done before another thread has started
 
 
-def max_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
-) -> tuple[Array, Array]:
+def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
     """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2.
 
-    Of equal cells the first wins; a NaN wins over any number, the last over all. Padding never wins.
+    The first of equal cells wins. A NaN wins over any number, and the last NaN over all. Padding never wins.
     """
-    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), True)
+    return _winners(x, geometry, largest=True)
 
 
-def min_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
-) -> tuple[Array, Array]:
-    """As `max_pool2d`, with the minimum."""
-    return _best(x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation), False)
+def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+    """Return each window's minimum and the winner's index; see `max_pool2d`."""
+    return _winners(x, geometry, largest=False)
 
 
-def _best(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, Array]:
-    shape = (geometry.N, geometry.C, geometry.OH, geometry.OW)
-    y, index = arena.empty(shape, x.dtype), arena.empty(shape, np.int32)
+def _winners(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, Array]:
+    y, index = arena.empty(geometry.y_shape, x.dtype), arena.empty(geometry.y_shape, np.int32)
     arrays = _planes(x), _planes(y), _planes(index)
     sizes = tuple(geometry)
     if largest and x.dtype.kind == "f" and geometry.PH == geometry.PW == 0 and geometry.SW <= 2:
@@ -57,29 +52,25 @@ def pool_gather(x: Array, index: Array) -> Array:
     return y
 
 
-def pool_scatter(g: Array, index: Array, size: Pair, window: Window | None = None) -> Array:
-    """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W): `pool_gather`'s adjoint."""
-    x = arena.empty((*g.shape[:2], *size), g.dtype)
+def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
+    """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell: `pool_gather`'s adjoint."""
+    x = arena.empty(geometry.x_shape, g.dtype)
     arrays = _planes(g), _planes(index), _planes(x)
     _split(lambda _, start, stop: _scatter_planes(*arrays, start, stop), arrays)
     return x
 
 
-def sum_pool2d(x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0)) -> Array:
+def sum_pool2d(x: Array, geometry: Pool2dGeometry) -> Array:
     """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
-    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding)
-    y = arena.empty((geometry.N, geometry.C, geometry.OH, geometry.OW), x.dtype)
+    y = arena.empty(geometry.y_shape, x.dtype)
     arrays = _planes(x), _planes(y)
     _split(lambda _, start, stop: _sum_planes(*arrays, tuple(geometry), start, stop), arrays)
     return y
 
 
-def sum_pool2d_input(
-    g: Array, kernel_size: Pair, size: Pair, stride: Pair | None = None, padding: Pair = (0, 0)
-) -> Array:
-    """Add every `g` (N, C, OH, OW) to all cells of its window: `sum_pool2d`'s adjoint, (N, C, H, W)."""
-    geometry = sum_pool2d_input_geometry(g.shape, kernel_size, size, stride, padding)
-    x = arena.empty((geometry.N, geometry.C, geometry.H, geometry.W), g.dtype)
+def sum_pool2d_input(g: Array, geometry: Pool2dGeometry) -> Array:
+    """Return zeros (N, C, H, W) with `g` added to all cells of its window: `sum_pool2d`'s adjoint."""
+    x = arena.empty(geometry.x_shape, g.dtype)
     arrays = _planes(g), _planes(x)
     _split(lambda _, start, stop: _spread_planes(*arrays, tuple(geometry), start, stop), arrays)
     return x

@@ -20,12 +20,14 @@ UNIT = 16  # rows or columns: a block is a multiple, as BLAS computes so many at
 
 
 def matmul(a: Array, b: Array) -> Array:
-    """Return the product of two matrices, (M, K) and (K, N): (M, N).
+    """Return the product of two matrices, (M, K) and (K, N): (M, N). Stacks of matrices are NumPy's.
 
     The longer side of the result is cut into blocks, and each block is one call of BLAS. BLAS adds up in an
     order that depends on the block's shape, so the cut depends on M, N and K alone: threads only share the
     blocks out, and the result is the same bits for any number of them.
     """
+    if not a.ndim == b.ndim == 2 or a.dtype != b.dtype:
+        return a @ b
     one_thread_a_product()
     (M, K), N = a.shape, b.shape[1]
     y = arena.empty((M, N), np.result_type(a, b))

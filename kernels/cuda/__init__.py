@@ -10,16 +10,12 @@
 ================================= =======================================================================
 
 Each rung is the three convolutions: what it has no kernel of its own for, the rung below does. They
-are for float32 arrays of CuPy; the functions here take anything else to `tinycnn.kernels.im2col`.
+are for float32 arrays of CuPy; the functions here leave anything else to `tinycnn.kernels.im2col`.
 """
-
-import os
-from typing import Any
 
 from .. import im2col
 from ..arrays import Array
-from ..geometry import Pair
-from ..im2col import pool_gather, sum_pool2d, sum_pool2d_input
+from ..geometry import Conv2dGeometry
 from .ladder import RUNGS
 from .operands import fits
 from .pooling import max_pool2d, min_pool2d, pool_scatter
@@ -31,31 +27,28 @@ __all__ = [
     "conv2d_weight",
     "max_pool2d",
     "min_pool2d",
-    "pool_gather",
     "pool_scatter",
-    "sum_pool2d",
-    "sum_pool2d_input",
 ]
 
-
-def conv2d(x: Array, w: Array, *options: Any, **more: Any) -> Array:
-    """Convolve as `tinycnn.kernels.im2col.conv2d` does, with the same arguments. Eq. 1."""
-    return _serving(x, w, *options, *more.values()).conv2d(x, w, *options, **more)
+TOP = RUNGS["fused"]
 
 
-def conv2d_input(g: Array, w: Array, size: Pair, *options: Any, **more: Any) -> Array:
-    """Return d<g, conv2d(x, w)>/dx as `tinycnn.kernels.im2col.conv2d_input` does."""
-    return _serving(g, w, *options, *more.values()).conv2d_input(g, w, size, *options, **more)
+def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+    """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
+    serving = TOP if fits(x, w, *_if_any(bias)) else im2col
+    return serving.conv2d(x, w, geometry, bias)
 
 
-def conv2d_weight(x: Array, g: Array, kernel_size: Pair, *options: Any, **more: Any) -> Array:
-    """Return d<g, conv2d(x, w)>/dw as `tinycnn.kernels.im2col.conv2d_weight` does."""
-    return _serving(x, g).conv2d_weight(x, g, kernel_size, *options, **more)
+def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+    """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
+    serving = TOP if fits(g, w, *_if_any(bias)) else im2col
+    return serving.conv2d_input(g, w, geometry, bias)
 
 
-def _serving(*arguments: Any) -> Any:
-    """Return what serves these arguments: the rung named in ``TINYCNN_CONV``, else the top one or im2col."""
-    name = os.environ.get("TINYCNN_CONV")
-    if name in RUNGS:
-        return RUNGS[name]
-    return RUNGS["fused"] if fits(*(a for a in arguments if hasattr(a, "dtype"))) else im2col
+def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+    """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
+    return (TOP if fits(x, g) else im2col).conv2d_weight(x, g, geometry)
+
+
+def _if_any(bias: Array | None) -> tuple[Array, ...]:
+    return () if bias is None else (bias,)

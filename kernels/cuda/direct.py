@@ -1,7 +1,7 @@
 """Rung 1: the equation verbatim, one thread for every cell of the result.
 
-Gone are the outer loops of `tinycnn.kernels.loops`: a thread's number says which cell it computes. Threads
-share nothing: for every product both factors are read from global memory.
+Gone are the outer loops of `tinycnn.kernels.plain.loops`: a thread's number says which cell it computes.
+Threads share nothing: for every product both factors are read from global memory.
 
 What is slow about it: here neighbouring threads compute neighbouring CHANNELS, so that the 32 addresses which
 the threads of a warp use at the same time lie a whole plane apart, and each is a transaction of its own.

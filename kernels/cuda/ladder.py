@@ -6,13 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..arrays import Array
-from ..geometry import (
-    Conv2dGeometry,
-    Pair,
-    conv2d_geometry,
-    conv2d_input_geometry,
-    conv2d_weight_geometry,
-)
+from ..geometry import Conv2dGeometry
 from . import coalesced, direct, epilogue, implicit_gemm, register_tiles, shared_tiles, weight_tiles
 from .operands import finish, ready, result
 
@@ -34,62 +28,33 @@ class Rung:
     fused_input: WriteAll | None = None
 
     def conv2d(
-        self,
-        x: Array,
-        w: Array,
-        stride: Pair = (1, 1),
-        padding: Pair = (0, 0),
-        dilation: Pair = (1, 1),
-        groups: int = 1,
-        bias: Array | None = None,
-        relu: bool = False,
+        self, x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None, relu: bool = False
     ) -> Array:
-        """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW), add `bias` (K,): (N, K, OH, OW). Eq. 1.
+        """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1.
 
         And apply ReLU, if asked for.
         """
-        geometry = conv2d_geometry(x.shape, w.shape, stride, padding, dilation, groups)
         x, w = ready(x, w)
-        y = result(x, (geometry.N, geometry.K, geometry.OH, geometry.OW))
+        y = result(x, geometry.y_shape)
         self._write("output", x, w, y, geometry, bias, relu)
         return y
 
     def conv2d_input(
-        self,
-        g: Array,
-        w: Array,
-        size: Pair,
-        stride: Pair = (1, 1),
-        padding: Pair = (0, 0),
-        dilation: Pair = (1, 1),
-        groups: int = 1,
-        bias: Array | None = None,
-        relu: bool = False,
+        self, g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None, relu: bool = False
     ) -> Array:
-        """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW) and (H, W) = `size`.
+        """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution.
 
-        And add `bias` (C,) and apply ReLU, where this is a transposed convolution.
+        And apply ReLU, if asked for.
         """
-        geometry = conv2d_input_geometry(g.shape, w.shape, size, stride, padding, dilation, groups)
         g, w = ready(g, w)
-        x = result(g, geometry[:4])
+        x = result(g, geometry.x_shape)
         self._write("input", g, w, x, geometry, bias, relu)
         return x
 
-    def conv2d_weight(
-        self,
-        x: Array,
-        g: Array,
-        kernel_size: Pair,
-        stride: Pair = (1, 1),
-        padding: Pair = (0, 0),
-        dilation: Pair = (1, 1),
-        groups: int = 1,
-    ) -> Array:
-        """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW), for (KH, KW) = `kernel_size`."""
-        geometry = conv2d_weight_geometry(x.shape, g.shape, kernel_size, stride, padding, dilation, groups)
+    def conv2d_weight(self, x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+        """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
         x, g = ready(x, g)
-        w = result(x, (geometry.K, geometry.C // geometry.G, geometry.KH, geometry.KW))
+        w = result(x, geometry.w_shape)
         self._write("weight", x, g, w, geometry, None, False)
         return w
 

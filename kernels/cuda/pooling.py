@@ -8,16 +8,16 @@ a winner, would take atomic additions, in an order that changes from run to run.
 thread is an input cell and asks the few windows that saw it which of them it won. It writes its sum once;
 cells that won nothing write 0; and the windows' winners and g are what the block's threads share.
 
-Anything but float32, and a patch too large for shared memory, is for `tinycnn.kernels.im2col`.
+Anything but float32, and a patch too large for shared memory, is for `tinycnn.kernels.plain`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .. import im2col
 from ..arrays import Array, array_module
-from ..geometry import Pair, Pool2dGeometry, Window, pool2d_geometry
+from ..geometry import Pair, Pool2dGeometry
+from ..plain import pooling as plain
 from .direct import split
 from .operands import LIMIT, fits, result
 from .target import FLOAT32, INT32, SHARED_BYTES, ZERO, Kernel, cuda, device, divide, int32, kernel
@@ -122,33 +122,28 @@ def first_window(i, P, D, K, S):
     return divide(behind + S - 1, S)
 
 
-def max_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
-) -> tuple[Array, Array]:
+def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
     """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2."""
-    best = _best(MAX_KERNEL, x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation))
-    return best or im2col.max_pool2d(x, kernel_size, stride, padding, dilation)
+    return _best(MAX_KERNEL, x, geometry) or plain.max_pool2d(x, geometry)
 
 
-def min_pool2d(
-    x: Array, kernel_size: Pair, stride: Pair | None = None, padding: Pair = (0, 0), dilation: Pair = (1, 1)
-) -> tuple[Array, Array]:
-    """As `max_pool2d`, with the minimum."""
-    best = _best(MIN_KERNEL, x, pool2d_geometry(x.shape, kernel_size, stride, padding, dilation))
-    return best or im2col.min_pool2d(x, kernel_size, stride, padding, dilation)
+def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+    """Return each window's minimum and the winner's index; see `max_pool2d`."""
+    return _best(MIN_KERNEL, x, geometry) or plain.min_pool2d(x, geometry)
 
 
-def pool_scatter(g: Array, index: Array, size: Pair, window: Window | None = None) -> Array:
-    """Add every `g` (N, C, OH, OW) to its cell `index` of zeros (N, C, H, W)."""
-    if window is not None and fits(g):
-        geometry = pool2d_geometry((*g.shape[:2], *size), *window)
-        PATCH_H = _most_windows(TILE_H, geometry.KH, geometry.SH, geometry.DH)
-        PATCH_W = _most_windows(TILE_W, geometry.KW, geometry.SW, geometry.DW)
-        x = result(g, geometry[:4])
-        g, index = map(array_module(g).ascontiguousarray, (g, index))
-        if _launch(scatter_kernel, geometry, size, 8 * PATCH_H * PATCH_W, g, index, x, PATCH_H, PATCH_W):
-            return x
-    return im2col.pool_scatter(g, index, size)
+def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
+    """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell `index`."""
+    if not fits(g):
+        return plain.pool_scatter(g, index, geometry)
+    PATCH_H = _most_windows(TILE_H, geometry.KH, geometry.SH, geometry.DH)
+    PATCH_W = _most_windows(TILE_W, geometry.KW, geometry.SW, geometry.DW)
+    x = result(g, geometry.x_shape)
+    g, index = map(array_module(g).ascontiguousarray, (g, index))
+    size = geometry.H, geometry.W
+    if _launch(scatter_kernel, geometry, size, 8 * PATCH_H * PATCH_W, g, index, x, PATCH_H, PATCH_W):
+        return x
+    return plain.pool_scatter(g, index, geometry)
 
 
 def _best(which: Kernel, x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array] | None:

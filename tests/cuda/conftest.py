@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tinycnn import backend
+from tinycnn.kernels import table
 
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 
@@ -18,7 +19,7 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 @pytest.fixture(scope="session")
 def gpu():
     """What moves arrays there and back, and the rungs to test: with tiles for a simulator, or their own."""
-    if reason := backend.why_no_cuda() or (None if SIMULATED else backend.why_not("cupy")):
+    if reason := table.why_no_cuda() or (None if SIMULATED else backend.why_not("cupy")):
         pytest.skip(reason)
     from tinycnn.kernels.cuda import RUNGS
 

@@ -3,9 +3,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import tinycnn
-from tinycnn import Tensor, backend, nn
+from tinycnn import Tensor, nn
 from tinycnn import functional as F
-from tinycnn.kernels import cuda
+from tinycnn.kernels import cuda, table
 
 
 def step(gpu, rng):
@@ -27,11 +27,11 @@ def step(gpu, rng):
 def test_a_step_is_that_of_im2col(gpu, monkeypatch, name):
     used = []
     monkeypatch.setattr(cuda, "RUNGS", {k: Watched(rung, used) for k, rung in cuda.RUNGS.items()})
-    with backend.using("numpy" if gpu.simulated else "cupy"):
-        monkeypatch.setenv("TINYCNN_CONV", name)
+    monkeypatch.setitem(table.SETS, name, lambda: table.rung.__wrapped__(name))
+    with tinycnn.using("numpy" if gpu.simulated else "cupy", kernels=name):
         ours = step(gpu, np.random.default_rng(0))
-        monkeypatch.setenv("TINYCNN_CONV", "im2col")
-        expected = step(gpu, np.random.default_rng(0))
+        with tinycnn.using(kernels="im2col"):
+            expected = step(gpu, np.random.default_rng(0))
     assert set(used) == {"conv2d", "conv2d_input", "conv2d_weight"}
     for a, b in zip(ours, expected, strict=True):
         assert a.dtype == np.float32
@@ -48,4 +48,5 @@ class Watched:
 
 
 def test_every_rung_has_a_name_to_choose_it_by():
-    assert tuple(cuda.RUNGS) == backend.RUNGS
+    assert tuple(cuda.RUNGS) == (*table.RUNGS, "fused")  # the top rung is called `cuda` there
+    assert set(table.RUNGS) < set(table.SETS)

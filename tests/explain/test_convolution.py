@@ -1,5 +1,7 @@
 """Steps of convolution, pooling and im2col: the engine's numbers and all its products, at any geometry."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from explained import check_panels, check_sum, element
@@ -11,9 +13,10 @@ from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.explain import explain
 from tinycnn.explain.recorder import MAX_STEPS, MAX_TERMS
-from tinycnn.kernels import loops
+from tinycnn.kernels import table
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.im2col import col2im, im2col
+from tinycnn.kernels.plain import loops
 
 FEW = settings(max_examples=60)
 
@@ -179,12 +182,12 @@ def test_cells_that_come_later_are_hidden(conv):
     assert not last.panels[-1].pending
 
 
-def test_a_kernel_that_computes_wrong_is_noticed(monkeypatch):
-    from tinycnn.kernels import im2col as kernels
+def test_a_kernel_that_computes_wrong_is_noticed():
+    def wrong(*args):
+        return table.PLAIN.conv2d(*args) + 0.01
 
-    right = kernels.conv2d
-    monkeypatch.setattr(kernels, "conv2d", lambda *args: right(*args) + 0.01)
-    with pytest.raises(
-        RuntimeError, match=r"the parts of y\[0,0,0,0\] add up to .*, but the engine computed"
+    with (
+        tinycnn.using(kernels=replace(table.PLAIN, conv2d=wrong)),
+        pytest.raises(RuntimeError, match=r"the parts of y\[0,0,0,0\] add up to .*, but the engine computed"),
     ):
         explain(F.conv2d, np.ones((1, 1, 3, 3), "f"), np.ones((1, 1, 2, 2), "f"))

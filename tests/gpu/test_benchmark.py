@@ -18,7 +18,7 @@ from benchmarks.measuring.summary import Measurement, Tolerance, agree
 from benchmarks.measuring.worker import Session
 from benchmarks.measuring.works import GPU_WORKS, Convolution, Work
 from tinycnn import backend
-from tinycnn.kernels import im2col
+from tinycnn.kernels import im2col, table
 
 ROOT = Path(__file__).parents[2]
 GPU = {
@@ -152,10 +152,10 @@ def test_a_rung_that_lacks_a_direction_is_left_out(tmp_path, monkeypatch):
 def test_the_rungs_are_im2col_and_what_numba_cuda_has(monkeypatch):
     assert next(iter(gpu_tinycnn.rungs())) == "im2col"
     monkeypatch.setitem(sys.modules, "tinycnn.kernels.cuda", SimpleNamespace(RUNGS={"direct": "module"}))
-    monkeypatch.setattr(backend, "why_no_cuda", lambda: None)
+    monkeypatch.setattr(table, "why_no_cuda", lambda: None)
     assert list(gpu_tinycnn.rungs()) == ["im2col", "direct"]
     assert rung("direct").options == {"kernels": "direct"}
-    monkeypatch.setattr(backend, "why_no_cuda", lambda: "no driver")
+    monkeypatch.setattr(table, "why_no_cuda", lambda: "no driver")
     assert list(gpu_tinycnn.rungs()) == ["im2col"]
 
 

@@ -14,6 +14,7 @@ from tinycnn import backend, nn, optim
 from tinycnn import functional as F
 from tinycnn.backend import BackendError
 from tinycnn.cli import main
+from tinycnn.kernels import table
 from tinycnn.tensor import Tensor
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
@@ -250,13 +251,13 @@ def test_the_command_line_says_it_in_a_line(stand_in, tmp_path, capsys):
 
 
 def test_info_says_which_gpu(stand_in, capsys, monkeypatch):
-    monkeypatch.setattr(backend, "why_no_cuda", lambda: "no GPU, as it happens")
+    monkeypatch.setattr(table, "why_no_cuda", lambda: "no GPU, as it happens")
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert "backend cupy: available" in out
     assert (
         "  Stand-in, compute capability 9.0; driver for CUDA 13.0, CUDA runtime 12.9; 1.0 of 8.0 GiB free\n"
-        "  kernels for CuPy arrays: im2col (TINYCNN_CONV chooses others)\n"
+        "  kernels for CuPy arrays: fused (TINYCNN_KERNELS chooses others)\n"
         "  none of our own: no GPU, as it happens\n"
     ) in out
     assert main(["info", "--json"]) == 0
@@ -267,7 +268,7 @@ def test_info_says_which_gpu(stand_in, capsys, monkeypatch):
         "runtime": "12.9",
         "memory_free": 1 << 30,
         "memory_total": 8 << 30,
-        "kernels": "im2col",
+        "kernels": "fused",
         "why_no_cuda": "no GPU, as it happens",
     }
 

@@ -7,8 +7,9 @@ from geometries import LAYOUTS
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinycnn
-from tinycnn import backend
-from tinycnn.kernels import channels, elementwise, fused, rows
+from tinycnn.dispatch import kernels_for
+from tinycnn.kernels import fused, table
+from tinycnn.kernels.plain import passes
 
 CLOSE = {"float32": {"rtol": 2e-5, "atol": 2e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
 DTYPES = pytest.mark.parametrize("dtype", CLOSE)
@@ -25,10 +26,10 @@ def here(value):
     return tuple(map(here, value)) if isinstance(value, tuple) else value.get()
 
 
-def equal(name, plain, *arguments):
-    """Compare a fused function with the plain one."""
-    ours = here(getattr(fused, name)(*map(there, arguments)))
-    expected = getattr(plain, name)(*arguments)
+def equal(name, *arguments):
+    """Compare a kernel of the fused set with the plain one."""
+    ours = here(getattr(table.fused(), name)(*map(there, arguments)))
+    expected = getattr(table.PLAIN, name)(*arguments)
     if not isinstance(expected, tuple):
         ours, expected = (ours,), (expected,)
     for a, b in zip(ours, expected, strict=True):
@@ -45,10 +46,10 @@ class TestFormulas:
     @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (0, 2, 3, 3)])
     def test_elements(self, rng, dtype, layout, shape):
         g, x = (LAYOUTS[layout](rng.standard_normal(shape).astype(dtype)) for _ in range(2))
-        equal("relu", elementwise, x)
-        equal("gate", elementwise, g, x)
-        equal("leaky_relu", elementwise, x, 0.2)
-        equal("leaky_gate", elementwise, g, x, 0.2)
+        equal("relu", x)
+        equal("gate", g, x)
+        equal("leaky_relu", x, 0.2)
+        equal("leaky_gate", g, x, 0.2)
 
     def test_what_is_not_finite_stays(self):
         x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0])
@@ -60,7 +61,7 @@ class TestFormulas:
     def test_adam(self, rng, dtype, t):
         arrays = [rng.random((3, 7)).astype(dtype) for _ in range(4)]
         ours = [there(a) for a in arrays]
-        for module, (theta, g, m, v) in ((elementwise, arrays), (fused, ours)):
+        for module, (theta, g, m, v) in ((passes, arrays), (fused, ours)):
             module.adam(theta, g, m, v, 1e-2, (0.9, 0.999), 1e-8, t)
         for a, b in zip(ours, arrays, strict=True):
             assert_allclose(here(a), b, **CLOSE[dtype])
@@ -70,13 +71,13 @@ class TestFormulas:
     def test_channels(self, rng, dtype, layout):
         x, g = (LAYOUTS[layout](rng.standard_normal((3, 4, 5, 2)).astype(dtype)) for _ in range(2))
         weight, bias = (rng.standard_normal(4).astype(dtype) for _ in range(2))
-        y, _, variance = channels.normalise(x, 0.1)
-        equal("channel_sum", channels, x)
-        equal("channel_dot", channels, g, x)
-        equal("channel_affine", channels, x, weight)
-        equal("channel_affine", channels, x, weight, bias)
-        equal("normalise", channels, x, 0.1)
-        equal("normalise_input", channels, g, y, variance, 0.1)
+        y, _, variance = passes.normalise(x, 0.1)
+        equal("channel_sum", x)
+        equal("channel_dot", g, x)
+        equal("channel_affine", x, weight)
+        equal("channel_affine", x, weight, bias)
+        equal("normalise", x, 0.1)
+        equal("normalise_input", g, y, variance, 0.1)
 
     @DTYPES
     @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -85,9 +86,9 @@ class TestFormulas:
         z = 5 * rng.standard_normal((6, K)).astype(dtype)
         z[2] += 1000  # exp() of it would be infinite
         labels, g = rng.integers(0, K, 6), rng.standard_normal(6).astype(dtype)
-        equal("cross_entropy", rows, z, labels, smoothing)
-        equal("cross_entropy_input", rows, g, z, labels, smoothing)
-        equal("cross_entropy", rows, z, labels.astype(np.uint8), smoothing)
+        equal("cross_entropy", z, labels, smoothing)
+        equal("cross_entropy_input", g, z, labels, smoothing)
+        equal("cross_entropy", z, labels.astype(np.uint8), smoothing)
 
     def test_a_row_with_nan_is_nan(self):
         z = np.array([[0.0, np.nan, 1.0], [np.nan, 0.0, 1.0], [0.0, 1.0, 2.0]])
@@ -100,23 +101,20 @@ class TestFormulas:
         assert fused.channel_affine(there(g), there(x[0, :, 0, 0])).dtype == np.float32
 
 
-def test_which_arrays_are_served(stand_in, monkeypatch):
+def test_which_arrays_are_served(stand_in):
     large, few = np.ones(1 << 12, np.float32), np.ones(3, np.float32)
-    monkeypatch.setenv("TINYCNN_FUSE", "")
-    for choose in (backend.elementwise, backend.channels, backend.rows):
-        assert choose(there(few)).__name__ == "tinycnn.kernels.fused"
-        assert choose(there(few.astype("float16"))).__name__ != "tinycnn.kernels.fused"
-        assert choose(large).__name__ != "tinycnn.kernels.fused"
-        monkeypatch.setenv("TINYCNN_FUSE", "0")
-        assert choose(there(few)).__name__ != "tinycnn.kernels.fused"
-        monkeypatch.setenv("TINYCNN_FUSE", "")
+    with tinycnn.using(kernels="auto"):
+        assert kernels_for(there(few)).gate is fused.gate
+        assert kernels_for(there(few.astype("float16"))) is table.IM2COL
+        assert kernels_for(large) is table.cpu()
+    with tinycnn.using(kernels="im2col"):
+        assert kernels_for(there(few)) is table.IM2COL
 
 
-def test_without_them_a_gpu_computes_the_same(stand_in, make_training, monkeypatch):
+def test_without_them_a_gpu_computes_the_same(stand_in, make_training):
     losses = []
-    for setting in ("", "0"):
-        monkeypatch.setenv("TINYCNN_FUSE", setting)
-        with tinycnn.using("cupy"):
+    for kernels in ("auto", "im2col"):
+        with tinycnn.using("cupy", kernels=kernels):
             losses.append([record["loss"] for record in tinycnn.fit.fit(make_training())])
     assert_allclose(losses[0], losses[1], rtol=1e-3)
 

@@ -3,16 +3,19 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from geometries import SEEDS, arrays, convolutions
+from geometries import SEEDS, arrays, conv2d_geometries, convolutions
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal, assert_array_less
 from scipy.signal import correlate2d
 
-from tinycnn.kernels import cpu, im2col, loops
+from tinycnn.kernels import im2col, table
 from tinycnn.kernels.cpu import planes
+from tinycnn.kernels.geometry import conv2d_geometry, conv_transpose2d_geometry
 
-CONVOLUTIONS = pytest.mark.parametrize("kernels", [loops, im2col, cpu], ids=["loops", "im2col", "cpu"])
+LOOPS = table.LOOPS
+SETS = [table.PLAIN, table.LOOPS, table.IM2COL, table.cpu()]
+EVERY_SET = pytest.mark.parametrize("kernels", SETS, ids=lambda kernels: kernels.name)
 # The products' order differs from one implementation to the other, and with it the rounding.
 CLOSE = {"float32": {"rtol": 1e-5, "atol": 1e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
 
@@ -37,7 +40,7 @@ def by_scipy(x, w, stride, padding, dilation, groups):
 def test_loops_equal_scipy(case, rng):
     x_shape, w_shape, y_shape, options = case
     x, w = rng.standard_normal(x_shape), rng.standard_normal(w_shape)
-    y = loops.conv2d(x, w, **options)
+    y = LOOPS.conv2d(x, w, conv2d_geometry(x_shape, w_shape, **options))
     assert y.shape == y_shape
     assert_allclose(y, by_scipy(x, w, **options), rtol=1e-12, atol=1e-12)
 
@@ -45,62 +48,36 @@ def test_loops_equal_scipy(case, rng):
 @given(convolutions(smallest_batch=1), SEEDS)
 def test_loops_equal_pytorch(torch, case, rng):
     x, w, g = (rng.standard_normal(shape) for shape in case[:3])
-    options = case[3]
+    geometry = conv2d_geometry(x.shape, w.shape, **case[3])
     a, b = torch.tensor(x, requires_grad=True), torch.tensor(w, requires_grad=True)
-    y = torch.nn.functional.conv2d(a, b, **options)
+    y = torch.nn.functional.conv2d(a, b, **case[3])
     y.backward(torch.tensor(g))
-    assert_allclose(loops.conv2d(x, w, **options), y.detach().numpy(), rtol=1e-12, atol=1e-12)
-    by_input = loops.conv2d_input(g, w, x.shape[2:], **options)
-    assert_allclose(by_input, a.grad.numpy(), rtol=1e-12, atol=1e-12)
-    by_weight = loops.conv2d_weight(x, g, w.shape[2:], **options)
-    assert_allclose(by_weight, b.grad.numpy(), rtol=1e-12, atol=1e-12)
+    assert_allclose(LOOPS.conv2d(x, w, geometry), y.detach().numpy(), rtol=1e-12, atol=1e-12)
+    assert_allclose(LOOPS.conv2d_input(g, w, geometry), a.grad.numpy(), rtol=1e-12, atol=1e-12)
+    assert_allclose(LOOPS.conv2d_weight(x, g, geometry), b.grad.numpy(), rtol=1e-12, atol=1e-12)
 
 
-@given(convolutions(), SEEDS, st.data(), st.sampled_from([1, 2, 99]))
-def test_im2col_equals_loops(case, rng, data, images_at_once):
-    x, w, g = data.draw(arrays(rng, *case[:3]))
-    size, kernel_size, options = x.shape[2:], w.shape[2:], case[3]
-    piece_bytes = images_at_once * x.shape[1] * np.prod(kernel_size + g.shape[2:]) * x.itemsize
-    with mock.patch.dict(im2col.PIECE_BYTES, numpy=piece_bytes):
-        results = [
-            (
-                m.conv2d(x, w, **options),
-                m.conv2d_input(g, w, size, **options),
-                m.conv2d_weight(x, g, kernel_size, **options),
-            )
-            for m in (im2col, loops)
-        ]
-    for ours, expected in zip(*results, strict=True):
-        assert ours.dtype == expected.dtype == x.dtype
-        assert ours.flags.c_contiguous
-        assert_allclose(ours, expected, **CLOSE[x.dtype.name])
+def draw_arrays(data, rng, geometry):
+    """Return x, w and g."""
+    return data.draw(arrays(rng, geometry.x_shape, geometry.w_shape, geometry.y_shape))
 
 
-STRIPS = st.sampled_from([1, 60, 1 << 10])
-THREADS = st.sampled_from(["1", "2", "3"])
+def all_directions(kernels, x, w, g, geometry):
+    bias, input_bias = (np.arange(channels, dtype=x.dtype) for channels in (geometry.K, geometry.C))
+    return (
+        kernels.conv2d(x, w, geometry),
+        kernels.conv2d(x, w, geometry, bias),
+        kernels.conv2d_input(g, w, geometry),
+        kernels.conv2d_input(g, w, geometry, bias=input_bias),
+        kernels.conv2d_weight(x, g, geometry),
+    )
 
 
-@given(convolutions(), SEEDS, st.data(), STRIPS, THREADS)
-def test_cpu_equals_loops(case, rng, data, strip, threads):
-    x, w, g = data.draw(arrays(rng, *case[:3]))
-    check_cpu(loops, x, w, g, case[3], strip, threads)
-
-
-@given(convolutions(most_channels=20, most_cells=40), SEEDS, st.data(), STRIPS, THREADS)
-def test_cpu_equals_im2col_where_tiles_are_full_and_where_they_are_not(case, rng, data, strip, threads):
-    x, w, g = data.draw(arrays(rng, *case[:3]))
-    check_cpu(im2col, x, w, g, case[3], strip, threads)
-
-
-def check_cpu(other, x, w, g, options, strip, threads):
-    with (
-        mock.patch.object(planes, "STRIP", strip),
-        mock.patch.object(planes, "SERIAL", 1),
-        mock.patch.dict(os.environ, TINYCNN_THREADS=threads),
-    ):
-        results = all_directions(cpu, x, w, g, options)
-    exact = all_directions(other, *(a.astype("float64") for a in (x, w, g)), options)
-    magnitude = all_directions(other, *(np.abs(a).astype("float64") for a in (x, w, g)), options)
+def check(kernels, oracle, x, w, g, geometry):
+    """Compare all directions with those of the oracle in float64."""
+    results = all_directions(kernels, x, w, g, geometry)
+    exact = all_directions(oracle, *(a.astype("float64") for a in (x, w, g)), geometry)
+    magnitude = all_directions(oracle, *(np.abs(a).astype("float64") for a in (x, w, g)), geometry)
     for ours, expected, largest in zip(results, exact, magnitude, strict=True):
         assert ours.dtype == x.dtype
         assert ours.flags.c_contiguous
@@ -108,38 +85,85 @@ def check_cpu(other, x, w, g, options, strip, threads):
         assert_array_less(np.abs(ours - expected), 16 * np.finfo(x.dtype).eps * (largest + 1))
 
 
-def all_directions(kernels, x, w, g, options):
-    bias, input_bias = (np.arange(channels, dtype=x.dtype) for channels in (w.shape[0], x.shape[1]))
-    return (
-        kernels.conv2d(x, w, **options),
-        kernels.conv2d(x, w, **options, bias=bias),
-        kernels.conv2d_input(g, w, x.shape[2:], **options),
-        kernels.conv2d_input(g, w, x.shape[2:], **options, bias=input_bias),
-        kernels.conv2d_weight(x, g, w.shape[2:], **options),
-    )
+@EVERY_SET
+@given(conv2d_geometries(), SEEDS, st.data(), st.sampled_from([1, 2, 99]))
+def test_every_set_equals_loops(kernels, geometry, rng, data, images_at_once):
+    x, w, g = draw_arrays(data, rng, geometry)
+    piece_bytes = images_at_once * geometry.C * geometry.KH * geometry.KW * x.itemsize
+    piece_bytes *= geometry.OH * geometry.OW
+    with mock.patch.dict(im2col.PIECE_BYTES, numpy=piece_bytes):
+        check(kernels, LOOPS, x, w, g, geometry)
+
+
+STRIPS = st.sampled_from([1, 60, 1 << 10])
+THREADS = st.sampled_from(["1", "2", "3"])
+
+
+@given(conv2d_geometries(most_channels=20, most_cells=40), SEEDS, st.data(), STRIPS, THREADS)
+def test_cpu_equals_im2col_where_tiles_are_full_and_where_they_are_not(geometry, rng, data, strip, threads):
+    x, w, g = draw_arrays(data, rng, geometry)
+    with (
+        mock.patch.object(planes, "STRIP", strip),
+        mock.patch.object(planes, "SERIAL", 1),
+        mock.patch.dict(os.environ, TINYCNN_THREADS=threads),
+    ):
+        check(table.cpu(), table.IM2COL, x, w, g, geometry)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@given(case=convolutions(smallest_batch=1), rng=SEEDS)
-def test_cpu_keeps_what_is_not_finite_where_it_belongs(case, rng, value):
-    x_shape, w_shape, y_shape, options = case
+@pytest.mark.parametrize("kernels", [table.PLAIN, table.cpu()], ids=lambda kernels: kernels.name)
+@given(geometry=conv2d_geometries(smallest_batch=1), rng=SEEDS)
+def test_what_is_not_finite_stays_where_it_belongs(kernels, geometry, rng, value):
     for i in range(3):
-        x, w, g = arrays = [rng.standard_normal(shape) for shape in (x_shape, w_shape, y_shape)]
+        shapes = geometry.x_shape, geometry.w_shape, geometry.y_shape
+        x, w, g = arrays = [rng.standard_normal(shape) for shape in shapes]
         arrays[i].flat[rng.integers(arrays[i].size)] = value
         with np.errstate(invalid="ignore"):
-            results = [all_directions(m, x, w, g, options) for m in (cpu, im2col)]
+            results = [all_directions(m, x, w, g, geometry) for m in (kernels, table.IM2COL)]
         for ours, expected in zip(*results, strict=True):
             assert_allclose(ours, expected, **CLOSE["float64"])
 
 
-@CONVOLUTIONS
-@given(convolutions(), SEEDS)
-def test_the_three_are_one_trilinear_form(kernels, case, rng):
-    x, w, g = (rng.standard_normal(shape) for shape in case[:3])
-    options = case[3]
-    form = (kernels.conv2d(x, w, **options) * g).sum()
-    assert_allclose((kernels.conv2d_input(g, w, x.shape[2:], **options) * x).sum(), form, atol=1e-10)
-    assert_allclose((kernels.conv2d_weight(x, g, w.shape[2:], **options) * w).sum(), form, atol=1e-10)
+@EVERY_SET
+@given(conv2d_geometries(), SEEDS)
+def test_the_three_are_one_trilinear_form(kernels, geometry, rng):
+    shapes = geometry.x_shape, geometry.w_shape, geometry.y_shape
+    x, w, g = (rng.standard_normal(shape) for shape in shapes)
+    form = (kernels.conv2d(x, w, geometry) * g).sum()
+    assert_allclose((kernels.conv2d_input(g, w, geometry) * x).sum(), form, atol=1e-10)
+    assert_allclose((kernels.conv2d_weight(x, g, geometry) * w).sum(), form, atol=1e-10)
+
+
+@EVERY_SET
+@pytest.mark.parametrize("huge", [2**31, 2**40, 5_000])
+def test_a_stride_beyond_the_input_is_no_stride(kernels, huge, rng):
+    x, w = rng.standard_normal((1, 1, 32, 32)), rng.standard_normal((4, 1, 3, 3))
+    geometry = conv2d_geometry(x.shape, w.shape, huge, 1)
+    assert geometry.y_shape == (1, 4, 1, 1)
+    y = kernels.conv2d(x, w, geometry)
+    assert_allclose(y[0, :, 0, 0], (x[0, 0, :2, :2] * w[:, 0, 1:, 1:]).sum((1, 2)))
+    dx = kernels.conv2d_input(np.ones_like(y), w, geometry)
+    assert_allclose(dx[0, 0, :2, :2], w[:, 0, 1:, 1:].sum(0))
+    assert np.count_nonzero(dx) == 4
+    dw = kernels.conv2d_weight(x, np.ones_like(y), geometry)
+    assert_allclose(dw[:, 0, 1:, 1:], np.tile(x[:, 0, :2, :2], (4, 1, 1)))
+    assert np.count_nonzero(dw) == 16
+
+
+@EVERY_SET
+def test_a_huge_dilation_of_a_single_cell_is_no_dilation(kernels, rng):
+    x, w = rng.standard_normal((1, 2, 4, 5)), rng.standard_normal((3, 2, 1, 1))
+    y = kernels.conv2d(x, w, conv2d_geometry(x.shape, w.shape, dilation=2**40))
+    assert_allclose(y, np.einsum("nchw,kc->nkhw", x, w[:, :, 0, 0]))
+
+
+@EVERY_SET
+def test_an_output_padding_of_more_than_a_stride(kernels, torch, rng):
+    x, w = rng.standard_normal((2, 3, 2, 4)), rng.standard_normal((3, 2, 2, 3))
+    options = {"stride": (2, 1), "padding": (0, 1), "output_padding": (1, 2), "dilation": (1, 3)}
+    expected = torch.nn.functional.conv_transpose2d(*map(torch.tensor, (x, w)), **options).numpy()
+    geometry = conv_transpose2d_geometry(x.shape, w.shape, **options)
+    assert_allclose(kernels.conv2d_input(x, w, geometry), expected, atol=1e-12)
 
 
 @given(convolutions(), SEEDS)
@@ -163,19 +187,21 @@ def test_col2im_adds_where_patches_overlap():
     assert_array_equal(counts[0, 0], [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
 
 
-@CONVOLUTIONS
+@EVERY_SET
 def test_mixed_dtypes_give_the_wider_one(kernels, rng):
     x, w = rng.standard_normal((2, 1, 3, 3)).astype("float32"), rng.standard_normal((1, 1, 2, 2))
-    assert kernels.conv2d(x, w).dtype == "float64"
-    assert_allclose(kernels.conv2d(x, w), kernels.conv2d(x.astype("float64"), w))
+    geometry = conv2d_geometry(x.shape, w.shape)
+    assert kernels.conv2d(x, w, geometry).dtype == "float64"
+    assert_allclose(kernels.conv2d(x, w, geometry), kernels.conv2d(x.astype("float64"), w, geometry))
 
 
-@CONVOLUTIONS
+@EVERY_SET
 def test_inputs_are_left_as_they_are(kernels, rng):
     x, w, g = (rng.standard_normal(shape) for shape in ((2, 2, 4, 4), (2, 2, 3, 3), (2, 2, 4, 4)))
+    geometry = conv2d_geometry(x.shape, w.shape, padding=1)
     before = [a.copy() for a in (x, w, g)]
-    kernels.conv2d(x, w, padding=(1, 1))
-    kernels.conv2d_input(g, w, (4, 4), padding=(1, 1))
-    kernels.conv2d_weight(x, g, (3, 3), padding=(1, 1))
+    kernels.conv2d(x, w, geometry)
+    kernels.conv2d_input(g, w, geometry)
+    kernels.conv2d_weight(x, g, geometry)
     for a, b in zip((x, w, g), before, strict=True):
         assert_array_equal(a, b)

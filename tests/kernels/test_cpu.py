@@ -12,6 +12,7 @@ from tinycnn.kernels import cpu
 from tinycnn.kernels.cores import thread_count
 from tinycnn.kernels.cpu import planes, products
 from tinycnn.kernels.cpu.threads import split
+from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
@@ -58,11 +59,19 @@ def test_an_error_in_a_thread_is_raised(monkeypatch):
 
 def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypatch, rng):
     monkeypatch.setattr(planes, "SERIAL", 1)
-    x, w, g = (rng.standard_normal(shape) for shape in ((5, 3, 9, 9), (4, 3, 3, 3), (5, 4, 7, 7)))
+    geometry = conv2d_geometry((5, 3, 9, 9), (4, 3, 3, 3))
+    shapes = geometry.x_shape, geometry.w_shape, geometry.y_shape
+    x, w, g = (rng.standard_normal(shape) for shape in shapes)
     results = []
     for threads in ("1", "2", "2", "4"):
         monkeypatch.setenv("TINYCNN_THREADS", threads)
-        results.append((cpu.conv2d(x, w), cpu.conv2d_input(g, w, (9, 9)), cpu.conv2d_weight(x, g, (3, 3))))
+        results.append(
+            (
+                cpu.conv2d(x, w, geometry),
+                cpu.conv2d_input(g, w, geometry),
+                cpu.conv2d_weight(x, g, geometry),
+            )
+        )
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert_array_equal(a, b)
@@ -145,9 +154,11 @@ def test_read_only_and_strided_inputs(rng):
     x = np.broadcast_to(rng.standard_normal((1, 2, 5, 1)), (2, 2, 5, 6))
     w = rng.standard_normal((3, 3, 2, 4)).transpose(3, 2, 0, 1)
     w.flags.writeable = False
-    assert_allclose(cpu.conv2d(x, w), cpu.conv2d(x.copy(), w.copy()))
-    y, _ = cpu.max_pool2d(x, (2, 2))
-    assert_array_equal(y, cpu.max_pool2d(x.copy(), (2, 2))[0])
+    geometry = conv2d_geometry(x.shape, w.shape)
+    assert_allclose(cpu.conv2d(x, w, geometry), cpu.conv2d(x.copy(), w.copy(), geometry))
+    pool = pool2d_geometry(x.shape, 2)
+    y, _ = cpu.max_pool2d(x, pool)
+    assert_array_equal(y, cpu.max_pool2d(x.copy(), pool)[0])
 
 
 @pytest.mark.slow
@@ -159,7 +170,8 @@ from numba.core import caching
 sys.stderr.isatty = lambda: True
 caching.CacheImpl._locator_classes = []  # no folder will do
 from tinycnn.kernels import cpu
-print(cpu.sum_pool2d(np.ones((1, 1, 2, 2)), (2, 2)).item())
+from tinycnn.kernels.geometry import pool2d_geometry
+print(cpu.sum_pool2d(np.ones((1, 1, 2, 2)), pool2d_geometry((1, 1, 2, 2), 2)).item())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "4.0", done.stderr
@@ -173,10 +185,11 @@ import sys
 import numpy as np
 from pathlib import Path
 from tinycnn.kernels import cpu
+from tinycnn.kernels.geometry import pool2d_geometry
 sys.stderr.isatty = lambda: True
 package = Path(cpu.__file__).parent
 before = sorted(package.rglob("*.nb?"))
-cpu.sum_pool2d(np.ones((1, 1, 2, 2)), (2, 2))
+cpu.sum_pool2d(np.ones((1, 1, 2, 2)), pool2d_geometry((1, 1, 2, 2), 2))
 assert sorted(package.rglob("*.nb?")) == before
 """
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tinycnn.kernels import channels, elementwise
 from tinycnn.kernels.cpu import channels as cpu_channels
 from tinycnn.kernels.cpu import elementwise as cpu_elementwise
 from tinycnn.kernels.cpu import products
+from tinycnn.kernels.plain import passes
 
 DTYPES = st.sampled_from(["float32", "float64"])
 CLOSE = {"float32": {"rtol": 2e-5, "atol": 2e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
@@ -24,8 +24,9 @@ STRANGE = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     monkeypatch.setenv("TINYCNN_THREADS", "3")
-    for module in (cpu_channels, cpu_elementwise, products):
+    for module in (cpu_channels, cpu_elementwise):
         monkeypatch.setattr(module, "SERIAL", 1)
+    monkeypatch.setattr(products, "BLOCK", 1)
 
 
 def draw(rng, shape, dtype, layout):
@@ -43,14 +44,14 @@ def test_elementwise(shape, dtype, rng, layout):
         ("leaky_relu", (x, 0.2)),
         ("leaky_gate", (g, x, 0.2)),
     ):
-        ours, expected = (getattr(module, name)(*args) for module in (cpu_elementwise, elementwise))
+        ours, expected = (getattr(module, name)(*args) for module in (cpu_elementwise, passes))
         assert ours.dtype == dtype
         assert_array_equal(ours, expected)
 
 
 def test_what_is_not_finite_stays():
     x = np.array(STRANGE)
-    for module in (cpu_elementwise, elementwise):
+    for module in (cpu_elementwise, passes):
         assert_array_equal(module.relu(x), [np.nan, np.inf, 0, 0, 0, 1, 0])
         assert_array_equal(module.leaky_relu(x, 0.5), [np.nan, np.inf, -np.inf, 0, 0, 1, -0.5])
         assert_array_equal(module.gate(np.full(7, 3.0), x), [0, 3, 0, 0, 0, 3, 0])
@@ -59,7 +60,7 @@ def test_what_is_not_finite_stays():
 @given(st.integers(1, 70), DTYPES, SEEDS, st.integers(1, 5))
 def test_adam(size, dtype, rng, t):
     states = []
-    for module in (cpu_elementwise, elementwise):
+    for module in (cpu_elementwise, passes):
         twin = np.random.default_rng(0)
         theta, g, m, v = (twin.random(size).astype(dtype) for _ in range(4))
         module.adam(theta, g, m, v, 1e-2, (0.9, 0.999), 1e-8, t)
@@ -72,7 +73,7 @@ def test_adam(size, dtype, rng, t):
 def test_channels(shape, dtype, rng, layout):
     x, g = draw(rng, shape, dtype, layout), draw(rng, shape, dtype, layout)
     weight, bias = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
-    y, _, variance = channels.normalise(x, 0.1)
+    y, _, variance = passes.normalise(x, 0.1)
     for name, args in (
         ("channel_sum", (x,)),
         ("channel_dot", (g, x)),
@@ -81,7 +82,7 @@ def test_channels(shape, dtype, rng, layout):
         ("normalise", (x, 0.1)),
         ("normalise_input", (g, y, variance, 0.1)),
     ):
-        ours, expected = (getattr(module, name)(*args) for module in (cpu_channels, channels))
+        ours, expected = (getattr(module, name)(*args) for module in (cpu_channels, passes))
         if not isinstance(ours, tuple):
             ours, expected = (ours,), (expected,)
         for a, b in zip(ours, expected, strict=True):

@@ -17,7 +17,7 @@ def all_pages(site):
 
 def test_every_page_is_there(all_pages, site):
     names = {str(path.relative_to(site.resolve())) for path in all_pages}
-    pages_of_kernels = {"kernels.html", "ladder.html", "_modules/tinycnn/kernels/loops.html"}
+    pages_of_kernels = {"kernels.html", "ladder.html", "_modules/tinycnn/kernels/plain/loops.html"}
     assert {"index.html", "lessons.html", "equations.html", "measurements.html", *pages_of_kernels} <= names
 
 

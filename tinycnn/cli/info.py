@@ -10,6 +10,7 @@ import numpy as np
 
 from tinycnn import __version__, gpu
 from tinycnn import backend as _backend
+from tinycnn.dispatch import COMPILED_FROM, kernels_for, why_not
 
 from .common import Say
 
@@ -43,8 +44,8 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     versions = {name: _version(name) for name in PACKAGES}
     backends = {name: _backend.why_not(name) for name in _backend.BACKENDS}
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    large = np.empty(_backend.COMPILED_FROM, np.float32)
-    kernels = _backend.kernels(large).__name__.rpartition(".")[2]
+    large = np.empty(COMPILED_FROM, np.float32)
+    kernels = kernels_for(large).name
     threads = thread_count()
     graphics = _gpu() if backends["cupy"] is None else None
     limits = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
@@ -60,12 +61,12 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
             f"{graphics['driver']}, CUDA runtime {graphics['runtime']}; "
             f"{graphics['memory_free'] / gpu.GIB:.1f} of {graphics['memory_total'] / gpu.GIB:.1f} GiB free"
         )
-        say(f"  kernels for CuPy arrays: {graphics['kernels']} (TINYCNN_CONV chooses others)")
+        say(f"  kernels for CuPy arrays: {graphics['kernels']} (TINYCNN_KERNELS chooses others)")
         if graphics["why_no_cuda"]:
             say(f"  none of our own: {graphics['why_no_cuda']}")
     say(f"current backend: {_backend.current()}")
-    say(f"kernels for NumPy arrays: {kernels} (TINYCNN_CONV chooses others)")
-    if reason := _backend.why_not_compiled():
+    say(f"kernels for NumPy arrays: {kernels} (TINYCNN_KERNELS chooses others)")
+    if reason := why_not("cpu"):
         say(f"  nothing is compiled: {reason}")
     set_limits = ", ".join(f"{name}={value}" for name, value in limits.items()) or "no limit set"
     say(f"threads of compiled kernels: {threads} (TINYCNN_THREADS)")
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         "backend": _backend.current(),
         "gpu": graphics,
         "kernels": kernels,
-        "why_not_compiled": _backend.why_not_compiled(),
+        "why_not_compiled": why_not("cpu"),
         "threads": threads,
         "blas": {"name": blas["name"], "version": blas["version"]},
         "thread_limits": limits,
@@ -88,11 +89,11 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
 def _gpu() -> dict[str, Any]:
     """Return what the GPU is, and which kernels serve it."""
     cupy = _backend.library("cupy")
-    some = cupy.empty(_backend.COMPILED_FROM, np.float32)
+    some = cupy.empty(COMPILED_FROM, np.float32)
     return {
         **gpu.describe(cupy),
-        "kernels": _backend.kernels(some).__name__.rpartition(".")[2],
-        "why_no_cuda": _backend.why_no_cuda(),
+        "kernels": kernels_for(some).name,
+        "why_no_cuda": why_not("cuda"),
     }
 
 

@@ -8,8 +8,7 @@ input cell collects, and where a weight was used. Forward of one operation is ba
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tinycnn.functional.convolution import Window
-from tinycnn.kernels.geometry import Conv2dGeometry, Pair, conv2d_geometry
+from tinycnn.kernels.geometry import Conv2dGeometry, Pair, conv2d_geometry, conv_transpose2d_geometry
 
 from .calls import Call, run
 from .recorder import Recorder, tag
@@ -30,9 +29,9 @@ class Names(NamedTuple):
 
 def conv2d(call: Call) -> Explanation:
     """Explain `tinycnn.functional.conv2d`."""
-    window = Window.of(call["stride"], call["padding"], call["dilation"], call["groups"])
     arrays = run(call, {"x": "x", "weight": "w", "bias": "b"})
-    geometry = conv2d_geometry(arrays["x"].shape, arrays["w"].shape, *window.options)
+    options = (call[name] for name in ("stride", "padding", "dilation", "groups"))
+    geometry = conv2d_geometry(arrays["x"].shape, arrays["w"].shape, *options)
     rec = Recorder(call.operation, call.shown, arrays, call.cells)
     rec.step_through_arrays("y")
     bias = "b" if "b" in arrays else None
@@ -49,11 +48,9 @@ def conv2d(call: Call) -> Explanation:
 
 def conv_transpose2d(call: Call) -> Explanation:
     """Explain `tinycnn.functional.conv_transpose2d`; the letters are of the convolution that leads back."""
-    window = Window.of(call["stride"], call["padding"], call["dilation"], call["groups"])
     arrays = run(call, {"x": "x", "weight": "w", "bias": "b"})
-    geometry = conv2d_geometry(arrays["y"].shape, arrays["w"].shape, *window.options)
-    OH, OW = arrays["x"].shape[2:]
-    geometry = geometry._replace(OH=OH, OW=OW)  # an output_padding adds outputs that x lacks
+    options = (call[name] for name in ("stride", "padding", "output_padding", "groups", "dilation"))
+    geometry = conv_transpose2d_geometry(arrays["x"].shape, arrays["w"].shape, *options)
     rec = Recorder(call.operation, call.shown, arrays, call.cells)
     rec.step_through_arrays("y")
     bias = "b" if "b" in arrays else None

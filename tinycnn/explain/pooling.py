@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.geometry import Pool2dGeometry, pool2d_geometry
 
 from .calls import Call, run
@@ -18,9 +18,8 @@ def extreme_pool2d(call: Call) -> Explanation:
     which = call.operation.removeprefix("global_")[:3]
     arrays = run(call, {"x": "x"})
     geometry = _geometry(call, arrays["x"].shape)
-    sizes = (geometry.KH, geometry.KW), (geometry.SH, geometry.SW), (geometry.PH, geometry.PW)
-    kernels = backend.kernels(arrays["x"])
-    _, index = getattr(kernels, f"{which}_pool2d")(arrays["x"], *sizes, (geometry.DH, geometry.DW))
+    kernels = kernels_for(arrays["x"])
+    _, index = (kernels.max_pool2d if which == "max" else kernels.min_pool2d)(arrays["x"], geometry)
     rec = Recorder(call.operation, call.shown, arrays, call.cells)
     rec.step_through_arrays("y")
     for at in rec.asked("y"):
@@ -54,7 +53,7 @@ def sum_pool2d(call: Call) -> Explanation:
 def _geometry(call: Call, shape: tuple[int, ...]) -> Pool2dGeometry:
     """Return the windows: of a global pool, one as large as the input."""
     if call.operation.startswith("global_"):
-        return pool2d_geometry(shape, shape[2:], None, 0)
+        return pool2d_geometry(shape, shape[2:])
     return pool2d_geometry(
         shape, call["kernel_size"], call["stride"], call["padding"], call.arguments.get("dilation", 1)
     )

@@ -1,6 +1,6 @@
 """Nonlinearities (Eq. 5's f) and softmax (Eq. 4). g stands for dL/dy."""
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor
 
@@ -13,7 +13,7 @@ class ReLU(Function):
     """y = max(x, 0). dL/dx = g where x > 0, else 0."""
 
     def forward(self, x: Array) -> Array:
-        y = backend.elementwise(x).relu(x)
+        y = kernels_for(x).relu(x)
         self.save_for_backward(y)
         return y
 
@@ -29,7 +29,7 @@ class Gate(Function):
         self.condition = condition
 
     def forward(self, x: Array) -> Array:
-        return backend.elementwise(x).gate(x, self.condition)
+        return kernels_for(x).gate(x, self.condition)
 
     def backward(self, g: Tensor) -> Tensor:
         return Gate(self.condition)(g)
@@ -43,7 +43,7 @@ class LeakyReLU(Function):
 
     def forward(self, x: Array) -> Array:
         self.save_for_backward(x)
-        return backend.elementwise(x).leaky_relu(x, self.negative_slope)
+        return kernels_for(x).leaky_relu(x, self.negative_slope)
 
     def backward(self, g: Tensor) -> Tensor:
         (x,) = self.saved_tensors
@@ -57,7 +57,7 @@ class LeakyGate(Function):
         self.condition, self.negative_slope = condition, negative_slope
 
     def forward(self, x: Array) -> Array:
-        return backend.elementwise(x).leaky_gate(x, self.condition, self.negative_slope)
+        return kernels_for(x).leaky_gate(x, self.condition, self.negative_slope)
 
     def backward(self, g: Tensor) -> Tensor:
         return LeakyGate(self.condition, self.negative_slope)(g)

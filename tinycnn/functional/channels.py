@@ -4,7 +4,7 @@
 derivatives of one operation are the others.
 """
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Function, Tensor
 
@@ -17,7 +17,7 @@ class ChannelSum(Function):
 
     def forward(self, x: Array) -> Array:
         self.from_shape = x.shape
-        return backend.channels(x).channel_sum(x)
+        return kernels_for(x).channel_sum(x)
 
     def backward(self, g: Tensor) -> Tensor:
         return broadcast_to(reshape(g, 1, -1, 1, 1), self.from_shape)
@@ -28,7 +28,7 @@ class ChannelDot(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         self.save_for_backward(a, b)
-        return backend.channels(a).channel_dot(a, b)
+        return kernels_for(a).channel_dot(a, b)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = self.saved_tensors
@@ -41,7 +41,7 @@ class ChannelAffine(Function):
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
         self.save_for_backward(x, w)
-        return backend.channels(x).channel_affine(x, w, *bias)
+        return kernels_for(x).channel_affine(x, w, *bias)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.saved_tensors

@@ -13,38 +13,14 @@ T is linear in each of the three, so the derivative of any one of them by an arg
 two that leaves this argument open. That closes the circle: gradients of any order are these three again.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.geometry import Pair, conv2d_geometry, pair
+from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry, conv_transpose2d_geometry
 from tinycnn.tensor import Function, Tensor
 
 from .channels import ChannelSum
-from .shape import pad
-
-
-@dataclass(frozen=True)
-class Window:
-    """How a kernel walks over the input: (SH, SW), (PH, PW), (DH, DW) and G."""
-
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    groups: int
-
-    @classmethod
-    def of(cls, stride: Any, padding: Any, dilation: Any, groups: int) -> "Window":
-        """Check the arguments; an int stands for both directions."""
-        return cls(
-            pair(stride, "stride"), pair(padding, "padding", minimum=0), pair(dilation, "dilation"), groups
-        )
-
-    @property
-    def options(self) -> tuple[Pair, Pair, Pair, int]:
-        """The kernels' last four arguments."""
-        return self.stride, self.padding, self.dilation, self.groups
 
 
 class Conv2d(Function):
@@ -53,19 +29,19 @@ class Conv2d(Function):
     The bias is optional. Over (n, oh, ow) it is the same, so its gradient is the sum over these.
     """
 
-    def __init__(self, window: Window) -> None:
-        self.window = window
+    def __init__(self, geometry: Conv2dGeometry) -> None:
+        self.geometry = geometry
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
         self.save_for_backward(x, w)
-        return backend.kernels(x).conv2d(x, w, *self.window.options, *bias)
+        return kernels_for(x).conv2d(x, w, self.geometry, *bias)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.saved_tensors
         need_x, need_w, *need_bias = self.needs_input_grad
         return (
-            Conv2dInput(self.window, _plane(x))(g, w) if need_x else None,
-            Conv2dWeight(self.window, _plane(w))(x, g) if need_w else None,
+            Conv2dInput(self.geometry)(g, w) if need_x else None,
+            Conv2dWeight(self.geometry)(x, g) if need_w else None,
             *(ChannelSum()(g) if need else None for need in need_bias),
         )
 
@@ -73,19 +49,19 @@ class Conv2d(Function):
 class Conv2dInput(Function):
     """y = conv2d_input(x, w) + b, x over the output. dL/dx = conv2d(g, w), dL/dw = conv2d_weight(g, x)."""
 
-    def __init__(self, window: Window, size: Pair) -> None:
-        self.window, self.size = window, size
+    def __init__(self, geometry: Conv2dGeometry) -> None:
+        self.geometry = geometry
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
         self.save_for_backward(x, w)
-        return backend.kernels(x).conv2d_input(x, w, self.size, *self.window.options, *bias)
+        return kernels_for(x).conv2d_input(x, w, self.geometry, *bias)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
         x, w = self.saved_tensors
         need_x, need_w, *need_bias = self.needs_input_grad
         return (
-            Conv2d(self.window)(g, w) if need_x else None,
-            Conv2dWeight(self.window, _plane(w))(g, x) if need_w else None,
+            Conv2d(self.geometry)(g, w) if need_x else None,
+            Conv2dWeight(self.geometry)(g, x) if need_w else None,
             *(ChannelSum()(g) if need else None for need in need_bias),
         )
 
@@ -93,19 +69,19 @@ class Conv2dInput(Function):
 class Conv2dWeight(Function):
     """y = conv2d_weight(x, v), v over the output. dL/dx = conv2d_input(v, g), dL/dv = conv2d(x, g)."""
 
-    def __init__(self, window: Window, kernel_size: Pair) -> None:
-        self.window, self.kernel_size = window, kernel_size
+    def __init__(self, geometry: Conv2dGeometry) -> None:
+        self.geometry = geometry
 
     def forward(self, x: Array, v: Array) -> Array:
         self.save_for_backward(x, v)
-        return backend.kernels(x).conv2d_weight(x, v, self.kernel_size, *self.window.options)
+        return kernels_for(x).conv2d_weight(x, v, self.geometry)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, v = self.saved_tensors
         need_x, need_v = self.needs_input_grad
         return (
-            Conv2dInput(self.window, _plane(x))(v, g) if need_x else None,
-            Conv2d(self.window)(x, g) if need_v else None,
+            Conv2dInput(self.geometry)(v, g) if need_x else None,
+            Conv2d(self.geometry)(x, g) if need_v else None,
         )
 
 
@@ -154,9 +130,8 @@ def conv2d(
     Tensor([[[[1., 1.],
               [1., 1.]]]])
     """
-    window = Window.of(stride, padding, dilation, groups)
-    conv2d_geometry(x.shape, weight.shape, *window.options)
-    return Conv2d(window)(x, weight, *_bias("conv2d", bias, weight.shape[0]))
+    geometry = conv2d_geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    return Conv2d(geometry)(x, weight, *_bias("conv2d", bias, weight.shape[0]))
 
 
 def conv_transpose2d(
@@ -198,45 +173,10 @@ def conv_transpose2d(
     TypeError, ValueError
         With every size involved and what would fit.
     """
-    window = Window.of(stride, padding, dilation, groups)
-    extra = pair(output_padding, "output_padding", minimum=0)
-    if x.ndim != 4 or weight.ndim != 4:
-        raise ValueError(
-            f"conv_transpose2d: the input must be (N, K, OH, OW) and the weight (K, C/G, KH, KW), "
-            f"got {x.shape} and {weight.shape}"
-        )
-    if x.shape[1] != weight.shape[0]:
-        raise ValueError(
-            f"conv_transpose2d: the input {x.shape} has K={x.shape[1]} channels, but the weight "
-            f"(K, C/G, KH, KW)={weight.shape} takes K={weight.shape[0]}"
-        )
-    size = []
-    for d, (out, S, P, D, kernel, e) in enumerate(
-        zip(x.shape[2:], window.stride, window.padding, window.dilation, weight.shape[2:], extra, strict=True)
-    ):
-        if e >= max(S, D):
-            raise ValueError(
-                f"conv_transpose2d: output_padding {extra} must be less than stride {window.stride} "
-                f"or dilation {window.dilation}"
-            )
-        size.append((out - 1) * S - 2 * P + D * (kernel - 1) + e + 1)
-        if size[d] < 1:
-            raise ValueError(
-                f"conv_transpose2d: the output {'HW'[d]} would be {size[d]} for the input {x.shape}, "
-                f"kernel (KH, KW)={weight.shape[2:]}, stride {window.stride}, padding {window.padding}, "
-                f"dilation {window.dilation}: use less padding"
-            )
-    # With an output_padding of the stride or more, the convolution that leads back has outputs which x lacks.
-    whole = conv2d_geometry((1, weight.shape[1] * groups, *size), weight.shape, *window.options)
-    if x.shape[2:] != (whole.OH, whole.OW):
-        x = pad(x, (0, whole.OW - x.shape[3], 0, whole.OH - x.shape[2]))
-    biases = _bias("conv_transpose2d", bias, weight.shape[1] * groups)
-    return Conv2dInput(window, (size[0], size[1]))(x, weight, *biases)
-
-
-def _plane(x: Tensor) -> Pair:
-    """Return (H, W) of (N, C, H, W), or (KH, KW) of (K, C/G, KH, KW)."""
-    return x.shape[2], x.shape[3]
+    geometry = conv_transpose2d_geometry(
+        x.shape, weight.shape, stride, padding, output_padding, groups, dilation
+    )
+    return Conv2dInput(geometry)(x, weight, *_bias("conv_transpose2d", bias, geometry.C))
 
 
 def _bias(name: str, bias: Tensor | None, channels: int) -> tuple[Tensor, ...]:

@@ -1,6 +1,6 @@
 """Matrix product and dense layer (Eq. 3). g stands for dL/dy."""
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Function, Tensor, as_tensor
 
@@ -14,7 +14,7 @@ class MatMul(Function):
 
     def forward(self, a: Array, b: Array) -> Array:
         self.save_for_backward(a, b)
-        return backend.matmul(a, b)
+        return kernels_for(a, b).matmul(a, b)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         a, b = self.saved_tensors
@@ -30,7 +30,7 @@ class Linear(Function):
 
     def forward(self, x: Array, weight: Array) -> Array:
         self.save_for_backward(x, weight)
-        return backend.matmul(x, weight.T)
+        return kernels_for(x, weight).matmul(x, weight.T)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         x, weight = self.saved_tensors

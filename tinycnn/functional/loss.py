@@ -6,7 +6,7 @@ steps is log(0) = -inf as soon as softmax rounds to 0, in one step it is not.
 
 from typing import Any
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Function, Tensor, as_tensor
 
@@ -28,7 +28,7 @@ class CrossEntropy(Function):
 
     def forward(self, z: Array) -> Array:
         self.save_for_backward(z)
-        return backend.rows(z).cross_entropy(z, self.labels, self.smoothing)
+        return kernels_for(z).cross_entropy(z, self.labels, self.smoothing)
 
     def backward(self, g: Tensor) -> Tensor:
         (z,) = self.saved_tensors
@@ -39,7 +39,7 @@ class CrossEntropy(Function):
 
     def backward_arrays(self, g: Array) -> Array:
         (z,) = self.saved_like(g)
-        return backend.rows(z).cross_entropy_input(g, z, self.labels, self.smoothing)
+        return kernels_for(z).cross_entropy_input(g, z, self.labels, self.smoothing)
 
 
 def cross_entropy(

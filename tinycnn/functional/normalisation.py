@@ -2,7 +2,7 @@
 
 import math
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes, set_grad_enabled
 from tinycnn.tensor import Function, Tensor, grad
@@ -26,7 +26,7 @@ class Normalise(Function):
         self.eps = float(eps)  # a NumPy number would impose its dtype on the result
 
     def forward(self, x: Array) -> Array:
-        y, self.mean, self.variance = backend.channels(x).normalise(x, self.eps)
+        y, self.mean, self.variance = kernels_for(x).normalise(x, self.eps)
         self.save_for_backward(x, y)
         return y
 
@@ -52,7 +52,7 @@ class NormaliseInput(Function):
 
     def forward(self, g: Array, x: Array) -> Array:
         self.save_for_backward(g, x)
-        return backend.channels(g).normalise_input(g, self.y, self.variance, self.eps)
+        return kernels_for(g).normalise_input(g, self.y, self.variance, self.eps)
 
     def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
         recorded = modes().grad_enabled

@@ -7,8 +7,9 @@ where overlapping windows share a winner it adds up. Sum and mean read every cel
 from typing import Any
 
 from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.geometry import Pair, Window, pair, pool2d_geometry
+from tinycnn.kernels.geometry import Pool2dGeometry, pair, pool2d_geometry
 from tinycnn.tensor import Function, Tensor
 
 from .reduction import max as reduce_max
@@ -19,72 +20,70 @@ from .shape import flatten, reshape
 class ExtremePool2d(Function):
     """y = the maximum (minimum) of each window (Eq. 2). dL/dx = g at the winners: the first of equal ones."""
 
-    def __init__(self, which: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
-        self.which, self.window = which, (kernel_size, stride, padding, dilation)
+    def __init__(self, geometry: Pool2dGeometry, largest: bool) -> None:
+        self.geometry, self.largest = geometry, largest
 
     def forward(self, x: Array) -> Array:
-        self.size = x.shape[2:]
-        y, index = getattr(backend.kernels(x), f"{self.which}_pool2d")(x, *self.window)
+        kernels = kernels_for(x)
+        y, index = (kernels.max_pool2d if self.largest else kernels.min_pool2d)(x, self.geometry)
         self.save_for_backward(index)
         return y
 
     def backward(self, g: Tensor) -> Tensor:
         (index,) = self.saved_tensors
-        return PoolScatter(index.data, self.size, self.window)(g)
+        return PoolScatter(index.data, self.geometry)(g)
 
 
 class PoolGather(Function):
     """y = x at one cell a window. dL/dx = g added at these cells."""
 
-    def __init__(self, index: Array, window: Window) -> None:
-        self.index, self.window = index, window
+    def __init__(self, index: Array, geometry: Pool2dGeometry) -> None:
+        self.index, self.geometry = index, geometry
 
     def forward(self, x: Array) -> Array:
-        self.size = x.shape[2:]
-        return backend.kernels(x).pool_gather(x, self.index)
+        return kernels_for(x).pool_gather(x, self.index)
 
     def backward(self, g: Tensor) -> Tensor:
-        return PoolScatter(self.index, self.size, self.window)(g)
+        return PoolScatter(self.index, self.geometry)(g)
 
 
 class PoolScatter(Function):
     """y = zeros with x added at one cell a window: `PoolGather`'s adjoint. dL/dx = g at these cells."""
 
-    def __init__(self, index: Array, size: Pair, window: Window) -> None:
-        self.index, self.size, self.window = index, size, window
+    def __init__(self, index: Array, geometry: Pool2dGeometry) -> None:
+        self.index, self.geometry = index, geometry
 
     def forward(self, x: Array) -> Array:
-        return backend.kernels(x).pool_scatter(x, self.index, self.size, self.window)
+        return kernels_for(x).pool_scatter(x, self.index, self.geometry)
 
     def backward(self, g: Tensor) -> Tensor:
-        return PoolGather(self.index, self.window)(g)
+        return PoolGather(self.index, self.geometry)(g)
 
 
 class SumPool2d(Function):
     """y = the sum of each window. dL/dx = g, added to every cell of its window."""
 
-    def __init__(self, kernel_size: Pair, stride: Pair, padding: Pair) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+    def __init__(self, geometry: Pool2dGeometry) -> None:
+        self.geometry = geometry
 
     def forward(self, x: Array) -> Array:
-        self.size = x.shape[2:]
-        return backend.kernels(x).sum_pool2d(x, self.kernel_size, self.stride, self.padding)
+        return kernels_for(x).sum_pool2d(x, self.geometry)
 
     def backward(self, g: Tensor) -> Tensor:
-        return SumPool2dInput(self.kernel_size, self.size, self.stride, self.padding)(g)
+        return SumPool2dInput(self.geometry)(g)
 
 
 class SumPool2dInput(Function):
     """y = zeros with x added to every cell of its window: `SumPool2d`'s adjoint. dL/dx = g's window sums."""
 
-    def __init__(self, kernel_size: Pair, size: Pair, stride: Pair, padding: Pair) -> None:
-        self.kernel_size, self.size, self.stride, self.padding = kernel_size, size, stride, padding
+    def __init__(self, geometry: Pool2dGeometry) -> None:
+        self.geometry = geometry
 
     def forward(self, x: Array) -> Array:
-        return backend.kernels(x).sum_pool2d_input(x, self.kernel_size, self.size, self.stride, self.padding)
+        return kernels_for(x).sum_pool2d_input(x, self.geometry)
 
     def backward(self, g: Tensor) -> Tensor:
-        return SumPool2d(self.kernel_size, self.stride, self.padding)(g)
+        return SumPool2d(self.geometry)(g)
 
 
 def max_pool2d(
@@ -105,26 +104,21 @@ def max_pool2d(
     TypeError, ValueError
         With every size involved and what would fit.
     """
-    return _extreme_pool2d("max", x, kernel_size, stride, padding, dilation)
+    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
+    return ExtremePool2d(geometry, largest=True)(x)
 
 
 def min_pool2d(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
 ) -> Tensor:
     """Minimum of each window; see `max_pool2d`."""
-    return _extreme_pool2d("min", x, kernel_size, stride, padding, dilation)
-
-
-def _extreme_pool2d(
-    which: str, x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any
-) -> Tensor:
-    kernel, step, border = _window(x, kernel_size, stride, padding, dilation)
-    return ExtremePool2d(which, kernel, step, border, pair(dilation, "dilation"))(x)
+    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
+    return ExtremePool2d(geometry, largest=False)(x)
 
 
 def sum_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
     """Sum of each window, padding counting as 0; arguments as `max_pool2d`."""
-    return SumPool2d(*_window(x, kernel_size, stride, padding))(x)
+    return SumPool2d(pool2d_geometry(x.shape, kernel_size, stride, padding))(x)
 
 
 def avg_pool2d(
@@ -134,12 +128,12 @@ def avg_pool2d(
 
     With `count_include_pad` the sum is divided by KH*KW everywhere, else by the number of cells inside.
     """
-    window = _window(x, kernel_size, stride, padding)
-    total = SumPool2d(*window)(x)
+    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding)
+    total = SumPool2d(geometry)(x)
     if count_include_pad:
-        return total / (window[0][0] * window[0][1])
+        return total / (geometry.KH * geometry.KW)
     inside = backend.library(x.backend).ones((1, 1, *x.shape[2:]), x.dtype)
-    return total / SumPool2d(*window)(Tensor(inside, backend=x.backend))
+    return total / SumPool2d(geometry._replace(N=1, C=1))(Tensor(inside, backend=x.backend))
 
 
 def global_avg_pool2d(x: Tensor) -> Tensor:
@@ -161,15 +155,8 @@ def upsample_nearest(x: Tensor, scale_factor: Any) -> Tensor:
     """
     _images(x)
     a, b = pair(scale_factor, "scale_factor")
-    return SumPool2dInput((a, b), (x.shape[2] * a, x.shape[3] * b), (a, b), (0, 0))(x)
-
-
-def _window(
-    x: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1
-) -> tuple[Pair, Pair, Pair]:
-    """Check the arguments and return the kernel's size, stride and padding as pairs."""
-    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
-    return (geometry.KH, geometry.KW), (geometry.SH, geometry.SW), (geometry.PH, geometry.PW)
+    N, C, H, W = x.shape
+    return SumPool2dInput(pool2d_geometry((N, C, H * a, W * b), (a, b)))(x)
 
 
 def _images(x: Tensor) -> None:

@@ -7,7 +7,6 @@ import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.creation import ones, zeros
-from tinycnn.functional.convolution import Window
 from tinycnn.kernels.geometry import pair
 from tinycnn.tensor import Tensor
 
@@ -44,19 +43,23 @@ class _Convolution(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Any,
-        window: Window,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
         bias: bool,
         transposed: bool,
     ) -> None:
-        _positive(in_channels=in_channels, out_channels=out_channels, groups=window.groups)
+        self.stride, self.dilation = pair(stride, "stride"), pair(dilation, "dilation")
+        self.padding, self.groups = pair(padding, "padding", minimum=0), groups
+        _positive(in_channels=in_channels, out_channels=out_channels, groups=groups)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels % window.groups:
-                raise ValueError(f"G={window.groups} groups do not divide {name}={channels}")
+            if channels % groups:
+                raise ValueError(f"G={groups} groups do not divide {name}={channels}")
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = pair(kernel_size, "kernel_size")
-        self.stride, self.padding, self.dilation, self.groups = window.options
         rows, columns = (in_channels, out_channels) if transposed else (out_channels, in_channels)
-        shape = (rows, columns // window.groups, *self.kernel_size)
+        shape = (rows, columns // groups, *self.kernel_size)
         bound = fan_in_bound(math.prod(shape[1:]))
         self.weight = uniform(shape, bound)
         self.bias = uniform((out_channels,), bound) if bias else None
@@ -85,8 +88,8 @@ class Conv2d(_Convolution):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        window = Window.of(stride, padding, dilation, groups)
-        super().__init__(in_channels, out_channels, kernel_size, window, bias, transposed=False)
+        options = stride, padding, dilation, groups
+        super().__init__(in_channels, out_channels, kernel_size, *options, bias, transposed=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
@@ -111,8 +114,8 @@ class ConvTranspose2d(_Convolution):
         bias: bool = True,
         dilation: Any = 1,
     ) -> None:
-        window = Window.of(stride, padding, dilation, groups)
-        super().__init__(in_channels, out_channels, kernel_size, window, bias, transposed=True)
+        options = stride, padding, dilation, groups
+        super().__init__(in_channels, out_channels, kernel_size, *options, bias, transposed=True)
         self.output_padding = pair(output_padding, "output_padding", minimum=0)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tinycnn import backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
@@ -54,7 +54,7 @@ class Adam(Optimizer):
     def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
         """Make one step of one parameter."""
         m, v = state["m"], state["v"]
-        backend.elementwise(theta).adam(theta, g, m, v, self.lr, self.betas, self.eps, t)
+        kernels_for(theta).adam(theta, g, m, v, self.lr, self.betas, self.eps, t)
 
 
 class AdamW(Adam):

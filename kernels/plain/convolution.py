@@ -1,0 +1,91 @@
+"""Convolution as a sum over the kernel's cells (Eq. 1). NumPy or CuPy arrays.
+
+Take one kernel cell (r, s). Over all windows it meets the input cells (oh*SH - PH + r*DH, ow*SW - PW + s*DW):
+a slice of the padded input that begins at (r*DH, s*DW) and takes every SH-th row and every SW-th column.
+So Eq. 1,
+
+    y[n,k,oh,ow] = sum_{c,r,s} x[n, c, oh*SH - PH + r*DH, ow*SW - PW + s*DW] * w[k,c,r,s]
+
+is one matrix product for every (r, s): w[:, :, r, s] (K, C) times a slice of x (C, OH*OW), added up. The two
+derivatives go through the same slices; only what is read and what is added to change places.
+
+With G groups, K/G filters see C/G channels: the arrays get an axis for the group in front of these two, and
+the matrix product treats it as it treats the batch.
+"""
+
+import numpy as np
+
+from ..arrays import Array, array_module
+from ..geometry import Conv2dGeometry, Geometry, taps
+
+
+def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+    """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
+    N, CG, KG, G, cells = _sizes(geometry)
+    x, w = pad(x, geometry), w.reshape(G, KG, CG, geometry.KH, geometry.KW)
+    y = array_module(x).zeros((N, G, KG, cells), np.result_type(x.dtype, w.dtype))
+    for r, s, rows, columns in taps(geometry):
+        met = x[:, :, rows, columns].reshape(N, G, CG, cells)
+        y += w[..., r, s] @ met
+    return add_bias(y.reshape(geometry.y_shape), bias)
+
+
+def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+    """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution.
+
+    Eq. 1 multiplied x[n,c,i,j] by w[k,c,r,s] and added it to y[n,k,oh,ow]. So here g[n,k,oh,ow] is multiplied
+    by w[k,c,r,s] and added to cell (n,c,i,j).
+    """
+    N, CG, KG, G, cells = _sizes(geometry)
+    g, w = g.reshape(N, G, KG, cells), w.reshape(G, KG, CG, geometry.KH, geometry.KW)
+    x = array_module(g).zeros(geometry.padded_shape, np.result_type(g.dtype, w.dtype))
+    for r, s, rows, columns in taps(geometry):
+        shares = w[..., r, s].swapaxes(1, 2) @ g
+        x[:, :, rows, columns] += shares.reshape(N, geometry.C, geometry.OH, geometry.OW)
+    return add_bias(crop(x, geometry), bias)
+
+
+def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+    """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW).
+
+    The weight w[k,c,r,s] was used once in every window: its derivative is the sum over n, oh and ow of
+    g[n,k,oh,ow] times the cell that it met there.
+    """
+    N, CG, KG, G, cells = _sizes(geometry)
+    x, g = pad(x, geometry), g.reshape(N, G, KG, cells)
+    w = array_module(g).zeros((G, KG, CG, geometry.KH, geometry.KW), np.result_type(x.dtype, g.dtype))
+    for r, s, rows, columns in taps(geometry):
+        met = x[:, :, rows, columns].reshape(N, G, CG, cells)
+        w[..., r, s] = (g @ met.swapaxes(2, 3)).sum(axis=0)
+    return w.reshape(geometry.w_shape)
+
+
+def _sizes(geometry: Conv2dGeometry) -> tuple[int, int, int, int, int]:
+    """Return N, C/G, K/G, G and OH*OW."""
+    G = geometry.G
+    return geometry.N, geometry.C // G, geometry.K // G, G, geometry.OH * geometry.OW
+
+
+def add_bias(y: Array, bias: Array | None) -> Array:
+    """Add bias[k] to every cell of y[n, k], in place, and return y."""
+    if bias is not None:
+        y += bias[:, None, None]
+    return y
+
+
+def pad(x: Array, geometry: Geometry, value: float = 0) -> Array:
+    """Return `x` (n, C, H, W) with `value` around it, (n, C, H+2*PH, W+2*PW); `x` itself without padding."""
+    PH, PW = geometry.PH, geometry.PW
+    if PH == PW == 0:
+        return x
+    n, C, H, W = x.shape
+    padded = array_module(x).full((n, C, H + 2 * PH, W + 2 * PW), value, x.dtype)
+    padded[:, :, PH : PH + H, PW : PW + W] = x
+    return padded
+
+
+def crop(padded: Array, geometry: Geometry) -> Array:
+    """Return what `pad` took in, (n, C, H, W), contiguous."""
+    PH, PW = geometry.PH, geometry.PW
+    inside = padded[:, :, PH : PH + geometry.H, PW : PW + geometry.W]
+    return array_module(padded).ascontiguousarray(inside)

@@ -1,0 +1,269 @@
+"""The door to the kernels: every kernel that the engine calls, as one table with several sets of entries.
+
+A `Kernels` is one set. Each set is written out below, so an editor leads from a field to the function that is
+called. A set that does only some things itself is another set with these entries replaced.
+
+============================== ==========================================================================
+`plain`                        NumPy, a few lines next to each equation; NumPy and CuPy arrays
+`loops`                        convolution and pooling as Python loops, all else as `plain`
+`im2col`                       convolution by im2col and one matrix product, all else as `plain`
+`cpu`                          compiled by Numba for all cores of the CPU
+`fused`                        each formula in one launch by CuPy, convolution as `im2col`
+`cuda`                         convolution and pooling by our own CUDA kernels, all else as `fused`
+`direct` .. `registers`        the same with a lower rung of `tinycnn.kernels.cuda`
+============================== ==========================================================================
+
+Compiled sets are made when they are first asked for: `import tinycnn` needs NumPy alone.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import metadata
+from typing import Protocol
+
+from . import im2col
+from .arrays import Array, array_module
+from .geometry import Conv2dGeometry, Pool2dGeometry
+from .plain import convolution, loops, passes, pooling
+
+COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what `cpu` needs, and since which version
+
+
+class Convolve(Protocol):
+    """A convolution or its derivative by the input: two arrays, the sizes, and a bias to add."""
+
+    def __call__(self, a: Array, b: Array, geometry: Conv2dGeometry, /, bias: Array | None = None) -> Array:
+        """Return the result."""
+        ...
+
+
+class Affine(Protocol):
+    """A scaling of channels with a bias to add."""
+
+    def __call__(self, x: Array, weight: Array, /, bias: Array | None = None) -> Array:
+        """Return the result."""
+        ...
+
+
+Betas = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """One set of kernels. All of them trust the geometry they are given; see `tinycnn.kernels.geometry`.
+
+    `plain` says what each kernel computes.
+    """
+
+    name: str
+    conv2d: Convolve  # x (N, C, H, W), w (K, C/G, KH, KW) -> (N, K, OH, OW)
+    conv2d_input: Convolve  # g (N, K, OH, OW), w -> (N, C, H, W)
+    conv2d_weight: Callable[[Array, Array, Conv2dGeometry], Array]  # x, g -> (K, C/G, KH, KW)
+    max_pool2d: Callable[[Array, Pool2dGeometry], tuple[Array, Array]]  # x -> values, indices h*W + w
+    min_pool2d: Callable[[Array, Pool2dGeometry], tuple[Array, Array]]
+    pool_gather: Callable[[Array, Array], Array]  # x, index (N, C, OH, OW) -> (N, C, OH, OW)
+    pool_scatter: Callable[[Array, Array, Pool2dGeometry], Array]  # g, index -> (N, C, H, W)
+    sum_pool2d: Callable[[Array, Pool2dGeometry], Array]  # x -> (N, C, OH, OW)
+    sum_pool2d_input: Callable[[Array, Pool2dGeometry], Array]  # g -> (N, C, H, W)
+    matmul: Callable[[Array, Array], Array]
+    relu: Callable[[Array], Array]
+    gate: Callable[[Array, Array], Array]  # g, y
+    leaky_relu: Callable[[Array, float], Array]  # x, slope
+    leaky_gate: Callable[[Array, Array, float], Array]  # g, x, slope
+    adam: Callable[[Array, Array, Array, Array, float, Betas, float, int], None]
+    channel_sum: Callable[[Array], Array]  # (N, C, H, W) -> (C,)
+    channel_dot: Callable[[Array, Array], Array]
+    channel_affine: Affine
+    normalise: Callable[[Array, float], tuple[Array, Array, Array]]  # x, eps -> y, mean, variance
+    normalise_input: Callable[[Array, Array, Array, float], Array]  # g, y, variance, eps
+    cross_entropy: Callable[[Array, Array, float], Array]  # z (N, K), labels, smoothing -> (N,)
+    cross_entropy_input: Callable[[Array, Array, Array, float], Array]  # g, z, labels, smoothing -> (N, K)
+    library: str | None = None  # "numpy" or "cupy", the only arrays it takes; None: both
+    dtypes: str | None = None  # the only dtypes it takes, as type characters; None: all
+
+    def serves(self, array: Array) -> bool:
+        """Return whether this set takes such arrays."""
+        return (self.dtypes is None or array.dtype.char in self.dtypes) and (
+            self.library is None or array_module(array).__name__ == self.library
+        )
+
+
+PLAIN = Kernels(
+    name="plain",
+    conv2d=convolution.conv2d,
+    conv2d_input=convolution.conv2d_input,
+    conv2d_weight=convolution.conv2d_weight,
+    max_pool2d=pooling.max_pool2d,
+    min_pool2d=pooling.min_pool2d,
+    pool_gather=pooling.pool_gather,
+    pool_scatter=pooling.pool_scatter,
+    sum_pool2d=pooling.sum_pool2d,
+    sum_pool2d_input=pooling.sum_pool2d_input,
+    matmul=passes.matmul,
+    relu=passes.relu,
+    gate=passes.gate,
+    leaky_relu=passes.leaky_relu,
+    leaky_gate=passes.leaky_gate,
+    adam=passes.adam,
+    channel_sum=passes.channel_sum,
+    channel_dot=passes.channel_dot,
+    channel_affine=passes.channel_affine,
+    normalise=passes.normalise,
+    normalise_input=passes.normalise_input,
+    cross_entropy=passes.cross_entropy,
+    cross_entropy_input=passes.cross_entropy_input,
+)
+
+LOOPS = replace(
+    PLAIN,
+    name="loops",
+    conv2d=loops.conv2d,
+    conv2d_input=loops.conv2d_input,
+    conv2d_weight=loops.conv2d_weight,
+    max_pool2d=loops.max_pool2d,
+    min_pool2d=loops.min_pool2d,
+    pool_gather=loops.pool_gather,
+    pool_scatter=loops.pool_scatter,
+    sum_pool2d=loops.sum_pool2d,
+    sum_pool2d_input=loops.sum_pool2d_input,
+)
+
+IM2COL = replace(
+    PLAIN,
+    name="im2col",
+    conv2d=im2col.conv2d,
+    conv2d_input=im2col.conv2d_input,
+    conv2d_weight=im2col.conv2d_weight,
+)
+
+
+@cache
+def cpu() -> Kernels:
+    """Return the set compiled by Numba, for NumPy arrays of float32 and float64."""
+    from .cpu import channels, convolution, elementwise, pooling, products
+
+    return replace(
+        PLAIN,
+        name="cpu",
+        library="numpy",
+        dtypes="fd",
+        conv2d=convolution.conv2d,
+        conv2d_input=convolution.conv2d_input,
+        conv2d_weight=convolution.conv2d_weight,
+        max_pool2d=pooling.max_pool2d,
+        min_pool2d=pooling.min_pool2d,
+        pool_gather=pooling.pool_gather,
+        pool_scatter=pooling.pool_scatter,
+        sum_pool2d=pooling.sum_pool2d,
+        sum_pool2d_input=pooling.sum_pool2d_input,
+        matmul=products.matmul,
+        relu=elementwise.relu,
+        gate=elementwise.gate,
+        leaky_relu=elementwise.leaky_relu,
+        leaky_gate=elementwise.leaky_gate,
+        adam=elementwise.adam,
+        channel_sum=channels.channel_sum,
+        channel_dot=channels.channel_dot,
+        channel_affine=channels.channel_affine,
+        normalise=channels.normalise,
+        normalise_input=channels.normalise_input,
+    )
+
+
+@cache
+def fused() -> Kernels:
+    """Return the set whose formulas CuPy compiles, for its arrays of float32 and float64."""
+    from . import fused
+
+    return replace(
+        IM2COL,
+        name="fused",
+        library="cupy",
+        dtypes="fd",
+        gate=fused.gate,
+        leaky_relu=fused.leaky_relu,
+        leaky_gate=fused.leaky_gate,
+        adam=fused.adam,
+        channel_dot=fused.channel_dot,
+        channel_affine=fused.channel_affine,
+        normalise=fused.normalise,
+        normalise_input=fused.normalise_input,
+        cross_entropy=fused.cross_entropy,
+        cross_entropy_input=fused.cross_entropy_input,
+    )
+
+
+@cache
+def cuda() -> Kernels:
+    """Return the set with our own CUDA kernels; see `tinycnn.kernels.cuda`."""
+    from . import cuda
+    from .cuda.target import SIMULATED
+
+    return replace(
+        replace(PLAIN, library="numpy", dtypes="fd") if SIMULATED else fused(),
+        name="cuda",
+        conv2d=cuda.conv2d,
+        conv2d_input=cuda.conv2d_input,
+        conv2d_weight=cuda.conv2d_weight,
+        max_pool2d=cuda.max_pool2d,
+        min_pool2d=cuda.min_pool2d,
+        pool_scatter=cuda.pool_scatter,
+    )
+
+
+@cache
+def rung(name: str) -> Kernels:
+    """Return `cuda` with the convolution of one rung of its ladder."""
+    from .cuda import RUNGS
+
+    of_ladder = RUNGS[name]
+    return replace(
+        cuda(),
+        name=name,
+        conv2d=of_ladder.conv2d,
+        conv2d_input=of_ladder.conv2d_input,
+        conv2d_weight=of_ladder.conv2d_weight,
+    )
+
+
+RUNGS = ("direct", "coalesced", "shared", "gemm", "registers")  # the top rung is `cuda`
+
+SETS: dict[str, Callable[[], Kernels]] = {
+    "plain": lambda: PLAIN,
+    "loops": lambda: LOOPS,
+    "im2col": lambda: IM2COL,
+    "cpu": cpu,
+    "fused": fused,
+    "cuda": cuda,
+    "direct": lambda: rung("direct"),
+    "coalesced": lambda: rung("coalesced"),
+    "shared": lambda: rung("shared"),
+    "gemm": lambda: rung("gemm"),
+    "registers": lambda: rung("registers"),
+}
+
+
+@cache
+def why_not_compiled() -> str | None:
+    """Return the reason that `cpu` cannot be used here, or None if it can."""
+    for package, least in COMPILING.items():
+        try:
+            version = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return f"{package} is not installed"
+        if tuple(map(int, re.findall(r"\d+", version)[:2])) < least:
+            wanted = ".".join(map(str, least))
+            return f"{package} {version} is too old, {wanted} or newer is needed"
+    return None
+
+
+@cache
+def why_no_cuda() -> str | None:
+    """Return the reason that our own CUDA kernels cannot be used here, or None if they can."""
+    try:
+        from .cuda import target
+    except ImportError as error:  # numba-cuda raises one of these too, if it finds no driver
+        return f"numba-cuda cannot be used: {error}"
+    return target.why_not()

@@ -1,0 +1,164 @@
+"""Which kernels serve an array, and the user's choice of them: see `tinycnn.kernels.table` for the sets."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from tinycnn import backend as _backend
+from tinycnn.kernels import table
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.kernels.table import Kernels
+
+AUTO = "auto"
+COMPILED_FROM = 1 << 9  # elements: smaller arrays are not worth compiling for
+VARIABLE, OLD_VARIABLE = "TINYCNN_KERNELS", "TINYCNN_CONV"
+
+_chosen: Kernels | None = None  # by the user; None: the fastest that is worth it
+_decided = False  # until the first use: then the environment variable decides
+
+
+def kernels_for(array: Array, *others: Array) -> Kernels:
+    """Return the kernels that serve these arrays: the ones that were chosen, else the fastest there are.
+
+    By default, NumPy arrays of float32 and float64 are served by `cpu`, if Numba is installed and one array
+    has at least `COMPILED_FROM` elements; other NumPy arrays by `im2col`. CuPy arrays are served by `cuda`,
+    if numba-cuda is installed, else by `fused`.
+
+    Raises
+    ------
+    ValueError
+        If the chosen kernels do not take such arrays, or the environment names unknown ones.
+    """
+    if not _decided:
+        _read_environment()
+    if _chosen is None:
+        return _fastest(array, others)
+    if not _chosen.serves(array):
+        raise ValueError(
+            f"the kernels {_chosen.name!r}, which were chosen, take {_takes(_chosen)}, not {array.dtype} of "
+            f"{_backend.backend_of(array)}, shape {array.shape}; tinycnn.use(kernels={AUTO!r}) chooses for "
+            "each array"
+        )
+    return _chosen
+
+
+def _fastest(array: Array, others: tuple[Array, ...]) -> Kernels:
+    if array_module(array) is np:
+        worth_it = array.size >= COMPILED_FROM or any(a.size >= COMPILED_FROM for a in others)
+        if worth_it and array.dtype.char in "fd" and table.why_not_compiled() is None:
+            return table.cpu()
+        return table.IM2COL
+    fastest = table.fused() if table.why_no_cuda() else table.cuda()
+    return fastest if fastest.serves(array) else table.IM2COL
+
+
+def use(backend: str | None = None, *, kernels: str | Kernels | None = None) -> None:
+    """Choose where new arrays live, or which kernels compute, from here on.
+
+    Parameters
+    ----------
+    backend
+        "numpy" or "cupy". The environment variable ``TINYCNN_BACKEND`` sets the one to begin with.
+    kernels
+        "plain" for the readable ones, "auto" for the fastest that are worth it for each array (the default),
+        another name in `tinycnn.kernels.table`, or a `Kernels` of one's own. It serves every operation. The
+        environment variable ``TINYCNN_KERNELS`` sets the ones to begin with.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or kernels that cannot be used here: says what there is, and why others are
+        missing. Nothing was changed then.
+    BackendError
+        If CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
+    """
+    global _chosen, _decided
+    if backend is None and kernels is None:
+        raise TypeError("use() needs a backend, kernels=, or both")
+    chosen = _chosen if kernels is None else find(kernels)
+    if backend is not None:
+        _backend.use(backend)
+    if kernels is not None:
+        _chosen, _decided = chosen, True
+
+
+@contextmanager
+def using(backend: str | None = None, *, kernels: str | Kernels | None = None) -> Iterator[None]:
+    """Use `backend` and `kernels` inside the ``with`` block; see `use`."""
+    global _chosen, _decided
+    before = _chosen, _decided
+    with _backend.using(backend or _backend.current()):
+        use(backend, kernels=kernels)
+        try:
+            yield
+        finally:
+            _chosen, _decided = before
+
+
+def find(kernels: str | Kernels) -> Kernels | None:
+    """Return the set of kernels of this name, None for "auto".
+
+    Raises
+    ------
+    ValueError
+        As `use`.
+    """
+    if isinstance(kernels, Kernels):
+        return kernels
+    if kernels == AUTO:
+        return None
+    if kernels not in table.SETS:
+        raise ValueError(f"unknown kernels {kernels!r}; there are {_listed()}")
+    if reason := why_not(kernels):
+        raise ValueError(f"the kernels {kernels!r} cannot be used here: {reason}; there are {_listed()}")
+    return table.SETS[kernels]()
+
+
+def why_not(kernels: str) -> str | None:
+    """Return the reason that the set of this name cannot be used here, or None if it can."""
+    if kernels == "cpu":
+        return table.why_not_compiled()
+    if kernels == "fused":
+        return _backend.why_not("cupy")
+    return table.why_no_cuda() if kernels == "cuda" or kernels in table.RUNGS else None
+
+
+def _listed() -> str:
+    """Return what there is, and why each other set is missing."""
+    reasons = {name: why_not(name) for name in table.SETS}
+    there = ", ".join(map(repr, (AUTO, *(name for name in reasons if reasons[name] is None))))
+    missing: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        if reason is not None:
+            missing.setdefault(reason, []).append(repr(name))
+    return there + "".join(f"; not {', '.join(names)}, as {reason}" for reason, names in missing.items())
+
+
+def _takes(kernels: Kernels) -> str:
+    dtypes = " and ".join(str(np.dtype(char)) for char in kernels.dtypes or ())
+    return f"{dtypes or 'all'} arrays of {kernels.library or 'NumPy and CuPy'}"
+
+
+def _read_environment() -> None:
+    """Let the environment variable choose."""
+    global _chosen, _decided
+    variable = VARIABLE
+    name = os.environ.get(VARIABLE)
+    if not name and (name := os.environ.get(OLD_VARIABLE)):
+        variable = OLD_VARIABLE
+        name = {"fused": "cuda"}.get(name, name)  # the ladder's top rung
+    try:
+        _chosen = find(name) if name else None
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None
+    _decided = True
+    if variable == OLD_VARIABLE:
+        warnings.warn(
+            f"the environment variable {OLD_VARIABLE} is now called {VARIABLE}, as it chooses all kernels; "
+            f"{OLD_VARIABLE}={name} was understood as {VARIABLE}={name}",
+            FutureWarning,
+            stacklevel=4,
+        )
