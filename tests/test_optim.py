@@ -89,7 +89,7 @@ def test_a_state_that_does_not_fit_is_named_and_changes_nothing():
     rule = optim.Adam([w])
     state = rule.state_dict() | {"0.m": np.ones(3), "1.v": np.ones(2)}
     del state["0.v"], state["lr"]
-    with pytest.raises(ValueError, match=r"missing 0\.v; missing lr; unexpected 1\.v; 0\.m must have"):
+    with pytest.raises(ValueError, match=r"missing lr; missing 0\.v .*; unexpected 1\.v .*; 0\.m must have"):
         rule.load_state_dict(state)
     assert not rule.state[0]["m"].any()
 

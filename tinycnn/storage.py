@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinycnn.tensors_file import read_tensors
+
 if TYPE_CHECKING:
     from tinycnn.nn import Module
 
@@ -69,21 +71,12 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
-        Where it is truncated, corrupt or another format: names the file. Nothing is allocated before the
+        If it is truncated, corrupt or another format: names the file. Nothing is allocated before the
         header's claims are compared with the file's size.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            return arrays, dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise ValueError(f"{path} is no whole safetensors file: {error}") from error
+    return read_tensors(path)
 
 
 def save_weights(path: Path, model: Module, config: Mapping[str, Any]) -> None:
@@ -107,8 +100,13 @@ def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         As `load_arrays`; and where no config is with the weights.
     """
     arrays, metadata = load_arrays(path)
+    if "config" not in metadata:
+        raise ValueError(
+            f"{path} does not say which network it belongs to: there is no config in it. If it is PyTorch's, "
+            "build the network and call model.load_state_dict(tinycnn.storage.load_arrays(path)[0])"
+        )
     try:
         config = json.loads(metadata["config"])
-    except (KeyError, json.JSONDecodeError) as error:
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path} does not say which network it belongs to: {error!r}") from error
     return arrays, config

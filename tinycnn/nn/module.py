@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from tinycnn import backend as _backend
+from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
 
 Hook = Callable[["Module", tuple[Any, ...], Tensor], None]
@@ -142,21 +141,12 @@ class Module:
         Raises
         ------
         ValueError
-            Names every missing, unexpected and misshapen key; then nothing was copied.
+            Names what is missing, unexpected, misshapen or not made of real numbers; then nothing was copied.
         """
         own = dict(self._named_tensors())
-        arrays = {name: _array(value) for name, value in state.items()}
-        problems = [f"missing {name} {own[name].shape}" for name in own if name not in arrays]
-        problems += [f"unexpected {name} {a.shape}" for name, a in arrays.items() if name not in own]
-        problems += [
-            f"{name} must have shape {own[name].shape}, got {a.shape}"
-            for name, a in arrays.items()
-            if name in own and own[name].shape != a.shape
-        ]
-        if problems:
-            raise ValueError(f"these weights do not fit {type(self).__name__}: " + "; ".join(problems))
-        for name, tensor in own.items():
-            tensor.data[...] = _backend.to_backend(arrays[name], tensor.backend)
+        arrays = {name: tensor.data for name, tensor in own.items()}
+        copy_by_name(f"these weights do not fit {type(self).__name__}", arrays, state)
+        for tensor in own.values():
             tensor.mark_dirty()
 
     def __repr__(self) -> str:
@@ -170,9 +160,3 @@ class Module:
         from .summary import summary
 
         return summary(self, input_shape)
-
-
-def _array(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.data
-    return value if type(value).__module__.partition(".")[0] == "cupy" else np.asarray(value)

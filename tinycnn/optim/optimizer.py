@@ -6,6 +6,7 @@ from typing import Any
 from tinycnn import backend as _backend
 from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
 
 
@@ -101,19 +102,10 @@ class Optimizer:
         """
         own = {f"{i}.{slot}": a for i, slots in enumerate(self.state) for slot, a in slots.items()}
         given = {key: value for key, value in state.items() if key not in ("steps", "lr")}
-        problems = [f"missing {key}" for key in (*own, "steps", "lr") if key not in state]
-        problems += [f"unexpected {key}" for key in given if key not in own]
+        problems = [f"missing {key}" for key in ("steps", "lr") if key not in state]
         if len(state.get("steps", self.steps)) != len(self.params):
             problems.append(f"steps of {len(state['steps'])} parameters, not {len(self.params)}")
-        problems += [
-            f"{key} must have shape {own[key].shape}, got {a.shape}"
-            for key, a in given.items()
-            if key in own and a.shape != own[key].shape
-        ]
-        if problems:
-            raise ValueError(f"this state does not fit {type(self).__name__}: " + "; ".join(problems))
-        for key, array in own.items():
-            array[...] = _backend.to_backend(given[key], _backend.backend_of(array))
+        copy_by_name(f"this state does not fit {type(self).__name__}", own, given, problems)
         self.steps, self.lr = list(state["steps"]), float(state["lr"])
 
 
