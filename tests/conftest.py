@@ -1,17 +1,12 @@
 import os
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
-sys.path.append(str(Path(__file__).parent))  # geometries.py and others, for every test module
-
-import cxx_kernels
-import strict_cupy
-
+from tests.helpers import cxx_kernels, strict_cupy
 from tinycnn import backend as _backend
 from tinycnn import dispatch
 from tinycnn.kernels import table

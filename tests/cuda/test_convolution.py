@@ -2,11 +2,11 @@ import os
 
 import numpy as np
 import pytest
-from geometries import LAYOUTS, SEEDS, conv2d_geometries
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal, assert_array_less
 
+from tests.helpers.geometries import LAYOUTS, SEEDS, conv2d_geometries
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.table import IM2COL, LOOPS
 

@@ -1,9 +1,9 @@
 import numpy as np
-from geometries import SEEDS, pool2d_geometries
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from tests.helpers.geometries import SEEDS, pool2d_geometries
 from tinycnn.kernels.geometry import pool2d_geometry
 from tinycnn.kernels.plain import loops
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from explained import check_panels, check_sum, element
-from geometries import SEEDS, convolutions, poolings
 from hypothesis import assume, given, settings
 
 import tinycnn
+from tests.helpers.explained import check_panels, check_sum, element
+from tests.helpers.geometries import SEEDS, convolutions, poolings
 from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.explain import explain

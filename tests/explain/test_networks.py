@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from explained import check_panels, printed
 
 import tinycnn
+from tests.helpers.explained import check_panels, printed
 from tinycnn import Tensor, models, nn, optim
 from tinycnn import functional as F
 from tinycnn.explain import explain, graph, training_step

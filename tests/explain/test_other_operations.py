@@ -4,12 +4,12 @@ import copy
 
 import numpy as np
 import pytest
-from explained import check_panels, check_sum, element, evaluate, printed
-from geometries import SEEDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinycnn
+from tests.helpers.explained import check_panels, check_sum, element, evaluate, printed
+from tests.helpers.geometries import SEEDS
 from tinycnn import Tensor, optim
 from tinycnn import functional as F
 from tinycnn.explain import explain

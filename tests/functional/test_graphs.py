@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from geometries import SEEDS
 from hypothesis import given
 
+from tests.helpers.geometries import SEEDS
 from tinycnn.tensor import Tensor, grad
 
 STEPS = [

@@ -19,7 +19,7 @@ from tinycnn.tensor import Tensor
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
 
-from gan_twins import in_float64, twin  # noqa: E402 (needs PyTorch)
+from tests.helpers.gan_twins import in_float64, twin  # noqa: E402 (needs PyTorch)
 
 N = 4
 LR = 1e-3

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import strict_cupy
 
 import tinycnn
+from tests.helpers import strict_cupy
 from tinycnn import nn, optim
 from tinycnn.data import Augment, DataLoader, digits
 from tinycnn.fit import Training

@@ -10,13 +10,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import strict_cupy
 
 from benchmarks.measuring import gpu_peak, gpu_pytorch, gpu_report, gpu_tinycnn, inputs, on_tinycnn, works
 from benchmarks.measuring.contestants import GPU_CONTESTANTS, GPU_TINYCNN, TINYCNN, rung
 from benchmarks.measuring.summary import Measurement, Tolerance, agree
 from benchmarks.measuring.worker import Session
 from benchmarks.measuring.works import GPU_WORKS, Convolution, Work
+from tests.helpers import strict_cupy
 from tinycnn import backend
 from tinycnn.kernels import im2col, table
 
@@ -256,8 +256,7 @@ def test_the_tables(report):
 
 STAND_IN = """
 import sys, time
-sys.path.append({tests!r})
-import strict_cupy
+from tests.helpers import strict_cupy
 
 class Event:
     def record(self):
@@ -268,7 +267,7 @@ class Event:
 product = strict_cupy.matmul
 strict_cupy.cuda.Event = Event
 strict_cupy.cuda.get_elapsed_time = lambda a, b: 1e3 * (b.at - a.at)
-strict_cupy.cuda.runtime.getDeviceProperties = lambda _: {{"multiProcessorCount": 1, "name": b"TEST DATA"}}
+strict_cupy.cuda.runtime.getDeviceProperties = lambda _: {"multiProcessorCount": 1, "name": b"TEST DATA"}
 strict_cupy.RawKernel = lambda source, name: lambda *_: None
 strict_cupy.matmul = lambda a, b, out=None: out if len(a) > 4096 else product(a, b, out=out)  # not the peak's
 sys.modules["cupy"] = strict_cupy
@@ -276,7 +275,7 @@ sys.modules["cupy"] = strict_cupy
 
 
 def test_the_whole_of_it_on_the_stand_in(tmp_path):
-    (tmp_path / "cupy.py").write_text(STAND_IN.format(tests=str(ROOT / "tests")))
+    (tmp_path / "cupy.py").write_text(STAND_IN)
     out = tmp_path / "out"
     only = ["--only", "cnn28-b32", "conv-13x13-input", "--rounds", "1", "--turn", "0", "--out", str(out)]
     done = subprocess.run(

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-import strict_cupy
 from PIL import Image
 
+from tests.helpers import strict_cupy
 from tinycnn import backend
 from tinycnn.cli import main
 from tinycnn.data import digits

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import strict_cupy
 
 import tinycnn
+from tests.helpers import strict_cupy
 from tinycnn import backend, nn, optim
 from tinycnn import functional as F
 from tinycnn.backend import BackendError

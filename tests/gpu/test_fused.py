@@ -1,12 +1,12 @@
 """Formulas that CuPy compiles: their C++ run on the CPU, and taken by NVIDIA's compiler where it is there."""
 
-import cxx_kernels
 import numpy as np
 import pytest
-from geometries import LAYOUTS
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinycnn
+from tests.helpers import cxx_kernels
+from tests.helpers.geometries import LAYOUTS
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels import fused, table
 from tinycnn.kernels.plain import passes

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-import strict_cupy
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinycnn
+from tests.helpers import strict_cupy
 from tinycnn import functional as F
 from tinycnn import nn, optim
 from tinycnn.data import Augment, DataLoader, from_arrays, loader

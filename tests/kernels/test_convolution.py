@@ -3,12 +3,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from geometries import SEEDS, arrays, conv2d_geometries, convolutions
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal, assert_array_less
 from scipy.signal import correlate2d
 
+from tests.helpers.geometries import SEEDS, arrays, conv2d_geometries, convolutions
 from tinycnn.kernels import im2col, table
 from tinycnn.kernels.cpu import planes
 from tinycnn.kernels.geometry import conv2d_geometry, conv_transpose2d_geometry

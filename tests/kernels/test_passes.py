@@ -5,11 +5,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from geometries import LAYOUTS, SEEDS
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from tests.helpers.geometries import LAYOUTS, SEEDS
 from tinycnn.kernels.cpu import channels as cpu_channels
 from tinycnn.kernels.cpu import elementwise as cpu_elementwise
 from tinycnn.kernels.cpu import products

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from geometries import SEEDS, arrays, pool2d_geometries, poolings
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from tests.helpers.geometries import SEEDS, arrays, pool2d_geometries, poolings
 from tinycnn.kernels import table
 from tinycnn.kernels.geometry import pool2d_geometry
 

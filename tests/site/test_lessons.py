@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from site_pages import Page
+
+from tests.helpers.site_pages import Page
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.stem for path in (ROOT / "tutorials").glob("[0-9][0-9]_*.py"))

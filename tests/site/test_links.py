@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from site_pages import loaded_by_css, pages
+
+from tests.helpers.site_pages import loaded_by_css, pages
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow

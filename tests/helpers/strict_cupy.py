@@ -12,8 +12,9 @@ every array that goes there. ``names`` are the functions and methods that were N
 import operator
 from types import SimpleNamespace
 
-import cxx_kernels
 import numpy as np
+
+from tests.helpers import cxx_kernels
 
 __name__ = "cupy"
 __version__ = "stand-in"

@@ -1,0 +1,1 @@
+"""What several test modules share: random geometries, twins in PyTorch, a stand-in for CuPy."""
