@@ -13,8 +13,8 @@ from pathlib import Path
 from tinycnn.kernels.cuda import coalesced, direct, epilogue, implicit_gemm, register_tiles, shared_tiles
 from tinycnn.kernels.cuda.compiled import compiled
 
-CONV2D, GATHER = ("f", "f", "f", 16), ("f", "f", "f", "f", 18, None, None)
-BIG = register_tiles.TILES[0]
+CONV2D, GATHER = ("f", "f", "f", 16), ("f", "f", "f", "f", 18, *[None] * 4)
+BIG = next(iter(register_tiles.TILES))
 RUNGS = {
     "1 direct": (direct.KERNELS[0], CONV2D),
     "2 coalesced": (coalesced.KERNELS[0], CONV2D),

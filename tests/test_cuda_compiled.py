@@ -6,7 +6,15 @@ import pytest
 
 numba_cuda = pytest.importorskip("numba_cuda", reason="numba-cuda comes with the extra 'cuda-check'")
 
-from tinycnn.kernels.cuda import direct, epilogue, implicit_gemm, pooling, shared_tiles  # noqa: E402
+from tinycnn.kernels.cuda import (  # noqa: E402
+    direct,
+    epilogue,
+    few_results,
+    implicit_gemm,
+    parts,
+    pooling,
+    shared_tiles,
+)
 from tinycnn.kernels.cuda import register_tiles as registers  # noqa: E402
 from tinycnn.kernels.cuda import weight_tiles as weights  # noqa: E402
 from tinycnn.kernels.cuda.compiled import compiled  # noqa: E402
@@ -14,6 +22,7 @@ from tinycnn.kernels.cuda.target import SHARED_BYTES  # noqa: E402
 
 CONV2D, POOL2D, GATHER = 16, 14, 18  # numbers in a geometry
 REGISTERS = 65536  # of a multiprocessor
+GATHERED = ("f", "f", "f", "f", GATHER, *[None] * 4)
 
 # Name, kernel, what its arguments are, how many blocks shall fit on a multiprocessor at least.
 KERNELS = [
@@ -23,22 +32,23 @@ KERNELS = [
     ("max_pool2d", pooling.MAX_KERNEL, ("f", "f", "l", POOL2D, None, None), 8),
     ("pool_scatter", pooling.scatter_kernel, ("f", "l", "f", POOL2D, None, None), 8),
     ("lay_out", registers.lay_out_kernel, ("f", "f", *[None] * 7), 8),
-    ("add_parts", weights.add_parts_kernel, ("f", "f", None, None), 8),
+    ("add_parts", parts.adding_kernel(), ("f", "f", "f", *[None] * 4), 8),
+    ("few", few_results.few_kernel(), GATHERED, 4),
 ]
 TILED = [
     *(
-        (f"{name} {tile.BM}x{tile.BN}", make(tile), kinds, tile)
+        (f"{name} {tile.BM}x{tile.BN}x{tile.BK}", make(tile), kinds, tile)
         for name, make, kinds, tiles in (
-            ("registers", registers.gather_kernel, ("f", "f", "f", "f", GATHER, None, None), registers.TILES),
+            ("registers", registers.gather_kernel, GATHERED, registers.TILES),
             ("weights", weights.parts_kernel, ("f", "f", "f", CONV2D, None, None), weights.TILES),
         )
         for tile in tiles
     ),
     (
         "fused",
-        registers.gather_kernel(registers.TILES[0], epilogue.add_bias_and_rectify),
-        ("f", "f", "f", "f", GATHER, None, None),
-        registers.TILES[0],
+        registers.gather_kernel(next(iter(registers.TILES)), epilogue.add_bias_and_rectify),
+        GATHERED,
+        next(iter(registers.TILES)),
     ),
 ]
 CAPABILITIES = pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from __future__ import annotations
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from .gather import Gather
-from .register_tiles import no_change, write_sums
+from .parts import no_change
+from .register_tiles import write_sums
 from .target import ZERO, device
 
 

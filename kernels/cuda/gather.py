@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from ..geometry import Conv2dGeometry
+from .launch import LAUNCHES
 
 
 class Gather(NamedTuple):
@@ -33,14 +35,31 @@ class Gather(NamedTuple):
     PITCH_H: int
     PITCH_W: int
 
-    @classmethod
-    def output(cls, geometry: Conv2dGeometry) -> Gather:
+    @staticmethod
+    @lru_cache(LAUNCHES)
+    def output(geometry: Conv2dGeometry) -> Gather:
         """Return conv2d as such a sum: row = oh*SH - PH + r*DH."""
         N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-        return cls(N, C // G, H, W, K // G, OH, OW, KH, KW, G, 1, 1, SH, SW, -PH, -PW, DH, DW)
+        return Gather(N, C // G, H, W, K // G, OH, OW, KH, KW, G, 1, 1, SH, SW, -PH, -PW, DH, DW)
 
-    @classmethod
-    def input(cls, geometry: Conv2dGeometry) -> Gather:
+    @staticmethod
+    @lru_cache(LAUNCHES)
+    def input(geometry: Conv2dGeometry) -> Gather:
         """Return conv2d_input as such a sum: row = (i + PH - r*DH) / SH."""
         N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-        return cls(N, K // G, OH, OW, C // G, H, W, KH, KW, G, SH, SW, 1, 1, PH, PW, -DH, -DW)
+        return Gather(N, K // G, OH, OW, C // G, H, W, KH, KW, G, SH, SW, 1, 1, PH, PW, -DH, -DW)
+
+    @property
+    def pixels(self) -> int:
+        """Cells of the result of one class and channel, in all images."""
+        return self.N * -(-self.OH // self.AH) * -(-self.OW // self.AW)
+
+    @property
+    def taps(self) -> int:
+        """How many (r, s) meet the cells of one class, at most."""
+        return -(-self.KH // self.AH) * -(-self.KW // self.AW)
+
+    @property
+    def out_shape(self) -> tuple[int, int, int, int]:
+        """The shape of the result."""
+        return self.N, self.G * self.M, self.OH, self.OW

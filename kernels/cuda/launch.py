@@ -47,7 +47,7 @@ class Kernel:
     def prepared(
         self, grid: Size, block: Size, dtypes: str, numbers: tuple[Any, ...], shared: int = 0
     ) -> Launch:
-        """Return a launch that only lacks its arrays, of these `dtypes`: the same object for the same sizes."""
+        """Return a launch that only lacks its arrays, of these `dtypes`; the same one for the same sizes."""
         return _launch(self, grid, block, dtypes, numbers, shared)
 
     def load(self, kinds: Kinds) -> Callable[..., None]:

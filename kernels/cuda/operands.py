@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,15 +11,19 @@ from ..arrays import Array, array_module
 from .target import SIMULATED
 
 LIMIT = 2**31  # int32 counts the elements of every array
+ON_GPU = "__cuda_array_interface__"  # what has this can say where in the GPU's memory it lies
 
 
 def fits(*arrays: Array) -> bool:
-    """Return whether kernels can read all of them: float32, on the GPU, int32 enough to count elements."""
-    library = "numpy" if SIMULATED else "cupy"
-    return all(
-        array.dtype == np.float32 and array.size < LIMIT and array_module(array).__name__ == library
-        for array in arrays
-    )
+    """Return whether kernels can read all of them: float32, on the GPU, int32 enough to count elements.
+
+    What only calls itself CuPy's array has no address that a kernel could read.
+    """
+    for array in arrays:
+        there = isinstance(array, np.ndarray) if SIMULATED else hasattr(type(array), ON_GPU)
+        if not there or array.dtype.char != "f" or array.size >= LIMIT:
+            return False
+    return True
 
 
 def ready(*arrays: Array) -> tuple[Array, ...]:
@@ -36,12 +41,31 @@ def ready(*arrays: Array) -> tuple[Array, ...]:
                 f"a CUDA kernel reads {where}, of float32 and fewer than 2**31 elements; "
                 f"got {array.dtype}, {array_module(array).__name__}, shape {array.shape}"
             )
-    return tuple(array_module(array).ascontiguousarray(array) for array in arrays)
+    return tuple(
+        array if array.flags.c_contiguous else array_module(array).ascontiguousarray(array)
+        for array in arrays
+    )
 
 
 def result(like: Array, shape: Sequence[int]) -> Array:
-    """Return an array of `shape` to write to, where `like` lives."""
-    return array_module(like).empty(tuple(shape), np.float32)
+    """Return an array of `shape` to write to, where `like` lives.
+
+    Raises
+    ------
+    ValueError
+        If a kernel cannot count its elements: `too_large`.
+    """
+    if too_large(shape):
+        raise ValueError(
+            f"a CUDA kernel writes arrays of fewer than 2**31 elements, not one of {tuple(shape)}; "
+            "im2col has no such limit"
+        )
+    return array_module(like).empty(shape, np.float32)
+
+
+def too_large(*shapes: Sequence[int]) -> bool:
+    """Return whether one array of these shapes has more elements than int32 counts."""
+    return any(math.prod(shape) >= LIMIT for shape in shapes)
 
 
 def finish(y: Array, bias: Array | None, relu: bool) -> None:

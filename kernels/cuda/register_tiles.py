@@ -17,19 +17,25 @@ The same kernel computes the gradient by the input, which gathers from g by the 
 
 With stride 2 only every other r divides, by whether i is odd or even. So the cells are sorted into SH*SW
 classes, a class is a grid of its own, and all threads of a block agree on which (r, s) to leave out.
+
+A small result is too few tiles for a large GPU. Then the sum over channels is cut into pieces, each computed
+by blocks of their own into an array of parts, and a second kernel adds the parts (split-K, `parts`).
 """
 
 from __future__ import annotations
 
-from functools import cache
-
-import numpy as np
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
+from . import few_results
 from .direct import split
 from .gather import Gather
-from .operands import result
+from .launch import LAUNCHES, Launch
+from .operands import LIMIT, result
+from .pace import Pace, adding_time, steps_time
+from .parts import adding, no_change
 from .target import (
     FLOAT32,
     MOST_BLOCKS,
@@ -37,7 +43,6 @@ from .target import (
     ZERO,
     Kernel,
     cuda,
-    device,
     divide,
     int32,
     kernel,
@@ -47,17 +52,16 @@ from .target import (
 )
 from .tile_product import Tile, product
 
-# For many, some and few results (filters in the forward pass): a tile that is not full computes for nothing.
-TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 128, 8, 8, 4))
-ENOUGH_BLOCKS = 132  # one for every core of an H100
+# For many, some and few results (filters in the forward pass), and the last for few channels as well: a tile
+# that is not full computes for nothing. The last tile's pace is a guess, see `pace`.
+TILES = {
+    Tile(128, 128, 8, 8, 8): Pace(2, 1.10, 0.903, 3),
+    Tile(64, 64, 8, 8, 4): Pace(5, 0.50, 0.248, 3),
+    Tile(32, 128, 8, 8, 4): Pace(5, 0.58, 0.326, 3),
+    Tile(32, 128, 4, 8, 4): Pace(5, 0.40, 0.200, 4),
+}
+MOST_PIECES = 16
 COPIERS = 128  # threads of a block that lays out weights
-FEW = 4  # for fewer results most of a tile would compute for nothing: rung 3 has smaller ones
-
-
-@device
-def no_change(value, bias, m):
-    """What is done to a sum before it is written: nothing."""
-    return value
 
 
 @cache
@@ -83,7 +87,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
     add_product = product(tile, BM, BN)
 
     @kernel(THREADS, tile.resident)
-    def sums_kernel(source, weights, bias, out, gather, CP, MP):
+    def sums_kernel(source, weights, bias, out, gather, CP, MP, pieces, piece):
         N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
         memory = shared_floats()
         sums = cuda.local.array(SUMS, FLOAT32)
@@ -93,7 +97,8 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
         m0, p0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
-        group, ah, aw = split(int32(cuda.blockIdx.z), AH, AW)
+        rest, part = divide(int32(cuda.blockIdx.z), pieces), int32(cuda.blockIdx.z % pieces)
+        group, ah, aw = split(rest, AH, AW)
         rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
         if rows == 0 or columns == 0:
             return  # the result is smaller than the stride
@@ -107,6 +112,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
         b_first = int32(B + thread % COLUMNS * VECTOR)
         plane = int32(H * W)
         image = int32((n * G + group) * C * plane)
+        first, last = int32(part * piece), int32(min(int32((part + 1) * piece), CP))  # of the channels
 
         for r in range(int32(0), KH):
             top = int32(ah + FIRST_H + r * PITCH_H)
@@ -120,7 +126,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
                 inside = n < N and i >= 0 and i < H and j >= 0 and j < W
                 cell = int32(image + i * W + j)
                 weight = int32(((group * KH + r) * KW + s) * CP * MP + m0 + a_column)
-                for c0 in range(int32(0), CP, int32(BK)):
+                for c0 in range(first, last, int32(BK)):
                     for load in range(LOADS_A):
                         t = int32(a_row + load * STRIDE_A)
                         if ALL_LOAD or t < BK:
@@ -151,7 +157,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
                     if m < M:
                         channel = int32(group * M + m)
                         value = finish(sums[y * TN + x], bias, channel)
-                        out[int32((n * G * M + channel) * OH * OW + pixel)] = value
+                        out[int32(((part * N + n) * G * M + channel) * OH * OW + pixel)] = value
 
     return sums_kernel
 
@@ -173,36 +179,77 @@ def lay_out_kernel(w, weights, G, TAPS, C, M, CP, MP, transposed):
         weights[number] = value
 
 
-def laid_out(w: Array, gather: Gather, tile: Tile, transposed: bool) -> tuple[Array, int, int]:
-    """Return the weights (G, KH, KW, CP, MP), padded with zeros to whole tiles, and the sizes CP and MP.
+class Plan(NamedTuple):
+    """All launches of one convolution, which only lack the arrays."""
 
-    `transposed` where w's first channels, the filters, are summed over.
+    weights_shape: tuple[int, ...]
+    lay_out: Launch  # w, weights
+    parts_shape: tuple[int, ...] | None  # if the sum is cut into pieces
+    multiply: Launch  # source, weights, bias, result or parts
+    add: Launch | None  # parts, bias, result
+
+
+@lru_cache(LAUNCHES)
+def plan(
+    gather: Gather, transposed: bool, finish=no_change, tile: Tile | None = None, pieces: int | None = None
+) -> Plan | None:
+    """Return how to compute all sums, by default with the fastest tile; None if they do not fit one.
+
+    `transposed` if w's first channels, the filters, are summed over.
     """
-    G, C, M, KH, KW = gather.G, gather.C, gather.M, gather.KH, gather.KW
-    CP, MP = -(-C // tile.BK) * tile.BK, -(-M // tile.BM) * tile.BM
-    weights = result(w, (G, KH, KW, CP, MP))
-    blocks = -(-weights.size // COPIERS)
-    lay_out_kernel.launch((blocks,), (COPIERS,), w, weights, G, KH * KW, C, M, CP, MP, int(transposed))
-    return weights, CP, MP
+    if tile is None:
+        choices = sorted((estimate(gather, t, p), t, p) for t in TILES for p in splits(gather, t))
+    else:
+        choices = [(0.0, tile, pieces or 1)]
+    if tile is None and gather.M <= few_results.MOST:
+        choices = [(0.0, few_results.TILE, few_results.pieces(gather)), *choices]
+    for _, tile, pieces in choices:
+        C, M, G, taps = gather.C, gather.M, gather.G, gather.KH * gather.KW
+        CP, MP = -(-C // tile.BK) * tile.BK, -(-M // tile.BM) * tile.BM
+        weights_shape = G, gather.KH, gather.KW, CP, MP
+        size = G * taps * CP * MP
+        few = tile == few_results.TILE
+        if few and M > few_results.MOST:
+            continue
+        blocks = grid(gather, tile, pieces)
+        if max(blocks[1:]) > MOST_BLOCKS or size >= LIMIT or pieces * _size(gather) >= LIMIT:
+            continue
+        lay_out = lay_out_kernel.prepared(
+            (-(-size // COPIERS),), (COPIERS,), "ff", (G, taps, C, M, CP, MP, int(transposed))
+        )
+        piece = -(-CP // tile.BK // pieces) * tile.BK  # channels of each
+        one = pieces == 1
+        finish_here = finish if one else no_change
+        chosen = few_results.few_kernel(finish_here) if few else gather_kernel(tile, finish_here)
+        numbers = (gather, CP, MP, pieces, piece)
+        multiply = chosen.prepared(blocks, (chosen.threads,), "ffff", numbers)
+        add = None if one else adding(pieces, gather.out_shape, finish)
+        parts_shape = None if one else (pieces, *gather.out_shape)
+        return Plan(weights_shape, lay_out, parts_shape, multiply, add)
+    return None
 
 
-def tile_for(gather: Gather) -> Tile:
-    """Return the largest tile that the results fill to more than half, and that gives work to every core."""
-    for tile in TILES[:-1]:
-        if 2 * gather.M > tile.BM and blocks(gather, tile) >= ENOUGH_BLOCKS:
-            return tile
-    return TILES[-1]
+def splits(gather: Gather, tile: Tile) -> list[int]:
+    """Return into how many pieces the sum over channels may be cut."""
+    steps = -(-gather.C // tile.BK)
+    return sorted({-(-steps // -(-steps // p)) for p in range(1, min(steps, MOST_PIECES) + 1)})
 
 
-def blocks(gather: Gather, tile: Tile) -> int:
-    """Return how many blocks compute all results."""
-    return int(np.prod(grid(gather, tile), dtype=object))
+def estimate(gather: Gather, tile: Tile, pieces: int = 1) -> float:
+    """Return how many us all sums take, see `pace`."""
+    across, down, others = grid(gather, tile, pieces)
+    steps = gather.taps * -(-gather.C // tile.BK) / pieces
+    return steps_time(across * down * others, steps, TILES[tile]) + adding_time(_size(gather), pieces)
 
 
-def grid(gather: Gather, tile: Tile) -> tuple[int, int, int]:
-    """Return the blocks along pixels of a class, results, and groups with classes."""
-    pixels = gather.N * -(-gather.OH // gather.AH) * -(-gather.OW // gather.AW)
-    return -(-pixels // tile.BN), -(-gather.M // tile.BM), gather.G * gather.AH * gather.AW
+def grid(gather: Gather, tile: Tile, pieces: int = 1) -> tuple[int, int, int]:
+    """Return the blocks along pixels of a class, results, and groups with classes and pieces."""
+    across, down = -(-gather.pixels // tile.BN), -(-gather.M // tile.BM)
+    return across, down, gather.G * gather.AH * gather.AW * pieces
+
+
+def _size(gather: Gather) -> int:
+    return gather.N * gather.G * gather.M * gather.OH * gather.OW
 
 
 def write_sums(
@@ -214,23 +261,21 @@ def write_sums(
     tile: Tile | None = None,
     finish=no_change,
     bias: Array | None = None,
+    pieces: int | None = None,
 ) -> bool:
-    """Write all sums, each through `finish`; or return False, where they do not fit the tiles."""
-    if gather.M < FEW or max(grid(gather, TILES[-1])[1:]) > MOST_BLOCKS:
+    """Write all sums, each through `finish`; or return False, if they do not fit the tiles."""
+    planned = plan(gather, transposed, finish, tile, pieces)
+    if planned is None:
         return False
-    tile = tile or tile_for(gather)
-    weights, CP, MP = laid_out(w, gather, tile, transposed)
-    gather_kernel(tile, finish).launch(
-        grid(gather, tile),
-        (tile.threads,),
-        source,
-        weights,
-        out if bias is None else bias,
-        out,
-        gather,
-        CP,
-        MP,
-    )
+    weights = result(w, planned.weights_shape)
+    planned.lay_out(w, weights)
+    something = out if bias is None else bias  # if there is no bias, `finish` reads none
+    if planned.add is None:
+        planned.multiply(source, weights, something, out)
+    else:
+        parts = result(out, planned.parts_shape or ())
+        planned.multiply(source, weights, something, parts)
+        planned.add(parts, something, out)
     return True
 
 

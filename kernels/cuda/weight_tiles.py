@@ -6,8 +6,7 @@ Eq. 1 with w left open is a matrix product too, over p = (n, oh, ow)::
 
 Its result is small and its sum is long: 64 filters of 32 x 3 x 3 are five tiles, where a GPU has room for a
 few hundred. So the sum is cut into pieces, computed by different blocks; each writes its part to a workspace,
-and a second kernel adds the parts. It adds them in the same order every time: unlike with atomic additions,
-which come in the order in which blocks happen to finish, the same inputs give the same bits.
+and a second kernel adds the parts, in the same order every time (`parts`).
 
 Both matrices lie in memory with p innermost: threads that read side by side have neighbouring p. In shared
 memory a row is one p; its length is BM + 4, so that the threads of a warp, which write to eight rows at once,
@@ -16,12 +15,16 @@ hit 32 different banks.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from .direct import split
+from .launch import LAUNCHES, Launch
 from .operands import LIMIT, result
+from .pace import Pace, adding_time, cores, steps_time
+from .parts import adding
 from .target import (
     FLOAT32,
     INT32,
@@ -37,11 +40,9 @@ from .target import (
 )
 from .tile_product import Tile, product
 
-TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4))
-ENOUGH_BLOCKS = 264  # two for every core of an H100
-SHORTEST = 64  # pixels of a piece: a block that adds fewer is mostly start and end
+TILES = {Tile(128, 128, 8, 8, 8): Pace(2, 1.70, 1.244, 1), Tile(64, 64, 8, 8, 4): Pace(4, 1.00, 0.406, 1)}
+MOST_ROUNDS = 8  # so many times as many blocks as are resident: more only make more parts to add
 PADDING = 4  # float32 behind every row in shared memory
-ADDERS = 128  # threads of a block that adds the pieces
 
 
 @cache
@@ -119,15 +120,62 @@ def parts_kernel(tile: Tile) -> Kernel:
     return kernel_of_parts
 
 
-@kernel(ADDERS)
-def add_parts_kernel(parts, w, pieces, size):
-    """Every thread adds the parts of one weight, first to last."""
-    number = int32(cuda.grid(1))
-    if number < size:
-        total = ZERO
-        for part in range(pieces):
-            total += parts[int32(part * size + number)]
-        w[number] = total
+class Plan(NamedTuple):
+    """All launches of one gradient by the weights, which only lack the arrays."""
+
+    parts_shape: tuple[int, ...] | None  # if the sum is cut into pieces
+    multiply: Launch  # x, g, result or parts
+    add: Launch | None  # parts, bias, result
+
+
+@lru_cache(LAUNCHES)
+def plan(geometry: Conv2dGeometry, tile: Tile | None = None, pieces: int | None = None) -> Plan | None:
+    """Return how to compute the gradient, by default in the fastest way; None if it does not fit a grid."""
+    K, KH, KW, CG = geometry.K, geometry.KH, geometry.KW, geometry.C // geometry.G
+    P, shape = geometry.N * geometry.OH * geometry.OW, (K, CG, KH, KW)
+    if tile is None:
+        choices = sorted((estimate(geometry, t, p), t, p) for t in TILES for p in splits(geometry, t))
+    else:
+        choices = [(0.0, tile, pieces or 1)]
+    for _, tile, pieces in choices:
+        across, down, G = grid(geometry, tile)
+        if max(down, G * pieces) > MOST_BLOCKS or pieces * K * CG * KH * KW >= LIMIT:
+            continue
+        piece = max(1, -(-P // (pieces * tile.BK))) * tile.BK  # pixels of each but the last: whole tiles
+        multiply = parts_kernel(tile).prepared(
+            (across, down, G * pieces), (tile.threads,), "fff", (geometry, pieces, piece)
+        )
+        if pieces == 1:
+            return Plan(None, multiply, None)
+        return Plan((pieces, *shape), multiply, adding(pieces, shape))
+    return None
+
+
+def splits(geometry: Conv2dGeometry, tile: Tile) -> list[int]:
+    """Return into how many pieces the sum over pixels may be cut: full rounds of blocks."""
+    across, down, G = grid(geometry, tile)
+    steps = -(-geometry.N * geometry.OH * geometry.OW // tile.BK)
+    round_ = TILES[tile].resident * cores()
+    found = {1}
+    for share in (0.5, *range(1, MOST_ROUNDS + 1)):
+        wanted = max(1, min(steps, int(share * round_) // (across * down * G)))
+        found.add(-(-steps // -(-steps // wanted)) if steps else 1)  # none of them empty
+    return sorted(found)
+
+
+def estimate(geometry: Conv2dGeometry, tile: Tile, pieces: int) -> float:
+    """Return how many us the gradient takes, see `pace`."""
+    across, down, G = grid(geometry, tile)
+    steps = -(-geometry.N * geometry.OH * geometry.OW // (tile.BK * pieces))
+    size = geometry.K * geometry.C // geometry.G * geometry.KH * geometry.KW
+    return steps_time(across * down * G * pieces, steps, TILES[tile]) + adding_time(size, pieces)
+
+
+def grid(geometry: Conv2dGeometry, tile: Tile) -> tuple[int, int, int]:
+    """Return the blocks along (c, r, s), filters, and groups."""
+    G = geometry.G
+    Q = geometry.C // G * geometry.KH * geometry.KW
+    return -(-Q // tile.BN), -(-geometry.K // G // tile.BM), G
 
 
 def write_weight(
@@ -138,31 +186,14 @@ def write_weight(
     tile: Tile | None = None,
     pieces: int | None = None,
 ) -> bool:
-    """Write w = conv2d_weight(x, g); or return False, where there are more groups than a grid holds."""
-    tile = tile or tile_for(geometry)
-    across, down, G = grid(geometry, tile)
-    P = geometry.N * geometry.OH * geometry.OW
-    if pieces is None:
-        pieces = max(1, min(ENOUGH_BLOCKS // (across * down * G), P // SHORTEST, (LIMIT - 1) // w.size))
-    if max(down, G * pieces) > MOST_BLOCKS:
+    """Write w = conv2d_weight(x, g); or return False, if there are more groups than a grid holds."""
+    planned = plan(geometry, tile, pieces)
+    if planned is None:
         return False
-    piece = max(1, -(-P // (pieces * tile.BK))) * tile.BK  # pixels of each but the last: whole tiles
-    parts = w if pieces == 1 else result(x, (pieces, *w.shape))
-    parts_kernel(tile).launch(
-        (across, down, G * pieces), (tile.threads,), x, g, parts, geometry, pieces, piece
-    )
-    if pieces > 1:
-        add_parts_kernel.launch((-(-w.size // ADDERS),), (ADDERS,), parts, w, pieces, w.size)
+    if planned.add is None:
+        planned.multiply(x, g, w)
+    else:
+        parts = result(x, planned.parts_shape or ())
+        planned.multiply(x, g, parts)
+        planned.add(parts, w, w)
     return True
-
-
-def tile_for(geometry: Conv2dGeometry) -> Tile:
-    """Return the large tile where the filters fill it to more than half."""
-    return TILES[0] if 2 * geometry.K // geometry.G > TILES[0].BM else TILES[1]
-
-
-def grid(geometry: Conv2dGeometry, tile: Tile) -> tuple[int, int, int]:
-    """Return the blocks along (c, r, s), filters, and groups."""
-    G = geometry.G
-    Q = geometry.C // G * geometry.KH * geometry.KW
-    return -(-Q // tile.BN), -(-geometry.K // G // tile.BM), G

@@ -32,7 +32,7 @@ def gpu():
 
 def small_rungs():
     """The rungs with tiles so small that the tests' convolutions take several, some of them not full."""
-    from tinycnn.kernels.cuda import epilogue, implicit_gemm, ladder, shared_tiles
+    from tinycnn.kernels.cuda import epilogue, few_results, implicit_gemm, ladder, shared_tiles
     from tinycnn.kernels.cuda.gather import Gather
     from tinycnn.kernels.cuda.tile_product import Tile
 
@@ -43,12 +43,13 @@ def small_rungs():
         "shared": ladder.Rung(coalesced, shared_tiles.writer(TILE_H=2, TILE_W=3, FILTERS=2)),
         "gemm": ladder.Rung(coalesced, implicit_gemm.writer(TILE=4)),
     }
-    for tile in Tile(16, 16, 4, 4, 4), Tile(32, 16, 2, 8, 4):
-        rungs[f"registers {tile.BM}x{tile.BN}x{tile.BK}"] = ladder.Rung(
+    for tile, pieces in (Tile(16, 16, 4, 4, 4), 1), (Tile(32, 16, 2, 8, 4), 3), (few_results.TILE, 2):
+        few = tile == few_results.TILE
+        rungs["few" if few else f"registers {tile.BM}x{tile.BN}x{tile.BK}"] = ladder.Rung(
             direct,
-            partial(write, Gather.output, False, tile),
-            partial(write, Gather.input, True, tile),
-            partial(write_weight, tile, 1 if tile.BM == 16 else 3),
+            partial(write, Gather.output, False, tile, pieces),
+            partial(write, Gather.input, True, tile, pieces),
+            None if few else partial(write_weight, tile, pieces),
         )
     rungs["fused"] = ladder.Rung(
         direct,
@@ -59,11 +60,10 @@ def small_rungs():
     return rungs
 
 
-def write(gather, transposed, tile, a, b, out, geometry):
+def write(gather, transposed, tile, pieces, a, b, out, geometry):
     from tinycnn.kernels.cuda.register_tiles import write_sums
 
-    assert write_sums(a, b, out, gather(geometry), transposed, tile)
-    return True
+    return write_sums(a, b, out, gather(geometry), transposed, tile, pieces=pieces)
 
 
 def write_fused(gather, transposed, tile, a, b, out, geometry, bias, relu):

@@ -18,6 +18,7 @@ RUNGS = [
     "registers",
     "registers 16x16x4",
     "registers 32x16x2",
+    "few",
     "fused",
 ]
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
@@ -30,13 +31,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  
 
 
 @pytest.fixture(params=RUNGS)
-def rung(request, gpu, monkeypatch):
+def rung(request, gpu):
     if request.param not in gpu.rungs:
         pytest.skip("in the simulator the tiles are small, on a GPU they are its own")
-    if gpu.simulated:
-        from tinycnn.kernels.cuda import register_tiles
-
-        monkeypatch.setattr(register_tiles, "FEW", 0)
     return gpu.rungs[request.param]
 
 
