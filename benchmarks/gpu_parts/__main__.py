@@ -1,0 +1,19 @@
+"""``python -m benchmarks.gpu_parts PART [NAME ...]``: run one part."""
+
+import sys
+
+from . import convolutions, machine, steps
+
+PARTS = {
+    "facts": machine.facts,
+    "smoke": convolutions.smoke,
+    "chosen": convolutions.chosen,
+    "tiles": convolutions.tiles,
+    "one": convolutions.one,
+    "cudnn": steps.cudnn,
+    "steps": steps.steps,
+    "profile": steps.profile,
+}
+
+if __name__ == "__main__":
+    PARTS[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,174 @@
+"""The CUDA kernels of single convolutions: whether they are right, and how fast."""
+
+import gc
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring.works import GPU_CONVOLUTIONS, Convolution
+from tinycnn.kernels import im2col
+from tinycnn.kernels.cuda import RUNGS
+from tinycnn.kernels.cuda.launch import Kernel
+from tinycnn.kernels.geometry import conv2d_geometry
+
+from .machine import SIMULATED, Clock, broken, library, on_cpu, say
+from .variants import variants
+
+# x, w, options: full tiles, parts of tiles, stride, groups, dilation, 1x1, few results, one image
+SMOKE: list[tuple[Any, Any, dict[str, Any]]] = [
+    ((2, 16, 20, 20), (128, 16, 3, 3), {"padding": (1, 1)}),
+    ((3, 5, 9, 11), (33, 5, 3, 2), {"stride": (2, 1), "padding": (1, 0)}),
+    ((2, 8, 12, 12), (8, 4, 3, 3), {"groups": 2, "dilation": (2, 2), "padding": (2, 2)}),
+    ((4, 64, 14, 14), (128, 64, 4, 4), {"stride": (2, 2), "padding": (1, 1)}),
+    ((32, 32, 13, 13), (64, 32, 3, 3), {}),
+    ((8, 3, 30, 30), (32, 3, 3, 3), {}),
+    ((64, 128, 7, 7), (1, 128, 7, 7), {}),
+    ((5, 1, 28, 28), (64, 1, 4, 4), {"stride": (2, 2), "padding": (1, 1)}),
+    ((2, 7, 6, 6), (2, 7, 3, 3), {"padding": (1, 1)}),
+]
+if SIMULATED:
+    SMOKE = [((1, 2, 4, 4), (3, 2, 2, 2), {}), ((1, 2, 5, 5), (4, 1, 3, 3), {"groups": 2, "stride": (2, 2)})]
+
+
+def calls(kernels: Any, x: Any, w: Any, g: Any, geometry: Any) -> dict[str, Callable[[], Any]]:
+    """Return the three directions of a convolution as `kernels` compute them."""
+    if "geometry" in inspect.signature(kernels.conv2d).parameters:
+        return {
+            "forward": lambda: kernels.conv2d(x, w, geometry),
+            "input": lambda: kernels.conv2d_input(g, w, geometry),
+            "weight": lambda: kernels.conv2d_weight(x, g, geometry),
+        }
+    _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, G, _, _ = geometry
+    window = (SH, SW), (PH, PW), (DH, DW), G
+    return {
+        "forward": lambda: kernels.conv2d(x, w, *window),
+        "input": lambda: kernels.conv2d_input(g, w, (H, W), *window),
+        "weight": lambda: kernels.conv2d_weight(x, g, (KH, KW), *window),
+    }
+
+
+def operands(geometry: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return random x, w and g, the same every time."""
+    N, C, H, W, K, KH, KW, _, _, _, _, _, _, G, OH, OW = geometry
+    rng = np.random.default_rng(0)
+    shapes = (N, C, H, W), (K, C // G, KH, KW), (N, K, OH, OW)
+    x, w, g = (rng.standard_normal(shape, "float32") for shape in shapes)
+    return x, w, g
+
+
+def smoke(rung: str) -> None:
+    """Compare a rung with im2col in float64, on all geometries of `SMOKE` and in all directions."""
+    to = library().asarray
+    for x_shape, w_shape, options in SMOKE:
+        window = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1, **options}
+        geometry = conv2d_geometry(x_shape, w_shape, **window)
+        x, w, g = operands(geometry)
+        exact = calls(im2col, *(a.astype("float64") for a in (x, w, g)), geometry)
+        arrays = to(x), to(w), to(g)
+        if rung == "variants":
+            works = list(variants(geometry, *arrays))
+        else:
+            works = [(d, rung, work) for d, work in calls(RUNGS[rung], *arrays, geometry).items()]
+        for direction, name, work in works:
+            row = {"part": "smoke", "rung": name, "direction": direction, "x": x_shape, "w": w_shape}
+            began = time.perf_counter()
+            try:
+                first, second = on_cpu(work()).copy(), on_cpu(work())
+                e = exact[direction]()
+                error = float(np.linalg.norm(first - e) / np.linalg.norm(e))
+                same, seconds = bool((first == second).all()), round(time.perf_counter() - began, 2)
+                say(**row, ok=error < 1e-5 and same, error=error, same_twice=same, seconds=seconds)
+            except Exception as problem:
+                say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
+                if broken():
+                    sys.exit(3)
+    if not SIMULATED:
+        registers(rung)
+
+
+def registers(rung: str) -> None:
+    """Say what the compiled kernels use."""
+    for kernel in (o for o in gc.get_objects() if isinstance(o, Kernel)):
+        for (kinds, _), function in kernel._loaded.items():
+            used = {"threads": kernel.threads, "kinds": len(kinds)}
+            for name in ("num_regs", "local_size_bytes", "shared_size_bytes"):
+                used[name] = attribute(function, name)
+            say(part="registers", rung=rung, kernel=kernel.function.__qualname__, **used)
+
+
+def attribute(function: Any, name: str) -> int | None:
+    """Return an attribute of a loaded function, which CuPy knows under the driver's number."""
+    numbers = {"shared_size_bytes": 1, "local_size_bytes": 3, "num_regs": 4}
+    try:
+        from cupy_backends.cuda.api import driver
+
+        return driver.funcGetAttribute(numbers[name], function.ptr)
+    except Exception:
+        return None
+
+
+def shapes(names: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+    """Yield each named convolution of the benchmark, and its geometry."""
+    for name in names:
+        (c,) = (c for c in GPU_CONVOLUTIONS if f"{c.H}x{c.W}" == name)
+        if SIMULATED:
+            c = Convolution(1, min(c.C, 4), 4, 4, 5, c.KH, c.KW, c.stride, c.padding)
+        yield (
+            c,
+            conv2d_geometry(
+                (c.N, c.C, c.H, c.W), (c.K, c.C, c.KH, c.KW), (c.stride,) * 2, (c.padding,) * 2, (1, 1), 1
+            ),
+        )
+
+
+def time_all(part: str, c: Any, clock: Clock, works: Any, truth: dict[str, Any]) -> None:
+    """Say how long each piece of work takes, and how far it is from the truth."""
+    for direction, name, work in works:
+        row = {"part": part, "shape": str(c), "direction": direction, "variant": name, "flop": c.flop}
+        try:
+            done = work()
+            right = truth.setdefault(direction, done)
+            error = float(abs(done - right).max() / abs(right).max())
+            reading = clock(work)
+            tflops = round(c.flop / reading["gpu_us"] / 1e6, 2)
+            say(**row, ok=error < 1e-4, error=error, tflops=tflops, **reading)
+        except Exception as problem:
+            say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:300])
+            if broken():
+                sys.exit(3)
+
+
+def chosen(*names: str) -> None:
+    """Time im2col + cuBLAS and our own choice, in all directions."""
+    clock = Clock()
+    for c, geometry in shapes(names):
+        arrays = tuple(map(library().asarray, operands(geometry)))
+        truth: dict[str, Any] = {}
+        for name, kernels in (("im2col+cuBLAS", im2col), ("chosen", RUNGS["fused"])):
+            works = [(d, name, work) for d, work in calls(kernels, *arrays, geometry).items()]
+            time_all("chosen", c, clock, works, truth)
+        few = calls(RUNGS["coalesced"], *arrays, geometry)["input"]
+        if c.C < 4:
+            time_all("chosen", c, clock, [("input", "coalesced", few)], truth)
+
+
+def tiles(*names: str) -> None:
+    """Time every tile, and several numbers of pieces."""
+    clock = Clock()
+    for c, geometry in shapes(names):
+        arrays = tuple(map(library().asarray, operands(geometry)))
+        truth = {d: work() for d, work in calls(im2col, *arrays, geometry).items()}
+        time_all("tiles", c, clock, variants(geometry, *arrays), truth)
+
+
+def one(*names: str) -> None:
+    """Run each direction of a convolution a few times, for a profiler to look at."""
+    for _, geometry in shapes(names):
+        arrays = tuple(map(library().asarray, operands(geometry)))
+        for work in calls(RUNGS["fused"], *arrays, geometry).values():
+            for _ in range(3):
+                on_cpu(work())
