@@ -264,6 +264,7 @@ def why_no_cuda() -> str | None:
     """Return the reason that our own CUDA kernels cannot be used here, or None if they can."""
     try:
         from .cuda import target
-    except ImportError as error:  # numba-cuda raises one of these too, if it finds no driver
-        return f"numba-cuda cannot be used: {error}"
-    return target.why_not()
+
+        return target.why_not()
+    except Exception as error:  # versions that do not fit raise anything: there are other kernels that work
+        return f"numba-cuda cannot be used: {type(error).__name__}: {error}".partition("\n")[0]

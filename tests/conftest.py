@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.helpers import cxx_kernels, strict_cupy
+from tests.helpers.gpu_needed import skip_without_gpu
 from tinycnn import backend as _backend
 from tinycnn import dispatch
 from tinycnn.kernels import table
@@ -55,7 +56,7 @@ def backend(request):
         request.getfixturevalue("stand_in")
     name = "numpy" if request.param == "numpy" else "cupy"
     if reason := _backend.why_not(name):
-        pytest.skip(reason)
+        skip_without_gpu(reason)
     with _backend.using(name):
         yield name
 

@@ -17,8 +17,9 @@ from tinycnn.kernels.cuda import (  # noqa: E402
 )
 from tinycnn.kernels.cuda import register_tiles as registers  # noqa: E402
 from tinycnn.kernels.cuda import weight_tiles as weights  # noqa: E402
+from tinycnn.kernels.cuda.compiled import built as built_for_a_launch  # noqa: E402
 from tinycnn.kernels.cuda.compiled import compiled  # noqa: E402
-from tinycnn.kernels.cuda.target import SHARED_BYTES  # noqa: E402
+from tinycnn.kernels.cuda.target import SHARED_BYTES, Kernel  # noqa: E402
 
 CONV2D, POOL2D, GATHER = 16, 14, 18  # numbers in a geometry
 REGISTERS = 65536  # of a multiprocessor
@@ -29,8 +30,8 @@ KERNELS = [
     *((f"direct {i}", kernel, ("f", "f", "f", CONV2D), 4) for i, kernel in enumerate(direct.KERNELS)),
     ("shared", shared_tiles.write_output.kernel, ("f", "f", "f", CONV2D, None, None, None), 4),
     ("gemm", implicit_gemm.write_output.kernel, ("f", "f", "f", CONV2D), 4),
-    ("max_pool2d", pooling.MAX_KERNEL, ("f", "f", "l", POOL2D, None, None), 8),
-    ("pool_scatter", pooling.scatter_kernel, ("f", "l", "f", POOL2D, None, None), 8),
+    ("max_pool2d", pooling.MAX_KERNEL, ("f", "f", "i", POOL2D, None, None), 8),
+    ("pool_scatter", pooling.scatter_kernel, ("f", "i", "f", POOL2D, None, None), 8),
     ("lay_out", registers.lay_out_kernel, ("f", "f", *[None] * 7), 8),
     ("add_parts", parts.adding_kernel(), ("f", "f", "f", *[None] * 4), 8),
     ("few", few_results.few_kernel(), GATHERED, 4),
@@ -85,3 +86,25 @@ def test_register_tiles(built, name, kernel, kinds, tile, capability):
     if not name.startswith("weights"):
         assert "ld.global.v4.f32" in built.text
     assert not re.search(r"\b(ld|st)\.local", built.text)  # the sums are in registers
+
+
+@pytest.mark.parametrize("capability", [(8, 0), (9, 0)], ids=["sm_80", "sm_90a"])
+@pytest.mark.parametrize(("name", "kernel", "kinds", "tile"), TILED, ids=[k[0] for k in TILED])
+def test_what_a_launch_loads(name, kernel, kinds, tile, capability):
+    """The linker optimises once more: its registers are others than those of the text."""
+    pytest.importorskip("cuda.bindings.nvjitlink", reason="NVIDIA's linker comes with numba-cuda")
+    seen = built_for_a_launch(kernel, kinds, capability)
+    assert seen.registers >= 32
+    assert seen.registers * kernel.threads * kernel.blocks <= REGISTERS
+    assert seen.stack == 0
+    tiles = 4 * tile.BK * (tile.BM + tile.BN)
+    assert tiles <= seen.shared <= tiles + 4 * tile.BK * 8  # with padding behind rows
+
+
+def test_a_kernel_with_too_many_registers_is_seen():
+    """The same kernel without bounds: what the test above must be able to notice."""
+    kernel = weights.parts_kernel(next(iter(weights.TILES)))
+    free = Kernel(kernel.function, 1024)  # as many threads as there can be: 64 registers each
+    seen = built_for_a_launch(free, ("f", "f", "f", CONV2D, None, None), (9, 0))
+    assert seen.registers <= 64
+    assert seen.stack > 0

@@ -17,7 +17,7 @@ from .. import im2col
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from .ladder import RUNGS
-from .operands import fits
+from .operands import fits, too_large
 from .pooling import max_pool2d, min_pool2d, pool_scatter
 
 __all__ = [
@@ -35,19 +35,20 @@ TOP = RUNGS["fused"]
 
 def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
     """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
-    serving = TOP if fits(x, w, *_if_any(bias)) else im2col
+    serving = TOP if fits(x, w, *_if_any(bias)) and not too_large(geometry.y_shape) else im2col
     return serving.conv2d(x, w, geometry, bias)
 
 
 def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
     """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
-    serving = TOP if fits(g, w, *_if_any(bias)) else im2col
+    serving = TOP if fits(g, w, *_if_any(bias)) and not too_large(geometry.x_shape) else im2col
     return serving.conv2d_input(g, w, geometry, bias)
 
 
 def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
-    return (TOP if fits(x, g) else im2col).conv2d_weight(x, g, geometry)
+    serving = TOP if fits(x, g) and not too_large(geometry.w_shape) else im2col
+    return serving.conv2d_weight(x, g, geometry)
 
 
 def _if_any(bias: Array | None) -> tuple[Array, ...]:

@@ -8,6 +8,7 @@ kept; a launch then hands over the arrays' addresses and nothing else.
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,8 +73,8 @@ class Kernel:
         the linker is there.
         """
         from numba.cuda import dispatcher
-        from numba.cuda.cudadrv import driver
 
+        driver: Any = importlib.import_module("numba.cuda.cudadrv.driver")
         with _as_on(capability):
             built = dispatcher._Kernel(
                 self.function,
@@ -112,10 +113,7 @@ class Launch:
         self.kinds = (*dtypes, *(len(n) if isinstance(n, tuple) else None for n in numbers))
         self.empty = 0 in grid  # an empty result: nothing to write
         self._starts: dict[int, Callable[..., None]] = {}  # on each GPU
-        if not SIMULATED and not self.empty:
-            from cupy.cuda import runtime
-
-            self._current_gpu: Callable[[], int] = runtime.getDevice
+        self._current_gpu: Callable[[], int] | None = None
 
     def __call__(self, *arrays: Any) -> None:
         """Start the kernel in CuPy's current stream: it waits for the arrays, and nobody waits for it."""
@@ -124,6 +122,10 @@ class Launch:
         if SIMULATED:
             self.kernel.simulate(self.grid, self.block, self.shared, (*arrays, *self.numbers))
             return
+        if self._current_gpu is None:
+            from cupy.cuda import runtime
+
+            self._current_gpu = runtime.getDevice
         gpu = self._current_gpu()
         start = self._starts.get(gpu)
         if start is None:

@@ -19,7 +19,7 @@ from ..arrays import Array, array_module
 from ..geometry import Pair, Pool2dGeometry
 from ..plain import pooling as plain
 from .direct import split
-from .operands import LIMIT, fits, result
+from .operands import LIMIT, fits, result, too_large
 from .target import FLOAT32, INT32, SHARED_BYTES, ZERO, Kernel, cuda, device, divide, int32, kernel
 
 TILE_H, TILE_W = 8, 16  # windows, or input cells, of a block
@@ -134,7 +134,7 @@ def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
 
 def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell `index`."""
-    if not fits(g):
+    if not fits(g) or too_large(geometry.x_shape):
         return plain.pool_scatter(g, index, geometry)
     PATCH_H = _most_windows(TILE_H, geometry.KH, geometry.SH, geometry.DH)
     PATCH_W = _most_windows(TILE_W, geometry.KW, geometry.SW, geometry.DW)
@@ -147,13 +147,13 @@ def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
 
 
 def _best(which: Kernel, x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array] | None:
-    if not fits(x):
+    if not fits(x) or too_large(geometry.y_shape):
         return None
     PATCH_H = (TILE_H - 1) * geometry.SH + (geometry.KH - 1) * geometry.DH + 1
     PATCH_W = (TILE_W - 1) * geometry.SW + (geometry.KW - 1) * geometry.DW + 1
     xp, windows = array_module(x), (geometry.OH, geometry.OW)
     y = result(x, (*x.shape[:2], *windows))
-    index = xp.empty(y.shape, np.int64)
+    index = xp.empty(y.shape, np.int32)  # a plane has fewer cells than int32 counts
     x = xp.ascontiguousarray(x)
     written = _launch(which, geometry, windows, 4 * PATCH_H * PATCH_W, x, y, index, PATCH_H, PATCH_W)
     return (y, index) if written else None

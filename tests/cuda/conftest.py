@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.helpers.gpu_needed import skip_without_gpu
 from tinycnn import backend
 from tinycnn.kernels import table
 
@@ -20,7 +21,7 @@ SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 def gpu():
     """What moves arrays there and back, and the rungs to test: with tiles for a simulator, or their own."""
     if reason := table.why_no_cuda() or (None if SIMULATED else backend.why_not("cupy")):
-        pytest.skip(reason)
+        skip_without_gpu(reason)
     from tinycnn.kernels.cuda import RUNGS
 
     if SIMULATED:
