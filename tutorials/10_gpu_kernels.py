@@ -210,10 +210,12 @@ figure
 small = register_tiles.Tile(BM=16, BN=16, BK=4, TM=4, TN=4)
 gather = Gather.output(geometry)
 y5 = np.empty_like(y)
-laid_out, CP, MP = register_tiles.laid_out(w, gather, small, transposed=False)
+plan = register_tiles.plan(gather, transposed=False, tile=small)
+laid_out = np.empty(plan.weights_shape, "f")
+plan.lay_out(w, laid_out)
 print("weights (K, C, KH, KW)", w.shape, "laid out as (G, KH, KW, C, K)", laid_out.shape)
-blocks = register_tiles.grid(gather, small)
-register_tiles.gather_kernel(small).launch(blocks, (small.threads,), x, laid_out, y5, y5, gather, CP, MP)
+plan.multiply(x, laid_out, y5, y5)  # the first y5 stands where a bias would
+blocks = plan.multiply.grid
 print("blocks", blocks, "largest difference to rung 1", np.abs(y5 - y).max())
 
 # %% [markdown]
