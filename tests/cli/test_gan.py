@@ -268,7 +268,7 @@ BAD_DATA = {
     "too few": ((ZEROS[:12], [0, 1] * 6), 2, "training images make no batch of 16"),
     "not scaled": ((ZEROS + np.float32(-3), [0, 1] * 20), 1, "outside 0 .. 1,"),
     "NaN": ((ZEROS + np.float32("nan"), [0, 1] * 20), 1, "NaN or infinite"),
-    "no labels": ((ZEROS,), 2, "--conditional needs the images' classes"),
+    "no labels": ((ZEROS,), 2, "conditional needs the images' classes"),
     "labels of others": ((ZEROS, [0, 1]), 1, "labels of shape (2,) are for N = 2"),
 }
 
