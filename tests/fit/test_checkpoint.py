@@ -261,20 +261,27 @@ def test_a_large_checkpoint_is_written_beside_the_training_and_resumes_to_the_sa
     assert killed.epoch == 3  # the end is always written
 
 
-def test_a_large_checkpoint_is_written_more_rarely_than_epochs_end(large, make_training, tmp_path):
+def test_a_large_checkpoint_is_written_more_rarely_than_epochs_end(
+    large, make_training, tmp_path, monkeypatch
+):
     path = tmp_path / "checkpoint.safetensors"
     training, at = make_training(epochs=40, schedule=False, validation=False), []
 
-    class Look(Callback):
+    def spy(path, content, new=False):
+        at.append((training.epoch, threading.current_thread() is threading.main_thread()))
+        write_atomically(path, content, new)
+
+    class Wait(Callback):
         def on_epoch_end(self, training):
             for thread in threading.enumerate():
                 if thread.name.startswith("writes "):
-                    at.append(training.epoch)
                     thread.join()
 
-    fit(training, [Checkpoint(path, {}, clock=Clock()), Look()])
-    assert at[0] == 1
-    assert len(at) < 8
+    monkeypatch.setattr("tinycnn.storage.write_atomically", spy)
+    fit(training, [Checkpoint(path, {}, clock=Clock()), Wait()])
+    assert (at[0], at[1], at[-1]) == ((0, True), (1, False), (40, True))
+    assert len(at) < 10
+    assert not any(in_main_thread for _, in_main_thread in at[1:-1])
     load_checkpoint(path, training)
     assert training.epoch == 40
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn import backend as _backend
+from tinycnn.dispatch import COMPILED_FROM, kernels_for
 from tinycnn.schema import AnyNumber, Fields, Flag, Integer, ListOf, Text, parse_json, plain
 from tinycnn.storage import MOST_CONFIG, FileError, load_arrays, save_arrays
 
@@ -170,9 +171,8 @@ def _checked(state: dict[str, Any], training: Trainable) -> dict[str, Any]:
 
 def arithmetic() -> dict[str, str]:
     """Return what the last bits of a result depend on, beside the machine: the backend and its kernels."""
-    here = _backend.library(_backend.current()).empty(_backend.COMPILED_FROM, np.float32)
-    kernels = _backend.kernels(here).__name__.rpartition(".")[2]
-    return {"backend": _backend.current(), "kernels": kernels}
+    large = _backend.library(_backend.current()).empty(COMPILED_FROM, np.float32)
+    return {"backend": _backend.current(), "kernels": kernels_for(large).name}
 
 
 class Checkpoint(Callback):
