@@ -1,5 +1,11 @@
 """tinycnn: the convolutional network you can read, step through and trust."""
 
+from pathlib import Path as _Path
+
+if not (_Path(__file__).parent / "kernels").is_dir():
+    # A checkout without symbolic links (a zip, Windows): there, tinycnn.kernels is the folder kernels/.
+    __path__.append(str(_Path(__file__).parents[1]))
+
 from tinycnn import functional
 from tinycnn.anomaly import AnomalyError
 from tinycnn.backend import BackendError, manual_seed
