@@ -12,7 +12,8 @@ from tinycnn import backend as _backend
 from tinycnn import dispatch
 from tinycnn.kernels import table
 
-# Tests run side by side, one process a core: their kernels must not fight for the cores as well.
+# Tests run side by side, one process a core: their kernels must not fight for the cores as well. What must
+# not depend on the number of threads is tested with several numbers: test_same_bits.py and others set them.
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
     os.environ.setdefault("TINYCNN_THREADS", "1")
 
