@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from tinycnn import models, operations
+from tinycnn.autograd import Function
 from tinycnn.cli import COMMANDS, main, name_of
 from tinycnn.data import digits
 from tinycnn.operations import Example
 from tinycnn.storage import load_arrays, save_arrays
-from tinycnn.tensor import Function
 
 
 def test_evaluate(trained, tinycnn_json, digits_folder, capsys):
