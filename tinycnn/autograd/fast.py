@@ -18,6 +18,7 @@ from typing import Any
 from numpy import ndarray
 
 from tinycnn.arrays import as_array
+from tinycnn.dispatch import tell
 from tinycnn.kernels.arena import is_alone
 from tinycnn.kernels.arrays import Array
 from tinycnn.modes import modes, set_grad_enabled
@@ -199,3 +200,6 @@ def switch(on: bool) -> None:
 
 
 switch(True)
+tell(
+    lambda kernels: switch(kernels is None or kernels.name != "plain")
+)  # who reads the kernels, reads this too

@@ -6,7 +6,7 @@ from tinycnn.autograd import Function, grad
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes, set_grad_enabled
-from tinycnn.tensor import Tensor, plain
+from tinycnn.tensor import Tensor, plain, wrap
 
 from .arithmetic import sqrt
 from .channels import ChannelAffine
@@ -63,7 +63,7 @@ class NormaliseInput(Function):
         with set_grad_enabled(True):
             # Nodes of their own: g may depend on x, which is not to be counted here.
             inputs = [
-                Reshape(t.shape)(t if isinstance(t, Tensor) else Tensor(t, requires_grad=need))
+                Reshape(t.shape)(_leaf(t, need))
                 for t, need in zip((g, x), self.needs_input_grad, strict=True)
             ]
             y = self.formula(*inputs)
@@ -71,6 +71,15 @@ class NormaliseInput(Function):
         found = iter(grad(y, needed, u, create_graph=recorded, retain_graph=True))
         first, second = (next(found) if need else None for need in self.needs_input_grad)
         return (first, second) if isinstance(u, Tensor) else (plain(first), plain(second))
+
+
+def _leaf(x: Tensor, requires_grad: bool) -> Tensor:
+    """Return an array as a leaf, a tensor as it is."""
+    if isinstance(x, Tensor):
+        return x
+    leaf = wrap(x)
+    leaf.requires_grad = requires_grad
+    return leaf
 
 
 def batch_norm(
