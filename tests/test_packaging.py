@@ -49,7 +49,9 @@ def test_import_loads_numpy_and_nothing_heavier(tmp_path):
 
 
 def test_the_parts_a_script_starts_with_load_nothing_heavier_either(tmp_path):
-    parts = "nn, optim, losses, metrics, data, fit, models, plot, explain, cli".replace(" ", "").split(",")
+    parts = "nn, optim, losses, metrics, data, fit, models, plot, explain, tutor, cli".replace(" ", "").split(
+        ","
+    )
     code = f"import sys, {', '.join(f'tinycnn.{part}' for part in parts)}; tinycnn.data.digits();"
     code += "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     assert not set(HEAVY) & set(run(code, tmp_path, ROOT).split())
