@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -113,21 +112,15 @@ class Session:
     def part(self, part: Part) -> None:
         """Run one part; whatever happens in it, the next one can begin."""
         began = time.monotonic()
-        left = self.deadline - began
-        if left < LEAST:
+        limit = min(part.limit, self.deadline - began)
+        if limit < LEAST:
             self.end(part, "left out: no time", began)
             return
         try:
             child = subprocess.Popen(
-                part.command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                cwd=ROOT,
-                env=environment(part),
-                start_new_session=True,
-            )
+                part.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
+                env=environment(part), errors="replace",
+            )  # fmt: skip
         except OSError as error:
             self.end(part, f"cannot be started: {error}", began)
             return
@@ -135,16 +128,15 @@ class Session:
 
         def stop() -> None:
             over.set()
-            os.killpg(child.pid, signal.SIGKILL)  # and what it has started, which holds the pipe open
+            child.kill()
 
-        timer = threading.Timer(min(part.limit, left), stop)
+        timer = threading.Timer(limit, stop)
         timer.start()
         assert child.stdout is not None
-        with child.stdout:
-            for line in child.stdout:
-                self.line(part, line)
-        timer.cancel()
+        for line in child.stdout:
+            self.line(part, line)
         status = child.wait()
+        timer.cancel()
         self.end(part, "out of time" if over.is_set() else f"status {status}", began)
 
     def line(self, part: Part, line: str) -> None:

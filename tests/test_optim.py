@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tinycnn import optim
+from tinycnn import nn, optim
 from tinycnn.tensor import Tensor
 
 RULES = {
@@ -155,8 +155,16 @@ def test_float32_stays_and_is_changed_in_place():
     ("make", "says"),
     [
         (lambda w: optim.SGD([]), "at least one parameter"),
-        (lambda w: optim.SGD([w, w * 1]), "parameter 1 is no leaf that requires a gradient"),
-        (lambda w: optim.SGD([w.detach()]), "parameter 0 is no leaf"),
+        (lambda w: optim.SGD([w, w * 1]), r"parameter 1 of shape \(1,\) is no leaf: it was computed"),
+        (lambda w: optim.SGD([w.detach()]), "no parameter requires a gradient, so nothing would be trained"),
+        (lambda w: optim.SGD([{"params": []}]), "at least one parameter in each group"),
+        (lambda w: optim.SGD([{"params": [w]}, {"params": [w]}]), "a parameter is given twice"),
+        (lambda w: optim.SGD([{"params": [w], "lr": -1}]), "lr must be at least 0, got -1"),
+        (lambda w: optim.Adam([{"params": [w], "betas": (0.9, 2)}]), "beta2 must be at least 0 and below 1"),
+        (
+            lambda w: optim.SGD([{"params": [w], "learning_rate": 1}]),
+            "a group has the options lr, momentum, weight_decay, nesterov, l1, not learning_rate",
+        ),
         (lambda w: optim.SGD([w, w]), "a parameter is given twice"),
         (lambda w: optim.SGD([w], lr=-1), "lr must be at least 0, got -1"),
         (lambda w: optim.SGD([w], lr=float("nan")), "lr must be at least 0, got nan"),
@@ -166,86 +174,11 @@ def test_float32_stays_and_is_changed_in_place():
         (lambda w: optim.Adam([w], eps=-1), "eps must be at least 0"),
         (lambda w: optim.AdamW([w], weight_decay=-1), "weight_decay must be at least 0"),
         (lambda w: optim.SGD([w], l1=-1), "l1 must be at least 0"),
-        (lambda w: optim.StepLR(optim.SGD([w]), 0), "step_size must be at least 1, got 0"),
-        (lambda w: optim.CosineAnnealingLR(optim.SGD([w]), 0), "T_max must be at least 1, got 0"),
-        (lambda w: optim.OneCycleLR(optim.SGD([w]), 1.0, 1), "total_steps >= 2 .* got 1 and 0.3"),
-        (lambda w: optim.OneCycleLR(optim.SGD([w]), 1.0, 5, pct_start=1.0), "pct_start between 0 and 1"),
     ],
 )
 def test_bad_settings(make, says):
     with pytest.raises(ValueError, match=says):
         make(Tensor([1.0], requires_grad=True))
-
-
-SCHEDULES = {
-    "StepLR": {"step_size": 3, "gamma": 0.5},
-    "ExponentialLR": {"gamma": 0.9},
-    "CosineAnnealingLR": {"T_max": 20, "eta_min": 0.01},
-    "OneCycleLR": {"max_lr": 0.5, "total_steps": 21},
-}
-RULE = pytest.mark.parametrize(
-    ("name", "options"), [("SGD", {"momentum": 0.5}), ("Adam", {}), ("AdamW", {"betas": (0.7, 0.99)})]
-)
-
-
-def momentum(rule):
-    group = rule.param_groups[0] if hasattr(rule, "param_groups") else vars(rule)
-    return group["betas"] if "betas" in group else group["momentum"]
-
-
-@RULE
-@pytest.mark.parametrize(
-    ("schedule", "settings"),
-    [
-        *SCHEDULES.items(),
-        (
-            "OneCycleLR",
-            {"max_lr": 1, "total_steps": 21, "pct_start": 0.6, "div_factor": 5, "final_div_factor": 7},
-        ),
-        ("OneCycleLR", {"max_lr": 1, "total_steps": 21, "cycle_momentum": False}),
-        ("OneCycleLR", {"max_lr": 1, "total_steps": 21, "base_momentum": 0.2, "max_momentum": 0.9}),
-    ],
-)
-def test_learning_rates_and_momenta_follow_pytorchs(schedule, settings, name, options, torch):
-    mine = getattr(optim, name)([Tensor([1.0], requires_grad=True)], lr=0.3, **options)
-    twin = getattr(torch.optim, name)([torch.ones(1, requires_grad=True)], lr=0.3, **options)
-    ours, theirs = (
-        getattr(optim, schedule)(mine, **settings),
-        getattr(torch.optim.lr_scheduler, schedule)(twin, **settings),
-    )
-    for _ in range(20):
-        assert mine.lr == pytest.approx(twin.param_groups[0]["lr"], rel=1e-9)
-        assert momentum(mine) == pytest.approx(momentum(twin))
-        twin.step()
-        ours.step()
-        theirs.step()
-
-
-@pytest.mark.parametrize(("schedule", "settings"), SCHEDULES.items())
-def test_a_saved_schedule_continues(schedule, settings):
-    def start():
-        rule = optim.SGD([Tensor([1.0], requires_grad=True)], lr=0.3, momentum=0.5)
-        return rule, getattr(optim, schedule)(rule, **settings)
-
-    (rule, whole), (other, resumed) = start(), start()
-    for _ in range(5):
-        whole.step()
-    resumed.load_state_dict(whole.state_dict())
-    for _ in range(5):
-        assert (rule.lr, rule.momentum) == (other.lr, other.momentum)
-        whole.step()
-        resumed.step()
-
-
-def test_one_cycle_may_begin_at_its_peak_and_ends_with_its_steps():
-    rule = optim.SGD([Tensor([1.0], requires_grad=True)], lr=0.1)
-    schedule = optim.OneCycleLR(rule, 1.0, 10, pct_start=0.1)  # the first of ten steps is the peak
-    assert rule.lr == 1
-    for _ in range(10):
-        schedule.step()  # once after each of the ten batches
-    assert rule.lr == pytest.approx(1 / 25 / 1e4)
-    with pytest.raises(RuntimeError, match=r"the cycle of 10 steps is over; step\(\) came once more"):
-        schedule.step()
 
 
 @pytest.mark.parametrize("kind", ["Adam", "AdamW"])
@@ -262,3 +195,40 @@ def test_a_parameter_whose_gradient_comes_late_starts_its_own_count(torch, kind)
         for a, b in zip(ours, theirs, strict=True):
             assert_allclose(a.numpy(), b.detach().numpy(), rtol=1e-12)
             a.grad = b.grad = None
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda net: optim.SGD(net), r"give the parameters of the Linear: model\.parameters\(\)"),
+        (lambda net: optim.SGD(net.weight), "not one tensor"),
+        (lambda net: optim.SGD(net.named_parameters()), r"parameter 0 is a pair .* give parameters\(\)"),
+        (lambda net: optim.SGD([np.ones(2)]), "parameter 0 is no tensor: array"),
+        (lambda net: optim.SGD([net.weight, {"params": [net.bias]}]), "not both in one list"),
+    ],
+)
+def test_what_are_no_parameters(make, says):
+    with pytest.raises(TypeError, match=says):
+        make(nn.Linear(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"steps": ["a"]}, "steps must be a list of counts"),
+        ({"steps": [-1]}, "steps must be a list of counts"),
+        ({"steps": 3}, "steps must be a list of counts"),
+        ({"steps": [1, 2]}, "steps of 2 parameters, not 1"),
+        ({"lr": "0.1"}, "lr must be a learning rate"),
+        ({"lr": float("nan")}, "lr must be a learning rate"),
+        ({"lr": [0.1, 0.2]}, "lr of 2 groups, not 1"),
+        ({"0.m": np.array(["x", "y"])}, r"0\.m must hold real numbers"),
+        ({"0.m": None}, r"0\.m must have shape \(2,\), got \(\)"),
+    ],
+)
+def test_a_state_of_nonsense_is_refused(change, says):
+    rule = optim.Adam([Tensor([1.0, 2.0], requires_grad=True)], lr=0.5)
+    with pytest.raises(ValueError, match=says):
+        rule.load_state_dict(rule.state_dict() | {"0.v": np.ones(2)} | change)
+    assert (rule.lr, rule.steps) == (0.5, [0])
+    assert not rule.state[0]["v"].any()

@@ -17,6 +17,8 @@ from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
 
 BACKENDS = ("numpy", "cupy")
+PYTORCHS = {"cpu": "numpy", "cuda": "cupy"}  # what PyTorch calls the devices they compute on
+LISTED = "'numpy' (PyTorch's 'cpu') and 'cupy' (PyTorch's 'cuda')"
 
 _usable: ModuleType | None = None  # CuPy, once it was seen to work
 _current: str | None = None  # None until the first use: then the environment variable decides
@@ -76,7 +78,7 @@ def library(backend: str) -> ModuleType:
     if backend == "numpy":
         return np
     if backend != "cupy":
-        raise ValueError(f"unknown backend {backend!r}; there are {', '.join(map(repr, BACKENDS))}")
+        raise ValueError(f"unknown backend {backend!r}; there are {LISTED}")
     global _usable
     if _usable is None or sys.modules.get("cupy") is not _usable:
         try:

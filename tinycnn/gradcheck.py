@@ -20,9 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinycnn.autograd import grad
 from tinycnn.kernels.arrays import Array
-from tinycnn.tensor import Tensor, as_tensor
+from tinycnn.tensor import Tensor, as_tensor, grad
 
 TRIES = 512  # parts of an input that are looked at, at most, to find its wrong entries
 

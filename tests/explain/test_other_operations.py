@@ -229,6 +229,7 @@ RULES = {
     "Adam": lambda p: optim.Adam(p, 0.1),
     "Adam with l2": lambda p: optim.Adam(p, 0.1, weight_decay=0.5),
     "AdamW": lambda p: optim.AdamW(p, 0.1, weight_decay=0.5),
+    "groups": lambda p: optim.SGD([{"params": p[:1], "lr": 0.3}, {"params": p[1:], "momentum": 0.5}], 0.1),
 }
 
 

@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 
-from tests.helpers import HANGS
 from tinycnn import functional as F
 from tinycnn import models
 from tinycnn.explain import explain, show
@@ -113,5 +112,5 @@ def test_keys(no_colour):
             assert b"<" in shown
         shown = b""
         os.write(here, key)
-    assert process.wait(timeout=HANGS) == 0
+    assert process.wait(timeout=20) == 0
     os.close(here)

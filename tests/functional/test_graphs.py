@@ -5,10 +5,7 @@ import pytest
 from hypothesis import given
 
 from tests.helpers.geometries import SEEDS
-from tinycnn.autograd import grad
-from tinycnn.tensor import Tensor
-
-pytestmark = pytest.mark.usefixtures("both_roads")
+from tinycnn.tensor import Tensor, grad
 
 STEPS = [
     lambda a, b: a + b,

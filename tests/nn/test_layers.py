@@ -18,6 +18,15 @@ LAYERS = [
     (nn.ConvTranspose2d, (4, 6, (3, 2), (2, 3), 1, (1, 2), 2, True, (1, 2)), IMAGES),
     (nn.BatchNorm2d, (4, 1e-3, 0.2), IMAGES),
     (nn.BatchNorm2d, (4, 1e-5, 0.1, False), IMAGES),
+    (nn.BatchNorm2d, (4, 1e-5, None), IMAGES),
+    (nn.BatchNorm2d, (4, 1e-5, 0.1, True, False), IMAGES),
+    (nn.BatchNorm2d, (4, 1e-5, None, False, False), IMAGES),
+    (nn.BatchNorm1d, (4,), (5, 4)),
+    (nn.BatchNorm1d, (4, 1e-3, 0.2, False), (5, 4, 3)),
+    (nn.BatchNorm1d, (4, 1e-5, None, True, True), (5, 4, 3)),
+    (nn.BatchNorm1d, (4, 1e-5, 0.1, True, False), (5, 4)),
+    (nn.Identity, (), IMAGES),
+    (nn.Identity, (54, 3), (2, 3)),
     (nn.InstanceNorm2d, (4,), IMAGES),
     (nn.ReLU, (), IMAGES),
     (nn.LeakyReLU, (0.2,), IMAGES),
@@ -102,6 +111,36 @@ def test_initial_weights_have_pytorchs_distribution(layer, arguments, torch):
             assert np.abs(a).max() == pytest.approx(np.abs(b).max(), rel=0.01)
 
 
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_a_refused_batch_changes_no_statistics(momentum, rng):
+    layer = nn.BatchNorm2d(2, momentum=momentum)
+    layer(Tensor(rng.standard_normal((4, 2, 3, 3))))
+    before = {name: t.numpy().copy() for name, t in layer.state_dict().items()}
+    for shape in ((1, 2, 1, 1), (4, 3, 3, 3), (2, 3, 3)):
+        with pytest.raises(ValueError, match=r"batch_norm: in training|must be \(N, C, H, W\)"):
+            layer(Tensor(np.ones(shape)))
+    for name, t in layer.state_dict().items():
+        np.testing.assert_array_equal(t.numpy(), before[name])
+    assert layer.num_batches_tracked.item() == 1
+
+
+def test_without_running_statistics_one_value_is_refused_in_evaluation_too(torch):
+    for library in (nn, torch.nn):
+        layer = library.BatchNorm1d(3, track_running_stats=False).eval()
+        x = torch.ones(1, 3) if library is torch.nn else Tensor(np.ones((1, 3)))
+        with pytest.raises(ValueError, match=r"more than (1|one) value"):
+            layer(x)
+
+
+def test_without_momentum_the_running_mean_is_the_mean_of_all_batches(rng):
+    layer = nn.BatchNorm1d(3, momentum=None)
+    batches = rng.standard_normal((5, 8, 3))
+    for batch in batches:
+        layer(Tensor(batch))
+    assert_allclose(layer.running_mean.numpy(), batches.mean((0, 1)), rtol=1e-5)
+    assert_allclose(layer.running_var.numpy(), batches.var(1, ddof=1).mean(0), rtol=1e-5)
+
+
 def test_initial_weights_follow_the_seed():
     def weights():
         tinycnn.manual_seed(5)
@@ -122,6 +161,8 @@ def test_initial_weights_follow_the_seed():
         (lambda: nn.Conv2d(3, 4, 3, stride=0), "stride must be at least 1, got 0"),
         (lambda: nn.Dropout(2), "p is a probability, 0 to 1, got 2"),
         (lambda: nn.BatchNorm2d(3)(Tensor(np.ones((2, 4, 5)))), r"2d\(3\): .* C=3, got shape \(2, 4, 5\)"),
+        (lambda: nn.BatchNorm1d(3)(Tensor(np.ones((2, 4)))), r"1d\(3\): .* C=3, got \(2, 4\)"),
+        (lambda: nn.BatchNorm1d(3)(Tensor(np.ones((2, 3, 4, 4)))), r"\(N, C, L\).* there is BatchNorm2d"),
         (lambda: nn.InstanceNorm2d(3)(Tensor(np.ones((3, 4)))), r"2d\(3\): .* got shape \(3, 4\)"),
         (lambda: nn.Linear(3, 2)(Tensor(np.ones((2, 4)))), r"\(2, 4\) must end in in=3"),
     ],
@@ -146,7 +187,12 @@ def test_sizes_may_be_numpys_integers():
         (nn.Linear(3, 2), "Linear(3, 2, bias=True)"),
         (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, stride=2, padding=0)"),
         (nn.BatchNorm2d(2), "BatchNorm2d(2, eps=1e-05, momentum=0.1, affine=True)"),
+        (
+            nn.BatchNorm1d(2, momentum=None, track_running_stats=False),
+            "BatchNorm1d(2, eps=1e-05, momentum=None, affine=True, track_running_stats=False)",
+        ),
         (nn.Dropout(0.2), "Dropout(p=0.2)"),
+        (nn.Identity(), "Identity()"),
         (nn.ReLU(), "ReLU()"),
     ],
 )

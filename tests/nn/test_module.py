@@ -192,3 +192,13 @@ input     1x4x4
 total                           20             72"""
     table = str(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()).summary((1, 4, 4)))
     assert [line.rstrip() for line in table.splitlines()] == text.splitlines()[1:]
+
+
+def test_pytorchs_names_of_devices(stand_in):
+    net = nn.BatchNorm2d(2)
+    assert net.to("cuda") is net
+    assert {t.backend for t in net.state_dict().values()} == {"cupy"}
+    net.to("cpu")
+    assert {t.backend for t in net.state_dict().values()} == {"numpy"}
+    with pytest.raises(ValueError, match=r"unknown backend 'cuda:1'; there are 'numpy' .* and 'cupy' "):
+        net.to("cuda:1")

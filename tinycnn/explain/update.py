@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -78,12 +79,14 @@ def element_update(
     suffix = name.removeprefix("theta")
     theta, g = rec.quantity(name, index), rec.quantity(f"g{suffix}", index)
     new = rec.quantity(f"{name}'", index)
-    slope, penalty = _penalised(optimizer, theta.value, g.value)
+    rule = SimpleNamespace(**optimizer.group_of(int(suffix or 0)))
+    rule.decay = rule.weight_decay if optimizer.decay_is_gradient else 0
+    slope, penalty = _penalised(rule, theta.value, g.value)
     if isinstance(optimizer, Adam):
-        equation, numbers, value, sentence = _adam(rec, optimizer, suffix, index, t, theta.value, slope)
+        shrinks = isinstance(optimizer, AdamW)
+        equation, numbers, value, sentence = _adam(rec, rule, shrinks, suffix, index, t, theta.value, slope)
     else:
-        assert isinstance(optimizer, SGD)
-        equation, numbers, value, sentence = _sgd(rec, optimizer, suffix, index, theta.value, slope)
+        equation, numbers, value, sentence = _sgd(rec, rule, suffix, index, theta.value, slope)
     eps = float(np.finfo(rec.arrays[name].dtype).eps)
     scale = abs(theta.value) + abs(new.value) + abs(value)
     if math.isfinite(new.value) and not abs(value - new.value) <= 1e2 * eps * scale + 1e-30:
@@ -113,20 +116,20 @@ def _plane(index: Index, role: str) -> tuple[Index, Mapping[Cell, str]]:
     return index[:-2], {(index[-2], index[-1]): role}
 
 
-def _penalised(optimizer: Optimizer, theta: float, g: float) -> tuple[float, str]:
+def _penalised(rule: SimpleNamespace, theta: float, g: float) -> tuple[float, str]:
     """Return the gradient with the penalties of Eq. 8, and how it is computed."""
     text = number(g)
-    if optimizer.weight_decay:
-        g += optimizer.weight_decay * theta
-        text += f" + {optimizer.weight_decay:g}·{factor(theta)}"
-    if optimizer.l1:
-        g += optimizer.l1 * float(np.sign(theta))
-        text += f" + {optimizer.l1:g}·sign({number(theta)})"
+    if rule.decay:
+        g += rule.decay * theta
+        text += f" + {rule.decay:g}·{factor(theta)}"
+    if rule.l1:
+        g += rule.l1 * float(np.sign(theta))
+        text += f" + {rule.l1:g}·sign({number(theta)})"
     return g, f"g = {text} = {number(g)};  " if text != number(g) else ""
 
 
 def _sgd(
-    rec: Recorder, rule: SGD, suffix: str, index: Index, theta: float, g: float
+    rec: Recorder, rule: SimpleNamespace, suffix: str, index: Index, theta: float, g: float
 ) -> tuple[str, str, float, str]:
     """Return the equation, its numbers, the new value and a sentence."""
     start = f"theta{suffix}'[{','.join(map(str, index))}] = {number(theta)} - {rule.lr:g}·"
@@ -154,7 +157,14 @@ def _sgd(
 
 
 def _adam(
-    rec: Recorder, rule: Adam, suffix: str, index: Index, t: int, theta: float, g: float
+    rec: Recorder,
+    rule: SimpleNamespace,
+    shrinks: bool,
+    suffix: str,
+    index: Index,
+    t: int,
+    theta: float,
+    g: float,
 ) -> tuple[str, str, float, str]:
     """Return the equation, its numbers, the new value and a sentence."""
     beta1, beta2 = rule.betas
@@ -162,8 +172,8 @@ def _adam(
     new_m, new_v = rec.quantity(f"m{suffix}'", index).value, rec.quantity(f"v{suffix}'", index).value
     mean, square = new_m / (1 - beta1**t), new_v / (1 - beta2**t)
     decay, shrink, shrunk = "", "", ""
-    if isinstance(rule, AdamW):
-        keep = 1 - rule.lr * rule.decoupled_decay
+    if shrinks:
+        keep = 1 - rule.lr * rule.weight_decay
         theta *= keep
         decay, shrink = "theta·(1 - lr·decay)", f"theta·{keep:.6g} = {number(theta)};  "
         shrunk = " First the weight itself decays."
@@ -190,5 +200,5 @@ def _names(optimizer: Optimizer) -> dict[int, str]:
 
 
 def _options(optimizer: Optimizer) -> dict[str, object]:
-    names = ("lr", "momentum", "nesterov", "betas", "eps", "weight_decay", "l1", "decoupled_decay")
+    names = ("lr", "momentum", "nesterov", "betas", "eps", "weight_decay", "l1")
     return {name: getattr(optimizer, name) for name in names if getattr(optimizer, name, None)}

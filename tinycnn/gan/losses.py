@@ -20,8 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinycnn import functional as F
-from tinycnn.autograd import grad
-from tinycnn.tensor import Tensor
+from tinycnn.tensor import Tensor, grad
 
 
 def discriminator_minimax(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:

@@ -1,13 +1,17 @@
 """Layers, under PyTorch's names, weight layouts, state_dict keys and initial values."""
 
-from .layers import BatchNorm2d, Conv2d, ConvTranspose2d, InstanceNorm2d, Linear
+from . import utils
+from .containers import ModuleDict, ModuleList, Sequential
+from .layers import Conv2d, ConvTranspose2d, Linear
 from .module import Buffer, Module, Parameter
+from .normalisation import BatchNorm1d, BatchNorm2d, InstanceNorm2d
 from .plain import (
     AvgPool2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
+    Identity,
     LeakyReLU,
     MaxPool2d,
     MinPool2d,
@@ -20,10 +24,10 @@ from .plain import (
     Unflatten,
     Upsample,
 )
-from .sequential import Sequential
 
 __all__ = [
     "AvgPool2d",
+    "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
     "Conv2d",
@@ -32,12 +36,15 @@ __all__ = [
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
+    "Identity",
     "InstanceNorm2d",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
     "MinPool2d",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "Parameter",
     "ReLU",
     "Sequential",
@@ -48,4 +55,5 @@ __all__ = [
     "Tanh",
     "Unflatten",
     "Upsample",
+    "utils",
 ]

@@ -1,30 +1,29 @@
-"""Layers with weights: dense, convolution, transposed convolution, normalisation."""
+"""Layers with weights: dense, convolution, transposed convolution."""
 
 import math
 from typing import Any
 
-import numpy as np
-
 from tinycnn import functional as F
-from tinycnn.creation import ones, zeros
 from tinycnn.kernels.geometry import pair
 from tinycnn.tensor import Tensor
 
+from .checks import check_features, check_images, positive
 from .init import fan_in_bound, uniform
-from .module import Buffer, Module, Parameter
+from .module import Module
 
 
 class Linear(Module):
     """Dense layer, y = W x + b (Eq. 3): (N, in) -> (N, out)."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        _positive(in_features=in_features, out_features=out_features)
+        positive(in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         bound = fan_in_bound(in_features)
         self.weight = uniform((out_features, in_features), bound)
         self.bias = uniform((out_features,), bound) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        check_features(self, x, self.in_features)
         return F.linear(x, self.weight, self.bias)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -52,7 +51,7 @@ class _Convolution(Module):
     ) -> None:
         self.stride, self.dilation = pair(stride, "stride"), pair(dilation, "dilation")
         self.padding, self.groups = pair(padding, "padding", minimum=0), groups
-        _positive(in_channels=in_channels, out_channels=out_channels, groups=groups)
+        positive(in_channels=in_channels, out_channels=out_channels, groups=groups)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if channels % groups:
                 raise ValueError(f"G={groups} groups do not divide {name}={channels}")
@@ -92,6 +91,7 @@ class Conv2d(_Convolution):
         super().__init__(in_channels, out_channels, kernel_size, *options, bias, transposed=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        check_images(self, x, self.in_channels)
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -119,6 +119,7 @@ class ConvTranspose2d(_Convolution):
         self.output_padding = pair(output_padding, "output_padding", minimum=0)
 
     def forward(self, x: Tensor) -> Tensor:
+        check_images(self, x, self.in_channels)
         return F.conv_transpose2d(
             x,
             self.weight,
@@ -133,66 +134,3 @@ class ConvTranspose2d(_Convolution):
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         """As many as the convolution that leads back: every input cell times its part of the kernel."""
         return math.prod(x_shape) * math.prod(self.weight.shape[1:])
-
-
-class BatchNorm2d(Module):
-    """Normalise every channel over the batch, then scale and shift: (N, C, H, W)."""
-
-    def __init__(
-        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True
-    ) -> None:
-        _positive(num_features=num_features)
-        self.num_features, self.eps, self.momentum, self.affine = num_features, eps, momentum, affine
-        self.weight = Parameter(ones(num_features)) if affine else None
-        self.bias = Parameter(zeros(num_features)) if affine else None
-        self.running_mean = Buffer(zeros(num_features))
-        self.running_var = Buffer(ones(num_features))
-        self.num_batches_tracked = Buffer(zeros(dtype="int64"))
-
-    def forward(self, x: Tensor) -> Tensor:
-        _check_images(self, x, self.num_features)
-        if self.training:
-            self.num_batches_tracked.data += 1
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training,
-            self.momentum,
-            self.eps,
-        )
-
-    def extra_repr(self) -> str:
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
-
-
-class InstanceNorm2d(Module):
-    """Normalise every channel of every image by itself: (N, C, H, W)."""
-
-    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False) -> None:
-        _positive(num_features=num_features)
-        self.num_features, self.eps, self.affine = num_features, eps, affine
-        self.weight = Parameter(ones(num_features)) if affine else None
-        self.bias = Parameter(zeros(num_features)) if affine else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        _check_images(self, x, self.num_features)
-        return F.instance_norm(x, self.weight, self.bias, self.eps)
-
-    def extra_repr(self) -> str:
-        return f"{self.num_features}, eps={self.eps}, affine={self.affine}"
-
-
-def _positive(**sizes: int) -> None:
-    for name, size in sizes.items():
-        if not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"{name} must be a positive integer, got {size!r}")
-
-
-def _check_images(layer: Module, x: Tensor, C: int) -> None:
-    if x.ndim != 4 or x.shape[1] != C:
-        raise ValueError(
-            f"{type(layer).__name__}({C}): the input must be (N, C, H, W) with C={C}, got shape {x.shape}"
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from tinycnn import backend as _backend
@@ -31,18 +32,32 @@ class Module:
     """A layer, or a network of layers: assign parameters, buffers and modules to attributes.
 
     A subclass writes ``forward``. Names in ``state_dict`` are the attributes' names joined by dots, as in
-    PyTorch.
+    PyTorch. Layers in a list or a dict of Python's would not be found: they go into `nn.ModuleList`,
+    `nn.ModuleDict` or `nn.Sequential`. As soon as the layers are looked for, anything else is an error.
     """
 
     training = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, _kept(type(self), name, vars(self).get(name), value))
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the output."""
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Run `forward`, then the hooks."""
-        y = self.forward(*args, **kwargs)
+        """Run `forward`, then the hooks. An error that arises in a layer inside names that layer.
+
+        Raises
+        ------
+        ValueError, TypeError, ...
+            As the layers' functions.
+        """
+        try:
+            y = self.forward(*args, **kwargs)
+        except (ValueError, TypeError) as error:
+            _say_where(self, error)
+            raise
         for hook in self.hooks:
             hook(self, args, y)
         return y
@@ -67,7 +82,14 @@ class Module:
         return ""
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the modules directly inside, with their names."""
+        """Yield the modules directly inside, with their names.
+
+        Raises
+        ------
+        TypeError
+            For modules and parameters in a list or dict of Python's: they would not be trained or saved.
+        """
+        refuse_hidden(self)
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -124,7 +146,11 @@ class Module:
             parameter.grad = None
 
     def to(self, backend: str) -> Module:
-        """Move all parameters, their gradients and the buffers to `backend`, in place."""
+        """Move all parameters, their gradients and the buffers to `backend`, in place.
+
+        The backends are called "numpy" and "cupy"; PyTorch's names for them, "cpu" and "cuda", are taken too.
+        """
+        backend = _backend.PYTORCHS.get(backend, backend)
         for _, tensor in self._named_tensors():
             tensor.data = _backend.to_backend(tensor.data, backend)
             if tensor.grad is not None:
@@ -150,7 +176,8 @@ class Module:
             tensor.mark_dirty()
 
     def __repr__(self) -> str:
-        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in self.named_children()]
+        children = [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children]
         if not lines:
             return f"{type(self).__name__}({self.extra_repr()})"
         return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
@@ -160,3 +187,71 @@ class Module:
         from .summary import summary
 
         return summary(self, input_shape)
+
+
+_KEPT = (Parameter, Buffer, Module)
+MOST_LOOKED_AT = 1000  # items of a list
+
+
+def _kept(kind: type[Module], name: str, old: Any, new: Any) -> Any:
+    """Return what an attribute becomes. A parameter, buffer or module is not replaced by something else."""
+    if not isinstance(old, _KEPT) or new is None or isinstance(new, _KEPT):
+        return new
+    if isinstance(old, Buffer) and type(new) is Tensor:
+        return Buffer(new, backend=new.backend)
+    place, what = f"{kind.__name__}.{name}", type(old).__name__.lower()
+    if isinstance(old, Module):
+        raise TypeError(f"{place} is a module: assign another module, or None, not {type(new).__name__}")
+    raise TypeError(
+        f"{place} is a {what}. {type(new).__name__} in its place would not be trained or saved: assign "
+        f"nn.{type(old).__name__}(...) or None, or write into it: {name}.data[...] = values"
+    )
+
+
+def refuse_hidden(module: Module) -> None:
+    """Raise TypeError for modules and parameters in a list, tuple, set or dict that is an attribute.
+
+    Those that are attributes themselves, too, are found, and may be in a list besides.
+    """
+    attributes = vars(module)
+    found = {id(value) for value in attributes.values()}
+    for name, value in attributes.items():
+        if isinstance(value, list | tuple | set | dict) and not name.startswith("_forward"):
+            for inside in _flat(value):
+                if id(inside) not in found:
+                    _refuse(type(module).__name__, name, value, inside)
+
+
+def _flat(value: Any, depth: int = 3) -> Iterator[Module | Parameter]:
+    """Yield the modules and parameters in a list, tuple, set or dict, and in those inside it."""
+    for item in islice(value.values() if isinstance(value, dict) else value, MOST_LOOKED_AT):
+        if isinstance(item, Module | Parameter):
+            yield item
+        elif isinstance(item, list | tuple | set | dict) and depth > 0:
+            yield from _flat(item, depth - 1)
+
+
+def _refuse(kind: str, name: str, container: Any, inside: Module | Parameter) -> None:
+    called = f"{kind}.{name} is a {type(container).__name__} with a {type(inside).__name__} in it"
+    if isinstance(inside, Parameter):
+        fix = f'give each parameter a name of its own: setattr(self, f"{name}_{{i}}", parameter)'
+    elif isinstance(container, dict):
+        fix = f"write self.{name} = nn.ModuleDict(...)"
+    else:
+        fix = f"write self.{name} = nn.ModuleList(...), or nn.Sequential(...)"
+    raise TypeError(f"{called}, whose weights would not be trained or saved: {fix}")
+
+
+def _say_where(module: Module, error: Exception) -> None:
+    """Put the name of the layer in which an error arose in front of its text.
+
+    The innermost module comes here first, then those around it: each writes the name as seen from itself.
+    """
+    if not hasattr(error, "layer_and_text"):
+        if len(error.args) == 1 and isinstance(error.args[0], str):
+            error.layer_and_text = module, error.args[0]  # type: ignore[attr-defined]
+        return
+    layer, text = error.layer_and_text
+    name = next((name for name, inside in module.named_modules() if inside is layer), "")
+    if name:
+        error.args = (f"layer {name}: {text}",)

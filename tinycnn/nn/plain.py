@@ -8,6 +8,16 @@ from tinycnn.tensor import Tensor
 from .module import Module
 
 
+class Identity(Module):
+    """x itself: in the place of a layer that is left out. It takes any arguments, as in PyTorch."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
 class ReLU(Module):
     """max(x, 0)."""
 

@@ -2,7 +2,8 @@
 
 from .adam import Adam, AdamW
 from .optimizer import Optimizer
-from .schedule import CosineAnnealingLR, ExponentialLR, OneCycleLR, Schedule, StepLR
+from .plateau import ReduceLROnPlateau
+from .schedule import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, Schedule, StepLR
 from .sgd import SGD
 
 __all__ = [
@@ -11,8 +12,10 @@ __all__ = [
     "AdamW",
     "CosineAnnealingLR",
     "ExponentialLR",
+    "MultiStepLR",
     "OneCycleLR",
     "Optimizer",
+    "ReduceLROnPlateau",
     "Schedule",
     "StepLR",
 ]

@@ -1,12 +1,9 @@
 """Adam: a step of about lr in every direction, whatever the gradient's scale."""
 
-from collections.abc import Iterable
-
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.tensor import Tensor
 
-from .optimizer import Optimizer, check_range
+from .optimizer import Group, Optimizer, Option, Parameters, check_range
 
 
 class Adam(Optimizer):
@@ -35,26 +32,30 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
+    betas, eps = Option(), Option()
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         l1: float = 0.0,
     ) -> None:
-        check_range("beta1", betas[0], below=1)
-        check_range("beta2", betas[1], below=1)
-        check_range("eps", eps)
-        self.betas, self.eps = betas, eps
-        super().__init__(params, lr, weight_decay, l1)
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, l1=l1)
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
+    def check_options(self, options: Group) -> None:
+        """Raise ValueError if an option is out of range."""
+        super().check_options(options)
+        check_range("beta1", options["betas"][0], below=1)
+        check_range("beta2", options["betas"][1], below=1)
+        check_range("eps", options["eps"])
+
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
         """Make one step of one parameter."""
         m, v = state["m"], state["v"]
-        kernels_for(theta).adam(theta, g, m, v, self.lr, self.betas, self.eps, t)
+        kernels_for(theta).adam(theta, g, m, v, group["lr"], group["betas"], group["eps"], t)
 
 
 class AdamW(Adam):
@@ -68,20 +69,20 @@ class AdamW(Adam):
     Loshchilov & Hutter 2019, Decoupled weight decay regularization.
     """
 
+    decay_is_gradient = False
+
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         l1: float = 0.0,
     ) -> None:
-        check_range("weight_decay", weight_decay)
-        super().__init__(params, lr, betas, eps, 0.0, l1)
-        self.decoupled_decay = weight_decay
+        super().__init__(params, lr, betas, eps, weight_decay, l1)
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
         """Make one step of one parameter."""
-        theta *= 1 - self.lr * self.decoupled_decay
-        super().update(theta, g, state, t)
+        theta *= 1 - group["lr"] * group["weight_decay"]
+        super().update(theta, g, state, t, group)

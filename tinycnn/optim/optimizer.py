@@ -1,13 +1,32 @@
-"""What all update rules share: the parameters, the learning rate and a state that can be saved."""
+"""What all update rules share: the parameters in groups, their options, and a state that can be saved."""
 
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any
 
 from tinycnn import backend as _backend
 from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.nn import Module
 from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
+
+Group = dict[str, Any]  # "params", and each option of the rule by its name
+Parameters = Iterable[Tensor] | Iterable[Group]
+
+
+class Option:
+    """An option of an optimizer: read, it is the first group's; set, it is set for all groups."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Any, owner: type) -> Any:
+        return self if optimizer is None else optimizer.param_groups[0][self.name]
+
+    def __set__(self, optimizer: Any, value: Any) -> None:
+        for group in optimizer.param_groups:
+            group[self.name] = value
 
 
 class Optimizer:
@@ -16,7 +35,9 @@ class Optimizer:
     Parameters
     ----------
     params
-        The tensors to change; each must require a gradient.
+        The tensors to change, or groups of them, each a dict of ``params`` and the options that differ from
+        those of the optimizer: ``[{"params": head.parameters(), "lr": 0.1}, {"params": body.parameters()}]``.
+        Frozen ones, which require no gradient, are skipped for as long as they are frozen.
     lr
         Learning rate.
     weight_decay
@@ -26,34 +47,84 @@ class Optimizer:
 
     Attributes
     ----------
+    param_groups
+        The groups, one if none were given. ``optimizer.lr`` and the other options are those of the first;
+        setting one sets it for all.
+    params
+        The tensors of all groups, in order.
     state
         One dict of arrays for each parameter, by the names in ``slots``.
     steps
         How many steps each parameter made.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no leaf, or no tensor; a parameter that comes twice; no parameters, or only frozen ones;
+        an option that is unknown or out of range.
     """
 
     slots: tuple[str, ...] = ()
+    decay_is_gradient = True  # of the penalty; in AdamW the weights decay by themselves
+    lr, weight_decay, l1 = Option(), Option(), Option()
 
-    def __init__(
-        self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0, l1: float = 0.0
-    ) -> None:
-        self.params = list(params)
-        if not self.params:
-            raise ValueError("an optimizer needs at least one parameter")
-        for i, p in enumerate(self.params):
-            if not isinstance(p, Tensor) or not p.requires_grad or not p.is_leaf:
-                raise ValueError(f"parameter {i} is no leaf that requires a gradient: {p!r:.80}")
-        if len({id(p) for p in self.params}) < len(self.params):
-            raise ValueError("a parameter is given twice: it would be changed twice in every step")
-        check_range("lr", lr)
-        check_range("weight_decay", weight_decay)
-        check_range("l1", l1)
-        self.lr, self.weight_decay, self.l1 = lr, weight_decay, l1
-        self.steps = [0] * len(self.params)
+    def __init__(self, params: Parameters, **options: Any) -> None:
+        self.defaults = options
+        self.param_groups: list[Group] = []
+        self.params: list[Tensor] = []
+        self.steps: list[int] = []
+        self.state: list[dict[str, Array]] = []
+        for group in _groups(params):
+            self.add_param_group(group)
+        if not any(p.requires_grad for p in self.params):
+            raise ValueError(
+                "no parameter requires a gradient, so nothing would be trained: set requires_grad = True"
+            )
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add parameters; see `params`."""
+        unknown = group.keys() - self.defaults.keys() - {"params", "name"}
+        if unknown:
+            raise ValueError(
+                f"a group has the options {', '.join(self.defaults)}, not {', '.join(sorted(unknown))}"
+            )
+        params = group.get("params", ())
+        params = [params] if isinstance(params, Tensor) else list(params)
+        if not params:
+            raise ValueError("an optimizer needs at least one parameter in each group")
+        known = {id(p) for p in self.params}
+        for p in params:
+            _check_parameter(len(self.params), p)
+            if id(p) in known:
+                raise ValueError("a parameter is given twice: it would be changed twice in every step")
+            known.add(id(p))
+            self.params.append(p)
+        options = {**self.defaults, **group, "params": params}
+        self.check_options(options)
+        self.param_groups.append(options)
+        self.steps += [0] * len(params)
         with gpu.explained(f"the state of {type(self).__name__}"):
-            self.state: list[dict[str, Array]] = [
-                {slot: array_module(p.data).zeros_like(p.data) for slot in self.slots} for p in self.params
+            self.state += [
+                {slot: array_module(p.data).zeros_like(p.data) for slot in self.slots_for(options)}
+                for p in params
             ]
+
+    def slots_for(self, options: Group) -> tuple[str, ...]:
+        """Return the names of the arrays that are kept for each parameter of a group."""
+        return self.slots
+
+    def check_options(self, options: Group) -> None:
+        """Raise ValueError if an option is out of range."""
+        for name in ("lr", "weight_decay", "l1"):
+            check_range(name, options[name])
+
+    def group_of(self, i: int) -> Group:
+        """Return the group with parameter number `i`."""
+        for group in self.param_groups:
+            if i < len(group["params"]):
+                return group
+            i -= len(group["params"])
+        raise IndexError(f"there are {len(self.params)} parameters")
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -61,36 +132,58 @@ class Optimizer:
             p.grad = None
 
     def step(self) -> None:
-        """Make one step; parameters without a gradient stay as they are."""
+        """Make one step; parameters that are frozen or have no gradient stay as they are."""
         with gpu.explained(f"a step of {type(self).__name__}"):
-            for i, (p, state) in enumerate(zip(self.params, self.state, strict=True)):
-                if p.grad is None:
-                    continue
-                for slot, array in state.items():
-                    if type(array) is not type(p.data):  # the parameter was moved to another backend
-                        state[slot] = _backend.to_backend(array, p.backend)
-                self.update(p.data, self.penalised(p), state, self.steps[i] + 1)
-                self.steps[i] += 1
-                p.mark_dirty()
+            i = 0
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None and p.requires_grad:
+                        self._step(i, p, group)
+                    i += 1
 
-    def penalised(self, p: Tensor) -> Array:
+    def _step(self, i: int, p: Tensor, group: Group) -> None:
+        state = self.state[i]
+        for slot, array in state.items():
+            if type(array) is not type(p.data):  # the parameter was moved to another backend
+                state[slot] = _backend.to_backend(array, p.backend)
+        self.update(p.data, self.penalised(p, group), state, self.steps[i] + 1, group)
+        self.steps[i] += 1
+        p.mark_dirty()
+
+    def penalised(self, p: Tensor, group: Group) -> Array:
         """Return the gradient of the loss with the penalties of Eq. 8."""
         assert p.grad is not None
         g = p.grad.data
-        if self.weight_decay:
-            g = g + self.weight_decay * p.data
-        if self.l1:
-            g = g + self.l1 * array_module(g).sign(p.data)
+        if group["weight_decay"] and self.decay_is_gradient:
+            g = g + group["weight_decay"] * p.data
+        if group["l1"]:
+            g = g + group["l1"] * array_module(g).sign(p.data)
         return g
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
-        """Change one parameter, `theta`, in place, given its gradient `g`; it is its step `t`, from 1."""
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
+        """Change one parameter, `theta`, in place.
+
+        Parameters
+        ----------
+        theta, g
+            The parameter and its gradient.
+        state
+            Its arrays, by the names in ``slots``.
+        t
+            Which of its steps this is, from 1.
+        group
+            Its options, ``group["lr"]`` and so on.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no update()")
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that the next steps depend on: ``steps``, ``lr`` and each slot of each parameter."""
+        """Return all that the next steps depend on: ``steps``, ``lr`` and each slot of each parameter.
+
+        ``lr`` is a number, or a list of one number for each group if there are several groups.
+        """
         arrays = {f"{i}.{slot}": a for i, state in enumerate(self.state) for slot, a in state.items()}
-        return {"steps": list(self.steps), "lr": self.lr, **arrays}
+        lr = [group["lr"] for group in self.param_groups]
+        return {"steps": list(self.steps), "lr": lr if len(lr) > 1 else lr[0], **arrays}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`.
@@ -98,15 +191,26 @@ class Optimizer:
         Raises
         ------
         ValueError
-            Names what is missing, unexpected or misshapen; then nothing was changed.
+            Names what is missing, unexpected or does not fit; then nothing was changed.
         """
         own = {f"{i}.{slot}": a for i, slots in enumerate(self.state) for slot, a in slots.items()}
         given = {key: value for key, value in state.items() if key not in ("steps", "lr")}
         problems = [f"missing {key}" for key in ("steps", "lr") if key not in state]
-        if len(state.get("steps", self.steps)) != len(self.params):
-            problems.append(f"steps of {len(state['steps'])} parameters, not {len(self.params)}")
+        steps, lr = state.get("steps", self.steps), state.get("lr", 0.0)
+        lr = lr if isinstance(lr, list | tuple) else [lr]
+        whole = isinstance(steps, list | tuple) and all(type(n) is int and n >= 0 for n in steps)
+        if not whole:
+            problems.append("steps must be a list of counts")
+        elif len(steps) != len(self.params):
+            problems.append(f"steps of {len(steps)} parameters, not {len(self.params)}")
+        if not all(isinstance(number, Real) and 0 <= float(number) < float("inf") for number in lr):
+            problems.append("lr must be a learning rate, or a list of them")
+        elif len(lr) != len(self.param_groups):
+            problems.append(f"lr of {len(lr)} groups, not {len(self.param_groups)}")
         copy_by_name(f"this state does not fit {type(self).__name__}", own, given, problems)
-        self.steps, self.lr = list(state["steps"]), float(state["lr"])
+        self.steps = list(steps)
+        for group, number in zip(self.param_groups, lr, strict=True):
+            group["lr"] = float(number)
 
 
 def check_range(name: str, value: float, below: float = float("inf")) -> None:
@@ -114,4 +218,33 @@ def check_range(name: str, value: float, below: float = float("inf")) -> None:
     if not 0 <= value < below:
         raise ValueError(
             f"{name} must be at least 0{f' and below {below}' if below < 1e9 else ''}, got {value}"
+        )
+
+
+def _groups(params: Any) -> list[Mapping[str, Any]]:
+    """Return what was given as groups."""
+    if isinstance(params, Module):
+        raise TypeError(f"give the parameters of the {type(params).__name__}: model.parameters()")
+    if isinstance(params, Tensor):
+        raise TypeError("give a list of parameters, or model.parameters(), not one tensor: [parameter]")
+    given = list(params)
+    if not given:
+        raise ValueError("an optimizer needs at least one parameter")
+    several = [isinstance(item, Mapping) for item in given]
+    if any(several) and not all(several):
+        raise TypeError("give parameters, or groups of them as dicts, not both in one list")
+    return given if all(several) else [{"params": given}]
+
+
+def _check_parameter(i: int, p: Any) -> None:
+    if isinstance(p, tuple) and len(p) == 2 and isinstance(p[1], Tensor):
+        raise TypeError(
+            f"parameter {i} is a pair (name, parameter): give parameters() instead of named_parameters()"
+        )
+    if not isinstance(p, Tensor):
+        raise TypeError(f"parameter {i} is no tensor: {p!r:.80}")
+    if not p.is_leaf:
+        raise ValueError(
+            f"parameter {i} of shape {p.shape} is no leaf: it was computed from others, so a step would "
+            "change it for this once; give the parameters it was computed from"
         )

@@ -1,35 +1,35 @@
-"""Learning-rate schedules: lr as a function of how many scheduler steps were made.
+"""Learning-rate schedules: lr as a function of how many steps the schedule made.
 
-Call ``schedule.step()`` after ``optimizer.step()``: once an epoch or, for one-cycle, once a batch
+Call ``schedule.step()`` after ``optimizer.step()``: once per epoch or, for one-cycle, once per batch
 (``per_batch``). The names and formulas are PyTorch's.
 """
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .adam import Adam
 from .optimizer import Optimizer
-from .sgd import SGD
 
 
 class Schedule:
-    """Sets ``optimizer.lr`` to ``lr_at(t)`` at the start (t = 0) and at every step.
+    """Sets the learning rate of every group to ``lr_at(t, base_lr)`` at the start (t = 0) and at every step.
 
     Parameters
     ----------
     optimizer
-        Its ``lr`` at this moment is the ``base_lr``.
+        The ``lr`` of its groups at this moment are the ``base_lrs``.
     """
 
     per_batch = False
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer, self.base_lr, self.t = optimizer, optimizer.lr, 0
+        self.optimizer, self.t = optimizer, 0
+        self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self._apply()
 
-    def lr_at(self, t: int) -> float:
-        """Return the learning rate after `t` steps."""
+    def lr_at(self, t: int, base_lr: float) -> float:
+        """Return the learning rate after `t` steps of a group that began with `base_lr`."""
         raise NotImplementedError(f"{type(self).__name__} has no lr_at()")
 
     def step(self) -> None:
@@ -38,15 +38,26 @@ class Schedule:
         self._apply()
 
     def _apply(self) -> None:
-        self.optimizer.lr = self.lr_at(self.t)
+        for group, base_lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = self.lr_at(self.t, base_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the next steps depend on."""
-        return {"t": self.t, "base_lr": self.base_lr}
+        """Return what the next steps depend on; ``base_lr`` is a list if the optimizer has several groups."""
+        return {"t": self.t, "base_lr": self.base_lrs if len(self.base_lrs) > 1 else self.base_lrs[0]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict`."""
-        self.t, self.base_lr = int(state["t"]), float(state["base_lr"])
+        """Continue from `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            If it is of another number of groups.
+        """
+        base = state["base_lr"]
+        base_lrs = [float(lr) for lr in (base if isinstance(base, list | tuple) else [base])]
+        if len(base_lrs) != len(self.base_lrs):
+            raise ValueError(f"base_lr of {len(base_lrs)} groups, the optimizer has {len(self.base_lrs)}")
+        self.t, self.base_lrs = int(state["t"]), base_lrs
         self._apply()
 
 
@@ -59,9 +70,23 @@ class StepLR(Schedule):
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
-    def lr_at(self, t: int) -> float:
-        """Return the learning rate after `t` steps."""
-        return self.base_lr * self.gamma ** (t // self.step_size)
+    def lr_at(self, t: int, base_lr: float) -> float:
+        """Return the learning rate after `t` steps of a group that began with `base_lr`."""
+        return base_lr * self.gamma ** (t // self.step_size)
+
+
+class MultiStepLR(Schedule):
+    """lr = base * gamma^(how many of the milestones t has reached)."""
+
+    def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
+        self.milestones, self.gamma = sorted(milestones), gamma
+        if not all(isinstance(m, int) and m > 0 for m in self.milestones):
+            raise ValueError(f"milestones must be positive numbers of steps, got {self.milestones}")
+        super().__init__(optimizer)
+
+    def lr_at(self, t: int, base_lr: float) -> float:
+        """Return the learning rate after `t` steps of a group that began with `base_lr`."""
+        return base_lr * self.gamma ** bisect_right(self.milestones, t)
 
 
 class ExponentialLR(Schedule):
@@ -71,9 +96,9 @@ class ExponentialLR(Schedule):
         self.gamma = gamma
         super().__init__(optimizer)
 
-    def lr_at(self, t: int) -> float:
-        """Return the learning rate after `t` steps."""
-        return self.base_lr * self.gamma**t
+    def lr_at(self, t: int, base_lr: float) -> float:
+        """Return the learning rate after `t` steps of a group that began with `base_lr`."""
+        return base_lr * self.gamma**t
 
 
 class CosineAnnealingLR(Schedule):
@@ -90,9 +115,9 @@ class CosineAnnealingLR(Schedule):
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer)
 
-    def lr_at(self, t: int) -> float:
-        """Return the learning rate after `t` steps."""
-        return self.eta_min + (self.base_lr - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
+    def lr_at(self, t: int, base_lr: float) -> float:
+        """Return the learning rate after `t` steps of a group that began with `base_lr`."""
+        return self.eta_min + (base_lr - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
 
 
 class OneCycleLR(Schedule):
@@ -129,14 +154,12 @@ class OneCycleLR(Schedule):
         self.max_lr, self.total_steps, self.pct_start = max_lr, total_steps, pct_start
         self.initial_lr = max_lr / div_factor
         self.final_lr = self.initial_lr / final_div_factor
-        self.cycle_momentum = cycle_momentum and (
-            isinstance(optimizer, Adam) or (isinstance(optimizer, SGD) and optimizer.momentum > 0)
-        )
+        self.cycle_momentum = cycle_momentum
         self.base_momentum, self.max_momentum = base_momentum, max_momentum
         super().__init__(optimizer)
 
-    def lr_at(self, t: int) -> float:
-        """Return the learning rate after `t` steps."""
+    def lr_at(self, t: int, base_lr: float) -> float:
+        """Return the learning rate after `t` steps of a group that began with `base_lr`."""
         return self._cycle(t, self.initial_lr, self.max_lr, self.final_lr)
 
     def _apply(self) -> None:
@@ -148,10 +171,11 @@ class OneCycleLR(Schedule):
         super()._apply()
         if self.cycle_momentum:
             momentum = self._cycle(self.t, self.max_momentum, self.base_momentum, self.max_momentum)
-            if isinstance(self.optimizer, Adam):
-                self.optimizer.betas = (momentum, self.optimizer.betas[1])
-            elif isinstance(self.optimizer, SGD):
-                self.optimizer.momentum = momentum
+            for group in self.optimizer.param_groups:
+                if "betas" in group:
+                    group["betas"] = (momentum, group["betas"][1])
+                elif group.get("momentum"):
+                    group["momentum"] = momentum
 
     def _cycle(self, t: int, start: float, middle: float, end: float) -> float:
         peak = self.pct_start * self.total_steps - 1

@@ -1,11 +1,8 @@
 """Gradient descent, with momentum."""
 
-from collections.abc import Iterable
-
 from tinycnn.kernels.arrays import Array
-from tinycnn.tensor import Tensor
 
-from .optimizer import Optimizer, check_range
+from .optimizer import Group, Optimizer, Option, Parameters, check_range
 
 
 class SGD(Optimizer):
@@ -31,27 +28,38 @@ class SGD(Optimizer):
     Sutskever et al. 2013, On the importance of initialization and momentum; PyTorch's form of it.
     """
 
+    momentum, nesterov = Option(), Option()
+
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Parameters,
         lr: float = 1e-3,
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         nesterov: bool = False,
         l1: float = 0.0,
     ) -> None:
-        check_range("momentum", momentum, below=1)
-        if nesterov and not momentum:
-            raise ValueError("nesterov needs a momentum above 0")
-        self.momentum, self.nesterov = momentum, nesterov
-        self.slots = ("velocity",) if momentum else ()
-        super().__init__(params, lr, weight_decay, l1)
+        super().__init__(
+            params, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, l1=l1
+        )
 
-    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int) -> None:
+    def slots_for(self, options: Group) -> tuple[str, ...]:
+        """Return the names of the arrays that are kept for each parameter of a group."""
+        return ("velocity",) if options["momentum"] else ()
+
+    def check_options(self, options: Group) -> None:
+        """Raise ValueError if an option is out of range."""
+        super().check_options(options)
+        check_range("momentum", options["momentum"], below=1)
+        if options["nesterov"] and not options["momentum"]:
+            raise ValueError("nesterov needs a momentum above 0")
+
+    def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
         """Make one step of one parameter."""
-        if self.momentum:
+        momentum = group["momentum"]
+        if momentum:
             v = state["velocity"]
-            v *= self.momentum
+            v *= momentum
             v += g
-            g = g + self.momentum * v if self.nesterov else v
-        theta -= self.lr * g
+            g = g + momentum * v if group["nesterov"] else v
+        theta -= group["lr"] * g

@@ -1,0 +1,202 @@
+"""Containers: layer upon layer (Eq. 5), and modules in a list or under names."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self, overload
+
+from tinycnn.tensor import Tensor
+
+from .module import Module
+from .plain import MaxPool2d, ReLU
+
+
+class _Container(Module):
+    """Modules in an order, each under a name."""
+
+    @property
+    def layers(self) -> tuple[Module, ...]:
+        """The modules in order."""
+        return tuple(vars(self)[name] for name in self._order)
+
+    @property
+    def _order(self) -> list[str]:
+        """The names of these modules. A subclass may have other modules besides."""
+        return vars(self).setdefault("_layer_names", [])
+
+    def _put(self, name: Any, module: Any) -> None:
+        """Add a module, or replace the one of this name."""
+        what = f"{type(self).__name__}: layer {name}"
+        if not isinstance(module, Module):
+            hint = ""
+            if isinstance(module, list | tuple):
+                hint = "; a star unpacks a list of layers: *layers"
+            elif isinstance(module, type) and issubclass(module, Module):
+                hint = f"; this is the class: write {module.__name__}(...)"
+            raise TypeError(f"{what} is no Module: {module!r:.80}{hint}")
+        if not isinstance(name, str) or not name or "." in name or hasattr(type(self), name):
+            raise ValueError(
+                f"{what}: the name must be a text without dots, and no attribute of {type(self).__name__}"
+            )
+        if name not in self._order:
+            self._order.append(name)
+        vars(self)[name] = module
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+
+class _Numbered(_Container):
+    """Modules that are picked by their numbers."""
+
+    def __init__(self, modules: Iterable[Any] = ()) -> None:
+        self.extend(modules)
+
+    def append(self, module: Module) -> Self:
+        """Add a module at the end; return this container."""
+        self._put(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add modules at the end; return this container."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    @overload
+    def __getitem__(self, index: int) -> Module: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Module:
+        """Return a module, or for a slice a container of these modules (which share their weights)."""
+        if isinstance(index, slice):
+            return self._of(self.layers[index])
+        return self.layers[index]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        self._put(self._order[index], module)
+
+    def _of(self, modules: Sequence[Module]) -> Any:
+        return ModuleList(modules)
+
+
+class Sequential(_Numbered):
+    """The modules one after another.
+
+    Parameters
+    ----------
+    layers
+        Modules, or one list of modules, which get the names "0", "1", ... as in PyTorch; or one dict of
+        modules by name.
+
+    Examples
+    --------
+    >>> from tinycnn import nn
+    >>> nn.Sequential(nn.Linear(2, 3), nn.ReLU()).append(nn.Linear(3, 1))
+    Sequential(
+      (0): Linear(2, 3, bias=True)
+      (1): ReLU()
+      (2): Linear(3, 1, bias=True)
+    )
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        if len(layers) == 1 and isinstance(layers[0], Mapping):
+            for name, layer in layers[0].items():
+                self._put(name, layer)
+            return
+        if len(layers) == 1 and isinstance(layers[0], list | tuple):
+            layers = tuple(layers[0])
+        super().__init__(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in _in_running_order(self.layers):
+            x = layer(x)
+        return x
+
+    def _of(self, modules: Sequence[Module]) -> Any:
+        return Sequential(*modules)
+
+
+class ModuleList(_Numbered):
+    """Modules in a list. A network finds their weights, as it does not in a list of Python's.
+
+    Examples
+    --------
+    >>> from tinycnn import nn
+    >>> class Net(nn.Module):
+    ...     def __init__(self):
+    ...         self.convs = nn.ModuleList([nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)])
+    ...
+    ...     def forward(self, x):
+    ...         for conv in self.convs:
+    ...             x = conv(x).relu()
+    ...         return x
+    >>> [name for name, _ in Net().named_parameters()]
+    ['convs.0.weight', 'convs.0.bias', 'convs.1.weight', 'convs.1.bias']
+    """
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Raise an error: it is not said in which order, and what happens in between."""
+        raise NotImplementedError("a ModuleList has no forward(): call its modules, or use nn.Sequential")
+
+
+class ModuleDict(_Container):
+    """Modules by name. A network finds their weights, as it does not in a dict of Python's."""
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        self.update(modules or {})
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Raise an error: it is not said which of the modules to call."""
+        raise NotImplementedError("a ModuleDict has no forward(): call its modules by their names")
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Add modules by their names, or replace those that have such names."""
+        for name, module in modules.items():
+            self[name] = module
+
+    def keys(self) -> Iterable[str]:
+        """Return the names, in order."""
+        return tuple(self._order)
+
+    def values(self) -> Iterable[Module]:
+        """Return the modules, in order."""
+        return self.layers
+
+    def items(self) -> Iterable[tuple[str, Module]]:
+        """Return pairs of name and module, in order."""
+        return tuple(zip(self._order, self.layers, strict=True))
+
+    def __getitem__(self, name: str) -> Module:
+        if name not in self._order:
+            raise KeyError(f"there is no module {name!r}; there are {', '.join(map(repr, self._order))}")
+        return vars(self)[name]
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self._put(name, module)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._order
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names, as a dict does."""
+        return iter(self.keys())
+
+
+def _in_running_order(layers: Sequence[Module]) -> Iterator[Module]:
+    """Yield the layers, but max-pooling before the ReLU in front of it.
+
+    max and ReLU both keep the order of numbers, so max(relu(x)) = relu(max(x)), the gradient included, and
+    after the pooling ReLU has a fraction of the work. Not if a hook wants to see what lies between.
+    """
+    i = 0
+    while i < len(layers):
+        pair = layers[i : i + 2]
+        if [type(layer) for layer in pair] == [ReLU, MaxPool2d] and not any(layer.hooks for layer in pair):
+            yield from reversed(pair)
+            i += 2
+        else:
+            yield layers[i]
+            i += 1

@@ -1,0 +1,119 @@
+"""Layers that normalise: over the batch, or every image by itself."""
+
+from tinycnn import functional as F
+from tinycnn.creation import ones, zeros
+from tinycnn.tensor import Tensor
+
+from .checks import check_images, positive
+from .module import Buffer, Module, Parameter
+
+
+class _BatchNorm(Module):
+    """What `BatchNorm1d` and `BatchNorm2d` share: all but the shape of the input."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        positive(num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
+        self.running_mean = Buffer(zeros(num_features)) if track_running_stats else None
+        self.running_var = Buffer(ones(num_features)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(zeros(dtype="int64")) if track_running_stats else None
+
+    def check(self, x: Tensor) -> None:
+        """Refuse an input of another shape."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.check(x)
+        batches, momentum = self.num_batches_tracked, self.momentum
+        if momentum is None:  # the mean over all batches: the newest counts 1 / their number
+            momentum = 1 / (int(batches.item()) + 1) if batches is not None else 0.0
+        y = F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or batches is None,
+            momentum,
+            self.eps,
+        )
+        if self.training and batches is not None:  # only now: the batch was not refused
+            batches.data += 1
+        return y
+
+    def extra_repr(self) -> str:
+        text = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
+        return text if self.track_running_stats else f"{text}, track_running_stats=False"
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalise every channel over the batch, then scale and shift: (N, C) or (N, C, L).
+
+    Everything else is as in `BatchNorm2d`.
+    """
+
+    def check(self, x: Tensor) -> None:
+        """Refuse an input of another shape."""
+        C = self.num_features
+        if x.ndim not in (2, 3) or x.shape[1] != C:
+            fix = "; for images (N, C, H, W) there is BatchNorm2d" if x.ndim == 4 else ""
+            raise ValueError(
+                f"BatchNorm1d({C}): the input must be (N, C) or (N, C, L) with C={C}, got {x.shape}{fix}"
+            )
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalise every channel over the batch, then scale and shift: (N, C, H, W).
+
+    In training mean and variance are the batch's, and running ones are kept; in evaluation the running ones
+    are used.
+
+    Parameters
+    ----------
+    num_features
+        C.
+    eps
+        Is added to the variance.
+    momentum
+        The share of the newest batch in the running mean and variance; None makes them the mean over all
+        batches so far.
+    affine
+        Have a weight and a bias for each channel.
+    track_running_stats
+        Keep running ones. If not, the batch's are used in evaluation, too.
+
+    References
+    ----------
+    Ioffe & Szegedy 2015, Batch Normalization.
+    """
+
+    def check(self, x: Tensor) -> None:
+        """Refuse an input of another shape."""
+        check_images(self, x, self.num_features)
+
+
+class InstanceNorm2d(Module):
+    """Normalise every channel of every image by itself: (N, C, H, W)."""
+
+    def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False) -> None:
+        positive(num_features=num_features)
+        self.num_features, self.eps, self.affine = num_features, eps, affine
+        self.weight = Parameter(ones(num_features)) if affine else None
+        self.bias = Parameter(zeros(num_features)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_images(self, x, self.num_features)
+        return F.instance_norm(x, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_features}, eps={self.eps}, affine={self.affine}"

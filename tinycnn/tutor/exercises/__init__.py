@@ -1,1 +1,0 @@
-"""The exercises, one family a file; `tinycnn.tutor.catalogue` knows them all."""
