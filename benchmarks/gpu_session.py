@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -112,15 +113,21 @@ class Session:
     def part(self, part: Part) -> None:
         """Run one part; whatever happens in it, the next one can begin."""
         began = time.monotonic()
-        limit = min(part.limit, self.deadline - began)
-        if limit < LEAST:
+        left = self.deadline - began
+        if left < LEAST:
             self.end(part, "left out: no time", began)
             return
         try:
             child = subprocess.Popen(
-                part.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT,
-                env=environment(part), errors="replace",
-            )  # fmt: skip
+                part.command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                cwd=ROOT,
+                env=environment(part),
+                start_new_session=True,
+            )
         except OSError as error:
             self.end(part, f"cannot be started: {error}", began)
             return
@@ -128,15 +135,16 @@ class Session:
 
         def stop() -> None:
             over.set()
-            child.kill()
+            os.killpg(child.pid, signal.SIGKILL)  # and what it has started, which holds the pipe open
 
-        timer = threading.Timer(limit, stop)
+        timer = threading.Timer(min(part.limit, left), stop)
         timer.start()
         assert child.stdout is not None
-        for line in child.stdout:
-            self.line(part, line)
-        status = child.wait()
+        with child.stdout:
+            for line in child.stdout:
+                self.line(part, line)
         timer.cancel()
+        status = child.wait()
         self.end(part, "out of time" if over.is_set() else f"status {status}", began)
 
     def line(self, part: Part, line: str) -> None:

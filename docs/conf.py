@@ -4,6 +4,7 @@ The lessons are executed while they are read. Nothing on a page comes from anoth
 """
 
 import os
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,9 @@ from tinycnn import __version__
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
+# Sphinx reads only what lies in its folder, so the lessons are copied there.
+shutil.rmtree(HERE / "lessons", ignore_errors=True)
+shutil.copytree(HERE.parent / "tutorials", HERE / "lessons", ignore=shutil.ignore_patterns("__pycache__"))
 # For the lessons' kernels, which run in processes of their own.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
 

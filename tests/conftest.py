@@ -10,9 +10,11 @@ from tests.helpers import cxx_kernels, strict_cupy
 from tests.helpers.gpu_needed import skip_without_gpu
 from tinycnn import backend as _backend
 from tinycnn import dispatch
+from tinycnn.autograd import fast
 from tinycnn.kernels import table
 
-# Tests run side by side, one process a core: their kernels must not fight for the cores as well.
+# Tests run side by side, one process a core: their kernels must not fight for the cores as well. What must
+# not depend on the number of threads is tested with several numbers: test_same_bits.py and others set them.
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
     os.environ.setdefault("TINYCNN_THREADS", "1")
 
@@ -29,6 +31,13 @@ def rng():
 @pytest.fixture(scope="session")
 def torch():
     return pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
+
+
+@pytest.fixture(params=["plain", "fast"])
+def both_roads(request):
+    """Autograd as one reads it, and the same faster: one contract, the same tests."""
+    with fast.switched(request.param == "fast"):
+        yield
 
 
 @pytest.fixture

@@ -6,23 +6,25 @@ import numpy as np
 import pytest
 
 from tinycnn import functional as F
+from tinycnn.autograd import Function
 from tinycnn.functional.convolution import Conv2d
-from tinycnn.functional.shape import Index
+from tinycnn.functional.indexing import Index
 from tinycnn.gradcheck import GradcheckError, GradcheckWarning, gradcheck
 from tinycnn.kernels.geometry import conv2d_geometry
-from tinycnn.tensor import Function, Tensor
+from tinycnn.tensor import Tensor
 
 
 def operation(forward, backward):
     """Return a function of one tensor, x -> forward(array), whose derivative is backward(g, x)."""
 
     class Custom(Function):
+        keeps = "x"
+
         def forward(self, x):
-            self.save_for_backward(x)
             return forward(x)
 
-        def backward(self, g):
-            return backward(g, *self.saved_tensors)
+        def backward(self, g, x):
+            return backward(g, x)
 
     return lambda x: Custom()(x)
 
@@ -49,8 +51,8 @@ def without(entry):
 class FlippedWeightGradient(Conv2d):
     """Convolution whose weight's gradient is that of a kernel turned around."""
 
-    def backward(self, g):
-        by_x, by_w = super().backward(g)
+    def backward(self, g, x, w):
+        by_x, by_w = super().backward(g, x, w)
         return by_x, by_w[:, :, ::-1, ::-1]
 
 

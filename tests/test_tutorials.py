@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import HANGS
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tutorials"
 LESSONS = sorted(path for path in FOLDER.glob("[0-9][0-9]_*.py"))
 NAMES = [path.stem for path in LESSONS]
-HANGS = 1200  # seconds: twenty times what the longest takes on two quiet cores
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=NAMES)

@@ -1,14 +1,20 @@
 """tinycnn: the convolutional network you can read, step through and trust."""
 
+from pathlib import Path as _Path
+
+if not (_Path(__file__).parent / "kernels").is_dir():
+    # A checkout without symbolic links (a zip, Windows): there, tinycnn.kernels is the folder kernels/.
+    __path__.append(str(_Path(__file__).parents[1]))
+
 from tinycnn import functional
-from tinycnn.anomaly import AnomalyError
+from tinycnn.autograd import AnomalyError, Function, detect_anomaly, grad
 from tinycnn.backend import BackendError, manual_seed
 from tinycnn.creation import ones, rand, randn, zeros
 from tinycnn.dispatch import use, using
 from tinycnn.gpu import OutOfMemoryError
 from tinycnn.gradcheck import GradcheckError, gradcheck
-from tinycnn.modes import detect_anomaly, no_grad
-from tinycnn.tensor import Function, Tensor, grad
+from tinycnn.modes import no_grad
+from tinycnn.tensor import Tensor
 
 from_dlpack = Tensor.from_dlpack
 

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,6 +16,7 @@ AUTO = "auto"
 COMPILED_FROM = 1 << 9  # elements: smaller arrays are not worth compiling for
 VARIABLE, OLD_VARIABLE = "TINYCNN_KERNELS", "TINYCNN_CONV"
 
+_listeners: list[Callable[[Kernels | None], None]] = []
 _chosen: Kernels | None = None  # by the user; None: the fastest that is worth it
 _decided = False  # until the first use: then the environment variable decides
 
@@ -75,27 +76,37 @@ def use(backend: str | None = None, *, kernels: str | Kernels | None = None) -> 
     BackendError
         If CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
     """
-    global _chosen, _decided
     if backend is None and kernels is None:
         raise TypeError("use() needs a backend, kernels=, or both")
     chosen = _chosen if kernels is None else find(kernels)
     if backend is not None:
         _backend.use(backend)
     if kernels is not None:
-        _chosen, _decided = chosen, True
+        _choose(chosen)
 
 
 @contextmanager
 def using(backend: str | None = None, *, kernels: str | Kernels | None = None) -> Iterator[None]:
     """Use `backend` and `kernels` inside the ``with`` block; see `use`."""
-    global _chosen, _decided
     before = _chosen, _decided
     with _backend.using(backend or _backend.current()):
         use(backend, kernels=kernels)
         try:
             yield
         finally:
-            _chosen, _decided = before
+            _choose(*before)
+
+
+def _choose(chosen: Kernels | None, decided: bool = True) -> None:
+    global _chosen, _decided
+    _chosen, _decided = chosen, decided
+    for listener in _listeners:
+        listener(chosen)
+
+
+def tell(listener: Callable[[Kernels | None], None]) -> None:
+    """Call `listener` with the set that was chosen, None for "auto", from here on whenever one is."""
+    _listeners.append(listener)
 
 
 def find(kernels: str | Kernels) -> Kernels | None:
@@ -144,17 +155,15 @@ def _takes(kernels: Kernels) -> str:
 
 def _read_environment() -> None:
     """Let the environment variable choose."""
-    global _chosen, _decided
     variable = VARIABLE
     name = os.environ.get(VARIABLE)
     if not name and (name := os.environ.get(OLD_VARIABLE)):
         variable = OLD_VARIABLE
         name = {"fused": "cuda"}.get(name, name)  # the ladder's top rung
     try:
-        _chosen = find(name) if name else None
+        _choose(find(name) if name else None)
     except ValueError as error:
         raise ValueError(f"{variable}: {error}") from None
-    _decided = True
     if variable == OLD_VARIABLE:
         warnings.warn(
             f"the environment variable {OLD_VARIABLE} is now called {VARIABLE}, as it chooses all kernels; "

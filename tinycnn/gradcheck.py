@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinycnn.autograd import grad
 from tinycnn.kernels.arrays import Array
-from tinycnn.tensor import Tensor, as_tensor, grad
+from tinycnn.tensor import Tensor, as_tensor
 
 TRIES = 512  # parts of an input that are looked at, at most, to find its wrong entries
 

@@ -1,57 +1,89 @@
-"""What the engine does while an operation runs: whether it records, and whether it looks for NaN."""
+"""What the engine does while an operation runs: whether it records, and who looks on."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 
 class Modes:
-    """Both switches. They are not turned, but replaced: every thread, and asynchronous task, has its own."""
+    """Both switches. They are not turned but replaced: every thread, and asynchronous task, has its own."""
 
-    __slots__ = ("detect_anomaly", "grad_enabled")
+    __slots__ = ("grad_enabled", "observers")
 
-    def __init__(self, grad_enabled: bool, detect_anomaly: bool) -> None:
-        self.grad_enabled, self.detect_anomaly = grad_enabled, detect_anomaly
+    def __init__(self, grad_enabled: bool, observers: tuple[Any, ...]) -> None:
+        self.grad_enabled, self.observers = grad_enabled, observers
 
 
-_modes = ContextVar("modes", default=Modes(grad_enabled=True, detect_anomaly=False))  # noqa: B039
+_default = Modes(True, ())
+_modes: ContextVar[Modes] = ContextVar("modes", default=_default)
 modes = _modes.get  # how they stand
 
 
+def register(observer: Any) -> None:
+    """Let a `tinycnn.autograd.safety.Observer` look on, in every thread that starts from here on."""
+    _default.observers += (observer,)
+
+
 @contextmanager
-def set_grad_enabled(enabled: bool) -> Iterator[None]:
-    """Record operations for `backward`, or do not, inside the ``with`` block."""
-    before = modes()
-    _modes.set(Modes(enabled, before.detect_anomaly))
+def observed(observer: Any) -> Iterator[None]:
+    """Let an observer look on inside the ``with`` block too."""
+    before = modes().observers
+    _modes.set(Modes(modes().grad_enabled, (*before, observer)))
     try:
         yield
     finally:
-        _modes.set(Modes(before.grad_enabled, modes().detect_anomaly))
+        _modes.set(Modes(modes().grad_enabled, before))
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside the ``with`` block, or the decorated function: results need no gradient."""
-    with set_grad_enabled(False):
-        yield
+class set_grad_enabled:  # noqa: N801 (a ``with`` block, and PyTorch's name)
+    """Record operations for `backward`, or do not, inside the ``with`` block or the decorated function."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        mode = modes()
+        self._before.append(mode.grad_enabled)
+        _modes.set(Modes(self.enabled, mode.observers))
+
+    def __exit__(self, *_: object) -> None:
+        _modes.set(Modes(self._before.pop(), modes().observers))
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the function as one whose body is in the ``with`` block, every step of a generator's too."""
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+                generator, sent = function(*args, **kwargs), None
+                while True:
+                    with set_grad_enabled(self.enabled):
+                        try:
+                            value = generator.send(sent)
+                        except StopIteration as end:
+                            return end.value
+                    sent = yield value
+
+            return steps
+
+        @functools.wraps(function)
+        def whole(*args: Any, **kwargs: Any) -> Any:
+            with set_grad_enabled(self.enabled):
+                return function(*args, **kwargs)
+
+        return whole
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
-    """Stop at the operation that first produces a NaN or an infinity, forward or backward, and name it.
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Record nothing inside ``with no_grad():``, or in a function decorated with it.
 
-    Every array saved for backward is also compared, bit by bit, with what it was when it was saved, which
-    finds the changes in place that version counting cannot see (``tensor.data[...] = value``). This costs
-    time: switch it on to find a fault.
-
-    Raises
-    ------
-    AnomalyError
-        Inside the block, from the operation or from ``backward``.
+    Results need no gradient there. Both ``@no_grad()`` and ``@no_grad`` decorate.
     """
-    before = modes()
-    _modes.set(Modes(before.grad_enabled, detect_anomaly=True))
-    try:
-        yield
-    finally:
-        _modes.set(Modes(modes().grad_enabled, before.detect_anomaly))
+    switch = set_grad_enabled(False)
+    return switch if function is None else switch(function)

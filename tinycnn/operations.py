@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn import functional as F
+from tinycnn.kernels.arrays import array_module
 from tinycnn.kernels.geometry import output_size
-from tinycnn.tensor import Tensor
+from tinycnn.tensor import Tensor, plain
 
 Rng = np.random.Generator
 
@@ -20,6 +21,11 @@ class Example(NamedTuple):
 
     f: Callable[..., Tensor]
     inputs: Sequence[np.ndarray]
+
+
+def _beside(x: Tensor, array: np.ndarray) -> Any:
+    """Return an array where x lives."""
+    return array_module(plain(x)).asarray(array)
 
 
 def _normal(rng: Rng, *shape: int) -> np.ndarray:
@@ -162,8 +168,8 @@ def _batch_norm(rng: Rng) -> Example:
     arrays = [_normal(rng, N, C, H, W), _normal(rng, C), _normal(rng, C)]
     if rng.random() < 0.5:
         return Example(lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), arrays)
-    mean, variance = Tensor(_normal(rng, C)), Tensor(_positive(rng, C))
-    return Example(lambda x, w, b: F.batch_norm(x, mean.to(x.backend), variance.to(x.backend), w, b), arrays)
+    mean, variance = _normal(rng, C), _positive(rng, C)
+    return Example(lambda x, w, b: F.batch_norm(x, _beside(x, mean), _beside(x, variance), w, b), arrays)
 
 
 def _instance_norm(rng: Rng) -> Example:
@@ -195,9 +201,9 @@ def _clip(rng: Rng) -> Example:
 
 def _where(rng: Rng) -> Example:
     shape = _shape(rng)
-    condition = Tensor(rng.random(shape) < 0.5)
+    condition = rng.random(shape) < 0.5
     return Example(
-        lambda a, b: F.where(condition.to(a.backend), a, b), [_normal(rng, *shape), _normal(rng, *shape[1:])]
+        lambda a, b: F.where(_beside(a, condition), a, b), [_normal(rng, *shape), _normal(rng, *shape[1:])]
     )
 
 
@@ -234,7 +240,7 @@ def _index(rng: Rng) -> Example:
 
     def f(x: Tensor) -> Tensor:
         def here(k: Any) -> Any:
-            return Tensor(k).to(x.backend) if isinstance(k, np.ndarray) else k
+            return _beside(x, k) if isinstance(k, np.ndarray) else k
 
         return F.index(x, tuple(map(here, key)) if isinstance(key, tuple) else here(key))
 
@@ -245,8 +251,8 @@ def _gather(rng: Rng) -> Example:
     dim = int(rng.integers(2))
     shape = [3, 3]
     shape[dim] = 5
-    index = Tensor(rng.integers(0, 3, shape))
-    return Example(lambda x: F.gather(x, dim, index.to(x.backend)), [_normal(rng, 3, 3)])
+    index = rng.integers(0, 3, shape)
+    return Example(lambda x: F.gather(x, dim, _beside(x, index)), [_normal(rng, 3, 3)])
 
 
 def _concatenate(rng: Rng) -> Example:

@@ -23,7 +23,8 @@ import numpy as np
 from checking import check
 
 import tinycnn
-from tinycnn import Function, Tensor, tensor
+from tinycnn import Function, Tensor
+from tinycnn.autograd import topological_order as order_of_the_engine
 from tinycnn.explain import graph
 from tinycnn.functional.arithmetic import Mul
 
@@ -173,7 +174,7 @@ for lines in (1, 2, 5, 10, 15):
 # engine's has the result first.
 
 # %%
-print(inspect.getsource(tensor.topological_order))
+print(inspect.getsource(order_of_the_engine))
 
 # %%
 deep = t
@@ -185,15 +186,17 @@ print("through 5000 additions:", gradient)
 # %% [markdown]
 # ## An operation in the engine
 #
-# A `Function` is forward and derivative, side by side. The derivative is written in differentiable
+# A `Function` is forward and derivative, side by side. `keeps` names what the derivative needs besides `g`:
+# inputs, or the result `"y"`. The engine keeps these arrays, and gives them to `backward` after `g`. (PyTorch
+# has `ctx.save_for_backward` and `ctx.saved_tensors` for this.) The derivative is written in differentiable
 # operations itself, so that gradients can be differentiated again.
 
 # %%
 print(inspect.getsource(Mul))
 
 # %% [markdown]
-# (`unbroadcast` adds up over the dimensions along which an input was repeated: the sum over all uses once
-# more.)
+# (If an input was repeated by broadcasting, the engine adds its gradient up over the copies: the sum over all
+# uses once more.)
 #
 # ## A step-through, and a gradient check
 #
@@ -259,12 +262,12 @@ check(slope_of_exp(), engine_exp.item())
 class Cube(Function):
     """y = x^3. dL/dx = g * 3 * x^2."""
 
+    keeps = "x"
+
     def forward(self, x):
-        self.save_for_backward(x)
         return x * x * x
 
-    def backward(self, g):
-        (x,) = self.saved_tensors
+    def backward(self, g, x):
         return None  # your code
 
 
@@ -306,12 +309,12 @@ check(slope_of_cube(), [12.0, 3.0])
 #
 # ```python
 # class Cube(Function):
+#     keeps = "x"
+#
 #     def forward(self, x):
-#         self.save_for_backward(x)
 #         return x * x * x
 #
-#     def backward(self, g):
-#         (x,) = self.saved_tensors
+#     def backward(self, g, x):
 #         return g * 3 * x * x
 #
 # assert check(slope_of_cube(), [12.0, 3.0])

@@ -132,12 +132,12 @@ print("convolution, first and second order:", checked.errors)
 class Cube(Function):
     """y = x^3, with a derivative that cannot be differentiated."""
 
+    keeps = "x"
+
     def forward(self, x):
-        self.save_for_backward(x)
         return x**3
 
-    def backward(self, g):
-        (x,) = self.saved_tensors
+    def backward(self, g, x):
         return g * Tensor(3 * x.numpy() ** 2)  # the values are right, the graph is cut
 
 

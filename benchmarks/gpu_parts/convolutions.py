@@ -1,7 +1,6 @@
 """The CUDA kernels of single convolutions: whether they are right, and how fast."""
 
 import gc
-import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,18 +35,10 @@ if SIMULATED:
 
 def calls(kernels: Any, x: Any, w: Any, g: Any, geometry: Any) -> dict[str, Callable[[], Any]]:
     """Return the three directions of a convolution as `kernels` compute them."""
-    if "geometry" in inspect.signature(kernels.conv2d).parameters:
-        return {
-            "forward": lambda: kernels.conv2d(x, w, geometry),
-            "input": lambda: kernels.conv2d_input(g, w, geometry),
-            "weight": lambda: kernels.conv2d_weight(x, g, geometry),
-        }
-    _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, G, _, _ = geometry
-    window = (SH, SW), (PH, PW), (DH, DW), G
     return {
-        "forward": lambda: kernels.conv2d(x, w, *window),
-        "input": lambda: kernels.conv2d_input(g, w, (H, W), *window),
-        "weight": lambda: kernels.conv2d_weight(x, g, (KH, KW), *window),
+        "forward": lambda: kernels.conv2d(x, w, geometry),
+        "input": lambda: kernels.conv2d_input(g, w, geometry),
+        "weight": lambda: kernels.conv2d_weight(x, g, geometry),
     }
 
 

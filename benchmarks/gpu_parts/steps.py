@@ -79,7 +79,7 @@ def steps(contestant: str, *names: str) -> None:
             began = time.perf_counter()
             arrays = inputs.make(work)
             if SIMULATED:
-                arrays = {k: a[:, :2] if k in "xyz" else a for k, a in arrays.items()}
+                arrays = {k: a[:, :2] if k in "xy" and work.kind == "step" else a for k, a in arrays.items()}
             run = engine.prepare(work, arrays)
             losses = [float(engine.numbers(run())) for _ in range(3)]
             first = time.perf_counter() - began

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -7,11 +8,11 @@ import pytest
 from PIL import Image
 
 from tinycnn import models, operations
+from tinycnn.autograd import Function
 from tinycnn.cli import COMMANDS, main, name_of
 from tinycnn.data import digits
 from tinycnn.operations import Example
 from tinycnn.storage import load_arrays, save_arrays
-from tinycnn.tensor import Function
 
 
 def test_evaluate(trained, tinycnn_json, digits_folder, capsys):
@@ -99,7 +100,8 @@ def test_weights_that_do_not_fit_or_say_nothing(trained, tmp_path, tinycnn_json)
     status, said = tinycnn_json("evaluate", path)
     assert status == 1
     assert "weights.safetensors" in said["error"]
-    assert "0.weight must have shape (32, 1, 3, 3), got (6, 1, 5, 5)" in said["error"]
+    assert re.search(r"\d\.weight must have shape .*, got \(\d+, ", said["error"])
+    assert len(said["error"]) <= 300
 
 
 def test_gradcheck_prints_a_row_an_operation(capsys, tinycnn_json):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers import HANGS
 from tinycnn.cli import main
 from tinycnn.gan import load_discriminator, load_generator
 from tinycnn.storage import load_arrays
@@ -118,7 +119,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, 
     stopped.stdout.readline()
     stopped.stdout.readline()  # the first epoch is over: the second is running
     stopped.send_signal(how)
-    out, err = stopped.communicate(timeout=60)
+    out, err = stopped.communicate(timeout=HANGS)
     assert "epoch 8/8" not in out
     assert not (tmp_path / "stopped" / "generator.safetensors").exists()
     if how == signal.SIGINT:
@@ -126,7 +127,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, 
         assert "saved: stopped/checkpoint.safetensors; go on with: tinycnn gan --resume stopped" in err
     resumed = start("gan", "--resume", "stopped", cwd=tmp_path)
     for run in (resumed, whole):
-        run.communicate(timeout=60)
+        run.communicate(timeout=HANGS)
         assert run.returncode == 0
     for name in ("generator", "discriminator"):
         a, b = (load_arrays(tmp_path / run / f"{name}.safetensors")[0] for run in ("whole", "stopped"))
@@ -268,7 +269,7 @@ BAD_DATA = {
     "too few": ((ZEROS[:12], [0, 1] * 6), 2, "training images make no batch of 16"),
     "not scaled": ((ZEROS + np.float32(-3), [0, 1] * 20), 1, "outside 0 .. 1,"),
     "NaN": ((ZEROS + np.float32("nan"), [0, 1] * 20), 1, "NaN or infinite"),
-    "no labels": ((ZEROS,), 2, "--conditional needs the images' classes"),
+    "no labels": ((ZEROS,), 2, "conditional needs the images' classes"),
     "labels of others": ((ZEROS, [0, 1]), 1, "labels of shape (2,) are for N = 2"),
 }
 

@@ -4,12 +4,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.helpers import HANGS
 from tinycnn.cli import main
 from tinycnn.storage import load_arrays
 
@@ -119,7 +119,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, 
     stopped.stdout.readline()
     stopped.stdout.readline()  # the first epoch is over: the second is running
     stopped.send_signal(how)
-    out, err = stopped.communicate(timeout=60)
+    out, err = stopped.communicate(timeout=HANGS)
     assert "epoch 6/6" not in out
     assert not (tmp_path / "stopped" / "weights.safetensors").exists()
     if how != signal.SIGKILL:
@@ -128,7 +128,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, 
         assert "saved: stopped/checkpoint.safetensors; go on with: tinycnn train --resume stopped" in err
     resumed = start("train", "--resume", "stopped", cwd=tmp_path)
     for run in (resumed, whole):
-        run.communicate(timeout=60)
+        run.communicate(timeout=HANGS)
         assert run.returncode == 0
     a, b = (load_arrays(tmp_path / run / "weights.safetensors")[0] for run in ("whole", "stopped"))
     assert a.keys() == b.keys()
@@ -149,8 +149,8 @@ def test_new_runs_get_new_folders(digits_folder, tmp_path, monkeypatch, tinycnn_
     monkeypatch.chdir(tmp_path)
     runs = [tinycnn_json("train", "--data", digits_folder, *SHORT, "--epochs", 1)[1]["run"] for _ in range(2)]
     assert runs == ["runs/lenet5-some-digits", "runs/lenet5-some-digits-2"]
-    time.sleep(0.01)
-    os.utime(tmp_path / runs[0] / "weights.safetensors")
+    later = (tmp_path / runs[1] / "weights.safetensors").stat().st_mtime + 10
+    os.utime(tmp_path / runs[0] / "weights.safetensors", (later, later))
     _, said = tinycnn_json("predict", next(iter((tmp_path / runs[0]).glob("samples.png"))))
     assert said["run"] == runs[0]  # the newest
 

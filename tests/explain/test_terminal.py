@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from tests.helpers import HANGS
 from tinycnn import functional as F
 from tinycnn import models
 from tinycnn.explain import explain, show
@@ -112,5 +113,5 @@ def test_keys(no_colour):
             assert b"<" in shown
         shown = b""
         os.write(here, key)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=HANGS) == 0
     os.close(here)

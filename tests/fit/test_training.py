@@ -1,3 +1,5 @@
+import copy
+import errno
 import threading
 
 import numpy as np
@@ -7,7 +9,17 @@ import tinycnn
 from tinycnn import functional as F
 from tinycnn import nn, optim
 from tinycnn.data import DataLoader
-from tinycnn.fit import Callback, DivergedError, EarlyStopping, EpochReport, ProgressBar, evaluate, fit
+from tinycnn.fit import (
+    Callback,
+    DivergedError,
+    EarlyStopping,
+    EpochReport,
+    ProgressBar,
+    Training,
+    evaluate,
+    evaluation_mode,
+    fit,
+)
 
 
 def test_training_learns_and_records(make_training):
@@ -156,3 +168,86 @@ def test_progress_on_a_terminal(make_training, capfd, monkeypatch):
     assert out == ""
     assert "epoch 1/1" in err
     assert "images/s" in err
+
+
+def test_progress_without_a_stderr(make_training, monkeypatch):
+    monkeypatch.setattr("sys.stderr", None)  # `2>&-`
+    training = make_training(epochs=1)
+    fit(training, [ProgressBar(every=1)])
+    assert training.epoch == 1
+
+
+def test_progress_on_a_terminal_that_is_closed_meanwhile(make_training, monkeypatch):
+    class Closed:
+        encoding = "utf-8"
+
+        def isatty(self):
+            return True
+
+        def write(self, text):
+            raise OSError(errno.EIO, "Input/output error")
+
+        def flush(self):
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("sys.stderr", Closed())
+    training = make_training(epochs=2)
+    fit(training, [ProgressBar(every=1)])
+    assert training.epoch == 2
+
+
+def test_what_was_frozen_stays_frozen(make_training, few_digits):
+    training = make_training(epochs=1)
+    norm = training.model.layers[1]
+    training.model.train()
+    norm.eval()
+    before = norm.running_mean.numpy().copy()
+    evaluate(training.model, DataLoader(few_digits[1], 50))
+    assert (training.model.training, norm.training) == (True, False)
+    fit(training)
+    assert (training.model.training, norm.training) == (True, False)
+    np.testing.assert_array_equal(norm.running_mean.numpy(), before)
+
+
+def test_a_model_in_evaluation_mode_is_switched_to_training(make_training):
+    training = make_training(epochs=1)
+    training.model.eval()
+    before = training.model.layers[1].running_mean.numpy().copy()
+    fit(training)
+    assert (training.model.layers[1].running_mean.numpy() != before).any()
+
+
+def test_the_modes_come_back_after_an_error(make_training):
+    model = make_training().model
+    model.layers[1].eval()
+    with pytest.raises(ZeroDivisionError), evaluation_mode(model):
+        assert not any(module.training for module in model.modules())
+        raise ZeroDivisionError
+    modes = [module.training for module in model.modules()]
+    assert modes.count(False) == 1
+
+
+def test_an_optimizer_of_another_model_is_refused(make_training):
+    training = make_training()
+    copied = copy.deepcopy(training.model)
+    with pytest.raises(
+        ValueError, match=r"6 of its 6 parameters, the first of shape \(4, 1, 5, 5\), are not"
+    ):
+        Training(copied, training.train, training.optimizer, 1)
+    some = optim.SGD(training.model.layers[0].parameters(), 0.1)
+    Training(training.model, training.train, some, 1)  # the others are not to be trained
+
+
+def test_the_losses_own_parameters_may_be_trained_too(make_training):
+    class Scaled(nn.Module):
+        def __init__(self):
+            self.scale = nn.Parameter(np.ones((), np.float32))
+
+        def forward(self, logits, labels):
+            return F.cross_entropy(logits * self.scale, labels)
+
+    training, loss = make_training(epochs=1), Scaled()
+    optimizer = optim.SGD([*training.model.parameters(), loss.scale], 0.1)
+    training = Training(training.model, training.train, optimizer, 1, loss=loss)
+    fit(training)
+    assert loss.scale.item() != 1

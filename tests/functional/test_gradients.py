@@ -17,6 +17,32 @@ def test_first_and_second_derivative(name):
         tinycnn.gradcheck(*EXAMPLES[name](np.random.default_rng(seed)), seed=seed)
 
 
+@pytest.mark.usefixtures("both_roads")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_arrays_in_array_out(name):
+    for seed in range(20):
+        f, arrays = EXAMPLES[name](np.random.default_rng(seed))
+        y, expected = f(*arrays), f(*map(Tensor, arrays)).numpy()
+        assert type(y) is np.ndarray
+        assert y.dtype == expected.dtype
+        np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_derivative_is_the_same_recorded_or_not(name):
+    """The plain walk passes tensors, the fast one arrays: through one `backward`."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        f, arrays = EXAMPLES[name](rng)
+        gradients = []
+        for create_graph in (False, True):
+            x = [Tensor(a.copy(), requires_grad=True) for a in arrays]
+            y = f(*x)
+            gradients.append(tinycnn.grad(y, x, np.ones(y.shape), create_graph, allow_unused=True))
+        for a, b in zip(*gradients, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
 @pytest.mark.parametrize("kernels", ["plain", "loops", "cpu"])
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_set_of_kernels_has_the_same_derivatives(name, kernels):

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 
 from tests.helpers.geometries import SEEDS
-from tinycnn.tensor import Tensor, grad
+from tinycnn.autograd import grad
+from tinycnn.tensor import Tensor
+
+pytestmark = pytest.mark.usefixtures("both_roads")
 
 STEPS = [
     lambda a, b: a + b,

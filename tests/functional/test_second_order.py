@@ -6,10 +6,13 @@ from numpy.testing import assert_allclose
 
 import tinycnn
 from tinycnn import functional as F
-from tinycnn.tensor import Tensor, grad
+from tinycnn.autograd import grad
+from tinycnn.tensor import Tensor
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
 nn = torch.nn.functional
+
+pytestmark = pytest.mark.usefixtures("both_roads")
 
 SHAPES = [(4, 2, 3, 3), (4,), (4,), (4,), (6, 4, 4, 4), (6,), (1, 6 * 2 * 2), (1,)]
 

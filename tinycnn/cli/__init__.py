@@ -1,7 +1,6 @@
-"""The command line: ``tinycnn COMMAND``; one module a command."""
+"""The command line: ``tinycnn COMMAND``; one module per command. It parses and prints, nothing else."""
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +8,8 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from tinycnn import BackendError, GradcheckError, __version__, gpu
+from tinycnn.fit import RunError, StoppedRun
+from tinycnn.fit.settings import DifferentSettings
 
 from . import (
     evaluate,
@@ -23,7 +24,7 @@ from . import (
     predict,
     train,
 )
-from .common import FailedRun, WrongUse
+from .common import FailedRun, WrongUse, as_json, one_line, prepare_process, printable
 
 COMMANDS = (
     train,
@@ -40,6 +41,7 @@ COMMANDS = (
 )
 EXPECTED = (
     FailedRun,
+    StoppedRun,
     BackendError,
     GradcheckError,
     ArithmeticError,
@@ -51,11 +53,14 @@ EXPECTED = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints, too, are one JSON object where --json asks for it."""
+    """A parser whose errors, too, are one JSON object if --json asks for it."""
+
+    as_json = False
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        sys.exit(_fail(message, 2, "--json" in sys.argv[1:]))
+        if sys.stderr is not None:
+            self.print_usage(sys.stderr)
+        sys.exit(_fail(message, 2, _Parser.as_json))
 
 
 def name_of(command: ModuleType) -> str:
@@ -87,32 +92,44 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a failed run, 2 for wrong use."""
+    prepare_process()
+    argv = sys.argv[1:] if argv is None else argv
+    _Parser.as_json = "--json" in argv
     args = parser().parse_args(argv)
 
     def say(text: str = "") -> None:
         if not args.json:
-            print(text, flush=True)
+            print(printable(text), flush=True)
 
     try:
         with gpu.explained(f"tinycnn {args.command}"):
             result: dict[str, Any] = args.run(args, say)
         if args.json:
-            print(json.dumps(result))
+            print(as_json(result), flush=True)
         return 0
-    except WrongUse as error:
-        return _fail(str(error), 2, args.json)
+    except DifferentSettings as error:
+        listed = [
+            f"--{name.replace('_', '-')} {given} (the run has {has})"
+            for name, (given, has) in error.differing.items()
+        ]
+        message = f"--resume {error.where}: other settings than the run began with: {', '.join(listed)}"
+        return _fail(message, 2, args.json)
+    except (WrongUse, RunError) as error:
+        return _fail(error, 2, args.json)
     except BrokenPipeError:
         # Whoever read standard output has gone (`| head`): leave without a second error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except EXPECTED as error:
-        return _fail(str(error), 1, args.json)
+        return _fail(error, 1, args.json)
     except KeyboardInterrupt:
         return _fail("interrupted", 1, args.json)
 
 
-def _fail(message: str, status: int, as_json: bool) -> int:
-    print(f"tinycnn: error: {message}", file=sys.stderr)
-    if as_json:
-        print(json.dumps({"error": message}))
+def _fail(error: object, status: int, json: bool) -> int:
+    message = one_line(error)
+    if sys.stderr is not None:
+        print(f"tinycnn: error: {message}", file=sys.stderr)
+    if json:
+        print(as_json({"error": message}), flush=True)
     return status

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tinycnn import backend as _backend
-from tinycnn import fit, metrics, models
-from tinycnn.data import DataLoader
+from tinycnn import metrics
+from tinycnn.fit import load_classifier
+from tinycnn.schema import plain
 
-from .common import Say, WrongUse, add_backend
-from .run_folder import load_model
-from .settings import load_data
+from .common import Say, add_backend
 
 HELP = "evaluate a trained network on test data: accuracy, precision, recall, F1"
 EXAMPLE = "tinycnn evaluate runs/cnn28-digits --json"
@@ -24,24 +23,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Evaluate and print a table, one row a class."""
+    """Evaluate and print a table, one row per class."""
     with _backend.using(args.backend or _backend.current()):
-        model, config = load_model(args.run_folder)
-        source = args.data or config["data"]
-        _, test = load_data(source, models.INPUT_SHAPES[config["model"]])
-        if len(test.classes) != len(config["classes"]):
-            raise WrongUse(
-                f"the network knows {len(config['classes'])} classes, {source} has {len(test.classes)}"
-            )
-        result = fit.evaluate(model, DataLoader(test, 256))
-    K = len(test.classes)
+        saved = load_classifier(args.run_folder)
+        test, note = saved.test_data(args.data)
+        result = saved.evaluate(test)
+    if note:
+        say(f"note: {note}")
+    K = len(saved.classes)
     each = metrics.precision_recall_f1(result.labels, result.predictions, average=None, K=K)
     macro = metrics.precision_recall_f1(result.labels, result.predictions, K=K)
     matrix = metrics.confusion_matrix(result.labels, result.predictions, K)
-    width = max(5, *(len(name) for name in test.classes))
-    say(f"{config['model']} on {test.name}: {len(test):,} test images")
+    names = [plain(name, 40) for name in saved.classes]
+    width = max(5, *map(len, names))
+    say(f"{saved.name} on {plain(test.name)}: {len(test):,} test images")
     say(f"{'class':<{width}}  precision  recall     F1  images")
-    for k, name in enumerate(test.classes):
+    for k, name in enumerate(names):
         scores = f"{each.precision[k]:9.2%}  {each.recall[k]:6.2%} {each.f1[k]:6.2%}"
         say(f"{name:<{width}}  {scores}  {matrix[k].sum():6,}")
     say(f"{'macro':<{width}}  {macro.precision:9.2%}  {macro.recall:6.2%} {macro.f1:6.2%}  {len(test):6,}")
@@ -49,13 +46,14 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     return {
         "run": str(args.run_folder),
         "data": test.name,
+        "note": note,
         "images": len(test),
         "accuracy": result.accuracy,
         "loss": result.loss,
         "macro": macro._asdict(),
         "classes": {
             name: {"precision": each.precision[k], "recall": each.recall[k], "f1": each.f1[k]}
-            for k, name in enumerate(test.classes)
+            for k, name in enumerate(saved.classes)
         },
         "confusion_matrix": matrix.tolist(),
     }

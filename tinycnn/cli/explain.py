@@ -458,19 +458,19 @@ def _optimizer(rule: str, parameters: list[Any], lr: float | None) -> optim.Opti
 
 def _network(args: argparse.Namespace) -> tuple[Module, tuple[int, int, int]]:
     """Return a trained network, or a new one, and the (C, H, W) it takes."""
-    from .run_folder import load_model
+    from tinycnn.fit import load_classifier
 
     if args.run_folder and args.model:
         raise WrongUse("--run is a network already: leave --model away")
     if args.run_folder:
-        model, config = load_model(args.run_folder)
-        return model, models.INPUT_SHAPES[config["model"]]
+        saved = load_classifier(args.run_folder)
+        return saved.model, saved.input_shape
     name = args.model or "lenet5"
     return models.build(name), models.INPUT_SHAPES[name]
 
 
 def _picture(args: argparse.Namespace, shape: tuple[int, int, int]) -> np.ndarray:
-    from .predict import load_picture
+    from tinycnn.fit.saved import load_picture
 
     return load_picture(args.image, shape, bool(args.invert))
 

@@ -9,9 +9,9 @@ from tinycnn import backend as _backend
 from tinycnn import memory
 from tinycnn.gan import load_discriminator
 from tinycnn.gan.features import compare, few_of_each
+from tinycnn.gan.run import load_gan_data
 
 from .common import Say, WrongUse, add_backend, integer
-from .gan_settings import load_gan_data
 
 HELP = "classify with few labels on a discriminator's features, beside a CNN and raw pixels"
 EXAMPLE = "tinycnn gan-features runs/gan-digits --labels 1000 100"
@@ -27,13 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Print a table, a row for each number of labels."""
+    """Print a table, one row per number of labels."""
     memory.keep_freed()
     with _backend.using(args.backend or _backend.current()):
-        try:
-            D, config = load_discriminator(args.run_folder)
-        except FileNotFoundError as error:
-            raise WrongUse(f"{args.run_folder}: there is no trained discriminator ({error})") from error
+        D, config = load_discriminator(args.run_folder)
         if D.num_classes:
             raise WrongUse(
                 f"{args.run_folder} is conditional: its discriminator asks for the label; train one without"
@@ -43,6 +40,8 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
                 f"{args.run_folder}: its discriminator was taught the classes with all labels, so few would "
                 "tell nothing; train one with: tinycnn gan --class-weight 0"
             )
+        if "data" not in config:
+            raise WrongUse(f"{args.run_folder} does not say which data its discriminator was trained on")
         train, test = load_gan_data(config["data"], conditional=True)
         for count in args.labels:  # all of them before any work
             try:

@@ -4,28 +4,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tinycnn import backend as _backend
-from tinycnn import memory, plot
-from tinycnn.fit import EpochReport, fit
-from tinycnn.gan import load_generator, sample
-from tinycnn.gan.score import Report, measure
-from tinycnn.gan.score.report import LEAST_SHARE, coverage_chart
-from tinycnn.nn import Sequential
-from tinycnn.storage import save_weights
-from tinycnn.tensor import Tensor
+from tinycnn import memory
+from tinycnn.gan.score.report import LEAST_SHARE, Report
+from tinycnn.gan.score.run import score
+from tinycnn.schema import plain
 
-from .common import Say, WrongUse, add_backend, integer
-from .gan_settings import load_gan_data
-from .run_folder import load_model
-from .settings import Settings, build_run
+from .common import Say, add_backend, integer
 
 HELP = "measure a trained generator: 1-NN test, Frechet distance, coverage, Parzen window"
 EXAMPLE = "tinycnn gan-score runs/gan-digits --samples 2000"
-
-MODEL, IMAGE_SHAPE = "cnn28", (1, 28, 28)
-CLASSIFIER = "classifier.safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,57 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
-    """Generate, measure, print the table, and draw the class coverage."""
+    """Measure, and print the table."""
     memory.keep_freed()
-    folder = args.run_folder
     with _backend.using(args.backend or _backend.current()):
-        try:
-            G, config = load_generator(folder)
-        except FileNotFoundError as error:
-            raise WrongUse(f"{folder}: there is no trained generator ({error})") from error
-        train, test = load_gan_data(config["data"], conditional=True)
-        if list(train.classes) != config["classes"]:
-            raise WrongUse(
-                f"{folder} is of K={len(config['classes'])} classes, {config['data']} has "
-                f"K={len(train.classes)} now"
-            )
-        if G.image_shape != IMAGE_SHAPE:
-            raise WrongUse(f"{folder} makes images (C, H, W)={G.image_shape}; {MODEL} judges {IMAGE_SHAPE}")
-        classifier = _classifier(args.classifier, folder, config, say)
-        N = args.samples or min(10_000, len(train) - min(1000, len(train) // 10))
-        z = np.random.default_rng(args.seed).standard_normal((N, G.latent), np.float32)
-        labels = np.arange(N) % G.num_classes if G.num_classes else None
-        report = measure(sample(G, Tensor(z), labels), labels, classifier, train, test, args.seed)
+        report = score(args.run_folder, args.samples, args.classifier, args.seed, say)
     for line in report.lines():
         say(line)
     say(_verdict(report))
-    if folder.is_dir():
-        plot.save(coverage_chart(report), folder / "coverage.png")
-    return {"run": str(folder), **report.as_dict()}
-
-
-def _classifier(given: Path | None, folder: Path, config: dict[str, Any], say: Say) -> Sequential:
-    """Return the classifier that was given or is kept in the run folder; else train one, and keep it."""
-    kept = folder / CLASSIFIER if folder.is_dir() else folder.parent / CLASSIFIER
-    if given is None and not kept.is_file():
-        say(f"training {MODEL} on {Path(config['data']).name} to judge with:")
-        prepared = build_run(Settings(data=config["data"], model=MODEL))
-        fit(prepared.training, [EpochReport(say)])
-        save_weights(kept, prepared.training.model, prepared.config)
-    model, its_config = load_model(given or kept)
-    if its_config["model"] != MODEL or its_config["classes"] != config["classes"]:
-        raise WrongUse(
-            f"{given or kept} is a {its_config['model']} for K={len(its_config['classes'])} classes; the "
-            f"judge must be a {MODEL} for K={len(config['classes'])}: {', '.join(config['classes'])}"
-        )
-    assert isinstance(model, Sequential)
-    return model
+    return {"run": str(args.run_folder), **report.as_dict()}
 
 
 def _verdict(report: Report) -> str:
     """Return in a sentence whether the generator covers its classes."""
     missing = [
-        f"{name} ({share:.1%})"
+        f"{plain(name)} ({share:.1%})"
         for name, share in zip(report.classes, report.generated.coverage, strict=True)
         if share < LEAST_SHARE
     ]

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tinycnn.fit.folder import new_folder
 from tinycnn.gan import LOSSES
 from tinycnn.gan.toy import DENSITIES, ToyGan, draw
 from tinycnn.pictures import save_gif, save_png
 from tinycnn.plot import pixels
 
 from .common import Say, add_backend, integer
-from .run_folder import new_folder
 
 HELP = "train a GAN on points of the plane and animate what D believes and how it pulls"
 EXAMPLE = "tinycnn gan-toy --density two-moons"

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinycnn.autograd import Function, grad, topological_order
 from tinycnn.nn import Module
 from tinycnn.plot import blank_figure
-from tinycnn.tensor import Function, Tensor, grad, topological_order
+from tinycnn.tensor import Tensor
 
 from .steps import number
 

@@ -1,35 +1,36 @@
-"""What happens around training: progress, early stopping. Checkpoints are in checkpoint.py."""
+"""Callbacks of `fit`: progress, one line per epoch, early stopping. Checkpoints are in checkpoint.py."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .loop import Run
+    from .loop import Trainable
 
 
 class Callback:
-    """Called by `fit` at every turn; a subclass overrides what it needs."""
+    """Base of callbacks: `fit` calls these methods, and a subclass overrides those that it needs."""
 
-    def on_fit_begin(self, training: Run) -> None:
+    def on_fit_begin(self, training: Trainable) -> None:
         """Before the first batch."""
 
-    def on_epoch_begin(self, training: Run) -> None:
+    def on_epoch_begin(self, training: Trainable) -> None:
         """Before an epoch, or the rest of one."""
 
-    def on_batch_end(self, training: Run) -> None:
+    def on_batch_end(self, training: Trainable) -> None:
         """After every batch."""
 
-    def on_epoch_end(self, training: Run) -> None:
+    def on_epoch_end(self, training: Trainable) -> None:
         """After a complete epoch and its record in the history."""
 
-    def on_fit_end(self, training: Run) -> None:
+    def on_fit_end(self, training: Trainable) -> None:
         """At the end, also after an error."""
 
 
 class ProgressBar(Callback):
-    """A bar an epoch: losses so far, images a second, time left; quiet where stderr is no terminal.
+    """Show one bar per epoch: losses so far, images a second, time left; nothing if stderr is no terminal.
 
     Parameters
     ----------
@@ -41,52 +42,62 @@ class ProgressBar(Callback):
         self.every = every
         self._bar: Any = None
 
-    def on_epoch_begin(self, training: Run) -> None:
+    def on_epoch_begin(self, training: Trainable) -> None:
         """Open the bar."""
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
         from tqdm import tqdm
 
         images = len(training.train) * training.train.batch_size
         if not training.train.drop_last:
             images = len(training.train.dataset)
-        self._bar = tqdm(
-            total=images,
-            initial=min(training.batch * training.train.batch_size, images),
-            desc=f"epoch {training.epoch + 1}/{training.epochs}",
-            unit=" images",
-            leave=False,
-            disable=not sys.stderr.isatty(),
-        )
+        with suppress(OSError):  # the terminal may be gone: training goes on without a bar
+            self._bar = tqdm(
+                total=images,
+                initial=min(training.batch * training.train.batch_size, images),
+                desc=f"epoch {training.epoch + 1}/{training.epochs}",
+                unit=" images",
+                leave=False,
+            )
 
-    def on_batch_end(self, training: Run) -> None:
+    def on_batch_end(self, training: Trainable) -> None:
         """Move the bar on."""
+        if self._bar is None:
+            return
         done = min(training.batch * training.train.batch_size, self._bar.total)
-        self._bar.update(done - self._bar.n)
-        if training.batch % self.every == 0 and not self._bar.disable:
-            self._bar.set_postfix_str(training.status(), refresh=False)
+        with suppress(OSError):
+            if training.batch % self.every == 0:
+                self._bar.set_postfix_str(training.status(), refresh=False)
+            self._bar.update(done - self._bar.n)
 
-    def on_epoch_end(self, training: Run) -> None:
+    def on_epoch_end(self, training: Trainable) -> None:
         """Close the bar."""
-        self._bar.close()
+        self._close()
 
-    def on_fit_end(self, training: Run) -> None:
+    def on_fit_end(self, training: Trainable) -> None:
         """Close the bar."""
-        if self._bar is not None:
-            self._bar.close()
+        self._close()
+
+    def _close(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(OSError):
+                bar.close()
 
 
 class EpochReport(Callback):
-    """One line for every epoch.
+    """Write one line per epoch.
 
     Parameters
     ----------
     write
-        Takes the line.
+        A function that takes the line.
     """
 
     def __init__(self, write: Any = print) -> None:
         self.write = write
 
-    def on_epoch_end(self, training: Run) -> None:
+    def on_epoch_end(self, training: Trainable) -> None:
         """Write the last record."""
         seconds = training.history[-1]["seconds"]
         self.write(f"epoch {training.epoch}/{training.epochs}  {training.report()}  ({seconds:.1f} s)")
@@ -95,16 +106,16 @@ class EpochReport(Callback):
 class EarlyStopping(Callback):
     """Stop when a value of the history has not improved for some epochs.
 
-    It looks at the history alone, so it decides the same in a run that was continued.
+    It looks at the history alone, so it decides the same in a training that was continued.
 
     Parameters
     ----------
     monitor
-        A key of the records; "accuracy" in it means larger is better, else smaller.
+        A name in the records. If it contains "accuracy", larger is better, else smaller.
     patience
         Epochs without improvement after which to stop.
     min_delta
-        What counts as improvement.
+        The least difference that counts as improvement.
     """
 
     def __init__(self, monitor: str = "val_loss", patience: int = 3, min_delta: float = 0.0) -> None:
@@ -112,17 +123,17 @@ class EarlyStopping(Callback):
             raise ValueError(f"patience must be at least 1 epoch, got {patience}")
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
 
-    def on_fit_begin(self, training: Run) -> None:
-        """Check that there will be something to monitor, and whether a continued run is over already."""
+    def on_fit_begin(self, training: Trainable) -> None:
+        """Check that there will be something to monitor, and whether a continued training is over already."""
         if self.monitor.startswith("val_") and getattr(training, "validation", None) is None:
             raise ValueError(f"early stopping monitors {self.monitor!r}, but there is no validation data")
         self._judge(training)
 
-    def on_epoch_end(self, training: Run) -> None:
-        """Stop the run where the best value is `patience` epochs old."""
+    def on_epoch_end(self, training: Trainable) -> None:
+        """Stop training if the best value is `patience` epochs old."""
         self._judge(training)
 
-    def _judge(self, training: Run) -> None:
+    def _judge(self, training: Trainable) -> None:
         sign = 1 if "accuracy" in self.monitor else -1
         best, best_epoch = -float("inf"), 0
         for epoch, record in enumerate(training.history, start=1):

@@ -1,22 +1,41 @@
-"""Checkpoints: all that a run depends on, in one safetensors file."""
+"""Checkpoints: all that a training depends on, in one safetensors file."""
+
+from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinycnn import backend as _backend
-from tinycnn.storage import load_arrays, save_arrays
+from tinycnn.dispatch import COMPILED_FROM, kernels_for
+from tinycnn.schema import AnyNumber, Fields, Flag, Integer, ListOf, Text, parse_json, plain
+from tinycnn.storage import MOST_CONFIG, FileError, load_arrays, save_arrays
 
 from .callbacks import Callback
-from .loop import Run
+from .loop import Trainable
 
 VERSION = "1"
+MOST_STATE = 1 << 26  # characters of the numbers of a state
+LARGE = 32 << 20  # bytes from which on a checkpoint is written beside the training, and not after every epoch
+SPACING = 10  # times as long as a large checkpoint takes to write is the least time between two
 
 
-def save_checkpoint(path: Path, training: Run, config: Mapping[str, Any]) -> None:
+class Contents(NamedTuple):
+    """What is in a checkpoint: arrays, the numbers of the state, and what the run was made from."""
+
+    arrays: dict[str, np.ndarray]
+    state: dict[str, Any]
+    config: dict[str, Any]
+
+
+def save_checkpoint(
+    path: Path, training: Trainable, config: Mapping[str, Any], *, begun: bool = True, new: bool = False
+) -> None:
     """Write weights, optimizers, schedule, seed, epoch, batch and history, atomically.
 
     The random state is the seed with epoch and batch: see `fit`.
@@ -25,60 +44,143 @@ def save_checkpoint(path: Path, training: Run, config: Mapping[str, Any]) -> Non
     ----------
     config
         What the run was made from, to be compared on loading; anything JSON can hold.
+    begun
+        False writes no arrays: nothing was learned yet, and `config` says how to make the start again.
+    new
+        Refuse if there is such a file already.
 
     Raises
     ------
-    OSError
-        Where the file cannot be written; the one before stays.
+    FileExistsError, OSError
+        See `tinycnn.storage.write_atomically`.
     """
+    _contents(training, config, begun).write(path, new)
+
+
+class _Contents(NamedTuple):
+    """A checkpoint on its way to a file."""
+
+    arrays: dict[str, np.ndarray]
+    texts: dict[str, str]
+
+    def write(self, path: Path, new: bool = False) -> None:
+        save_arrays(path, self.arrays, self.texts, new)
+
+    def copied(self) -> _Contents:
+        return _Contents({name: array.copy() for name, array in self.arrays.items()}, self.texts)
+
+
+def _contents(training: Trainable, config: Mapping[str, Any], begun: bool = True) -> _Contents:
     arrays, numbers = training.state()
     state = {
         "epoch": training.epoch,
         "batch": training.batch,
         "seed": training.train.seed,
+        "begun": begun,
+        "arithmetic": arithmetic(),
         "history": training.history,
         **numbers,
     }
-    metadata = {"tinycnn": VERSION, "config": json.dumps(dict(config)), "training": json.dumps(state)}
-    save_arrays(path, {key: _backend.to_backend(a, "numpy") for key, a in arrays.items()}, metadata)
+    texts = {"tinycnn": VERSION, "config": json.dumps(dict(config)), "training": json.dumps(state)}
+    if not begun:
+        arrays = {}
+    return _Contents({key: _backend.to_backend(a, "numpy") for key, a in arrays.items()}, texts)
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
-    """Return a checkpoint's arrays, its training state and its config.
+def read_checkpoint(path: Path) -> Contents:
+    """Return what is in a checkpoint; only that it is one is checked.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is none, or it is no whole checkpoint.
+        If there is none, or it is no whole checkpoint.
     """
     arrays, metadata = load_arrays(path)
+    if "training" not in metadata or "config" not in metadata:
+        raise FileError(f"{path} holds weights, but it is no checkpoint of a training run")
     try:
-        return arrays, json.loads(metadata["training"]), json.loads(metadata["config"])
-    except (KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} holds weights, but it is no checkpoint of a training run") from error
+        state = parse_json(metadata["training"], MOST_STATE)
+        config = parse_json(metadata["config"], MOST_CONFIG)
+        if not isinstance(state, dict) or not isinstance(config, dict):
+            raise ValueError("no JSON objects")  # noqa: TRY004 (of a file)
+    except ValueError as error:
+        raise FileError(f"{path} is no whole checkpoint of a training run: {error}") from error
+    return Contents(arrays, state, config)
 
 
-def load_checkpoint(path: Path, training: Run) -> None:
+def load_checkpoint(path: Path, training: Trainable) -> list[str]:
     """Bring `training`, made as at its start, to where the checkpoint was written.
+
+    Returns
+    -------
+    list of str
+        Why the last bits of the result may differ from those of a training that never stopped: it was begun
+        on another backend or with other kernels. Empty if it will be the same.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is none, it is no whole checkpoint, or it is one of another model, optimizer or seed.
+        If there is none, it is no whole checkpoint, or it is of another model, optimizer, schedule or seed.
     """
-    arrays, state, _ = read_checkpoint(path)
-    if state["seed"] != training.train.seed:
-        raise ValueError(f"{path} is of a run with seed {state['seed']}, not {training.train.seed}")
+    return restore(path, read_checkpoint(path), training)
+
+
+def restore(path: Path, contents: Contents, training: Trainable) -> list[str]:
+    """Do the same as `load_checkpoint` with a checkpoint that was read already; `path` is for messages."""
+    arrays, state, _ = contents
     try:
-        training.load_state(arrays, state)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} does not fit this run: {error}") from error
+        state = _checked(state, training)
+        if state.get("begun", True):
+            training.load_state(arrays, state)
+        elif state["epoch"] or state["batch"] or arrays:
+            raise ValueError("it says that nothing was trained yet, and holds more than that")
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
+        raise FileError(f"{path} does not fit this run: {plain(error, 2000)}") from error
     training.epoch, training.batch = state["epoch"], state["batch"]
     training.history = state["history"]
+    before, now = state.get("arithmetic", arithmetic()), arithmetic()
+    return [
+        f"the run began with the {name} {plain(before.get(name))} and goes on with {now[name]}: the last "
+        "bits of its weights will differ from those of a run that never stopped"
+        for name in now
+        if before.get(name) != now[name]
+    ]
+
+
+def _checked(state: dict[str, Any], training: Trainable) -> dict[str, Any]:
+    """Return the state; raise ValueError if it is not one of such a training."""
+    batches = len(training.train)
+    record = {"epoch": Integer(1), **dict.fromkeys((*training.names(), "seconds"), AnyNumber())}
+    kinds = {
+        "epoch": Integer(0, training.epochs),
+        "batch": Integer(0, batches),
+        "seed": Integer(0, 1 << 128),
+        "history": ListOf(Fields(record, others=AnyNumber())),
+        **training.state_kind(),
+    }
+    optional = {"begun": Flag(), "arithmetic": Fields({}, {"backend": Text(100), "kernels": Text(100)})}
+    state = Fields(kinds, optional).check(state)
+    if state["seed"] != training.train.seed:
+        raise ValueError(f"it is of a run with seed {state['seed']}, not {training.train.seed}")
+    if [r["epoch"] for r in state["history"]] != list(range(1, state["epoch"] + 1)):
+        raise ValueError(f"its history is not that of {state['epoch']} epochs")
+    if state["epoch"] == training.epochs and state["batch"]:
+        raise ValueError(f"batch {state['batch']} of epoch {state['epoch'] + 1}: there are {training.epochs}")
+    return state
+
+
+def arithmetic() -> dict[str, str]:
+    """Return what the last bits of a result depend on, beside the machine: the backend and its kernels."""
+    large = _backend.library(_backend.current()).empty(COMPILED_FROM, np.float32)
+    return {"backend": _backend.current(), "kernels": kernels_for(large).name}
 
 
 class Checkpoint(Callback):
-    """Write a checkpoint at the start, after every epoch, and where the run is stopped in between.
+    """Write a checkpoint at the start, after every epoch, and whenever the training is stopped in between.
+
+    A large one (32 MiB and more) is copied in memory and written by a thread while training goes on, and not
+    more often than writing takes a tenth of the time; it is always written at the end. So what is lost if the
+    process is killed are a few of its last epochs. What resumes gets the same bits from any checkpoint.
 
     Parameters
     ----------
@@ -86,21 +188,89 @@ class Checkpoint(Callback):
         The file.
     config
         See `save_checkpoint`.
+    begin
+        Whether to write at the start, so that a training killed in its first epoch can go on too.
+    clock
+        Returns seconds.
     """
 
-    def __init__(self, path: Path, config: Mapping[str, Any]) -> None:
-        self.path, self.config = path, config
+    def __init__(
+        self,
+        path: Path,
+        config: Mapping[str, Any],
+        begin: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path, self.config, self.begin, self.clock = path, config, begin, clock
+        self._writer: _Writer | None = None
+        self._began, self._took = 0.0, 0.0  # when the last write began, and how long the last large one took
+        self._saved = (-1, -1)  # epoch and batch of the last write
 
-    def on_fit_begin(self, training: Run) -> None:
-        """Write the beginning, so that a run killed in its first epoch can go on too."""
-        save_checkpoint(self.path, training, self.config)
+    def on_fit_begin(self, training: Trainable) -> None:
+        """Write the start."""
+        self._began = self.clock()
+        if self.begin:
+            self._save(training)
 
-    def on_batch_end(self, training: Run) -> None:
-        """Write if the run was stopped; not over a good checkpoint where its numbers are worthless."""
+    def on_batch_end(self, training: Trainable) -> None:
+        """Write if training was stopped; but not over a good checkpoint if the numbers are not finite."""
         if training.stop:
             training.check()
-            save_checkpoint(self.path, training, self.config)
+            self._save(training)
 
-    def on_epoch_end(self, training: Run) -> None:
-        """Write the epoch."""
+    def _save(self, training: Trainable) -> None:
+        """Write at once."""
+        self._finish()
         save_checkpoint(self.path, training, self.config)
+        self._saved = training.epoch, training.batch
+
+    def on_epoch_end(self, training: Trainable) -> None:
+        """Write the epoch."""
+        size = sum(array.nbytes for array in training.state()[0].values())
+        if size < LARGE or training.stop or training.epoch == training.epochs:
+            self._save(training)
+        elif self._is_time():
+            self._began, self._saved = self.clock(), (training.epoch, training.batch)
+            self._writer = _Writer(_contents(training, self.config).copied(), self.path, self.clock)
+
+    def _is_time(self) -> bool:
+        """Return whether the last large checkpoint is written, and long enough ago."""
+        if self._writer is not None and self._writer.is_alive():
+            return False
+        self._finish()
+        return self.clock() - self._began >= SPACING * self._took
+
+    def _finish(self) -> None:
+        """Wait for the thread that writes; raise what went wrong there."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.join()
+            self._took = writer.ended - self._began
+            if writer.error is not None:
+                raise writer.error
+
+    def on_fit_end(self, training: Trainable) -> None:
+        """Wait until all is written, what was trained before a stop between two epochs included."""
+        self._finish()
+        if training.stop and self._saved != (training.epoch, training.batch):
+            training.check()
+            self._save(training)
+
+
+class _Writer(threading.Thread):
+    """Writes a checkpoint while training goes on."""
+
+    def __init__(self, contents: _Contents, path: Path, clock: Callable[[], float]) -> None:
+        super().__init__(name=f"writes {path.name}")
+        self.contents, self.path, self.clock = contents, path, clock
+        self.error: OSError | None = None
+        self.ended = 0.0
+        self.start()
+
+    def run(self) -> None:
+        """Write."""
+        try:
+            self.contents.write(self.path)
+        except OSError as error:
+            self.error = error
+        self.ended = self.clock()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinycnn import backend as _backend
 from tinycnn.data import DataLoader
+from tinycnn.nn import Module
+from tinycnn.schema import Kind
 from tinycnn.tensor import Tensor
 
 from .signals import stop_on_signals
@@ -14,16 +16,18 @@ from .signals import stop_on_signals
 if TYPE_CHECKING:
     from .callbacks import Callback
 
-STEP_RANDOM = 2  # what random numbers are for; the loader's are 0 and 1
-CHECK_EVERY = 50  # batches between looks at the loss: on a GPU every look waits for it
+STEP_RANDOM = (
+    2  # random streams are seeded with (purpose, epoch, batch, seed); the loader's purposes are 0 and 1
+)
+CHECK_EVERY = 50  # batches between two looks at the loss: on a GPU every look waits for it
 
 
 class DivergedError(ArithmeticError):
     """The loss became NaN or infinite."""
 
 
-class Run(ABC):
-    """What `fit` runs: how far it is, what a step and an epoch's end are, and what to save of it.
+class Trainable(ABC):
+    """What `fit` trains: how far it is, what one step and the end of an epoch are, and what to save of it.
 
     Attributes
     ----------
@@ -34,9 +38,9 @@ class Run(ABC):
     epoch, batch
         How many epochs are complete, and how many batches of the one after that.
     history
-        One record a complete epoch: epoch (from 1), what `end_epoch` returned, seconds.
+        One record per complete epoch: epoch (from 1), what `end_epoch` returned, seconds.
     stop
-        Why the run shall end after this batch; empty while it goes on. Callbacks may set it.
+        Why to stop after this batch; empty while training goes on. Callbacks may set it.
     """
 
     train: DataLoader
@@ -45,6 +49,11 @@ class Run(ABC):
     batch: int
     history: list[dict[str, float]]
     stop: str
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal (Ctrl-C, a closed terminal) stopped the training."""
+        return self.stop.startswith("interrupted")
 
     @abstractmethod
     def begin_epoch(self) -> None:
@@ -56,11 +65,15 @@ class Run(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise `DivergedError` where the numbers of the epoch so far are not finite."""
+        """Raise `DivergedError` if the numbers of the epoch so far are not finite."""
 
     @abstractmethod
     def end_epoch(self) -> dict[str, float]:
         """Return the epoch's record, and begin its sums anew."""
+
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the numbers in a record, without epoch and seconds."""
 
     @abstractmethod
     def status(self) -> str:
@@ -71,24 +84,33 @@ class Run(ABC):
         """Return the last record of the history as a line."""
 
     @abstractmethod
+    def networks(self) -> dict[str, Module]:
+        """Return the networks whose weights are saved, by the name they have in a checkpoint."""
+
+    @abstractmethod
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return all that the next steps depend on: arrays by name, and what JSON can hold."""
 
     @abstractmethod
+    def state_kind(self) -> dict[str, Kind]:
+        """Return what the numbers of `state` must be."""
+
+    @abstractmethod
     def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
-        """Continue from `state`; raise ValueError where it is one of another run, then nothing changed."""
+        """Continue from `state`, to which epoch and batch are added; raise ValueError if it does not fit."""
 
 
-def fit(run: Run, callbacks: "Sequence[Callback]" = ()) -> list[dict[str, float]]:
+def fit(training: Trainable, callbacks: "Sequence[Callback]" = ()) -> list[dict[str, float]]:
     """Train to the last epoch and return the history.
 
     Every batch's random numbers (order, augmentation, dropout, z of a generator) are seeded by (the loader's
-    seed, epoch, batch), so a run that is continued from any batch gives the same weights bit for bit as one
-    that never stopped. Ctrl-C, or SIGTERM, ends the run after the batch at hand, with ``run.stop`` set.
+    seed, epoch, batch). So a training that is continued from any batch gives the same weights, bit for bit,
+    as one that never stopped. Ctrl-C, SIGTERM or a closed terminal ends it after the current batch, with
+    ``training.stop`` set.
 
     Parameters
     ----------
-    run
+    training
         It is changed as it goes on. Its ``epoch`` and ``batch`` say where to begin.
     callbacks
         Called in this order at every turn.
@@ -96,44 +118,44 @@ def fit(run: Run, callbacks: "Sequence[Callback]" = ()) -> list[dict[str, float]
     Raises
     ------
     DivergedError
-        Where the loss becomes NaN or infinite; the weights are worthless then.
+        If the loss becomes NaN or infinite; the weights are worthless then.
     ValueError
         For less than one epoch.
     """
-    if run.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {run.epochs}")
-    with stop_on_signals(run):
-        _tell(callbacks, "on_fit_begin", run)
+    if training.epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {training.epochs}")
+    with stop_on_signals(training):
+        _tell(callbacks, "on_fit_begin", training)
         try:
-            while run.epoch < run.epochs and not run.stop:
-                _epoch(run, callbacks)
+            while training.epoch < training.epochs and not training.stop:
+                _epoch(training, callbacks)
         finally:
-            _tell(callbacks, "on_fit_end", run)
-    return run.history
+            _tell(callbacks, "on_fit_end", training)
+    return training.history
 
 
-def _epoch(run: Run, callbacks: "Sequence[Callback]") -> None:
-    """Run the rest of the epoch at hand; return early, in the middle of it, if the run shall stop."""
+def _epoch(training: Trainable, callbacks: "Sequence[Callback]") -> None:
+    """Run the rest of the current epoch; return in the middle of it if the training shall stop."""
     started = time.perf_counter()
-    run.begin_epoch()
-    _tell(callbacks, "on_epoch_begin", run)
-    for images, labels in run.train.batches(run.epoch, run.batch):
-        _backend.manual_seed((STEP_RANDOM, run.epoch, run.batch, run.train.seed))
-        run.step(images, labels)
-        run.batch += 1
-        if run.batch % CHECK_EVERY == 0:
-            run.check()
-        _tell(callbacks, "on_batch_end", run)
-        if run.stop and run.batch < len(run.train):
+    training.begin_epoch()
+    _tell(callbacks, "on_epoch_begin", training)
+    for images, labels in training.train.batches(training.epoch, training.batch):
+        _backend.manual_seed((STEP_RANDOM, training.epoch, training.batch, training.train.seed))
+        training.step(images, labels)
+        training.batch += 1
+        if training.batch % CHECK_EVERY == 0:
+            training.check()
+        _tell(callbacks, "on_batch_end", training)
+        if training.stop and training.batch < len(training.train):
             return
-    run.check()
-    record = {"epoch": run.epoch + 1, **run.end_epoch()}
+    training.check()
+    record = {"epoch": training.epoch + 1, **training.end_epoch()}
     record["seconds"] = time.perf_counter() - started
-    run.history.append(record)
-    run.epoch, run.batch = run.epoch + 1, 0
-    _tell(callbacks, "on_epoch_end", run)
+    training.history.append(record)
+    training.epoch, training.batch = training.epoch + 1, 0
+    _tell(callbacks, "on_epoch_end", training)
 
 
-def _tell(callbacks: "Iterable[Callback]", what: str, run: Run) -> None:
+def _tell(callbacks: "Iterable[Callback]", what: str, training: Trainable) -> None:
     for callback in callbacks:
-        getattr(callback, what)(run)
+        getattr(callback, what)(training)

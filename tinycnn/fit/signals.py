@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
+# Ctrl-C, `kill`, and a terminal that is closed (which Windows does not have).
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 class Stoppable(Protocol):
     """What has a reason to stop."""
@@ -15,18 +18,20 @@ class Stoppable(Protocol):
 
 
 @contextmanager
-def stop_on_signals(run: Stoppable) -> Iterator[None]:
-    """Let Ctrl-C (SIGINT) and SIGTERM set ``run.stop``; a second one ends at once, as usual.
+def stop_on_signals(training: Stoppable) -> Iterator[None]:
+    """Let the signals that end a program set ``training.stop``; a second one ends it at once, as usual.
 
-    Outside the main thread, where signals cannot be taken, nothing is changed.
+    A signal that the program ignores (SIGHUP under ``nohup``) stays ignored. Outside the main thread, where
+    Python takes no signals, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {s: signal.getsignal(s) for s in STOPPING}
+    before = {s: handler for s, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
 
     def stop(number: int, frame: FrameType | None) -> None:
-        run.stop = f"interrupted by {signal.Signals(number).name}"
+        training.stop = f"interrupted by {signal.Signals(number).name}"
         for s, handler in before.items():
             signal.signal(s, handler)
 

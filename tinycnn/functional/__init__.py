@@ -10,6 +10,7 @@ from .arithmetic import abs, add, clip, div, exp, log, mul, neg, pow, sqrt, sub,
 from .broadcasting import broadcast_to
 from .convolution import conv2d, conv_transpose2d
 from .dropout import dropout
+from .indexing import gather, index
 from .linear import linear, matmul
 from .loss import binary_cross_entropy_with_logits, cross_entropy, l1_loss, mse_loss, nll_loss
 from .normalisation import batch_norm, instance_norm
@@ -23,7 +24,7 @@ from .pooling import (
     upsample_nearest,
 )
 from .reduction import logsumexp, max, mean, min, sum, var
-from .shape import concatenate, flatten, gather, index, pad, permute, reshape, stack, to, transpose
+from .shape import concatenate, flatten, pad, permute, reshape, stack, to, transpose
 
 __all__ = [
     "abs",

@@ -1,25 +1,30 @@
 """Nonlinearities (Eq. 5's f) and softmax (Eq. 4). g stands for dL/dy."""
 
+from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Function, Tensor
+from tinycnn.tensor import Tensor, plain
 
 from .arithmetic import exp
-from .dims import one_dim
+from .dims import one_dim, shape_of
 from .reduction import sum
 
 
 class ReLU(Function):
     """y = max(x, 0). dL/dx = g where x > 0, else 0."""
 
-    def forward(self, x: Array) -> Array:
-        y = kernels_for(x).relu(x)
-        self.save_for_backward(y)
-        return y
+    keeps = "y"
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved_tensors
-        return Gate(y.data)(g)  # x > 0 exactly where y > 0
+    def forward(self, x: Array) -> Array:
+        return kernels_for(x).relu(x)
+
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
+        return Gate(plain(y))(g)  # x > 0 exactly where y > 0
+
+
+def relu(x: Tensor) -> Tensor:
+    """Return max(x, 0); the derivative at 0 is taken as 0."""
+    return ReLU()(x)
 
 
 class Gate(Function):
@@ -38,16 +43,22 @@ class Gate(Function):
 class LeakyReLU(Function):
     """y = x where x > 0, else slope * x. dL/dx = g where x > 0, else slope * g."""
 
+    keeps = "x"
+    floats = True
+
     def __init__(self, negative_slope: float) -> None:
         self.negative_slope = negative_slope
 
     def forward(self, x: Array) -> Array:
-        self.save_for_backward(x)
         return kernels_for(x).leaky_relu(x, self.negative_slope)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved_tensors
-        return LeakyGate(x.data, self.negative_slope)(g)
+    def backward(self, g: Tensor, x: Tensor) -> Tensor:
+        return LeakyGate(plain(x), self.negative_slope)(g)
+
+
+def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """Return x where positive, else ``negative_slope * x``."""
+    return LeakyReLU(negative_slope)(x)
 
 
 class LeakyGate(Function):
@@ -66,87 +77,16 @@ class LeakyGate(Function):
 class Sigmoid(Function):
     """y = 1 / (1 + e^{-x}). dL/dx = g * y * (1 - y)."""
 
+    keeps = "y"
+    floats = True
+
     def forward(self, x: Array) -> Array:
         xp = array_module(x)
         e = xp.exp(-xp.abs(x))  # at most 1, so nothing overflows
-        y = xp.where(x >= 0, 1, e) / (1 + e)
-        self.save_for_backward(y)
-        return y
+        return xp.where(x >= 0, 1, e) / (1 + e)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved_tensors
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
         return g * (y * (1 - y))
-
-
-class Tanh(Function):
-    """y = tanh(x). dL/dx = g * (1 - y^2)."""
-
-    def forward(self, x: Array) -> Array:
-        y = array_module(x).tanh(x)
-        self.save_for_backward(y)
-        return y
-
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved_tensors
-        return g * (1 - y * y)
-
-
-class Softplus(Function):
-    """y = log(1 + e^x), computed as ``max(x, 0) + log(1 + e^{-|x|})``. dL/dx = g * sigmoid(x)."""
-
-    def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        self.save_for_backward(x)
-        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
-
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved_tensors
-        return g * sigmoid(x)
-
-
-class Softmax(Function):
-    """y_k = e^{x_k} / sum_j e^{x_j} (Eq. 4). dL/dx_k = y_k * (g_k - sum_j g_j y_j)."""
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def forward(self, x: Array) -> Array:
-        e = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
-        y = e / e.sum(axis=self.dim, keepdims=True)
-        self.save_for_backward(y)
-        return y
-
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved_tensors
-        return y * (g - sum(g * y, self.dim, keepdim=True))
-
-
-class LogSoftmax(Function):
-    """y_k = x_k - log sum_j e^{x_j}. dL/dx_k = g_k - e^{y_k} * sum_j g_j."""
-
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
-
-    def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        shifted = x - x.max(axis=self.dim, keepdims=True)
-        y = shifted - xp.log(xp.exp(shifted).sum(axis=self.dim, keepdims=True))
-        self.save_for_backward(y)
-        return y
-
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved_tensors
-        return g - exp(y) * sum(g, self.dim, keepdim=True)
-
-
-def relu(x: Tensor) -> Tensor:
-    """Return max(x, 0); the derivative at 0 is taken as 0."""
-    return ReLU()(x)
-
-
-def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
-    """Return x where positive, else ``negative_slope * x``."""
-    return LeakyReLU(negative_slope)(x)
 
 
 def sigmoid(x: Tensor) -> Tensor:
@@ -154,9 +94,36 @@ def sigmoid(x: Tensor) -> Tensor:
     return Sigmoid()(x)
 
 
+class Tanh(Function):
+    """y = tanh(x). dL/dx = g * (1 - y^2)."""
+
+    keeps = "y"
+    floats = True
+
+    def forward(self, x: Array) -> Array:
+        return array_module(x).tanh(x)
+
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
+        return g * (1 - y * y)
+
+
 def tanh(x: Tensor) -> Tensor:
     """Return the hyperbolic tangent."""
     return Tanh()(x)
+
+
+class Softplus(Function):
+    """y = log(1 + e^x), computed as ``max(x, 0) + log(1 + e^{-|x|})``. dL/dx = g * sigmoid(x)."""
+
+    keeps = "x"
+    floats = True
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(self, g: Tensor, x: Tensor) -> Tensor:
+        return g * sigmoid(x)
 
 
 def softplus(x: Tensor) -> Tensor:
@@ -164,11 +131,46 @@ def softplus(x: Tensor) -> Tensor:
     return Softplus()(x)
 
 
+class Softmax(Function):
+    """y_k = e^{x_k} / sum_j e^{x_j} (Eq. 4). dL/dx_k = y_k * (g_k - sum_j g_j y_j)."""
+
+    keeps = "y"
+    floats = True
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        e = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
+        return e / e.sum(axis=self.dim, keepdims=True)
+
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
+        return y * (g - sum(g * y, self.dim, keepdim=True))
+
+
 def softmax(x: Tensor, dim: int) -> Tensor:
     """Return e^x over its sum along `dim`: positive numbers that sum to 1 (Eq. 4)."""
-    return Softmax(one_dim(dim, x.ndim))(x)
+    return Softmax(one_dim(dim, len(shape_of("softmax", x))))(x)
+
+
+class LogSoftmax(Function):
+    """y_k = x_k - log sum_j e^{x_j}. dL/dx_k = g_k - e^{y_k} * sum_j g_j."""
+
+    keeps = "y"
+    floats = True
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+
+    def forward(self, x: Array) -> Array:
+        xp = array_module(x)
+        shifted = x - x.max(axis=self.dim, keepdims=True)
+        return shifted - xp.log(xp.exp(shifted).sum(axis=self.dim, keepdims=True))
+
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
+        return g - exp(y) * sum(g, self.dim, keepdim=True)
 
 
 def log_softmax(x: Tensor, dim: int) -> Tensor:
     """Return log(softmax(x)), which stays finite where softmax rounds to 0."""
-    return LogSoftmax(one_dim(dim, x.ndim))(x)
+    return LogSoftmax(one_dim(dim, len(shape_of("log_softmax", x))))(x)

@@ -1,65 +1,33 @@
 """Elementwise arithmetic: equation, forward, derivative. g stands for dL/dy.
 
-Inputs of different shapes are broadcast, so every gradient is summed back to its input's shape
-(`Arithmetic.fit`, `unbroadcast`).
+Inputs of different shapes are broadcast. Their derivatives are written in the shape of y; backward adds them
+up over the copies that broadcasting made of an input (`tinycnn.autograd.backward.fitted`).
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
-from tinycnn import gpu
+from tinycnn.arrays import as_array
+from tinycnn.autograd import Function
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Function, Tensor, as_tensor, refuse_mixed_backends
-
-from .broadcasting import SumTo, unbroadcast
+from tinycnn.tensor import Tensor, as_tensor, plain, refuse_mixed_backends, wrap
 
 
 class Arithmetic(Function):
-    """An operation on two tensors or numbers, with a derivative that is written in operators alone.
+    """An operation on two inputs that are broadcast; one of them may be a number or a list."""
 
-    Operators work on tensors and on arrays, so `backward` takes either, `saved_like` gives the same. It
-    returns gradients in the shape of y; `fit` brings them into that of an input that was broadcast.
-    """
+    def tensor(self, value: Any, like: Tensor | None) -> Tensor:
+        return as_tensor(value, like)
 
-    def __call__(self, a: Any, b: Any) -> Tensor:  # type: ignore[override]
-        """Do as `Function` does, written out for two inputs: loops take longer than adding small arrays."""
+    def compute(self, inputs: Sequence[Any]) -> Array:
         try:
-            u, v = a._data, b._data
-        except AttributeError:
-            a, b = _both(a, b)
-            u, v = a._data, b._data
-        if type(u) is not ndarray or type(v) is not ndarray:
-            refuse_mixed_backends(self.name, (a, b))
-        if u is v and a is not b:
-            v = v.view()  # see `tinycnn.tensor._distinct`
-        if self.parents:
-            raise self._called_before()
-        need_a, need_b = self.needs_input_grad = a._requires_grad, b._requires_grad
-        parents = (a.creator or a) if need_a else None, (b.creator or b) if need_b else None
-        try:
-            y = self.forward(u, v)
-        except MemoryError as error:
-            gpu.explain(error, self.name, (u, v))
+            return super().compute(inputs)
+        except ValueError:
+            refuse_unequal(self.name, *inputs)
             raise
-        return self._finish(y, (a, b), (u, v), parents)
-
-    def backward(self, g: Any) -> tuple[Any, Any]:
-        raise NotImplementedError(f"{self.name} has no backward(): its derivative is not written yet")
-
-    def backward_arrays(self, g: Array) -> tuple[Array | None, Array | None]:
-        return self.backward(g)
-
-    def fit(self, gradient: Any, i: int, shape: tuple[int, ...]) -> Any:
-        """Sum over the copies that broadcasting made."""
-        if gradient.shape != self.shape:
-            return super().fit(gradient, i, shape)
-        if isinstance(gradient, Tensor):
-            return unbroadcast(gradient, shape)
-        return SumTo(shape).forward(gradient)
 
 
 class Add(Arithmetic):
@@ -68,8 +36,13 @@ class Add(Arithmetic):
     def forward(self, a: Array, b: Array) -> Array:
         return a + b
 
-    def backward(self, g: Any) -> tuple[Any, Any]:
+    def backward(self, g: Tensor) -> tuple[Tensor, Tensor]:
         return g, g
+
+
+def add(a: Any, b: Any) -> Tensor:
+    """Return a + b, elementwise with broadcasting."""
+    return Add()(a, b)
 
 
 class Sub(Arithmetic):
@@ -78,34 +51,50 @@ class Sub(Arithmetic):
     def forward(self, a: Array, b: Array) -> Array:
         return a - b
 
-    def backward(self, g: Any) -> tuple[Any, Any]:
+    def backward(self, g: Tensor) -> tuple[Tensor, Tensor | None]:
         return g, -g if self.needs_input_grad[1] else None
+
+
+def sub(a: Any, b: Any) -> Tensor:
+    """Return a - b, elementwise with broadcasting."""
+    return Sub()(a, b)
 
 
 class Mul(Arithmetic):
     """y = a * b. dL/da = g * b, dL/db = g * a."""
 
+    keeps = "a, b"
+
     def forward(self, a: Array, b: Array) -> Array:
-        self.save_for_backward(a, b)
         return a * b
 
-    def backward(self, g: Any) -> tuple[Any, Any]:
-        a, b = self.saved_like(g)
+    def backward(self, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, Tensor | None]:
         need_a, need_b = self.needs_input_grad
         return g * b if need_a else None, g * a if need_b else None
+
+
+def mul(a: Any, b: Any) -> Tensor:
+    """Return a * b, elementwise with broadcasting."""
+    return Mul()(a, b)
 
 
 class Div(Arithmetic):
     """y = a / b. dL/da = g / b, dL/db = -g * a / b^2."""
 
+    keeps = "a, b"
+    floats = True
+
     def forward(self, a: Array, b: Array) -> Array:
-        self.save_for_backward(a, b)
         return a / b
 
-    def backward(self, g: Any) -> tuple[Any, Any]:
-        a, b = self.saved_like(g)
+    def backward(self, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, Tensor | None]:
         need_a, need_b = self.needs_input_grad
         return g / b if need_a else None, -g * a / (b * b) if need_b else None
+
+
+def div(a: Any, b: Any) -> Tensor:
+    """Return a / b, elementwise with broadcasting."""
+    return Div()(a, b)
 
 
 class Neg(Function):
@@ -118,167 +107,120 @@ class Neg(Function):
         return -g
 
 
-class Pow(Function):
+def neg(x: Tensor) -> Tensor:
+    """Return -x."""
+    return Neg()(x)
+
+
+class Pow(Arithmetic):
     """y = a^b. dL/da = g * b * a^(b-1), dL/db = g * y * log(a)."""
 
-    def forward(self, a: Array, b: Array) -> Array:
-        y = a**b
-        self.save_for_backward(a, b, y)
-        return y
+    keeps = "a, b, y"
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        a, b, y = self.saved_tensors
+    def forward(self, a: Array, b: Array) -> Array:
+        return a**b
+
+    def backward(self, g: Tensor, a: Tensor, b: Tensor, y: Tensor) -> tuple[Tensor | None, Tensor | None]:
         need_a, need_b = self.needs_input_grad
         grad_a = grad_b = None
         if need_a:
-            # Where b = 0 the factor b makes the gradient 0; 0^(-1) would make it NaN.
-            exponent = where(equal(b, 0), 1.0, b - 1)
-            grad_a = unbroadcast(g * b * a**exponent, a.shape)
+            # If b = 0, the factor b makes the gradient 0; 0^(-1) would make it NaN.
+            grad_a = g * b * a ** where(equal(b, 0), 1.0, b - 1)
         if need_b:
-            # The limit of a^b * log(a) for a -> 0 is 0 where b > 0.
-            grad_b = unbroadcast(g * y * log(where(equal(a, 0), 1.0, a)), b.shape)
+            # The limit of a^b * log(a) for a -> 0 is 0 if b > 0.
+            grad_b = g * y * log(where(equal(a, 0), 1.0, a))
         return grad_a, grad_b
+
+
+def pow(a: Any, b: Any) -> Tensor:
+    """Return a^b, elementwise with broadcasting; either may be a number."""
+    return Pow()(a, b)
 
 
 class Abs(Function):
     """``y = |x|``. dL/dx = g * sign(x), 0 at x = 0."""
 
-    def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        self.save_for_backward(xp.sign(x))
-        return xp.abs(x)
+    keeps = "x"
 
-    def backward(self, g: Tensor) -> Tensor:
-        (sign,) = self.saved_tensors
-        return g * sign
+    def forward(self, x: Array) -> Array:
+        return array_module(x).abs(x)
+
+    def backward(self, g: Tensor, x: Tensor) -> Tensor:
+        return g * constant(array_module(plain(x)).sign, x)
+
+
+def abs(x: Tensor) -> Tensor:
+    """Return ``|x|``; its derivative at 0 is taken as 0."""
+    return Abs()(x)
 
 
 class Exp(Function):
     """y = e^x. dL/dx = g * y."""
 
-    def forward(self, x: Array) -> Array:
-        y = array_module(x).exp(x)
-        self.save_for_backward(y)
-        return y
+    keeps = "y"
+    floats = True
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved_tensors
+    def forward(self, x: Array) -> Array:
+        return array_module(x).exp(x)
+
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
         return g * y
+
+
+def exp(x: Tensor) -> Tensor:
+    """Return e^x."""
+    return Exp()(x)
 
 
 class Log(Function):
     """y = ln(x). dL/dx = g / x."""
 
+    keeps = "x"
+    floats = True
+
     def forward(self, x: Array) -> Array:
-        self.save_for_backward(x)
         return array_module(x).log(x)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (x,) = self.saved_tensors
+    def backward(self, g: Tensor, x: Tensor) -> Tensor:
         return g / x
+
+
+def log(x: Tensor) -> Tensor:
+    """Return the natural logarithm of x."""
+    return Log()(x)
 
 
 class Sqrt(Function):
     """y = sqrt(x). dL/dx = g / (2 * y)."""
 
-    def forward(self, x: Array) -> Array:
-        y = array_module(x).sqrt(x)
-        self.save_for_backward(y)
-        return y
+    keeps = "y"
+    floats = True
 
-    def backward(self, g: Tensor) -> Tensor:
-        (y,) = self.saved_tensors
+    def forward(self, x: Array) -> Array:
+        return array_module(x).sqrt(x)
+
+    def backward(self, g: Tensor, y: Tensor) -> Tensor:
         return g / (y * 2)
+
+
+def sqrt(x: Tensor) -> Tensor:
+    """Return the square root of x."""
+    return Sqrt()(x)
 
 
 class Clip(Function):
     """y = min(max(x, lower), upper). dL/dx = g where lower <= x <= upper, else 0."""
 
+    keeps = "x, y"
+
     def __init__(self, lower: float | None, upper: float | None) -> None:
         self.lower, self.upper = lower, upper
 
     def forward(self, x: Array) -> Array:
-        y = array_module(x).clip(x, self.lower, self.upper)
-        self.save_for_backward(y == x)
-        return y
+        return array_module(x).clip(x, self.lower, self.upper)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (inside,) = self.saved_tensors
-        return g * inside
-
-
-class Where(Function):
-    """y = a where the condition holds, else b. dL/da = g where it holds, dL/db = g where it does not."""
-
-    def __init__(self, condition: Array) -> None:
-        self.condition = condition
-
-    def forward(self, a: Array, b: Array) -> Array:
-        self.shapes = a.shape, b.shape
-        return array_module(a).where(self.condition, a, b)
-
-    def backward(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        return (
-            unbroadcast(where(self.condition, g, 0.0), self.shapes[0]),
-            unbroadcast(where(self.condition, 0.0, g), self.shapes[1]),
-        )
-
-
-def _both(a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    """Return both as tensors; a number becomes one like the other operand."""
-    if isinstance(a, Tensor):
-        return a, as_tensor(b, like=a)
-    return as_tensor(a, like=b if isinstance(b, Tensor) else None), as_tensor(b)
-
-
-def add(a: Any, b: Any) -> Tensor:
-    """Return a + b, elementwise with broadcasting."""
-    return Add()(a, b)
-
-
-def sub(a: Any, b: Any) -> Tensor:
-    """Return a - b, elementwise with broadcasting."""
-    return Sub()(a, b)
-
-
-def mul(a: Any, b: Any) -> Tensor:
-    """Return a * b, elementwise with broadcasting."""
-    return Mul()(a, b)
-
-
-def div(a: Any, b: Any) -> Tensor:
-    """Return a / b, elementwise with broadcasting."""
-    return Div()(a, b)
-
-
-def neg(x: Tensor) -> Tensor:
-    """Return -x."""
-    return Neg()(as_tensor(x))
-
-
-def pow(a: Any, b: Any) -> Tensor:
-    """Return a^b, elementwise with broadcasting; either may be a number."""
-    return Pow()(*_both(a, b))
-
-
-def abs(x: Tensor) -> Tensor:
-    """Return ``|x|``; its derivative at 0 is taken as 0."""
-    return Abs()(as_tensor(x))
-
-
-def exp(x: Tensor) -> Tensor:
-    """Return e^x."""
-    return Exp()(as_tensor(x))
-
-
-def log(x: Tensor) -> Tensor:
-    """Return the natural logarithm of x."""
-    return Log()(as_tensor(x))
-
-
-def sqrt(x: Tensor) -> Tensor:
-    """Return the square root of x."""
-    return Sqrt()(as_tensor(x))
+    def backward(self, g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return g * equal(x, y)
 
 
 def clip(x: Tensor, min: float | None = None, max: float | None = None) -> Tensor:
@@ -287,7 +229,7 @@ def clip(x: Tensor, min: float | None = None, max: float | None = None) -> Tenso
     Raises
     ------
     ValueError
-        Where both limits are missing, or min is above max.
+        If both limits are missing, or min is above max.
     """
     if min is None and max is None:
         raise ValueError("clip needs min, max or both")
@@ -295,7 +237,22 @@ def clip(x: Tensor, min: float | None = None, max: float | None = None) -> Tenso
         raise ValueError(f"clip: min={min} is above max={max}")
     # A NumPy number would impose its dtype on the result, a Python number does not.
     lower, upper = (limit.item() if isinstance(limit, np.generic) else limit for limit in (min, max))
-    return Clip(lower, upper)(as_tensor(x))
+    return Clip(lower, upper)(x)
+
+
+class Where(Arithmetic):
+    """y = a where the condition holds, else b. dL/da = g where it holds, dL/db = g where it does not."""
+
+    keeps = "condition"
+
+    def __init__(self, condition: Array) -> None:
+        self.condition = condition
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return array_module(self.condition).where(self.condition, a, b)
+
+    def backward(self, g: Tensor, condition: Array) -> tuple[Tensor, Tensor]:
+        return Where(condition)(g, 0.0), Where(condition)(0.0, g)
 
 
 def where(condition: Any, a: Any, b: Any) -> Tensor:
@@ -304,15 +261,16 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
     Raises
     ------
     TypeError
-        Where the condition is not boolean.
+        If the condition is not boolean.
     """
     dtype = getattr(condition, "dtype", None)
     if dtype is None or dtype.kind != "b":
         raise TypeError(f"where needs a boolean condition, got {condition if dtype is None else dtype!r}")
-    a, b = _both(a, b)
-    condition = as_tensor(condition)
-    refuse_mixed_backends("where", (condition, a, b))
-    return Where(condition.data.copy())(a, b)  # a copy: whoever gave it may change it before backward
+    if tensors := [x for x in (condition, a, b) if isinstance(x, Tensor)]:
+        refuse_mixed_backends("where", tensors)
+        a = a if isinstance(b, Tensor) else as_tensor(a, like=None)
+    # A copy of the condition: whoever gave it may change it before backward.
+    return Where(as_array(plain(condition)).copy())(a, b)
 
 
 def equal(a: Tensor, b: Any) -> Tensor:
@@ -346,6 +304,28 @@ def greater_equal(a: Tensor, b: Any) -> Tensor:
 
 
 def _compare(operation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:
-    b = as_tensor(b, like=a)
-    refuse_mixed_backends(operation.__name__, (a, b))
-    return Tensor(operation(a.data, b.data), backend=a.backend)
+    if isinstance(a, Tensor):
+        b = as_tensor(b, like=a)
+        refuse_mixed_backends(operation.__name__, (a, b))
+    try:
+        return constant(operation, a, b)
+    except ValueError:
+        refuse_unequal(operation.__name__, a, b)
+        raise
+
+
+def constant(operation: Callable[..., Array], *inputs: Any) -> Tensor:
+    """Return the result of an operation that no gradient flows through, a tensor for tensors."""
+    y = as_array(operation(*map(plain, inputs)))
+    return wrap(y) if any(isinstance(x, Tensor) for x in inputs) else y
+
+
+def refuse_unequal(name: str, a: Any, b: Any) -> None:
+    """Raise ValueError if two shapes cannot be broadcast to each other, naming the dimension."""
+    one, other = np.shape(plain(a)), np.shape(plain(b))
+    for d in range(1, 1 + min(len(one), len(other))):
+        if one[-d] != other[-d] and 1 not in (one[-d], other[-d]):
+            raise ValueError(
+                f"{name} of {one} and {other}: dimension -{d} is {one[-d]} in the first and {other[-d]} in "
+                "the second. Counted from the last dimension, sizes must be equal or 1"
+            )

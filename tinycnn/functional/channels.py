@@ -4,9 +4,10 @@
 derivatives of one operation are the others.
 """
 
+from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.tensor import Function, Tensor
+from tinycnn.tensor import Tensor
 
 from .broadcasting import broadcast_to
 from .shape import reshape
@@ -26,12 +27,12 @@ class ChannelSum(Function):
 class ChannelDot(Function):
     """y[c] = sum_{n,h,w} a[n,c,h,w] * b[n,c,h,w]. dL/da = g[c] * b, dL/db = g[c] * a."""
 
+    keeps = "a, b"
+
     def forward(self, a: Array, b: Array) -> Array:
-        self.save_for_backward(a, b)
         return kernels_for(a).channel_dot(a, b)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        a, b = self.saved_tensors
+    def backward(self, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, Tensor | None]:
         need_a, need_b = self.needs_input_grad
         return ChannelAffine()(b, g) if need_a else None, ChannelAffine()(a, g) if need_b else None
 
@@ -39,12 +40,12 @@ class ChannelDot(Function):
 class ChannelAffine(Function):
     """y = w[c] * x + b[c], the bias optional. dL/dx = w[c] * g, dL/dw[c] = sum g * x, dL/db[c] = sum g."""
 
+    keeps = "x, w"
+
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
-        self.save_for_backward(x, w)
         return kernels_for(x).channel_affine(x, w, *bias)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, w = self.saved_tensors
+    def backward(self, g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor | None, ...]:
         need_x, need_w, *need_bias = self.needs_input_grad
         return (
             ChannelAffine()(g, w) if need_x else None,

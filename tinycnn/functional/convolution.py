@@ -15,12 +15,14 @@ two that leaves this argument open. That closes the circle: gradients of any ord
 
 from typing import Any
 
+from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry, conv_transpose2d_geometry
-from tinycnn.tensor import Function, Tensor
+from tinycnn.tensor import Tensor
 
 from .channels import ChannelSum
+from .dims import shape_of
 
 
 class Conv2d(Function):
@@ -29,59 +31,20 @@ class Conv2d(Function):
     The bias is optional. Over (n, oh, ow) it is the same, so its gradient is the sum over these.
     """
 
+    keeps = "x, w"
+
     def __init__(self, geometry: Conv2dGeometry) -> None:
         self.geometry = geometry
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
-        self.save_for_backward(x, w)
         return kernels_for(x).conv2d(x, w, self.geometry, *bias)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, w = self.saved_tensors
+    def backward(self, g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor | None, ...]:
         need_x, need_w, *need_bias = self.needs_input_grad
         return (
             Conv2dInput(self.geometry)(g, w) if need_x else None,
             Conv2dWeight(self.geometry)(x, g) if need_w else None,
             *(ChannelSum()(g) if need else None for need in need_bias),
-        )
-
-
-class Conv2dInput(Function):
-    """y = conv2d_input(x, w) + b, x over the output. dL/dx = conv2d(g, w), dL/dw = conv2d_weight(g, x)."""
-
-    def __init__(self, geometry: Conv2dGeometry) -> None:
-        self.geometry = geometry
-
-    def forward(self, x: Array, w: Array, *bias: Array) -> Array:
-        self.save_for_backward(x, w)
-        return kernels_for(x).conv2d_input(x, w, self.geometry, *bias)
-
-    def backward(self, g: Tensor) -> tuple[Tensor | None, ...]:
-        x, w = self.saved_tensors
-        need_x, need_w, *need_bias = self.needs_input_grad
-        return (
-            Conv2d(self.geometry)(g, w) if need_x else None,
-            Conv2dWeight(self.geometry)(g, x) if need_w else None,
-            *(ChannelSum()(g) if need else None for need in need_bias),
-        )
-
-
-class Conv2dWeight(Function):
-    """y = conv2d_weight(x, v), v over the output. dL/dx = conv2d_input(v, g), dL/dv = conv2d(x, g)."""
-
-    def __init__(self, geometry: Conv2dGeometry) -> None:
-        self.geometry = geometry
-
-    def forward(self, x: Array, v: Array) -> Array:
-        self.save_for_backward(x, v)
-        return kernels_for(x).conv2d_weight(x, v, self.geometry)
-
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, v = self.saved_tensors
-        need_x, need_v = self.needs_input_grad
-        return (
-            Conv2dInput(self.geometry)(v, g) if need_x else None,
-            Conv2d(self.geometry)(x, g) if need_v else None,
         )
 
 
@@ -130,8 +93,29 @@ def conv2d(
     Tensor([[[[1., 1.],
               [1., 1.]]]])
     """
+    shape_of("conv2d", x, weight, bias)
     geometry = conv2d_geometry(x.shape, weight.shape, stride, padding, dilation, groups)
     return Conv2d(geometry)(x, weight, *_bias("conv2d", bias, weight.shape[0]))
+
+
+class Conv2dInput(Function):
+    """y = conv2d_input(x, w) + b, x over the output. dL/dx = conv2d(g, w), dL/dw = conv2d_weight(g, x)."""
+
+    keeps = "x, w"
+
+    def __init__(self, geometry: Conv2dGeometry) -> None:
+        self.geometry = geometry
+
+    def forward(self, x: Array, w: Array, *bias: Array) -> Array:
+        return kernels_for(x).conv2d_input(x, w, self.geometry, *bias)
+
+    def backward(self, g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor | None, ...]:
+        need_x, need_w, *need_bias = self.needs_input_grad
+        return (
+            Conv2d(self.geometry)(g, w) if need_x else None,
+            Conv2dWeight(self.geometry)(g, x) if need_w else None,
+            *(ChannelSum()(g) if need else None for need in need_bias),
+        )
 
 
 def conv_transpose2d(
@@ -173,10 +157,30 @@ def conv_transpose2d(
     TypeError, ValueError
         With every size involved and what would fit.
     """
+    shape_of("conv_transpose2d", x, weight, bias)
     geometry = conv_transpose2d_geometry(
         x.shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
     return Conv2dInput(geometry)(x, weight, *_bias("conv_transpose2d", bias, geometry.C))
+
+
+class Conv2dWeight(Function):
+    """y = conv2d_weight(x, v), v over the output. dL/dx = conv2d_input(v, g), dL/dv = conv2d(x, g)."""
+
+    keeps = "x, v"
+
+    def __init__(self, geometry: Conv2dGeometry) -> None:
+        self.geometry = geometry
+
+    def forward(self, x: Array, v: Array) -> Array:
+        return kernels_for(x).conv2d_weight(x, v, self.geometry)
+
+    def backward(self, g: Tensor, x: Tensor, v: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        need_x, need_v = self.needs_input_grad
+        return (
+            Conv2dInput(self.geometry)(v, g) if need_x else None,
+            Conv2d(self.geometry)(x, g) if need_v else None,
+        )
 
 
 def _bias(name: str, bias: Tensor | None, channels: int) -> tuple[Tensor, ...]:

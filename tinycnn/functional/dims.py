@@ -1,9 +1,27 @@
-"""Dimension arguments: negative ones count from the end, as in PyTorch."""
+"""Arguments that every operation has: tensors with a shape, and dimensions counted as in PyTorch."""
 
 import operator
 from collections.abc import Sequence
+from typing import Any
 
 Dims = int | Sequence[int] | None
+
+
+def shape_of(name: str, *inputs: Any) -> tuple[int, ...]:
+    """Return the shape of the first input of the operation `name`; None may stand for a further one.
+
+    Raises
+    ------
+    TypeError
+        If one is neither a tensor nor an array, such as a list.
+    """
+    for x in inputs:
+        if not hasattr(x, "dtype") and x is not None:
+            kinds = ", ".join(type(x).__name__ for x in inputs)
+            raise TypeError(
+                f"{name} takes tensors or arrays, got {kinds}: make tensors of lists with Tensor()"
+            )
+    return inputs[0].shape
 
 
 def one_dim(dim: int, ndim: int) -> int:
@@ -12,7 +30,7 @@ def one_dim(dim: int, ndim: int) -> int:
     Raises
     ------
     TypeError, IndexError
-        Where it is no integer, or no dimension of a tensor with `ndim` of them.
+        If it is no integer, or no dimension of a tensor with `ndim` of them.
     """
     try:
         index = operator.index(dim)
@@ -29,7 +47,7 @@ def many_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
     Raises
     ------
     TypeError, IndexError, ValueError
-        As `one_dim`, and where one is named twice.
+        As `one_dim`, and if one is named twice.
     """
     if dim is None:
         return tuple(range(ndim))

@@ -1,9 +1,11 @@
 """Dropout."""
 
 from tinycnn import backend
-from tinycnn.tensor import Tensor
+from tinycnn.tensor import Tensor, plain
 
 from .arithmetic import mul
+from .dims import shape_of
+from .shape import floating
 
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
@@ -20,10 +22,13 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     ----------
     Srivastava et al. 2014, Dropout.
     """
+    shape = shape_of("dropout", x)
+    shape = shape_of("dropout", x)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is a probability, 0 to 1, got {p}")
     if not training or p == 0:
         return x
-    keep = backend.generator(x.backend).random(x.shape, dtype="float32") >= p
+    keep = backend.generator(backend.backend_of(plain(x))).random(shape, dtype="float32") >= p
     scale = 0.0 if p == 1 else 1 / (1 - p)
-    return mul(x, Tensor(keep * x.dtype.type(scale), backend=x.backend))
+    x = floating(x)
+    return mul(x, keep * x.dtype.type(scale))

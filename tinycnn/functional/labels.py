@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tinycnn.modes import modes
+from tinycnn.autograd.safety import detecting_anomaly
 from tinycnn.tensor import Tensor, as_tensor
 
 
@@ -12,12 +12,12 @@ def label_tensor(target: Any) -> Tensor:
 
 
 def refuse_out_of_range(name: str, labels: Tensor, K: int, what: str = "") -> None:
-    """Raise ValueError where a label is below 0 or above K-1; of `name`, and `what` the labels belong to.
+    """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` they are the labels of.
 
     Labels that live on a GPU are looked at under `tinycnn.detect_anomaly` only: each look waits for all the
-    work before it. Whoever uses them lets a result be NaN there.
+    work before it. Operations let their result be NaN there.
     """
-    if not labels.numel() or (labels.backend != "numpy" and not modes().detect_anomaly):
+    if not labels.numel() or (labels.backend != "numpy" and not detecting_anomaly()):
         return
     lowest, highest = int(labels.data.min()), int(labels.data.max())
     if lowest < 0 or highest >= K:

@@ -1,43 +1,28 @@
 """Matrix product and dense layer (Eq. 3). g stands for dL/dy."""
 
+from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.tensor import Function, Tensor, as_tensor
+from tinycnn.tensor import Tensor
 
 from .arithmetic import add
-from .broadcasting import unbroadcast
+from .dims import shape_of
 from .shape import reshape, transpose
 
 
 class MatMul(Function):
     """y = A B, for the last two dimensions. dL/dA = g B^T, dL/dB = A^T g."""
 
+    keeps = "a, b"
+
     def forward(self, a: Array, b: Array) -> Array:
-        self.save_for_backward(a, b)
         return kernels_for(a, b).matmul(a, b)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        a, b = self.saved_tensors
+    def backward(self, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, Tensor | None]:
         need_a, need_b = self.needs_input_grad
         return (
-            unbroadcast(g @ transpose(b, -1, -2), a.shape) if need_a else None,
-            unbroadcast(transpose(a, -1, -2) @ g, b.shape) if need_b else None,
-        )
-
-
-class Linear(Function):
-    """Y = X W^T, (N, in) (out, in) -> (N, out). dL/dX = g W, dL/dW = g^T X."""
-
-    def forward(self, x: Array, weight: Array) -> Array:
-        self.save_for_backward(x, weight)
-        return kernels_for(x, weight).matmul(x, weight.T)
-
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = self.saved_tensors
-        need_x, need_weight = self.needs_input_grad
-        return (
-            g @ weight if need_x else None,
-            transpose(g, 0, 1) @ x if need_weight else None,
+            matmul(g, transpose(b, -1, -2)) if need_a else None,
+            matmul(transpose(a, -1, -2), g) if need_b else None,
         )
 
 
@@ -47,9 +32,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        Where the inner sizes differ, or the others are not broadcast to each other.
+        If the inner sizes differ, or the others are not broadcast to each other.
     """
-    a, b = as_tensor(a), as_tensor(b)
+    shape_of("matmul", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul needs at least one dimension each, got {a.shape} and {b.shape}: use *")
     left = reshape(a, 1, *a.shape) if a.ndim == 1 else a
@@ -70,6 +55,22 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     return reshape(y, *y.shape[:-1]) if b.ndim == 1 else y
 
 
+class Linear(Function):
+    """Y = X W^T, (N, in) (out, in) -> (N, out). dL/dX = g W, dL/dW = g^T X."""
+
+    keeps = "x, weight"
+
+    def forward(self, x: Array, weight: Array) -> Array:
+        return kernels_for(x, weight).matmul(x, weight.T)
+
+    def backward(self, g: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        need_x, need_weight = self.needs_input_grad
+        return (
+            matmul(g, weight) if need_x else None,
+            matmul(transpose(g, 0, 1), x) if need_weight else None,
+        )
+
+
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Dense layer, y = W x + b (Eq. 3): (..., in) -> (..., out).
 
@@ -85,8 +86,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Raises
     ------
     ValueError
-        Where the sizes do not fit each other.
+        If the sizes do not fit each other.
     """
+    shape_of("linear", x, weight, bias)
     if weight.ndim != 2:
         raise ValueError(f"linear: the weight must be (out, in), got shape {weight.shape}")
     if x.ndim < 1 or x.shape[-1] != weight.shape[1]:

@@ -6,15 +6,20 @@ steps is log(0) = -inf as soon as softmax rounds to 0, in one step it is not.
 
 from typing import Any
 
+from tinycnn.arrays import as_array
+from tinycnn.autograd import Function
+from tinycnn.backend import backend_of, to_backend
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Function, Tensor, as_tensor
+from tinycnn.tensor import Tensor, as_tensor, plain
 
 from .activation import softmax, softplus
 from .arithmetic import abs, add, mul, neg, sub
+from .dims import shape_of
+from .indexing import gather
 from .labels import label_tensor, refuse_out_of_range
 from .reduction import mean, sum
-from .shape import gather, permute, reshape
+from .shape import floating, permute, reshape
 
 
 class CrossEntropy(Function):
@@ -23,23 +28,40 @@ class CrossEntropy(Function):
     t_n is one-hot, 1 at the label, and with smoothing s the mixture (1 - s) * one-hot + s/K.
     """
 
+    keeps = "z"
+    floats = True
+
     def __init__(self, labels: Array, smoothing: float) -> None:
         self.labels, self.smoothing = labels, smoothing
 
     def forward(self, z: Array) -> Array:
-        self.save_for_backward(z)
         return kernels_for(z).cross_entropy(z, self.labels, self.smoothing)
 
-    def backward(self, g: Tensor) -> Tensor:
-        (z,) = self.saved_tensors
-        xp = array_module(z.data)
+    def backward(self, g: Tensor, z: Tensor) -> Tensor:
+        return CrossEntropyInput(self.labels, self.smoothing)(g, z)
+
+
+class CrossEntropyInput(Function):
+    """y_nk = g_n * (s_nk - t_nk), s = softmax(z): `CrossEntropy`'s derivative, as a function of g and z.
+
+    For u = dL/dy: dL/dg_n = sum_k u_nk * (s_nk - t_nk), and with v_nk = g_n * u_nk, dL/dz is what `Softmax`
+    makes of v: s_nk * (v_nk - sum_j v_nj s_nj).
+    """
+
+    keeps = "g, z"
+
+    def __init__(self, labels: Array, smoothing: float) -> None:
+        self.labels, self.smoothing = labels, smoothing
+
+    def forward(self, g: Array, z: Array) -> Array:
+        return kernels_for(z).cross_entropy_input(g, z, self.labels, self.smoothing)
+
+    def backward(self, u: Tensor, g: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        xp = array_module(self.labels)
         truth = xp.full(z.shape, self.smoothing / z.shape[1], z.dtype)
         truth[xp.arange(len(truth)), self.labels] += 1 - self.smoothing
-        return (softmax(z, 1) - as_tensor(truth)) * reshape(g, -1, 1)
-
-    def backward_arrays(self, g: Array) -> Array:
-        (z,) = self.saved_like(g)
-        return kernels_for(z).cross_entropy_input(g, z, self.labels, self.smoothing)
+        s, v = softmax(z, 1), u * reshape(g, -1, 1)
+        return sum(u * (s - truth), 1), s * (v - sum(v * s, 1, keepdim=True))
 
 
 def cross_entropy(
@@ -63,7 +85,7 @@ def cross_entropy(
     Raises
     ------
     TypeError, ValueError
-        Where shapes do not fit, or a label is no integer or out of range. Of labels that live on a GPU,
+        If shapes do not fit, or a label is no integer or out of range. Of labels that live on a GPU,
         those out of range make the loss NaN instead: to look for them would be to wait for it.
 
     Examples
@@ -91,15 +113,15 @@ def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     Raises
     ------
     ValueError
-        Where the shapes differ: they are not broadcast.
+        If the shapes differ: they are not broadcast.
     """
-    difference = sub(x, _same_shape("mse_loss", x, target))
+    difference = sub(*_compared("mse_loss", x, target))
     return _reduce(mul(difference, difference), reduction)
 
 
 def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Absolute error ``|x - target|``, mean over all elements; shapes as `mse_loss`."""
-    return _reduce(abs(sub(x, _same_shape("l1_loss", x, target))), reduction)
+    return _reduce(abs(sub(*_compared("l1_loss", x, target))), reduction)
 
 
 def binary_cross_entropy_with_logits(logits: Tensor, target: Any, reduction: str = "mean") -> Tensor:
@@ -117,10 +139,10 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Any, reduction: str
     Raises
     ------
     ValueError
-        Where the shapes differ: they are not broadcast.
+        If the shapes differ: they are not broadcast.
     """
-    t = _same_shape("binary_cross_entropy_with_logits", logits, target)
-    return _reduce(add(mul(t, softplus(neg(logits))), mul(sub(1, t), softplus(logits))), reduction)
+    z, t = _compared("binary_cross_entropy_with_logits", logits, target)
+    return _reduce(add(mul(t, softplus(neg(z))), mul(sub(1, t), softplus(z))), reduction)
 
 
 def _reduce(loss: Tensor, reduction: str) -> Tensor:
@@ -133,11 +155,13 @@ def _reduce(loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
 
 
-def _same_shape(name: str, x: Tensor, target: Any) -> Tensor:
-    t = as_tensor(target, like=x)
-    if t.shape != x.shape:
-        raise ValueError(f"{name}: the target has shape {t.shape}, the input {x.shape}: they must be equal")
-    return t
+def _compared(name: str, x: Tensor, target: Any) -> tuple[Tensor, Tensor]:
+    """Return what is compared elementwise: two of one shape, integers as float32."""
+    shape = shape_of(name, x)
+    t = as_tensor(target, like=x) if isinstance(x, Tensor) else as_array(target)
+    if t.shape != shape:
+        raise ValueError(f"{name}: the target has shape {t.shape}, the input {shape}: they must be equal")
+    return floating(x), floating(t)
 
 
 def _picked(x: Tensor, labels: Array) -> Tensor:
@@ -153,8 +177,8 @@ def _rows(x: Tensor) -> Tensor:
 
 
 def _check_labels(name: str, x: Tensor, target: Any) -> Array:
-    """Return the labels as an array in x's backend, after checking shape, dtype and range."""
-    if x.ndim < 2:
+    """Return a copy of the labels in x's backend, after checking shape, dtype and range."""
+    if len(shape_of(name, x)) < 2:
         raise ValueError(f"{name}: the input must be (N, K) or (N, K, H, W), got shape {x.shape}")
     t = label_tensor(target)
     if t.dtype.kind not in "iu":
@@ -164,4 +188,5 @@ def _check_labels(name: str, x: Tensor, target: Any) -> Array:
     if t.shape != expected:
         raise ValueError(f"{name}: labels for the input {x.shape} must have shape {expected}, got {t.shape}")
     refuse_out_of_range(name, t, K, f" for the input (N, K, ...)={x.shape}")
-    return t.to(x.backend).data
+    # A copy: one buffer may serve for several batches before backward.
+    return to_backend(t.data, backend_of(plain(x))).copy()

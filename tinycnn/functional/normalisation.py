@@ -2,13 +2,15 @@
 
 import math
 
+from tinycnn.autograd import Function, grad
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes, set_grad_enabled
-from tinycnn.tensor import Function, Tensor, grad
+from tinycnn.tensor import Tensor, plain, wrap
 
 from .arithmetic import sqrt
 from .channels import ChannelAffine
+from .dims import shape_of
 from .reduction import mean, var
 from .shape import Reshape, reshape
 
@@ -22,17 +24,18 @@ class Normalise(Function):
     because y's are fixed.
     """
 
+    keeps = "x, y"
+    floats = True
+
     def __init__(self, eps: float) -> None:
         self.eps = float(eps)  # a NumPy number would impose its dtype on the result
 
     def forward(self, x: Array) -> Array:
         y, self.mean, self.variance = kernels_for(x).normalise(x, self.eps)
-        self.save_for_backward(x, y)
         return y
 
-    def backward(self, g: Tensor) -> Tensor:
-        x, y = self.saved_tensors
-        return NormaliseInput(y.data, self.variance, self.eps)(g, x)
+    def backward(self, g: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return NormaliseInput(plain(y), self.variance, self.eps)(g, x)
 
 
 class NormaliseInput(Function):
@@ -40,6 +43,8 @@ class NormaliseInput(Function):
 
     Its own derivatives are those of the formula in `formula`, which is written in differentiable operations.
     """
+
+    keeps = "g, x"
 
     def __init__(self, y: Array, variance: Array, eps: float) -> None:
         self.y, self.variance, self.eps = y, variance, eps
@@ -51,19 +56,30 @@ class NormaliseInput(Function):
         return (g - mean(g, OTHERS, keepdim=True) - y * mean(g * y, OTHERS, keepdim=True)) / s
 
     def forward(self, g: Array, x: Array) -> Array:
-        self.save_for_backward(g, x)
         return kernels_for(g).normalise_input(g, self.y, self.variance, self.eps)
 
-    def backward(self, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(self, u: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
         recorded = modes().grad_enabled
         with set_grad_enabled(True):
             # Nodes of their own: g may depend on x, which is not to be counted here.
-            inputs = [Reshape(x.shape)(x) for x in self.saved_tensors]
+            inputs = [
+                Reshape(t.shape)(_leaf(t, need))
+                for t, need in zip((g, x), self.needs_input_grad, strict=True)
+            ]
             y = self.formula(*inputs)
-        needed = [x for x, need in zip(inputs, self.needs_input_grad, strict=True) if need]
-        found = iter(grad(y, needed, g, create_graph=recorded, retain_graph=True))
+        needed = [t for t, need in zip(inputs, self.needs_input_grad, strict=True) if need]
+        found = iter(grad(y, needed, u, create_graph=recorded, retain_graph=True))
         first, second = (next(found) if need else None for need in self.needs_input_grad)
-        return first, second
+        return (first, second) if isinstance(u, Tensor) else (plain(first), plain(second))
+
+
+def _leaf(x: Tensor, requires_grad: bool) -> Tensor:
+    """Return an array as a leaf, a tensor as it is."""
+    if isinstance(x, Tensor):
+        return x
+    leaf = wrap(x)
+    leaf.requires_grad = requires_grad
+    return leaf
 
 
 def batch_norm(
@@ -96,7 +112,7 @@ def batch_norm(
     Raises
     ------
     ValueError
-        Where sizes do not fit, or a channel has only one value to normalise over in training.
+        If sizes do not fit, or a channel has only one value to normalise over in training.
 
     References
     ----------
@@ -106,7 +122,7 @@ def batch_norm(
     shape = x.shape
     x = reshape(x, *shape[:2], math.prod(shape[2:]), 1)
     if training or running_mean is None or running_var is None:
-        count = x.numel() // max(shape[1], 1)
+        count = math.prod(shape) // max(shape[1], 1)
         if training and count < 2:
             raise ValueError(
                 f"batch_norm: in training every channel needs more than one value, the input {shape} has "
@@ -138,7 +154,7 @@ def instance_norm(
     Raises
     ------
     ValueError
-        Where sizes do not fit.
+        If sizes do not fit.
 
     References
     ----------
@@ -147,7 +163,7 @@ def instance_norm(
     _check_channels("instance_norm", x, weight, bias)
     N, C, *plane = x.shape
     cells = math.prod(plane)
-    if x.numel() <= N * C:
+    if math.prod(x.shape) <= N * C:
         raise ValueError(f"instance_norm: every channel of an image needs more than one cell, got {x.shape}")
     y = Normalise(eps)(reshape(x, 1, N * C, cells, 1))
     return reshape(_affine(reshape(y, N, C, cells, 1), weight, bias), *x.shape)
@@ -157,17 +173,20 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     if weight is None and bias is None:
         return y
     if weight is None:
-        weight = Tensor(array_module(y.data).ones(y.shape[1], y.dtype), backend=y.backend)
+        weight = array_module(plain(y)).ones(y.shape[1], y.dtype)
     return ChannelAffine()(y, weight, *(() if bias is None else (bias,)))
 
 
 def _update(running: Tensor, batch: Array, momentum: float) -> None:
-    running.data *= 1 - momentum
-    running.data += momentum * batch
+    values = plain(running)
+    values *= 1 - momentum
+    values += momentum * batch
+    if isinstance(running, Tensor):
+        running.mark_dirty()
 
 
 def _check_channels(name: str, x: Tensor, *per_channel: Tensor | None) -> None:
-    if x.ndim < 2:
+    if len(shape_of(name, x, *per_channel)) < 2:
         raise ValueError(f"{name}: the input must be (N, C, ...), got shape {x.shape}")
     for t in per_channel:
         if t is not None and t.shape != x.shape[1:2]:

@@ -6,12 +6,13 @@ where overlapping windows share a winner it adds up. Sum and mean read every cel
 
 from typing import Any
 
-from tinycnn import backend
+from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
-from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.kernels.geometry import Pool2dGeometry, pair, pool2d_geometry
-from tinycnn.tensor import Function, Tensor
+from tinycnn.tensor import Tensor, plain
 
+from .dims import shape_of
 from .reduction import max as reduce_max
 from .reduction import mean as reduce_mean
 from .shape import flatten, reshape
@@ -20,18 +21,54 @@ from .shape import flatten, reshape
 class ExtremePool2d(Function):
     """y = the maximum (minimum) of each window (Eq. 2). dL/dx = g at the winners: the first of equal ones."""
 
+    keeps = "index"
+
     def __init__(self, geometry: Pool2dGeometry, largest: bool) -> None:
         self.geometry, self.largest = geometry, largest
 
     def forward(self, x: Array) -> Array:
         kernels = kernels_for(x)
-        y, index = (kernels.max_pool2d if self.largest else kernels.min_pool2d)(x, self.geometry)
-        self.save_for_backward(index)
+        y, self.index = (kernels.max_pool2d if self.largest else kernels.min_pool2d)(x, self.geometry)
         return y
 
-    def backward(self, g: Tensor) -> Tensor:
-        (index,) = self.saved_tensors
-        return PoolScatter(index.data, self.geometry)(g)
+    def backward(self, g: Tensor, index: Array) -> Tensor:
+        return PoolScatter(index, self.geometry)(g)
+
+
+def max_pool2d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+) -> Tensor:
+    """Maximum of each window (Eq. 2): (N, C, H, W) -> (N, C, OH, OW).
+
+    Parameters
+    ----------
+    x
+        (N, C, H, W).
+    kernel_size, stride, padding, dilation
+        An int or (height, width). The stride is the kernel's size by default; padding never wins, and is at
+        most half the kernel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With every size involved and what would fit.
+    """
+    geometry = pool2d_geometry(shape_of("max_pool2d", x), kernel_size, stride, padding, dilation)
+    return ExtremePool2d(geometry, largest=True)(x)
+
+
+def min_pool2d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
+) -> Tensor:
+    """Minimum of each window; see `max_pool2d`."""
+    geometry = pool2d_geometry(shape_of("min_pool2d", x), kernel_size, stride, padding, dilation)
+    return ExtremePool2d(geometry, largest=False)(x)
+
+
+def global_max_pool2d(x: Tensor) -> Tensor:
+    """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
+    _images("global_max_pool2d", x)
+    return reshape(reduce_max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
 
 
 class PoolGather(Function):
@@ -63,6 +100,8 @@ class PoolScatter(Function):
 class SumPool2d(Function):
     """y = the sum of each window. dL/dx = g, added to every cell of its window."""
 
+    floats = True
+
     def __init__(self, geometry: Pool2dGeometry) -> None:
         self.geometry = geometry
 
@@ -71,6 +110,32 @@ class SumPool2d(Function):
 
     def backward(self, g: Tensor) -> Tensor:
         return SumPool2dInput(self.geometry)(g)
+
+
+def sum_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
+    """Sum of each window, padding counting as 0; arguments as `max_pool2d`."""
+    return SumPool2d(pool2d_geometry(shape_of("sum_pool2d", x), kernel_size, stride, padding))(x)
+
+
+def avg_pool2d(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
+) -> Tensor:
+    """Mean of each window; arguments as `max_pool2d`.
+
+    With `count_include_pad` the sum is divided by KH*KW everywhere, else by the number of cells inside.
+    """
+    geometry = pool2d_geometry(shape_of("avg_pool2d", x), kernel_size, stride, padding)
+    total = SumPool2d(geometry)(x)
+    if count_include_pad:
+        return total / (geometry.KH * geometry.KW)
+    ones = array_module(plain(x)).ones((1, 1, *x.shape[2:]), total.dtype)
+    return total / SumPool2d(geometry._replace(N=1, C=1))(ones)
+
+
+def global_avg_pool2d(x: Tensor) -> Tensor:
+    """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
+    _images("global_avg_pool2d", x)
+    return reduce_mean(x, (2, 3), keepdim=True)
 
 
 class SumPool2dInput(Function):
@@ -86,79 +151,17 @@ class SumPool2dInput(Function):
         return SumPool2d(self.geometry)(g)
 
 
-def max_pool2d(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
-) -> Tensor:
-    """Maximum of each window (Eq. 2): (N, C, H, W) -> (N, C, OH, OW).
-
-    Parameters
-    ----------
-    x
-        (N, C, H, W).
-    kernel_size, stride, padding, dilation
-        An int or (height, width). The stride is the kernel's size by default; padding never wins, and is at
-        most half the kernel.
-
-    Raises
-    ------
-    TypeError, ValueError
-        With every size involved and what would fit.
-    """
-    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
-    return ExtremePool2d(geometry, largest=True)(x)
-
-
-def min_pool2d(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
-) -> Tensor:
-    """Minimum of each window; see `max_pool2d`."""
-    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding, dilation)
-    return ExtremePool2d(geometry, largest=False)(x)
-
-
-def sum_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
-    """Sum of each window, padding counting as 0; arguments as `max_pool2d`."""
-    return SumPool2d(pool2d_geometry(x.shape, kernel_size, stride, padding))(x)
-
-
-def avg_pool2d(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
-) -> Tensor:
-    """Mean of each window; arguments as `max_pool2d`.
-
-    With `count_include_pad` the sum is divided by KH*KW everywhere, else by the number of cells inside.
-    """
-    geometry = pool2d_geometry(x.shape, kernel_size, stride, padding)
-    total = SumPool2d(geometry)(x)
-    if count_include_pad:
-        return total / (geometry.KH * geometry.KW)
-    inside = backend.library(x.backend).ones((1, 1, *x.shape[2:]), x.dtype)
-    return total / SumPool2d(geometry._replace(N=1, C=1))(Tensor(inside, backend=x.backend))
-
-
-def global_avg_pool2d(x: Tensor) -> Tensor:
-    """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
-    _images(x)
-    return reduce_mean(x, (2, 3), keepdim=True)
-
-
-def global_max_pool2d(x: Tensor) -> Tensor:
-    """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
-    _images(x)
-    return reshape(reduce_max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
-
-
 def upsample_nearest(x: Tensor, scale_factor: Any) -> Tensor:
     """Repeat every cell: (N, C, H, W) -> (N, C, H*a, W*b) for the factor (a, b) or one for both.
 
     It is the adjoint of summing windows of that size side by side.
     """
-    _images(x)
+    _images("upsample_nearest", x)
     a, b = pair(scale_factor, "scale_factor")
     N, C, H, W = x.shape
     return SumPool2dInput(pool2d_geometry((N, C, H * a, W * b), (a, b)))(x)
 
 
-def _images(x: Tensor) -> None:
-    if x.ndim != 4 or 0 in x.shape[2:]:
-        raise ValueError(f"the input must be (N, C, H, W) with H, W at least 1, got shape {x.shape}")
+def _images(name: str, x: Tensor) -> None:
+    if len(shape_of(name, x)) != 4 or 0 in x.shape[2:]:
+        raise ValueError(f"{name}: the input must be (N, C, H, W) with H, W at least 1, got shape {x.shape}")

@@ -9,7 +9,9 @@ from .ema import ExponentialMovingAverage
 from .latent import class_by_style, diversity, nearest, slerp, strips
 from .losses import LOSSES, Loss, feature_matching, gradient_penalty
 from .networks import LATENT, Discriminator, Generator, check_image_shape
+from .run import GanRun
 from .saved import load_discriminator, load_generator, save_networks
+from .settings import GanSettings
 from .step import discriminator_step, generator_step
 from .training import GanTraining, sample, scale
 
@@ -19,6 +21,8 @@ __all__ = [
     "Discriminator",
     "ExponentialMovingAverage",
     "Finding",
+    "GanRun",
+    "GanSettings",
     "GanTraining",
     "Generator",
     "Loss",

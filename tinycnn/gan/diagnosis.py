@@ -10,7 +10,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.fit.callbacks import Callback
-from tinycnn.fit.loop import Run
+from tinycnn.fit.loop import Trainable
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
@@ -149,7 +149,7 @@ class Watch(Callback):
         self.observations: list[Observation] = []
         self.findings: list[Finding] = []
 
-    def on_batch_end(self, training: Run) -> None:
+    def on_batch_end(self, training: Trainable) -> None:
         """Look."""
         assert isinstance(training, GanTraining)
         if training.steps % self.every or not training.curve:

@@ -20,7 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinycnn import functional as F
-from tinycnn.tensor import Tensor, grad
+from tinycnn.autograd import grad
+from tinycnn.tensor import Tensor
 
 
 def discriminator_minimax(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:

@@ -11,7 +11,7 @@ networks; Mirza & Osindero 2014, Conditional generative adversarial nets.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from tinycnn.nn import (
     Tanh,
     Unflatten,
 )
+from tinycnn.schema import Choice, Fields, Integer, ListOf
 from tinycnn.tensor import Tensor
 
 LATENT = 100  # numbers z that an image is made from
@@ -40,6 +41,8 @@ NORMS: dict[str, Callable[[int], Module]] = {
     "batch": BatchNorm2d,
     "instance": lambda C: InstanceNorm2d(C, affine=True),
 }
+COUNT = Integer(0, 1_000_000)
+SHAPE = ListOf(COUNT, 3, 3)
 
 
 class Generator(Sequential):
@@ -61,6 +64,10 @@ class Generator(Sequential):
         et al. 2017, DeLiGAN, draw z from a mixture for that reason); a walk through z jumps where the choice
         changes. 0 for none.
     """
+
+    OPTIONS: ClassVar = Fields(
+        {"image_shape": SHAPE, "latent": COUNT, "width": COUNT, "num_classes": COUNT}, {"kinds": COUNT}
+    )
 
     def __init__(
         self,
@@ -87,8 +94,16 @@ class Generator(Sequential):
     @property
     def options(self) -> dict[str, Any]:
         """What this network was made with, for JSON."""
-        names = ("image_shape", "latent", "width", "num_classes", "kinds")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in self.OPTIONS.kinds}
+
+    @classmethod
+    def size(
+        cls, image_shape: tuple[int, int, int], latent: int, width: int, num_classes: int = 0, kinds: int = 0
+    ) -> int:
+        """Return how many weights the largest layer of such a network has, without making it."""
+        doublings = check_image_shape(image_shape)
+        side, K = image_shape[1] >> doublings, width << (doublings - 1)
+        return max((latent + num_classes) * K * side * side, K * K // 2 * 16)
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
         """Return images.
@@ -130,6 +145,11 @@ class Discriminator(Sequential):
         (see `tinycnn.gan.step.judge`).
     """
 
+    OPTIONS: ClassVar = Fields(
+        {"image_shape": SHAPE, "width": COUNT, "num_classes": COUNT, "norm": Choice(tuple(NORMS))},
+        {"convolutions": COUNT, "outputs": COUNT},
+    )
+
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
@@ -159,8 +179,22 @@ class Discriminator(Sequential):
     @property
     def options(self) -> dict[str, Any]:
         """What this network was made with, for JSON."""
-        names = ("image_shape", "width", "num_classes", "norm", "convolutions", "outputs")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in self.OPTIONS.kinds}
+
+    @classmethod
+    def size(
+        cls,
+        image_shape: tuple[int, int, int],
+        width: int,
+        num_classes: int = 0,
+        norm: str = "batch",
+        convolutions: int | None = None,
+        outputs: int = 1,
+    ) -> int:
+        """Return how many weights the largest layer of such a network has, without making it."""
+        halvings = check_convolutions(image_shape, convolutions or check_image_shape(image_shape))
+        H, K = image_shape[1], width << (halvings - 1)
+        return max(K // 2 * K * 16, K * (H >> halvings) ** 2 * outputs, num_classes * H * H)
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
         """Return logits, (N, outputs).

@@ -20,7 +20,7 @@ from .training import GanTraining, sample
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tinycnn.fit.loop import Run
+    from tinycnn.fit.loop import Trainable
 
 SIDE = 10  # rows and columns of the sample grid
 STEPS = 12  # of an interpolation strip
@@ -56,14 +56,14 @@ class SampleGrids(Callback):
     def __init__(self, folder: Path, every: int) -> None:
         self.folder, self.every = folder / "samples", every
 
-    def on_fit_begin(self, training: Run) -> None:
+    def on_fit_begin(self, training: Trainable) -> None:
         """Write what the untrained generator makes."""
         assert isinstance(training, GanTraining)
         self.folder.mkdir(parents=True, exist_ok=True)
         if training.steps == 0:
             self._write(training)
 
-    def on_batch_end(self, training: Run) -> None:
+    def on_batch_end(self, training: Trainable) -> None:
         """Write where it is time."""
         assert isinstance(training, GanTraining)
         if training.steps % self.every == 0:

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from tinycnn.nn import Module
-from tinycnn.storage import load_weights, save_weights
+from tinycnn.fit.run import CLASSES
+from tinycnn.fit.settings import MissingRun
+from tinycnn.fit.state import check_finite
+from tinycnn.schema import Fields, Text, plain
+from tinycnn.storage import FileError, load_weights, save_weights
 
 from .networks import Discriminator, Generator
 
 GENERATOR = "generator.safetensors"
 DISCRIMINATOR = "discriminator.safetensors"
+Network = TypeVar("Network", Generator, Discriminator)
 
 
 def save_networks(folder: Path, G: Generator, D: Discriminator, config: Mapping[str, Any]) -> None:
@@ -19,10 +23,10 @@ def save_networks(folder: Path, G: Generator, D: Discriminator, config: Mapping[
     Raises
     ------
     OSError
-        Where they cannot be written.
+        If they cannot be written.
     """
-    for name, network in ((GENERATOR, G), (DISCRIMINATOR, D)):
-        save_weights(folder / name, network, {**config, "network": network.options})
+    save_weights(folder / GENERATOR, G, {**config, "network": G.options})
+    save_weights(folder / DISCRIMINATOR, D, {**config, "network": D.options})
 
 
 def load_generator(run: Path) -> tuple[Generator, dict[str, Any]]:
@@ -30,27 +34,40 @@ def load_generator(run: Path) -> tuple[Generator, dict[str, Any]]:
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        Where there is none; where the file is damaged or holds something else.
+    MissingRun
+        If there is none.
+    ValueError
+        If the file is damaged or holds something else.
     """
-    path = run / GENERATOR if run.is_dir() else run
-    G, config = _load(path, Generator)
-    return G, config
+    return _load(run, GENERATOR, Generator)
 
 
 def load_discriminator(run: Path) -> tuple[Discriminator, dict[str, Any]]:
     """Return the discriminator of a run folder, or of a file, and its config; raises as `load_generator`."""
-    path = run / DISCRIMINATOR if run.is_dir() else run
-    D, config = _load(path, Discriminator)
-    return D, config
+    return _load(run, DISCRIMINATOR, Discriminator)
 
 
-def _load(path: Path, kind: type[Any]) -> tuple[Any, dict[str, Any]]:
+def refuse_larger(weights: int, arrays: Mapping[str, Any]) -> None:
+    """Raise ValueError if the file has fewer numbers than a layer of its network has weights."""
+    there = sum(array.size for array in arrays.values())
+    if weights > there:
+        raise ValueError(f"a layer of its network has {weights:,} weights, and the file {there:,} in all")
+
+
+def _load(run: Path, name: str, kind: type[Network]) -> tuple[Network, dict[str, Any]]:
+    path = run / name if run.is_dir() else run
+    if not path.is_file():
+        raise MissingRun(f"{run}: there is no trained {kind.__name__.lower()}, no file {name}")
     arrays, config = load_weights(path)
     try:
-        options = config["network"]
-        network: Module = kind(**{**options, "image_shape": tuple(options["image_shape"])})
+        known = Fields({"network": kind.OPTIONS}, {"data": Text(), "classes": CLASSES}).check(config)
+        options = known.pop("network")
+        options["image_shape"] = tuple(options["image_shape"])
+        refuse_larger(kind.size(**options), arrays)
+        network = kind(**options)
         network.load_state_dict(arrays)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} holds no {kind.__name__} of a GAN: {error}") from error
-    return network.eval(), config
+        check_finite(arrays)
+    except (TypeError, ValueError) as error:
+        raise FileError(f"{path} holds no {kind.__name__} of a GAN: {plain(error, 2000)}") from error
+    network.eval()
+    return network, {**config, **known}

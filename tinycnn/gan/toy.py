@@ -14,10 +14,11 @@ import numpy as np
 import tinycnn
 from tinycnn import functional as F
 from tinycnn import optim
+from tinycnn.autograd import grad
 from tinycnn.modes import no_grad
 from tinycnn.nn import LeakyReLU, Linear, Module, ReLU, Sequential
 from tinycnn.plot import blank_figure
-from tinycnn.tensor import Tensor, grad
+from tinycnn.tensor import Tensor
 
 from .ema import ExponentialMovingAverage
 from .losses import LOSSES, Loss

@@ -11,10 +11,22 @@ import tinycnn
 from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn.data import DataLoader
-from tinycnn.fit.loop import DivergedError, Run
-from tinycnn.fit.training import optimizer_state, part
+from tinycnn.fit.evaluation import evaluation_mode
+from tinycnn.fit.loop import DivergedError, Trainable
+from tinycnn.fit.state import (
+    OPTIMIZER,
+    SCHEDULE,
+    check_optimizer,
+    load_optimizer,
+    load_schedule,
+    load_weights_of,
+    optimizer_state,
+    weights_of,
+)
 from tinycnn.modes import no_grad
+from tinycnn.nn import Module
 from tinycnn.optim import Optimizer, Schedule
+from tinycnn.schema import AnyNumber, Fields, Integer, Kind, ListOf
 from tinycnn.tensor import Tensor
 
 from .ema import ExponentialMovingAverage
@@ -47,13 +59,13 @@ class Sums:
 
 
 @dataclass
-class GanTraining(Run):
+class GanTraining(Trainable):
     """A run of G against D.
 
     Attributes
     ----------
     epoch, batch, stop
-        See `Run`.
+        See `Trainable`.
     loss
         A name in `tinycnn.gan.LOSSES`.
     smoothing
@@ -102,6 +114,8 @@ class GanTraining(Run):
         if not 0 <= self.smoothing < 1:
             raise ValueError(f"smoothing must be at least 0 and below 1, got {self.smoothing}")
         check_fits(self.G, self.D, self.train)
+        check_optimizer("G_optimizer", self.G_optimizer, self.G)
+        check_optimizer("D_optimizer", self.D_optimizer, self.D)
         self.average = ExponentialMovingAverage(self.G, self.ema_decay)
 
     @property
@@ -120,9 +134,10 @@ class GanTraining(Run):
         return self.epoch * len(self.train) + self.batch
 
     def begin_epoch(self) -> None:
-        """Switch both networks to training."""
-        self.G.train()
-        self.D.train()
+        """Switch both networks to training; see `tinycnn.fit.Training.begin_epoch`."""
+        for network in (self.G, self.D):
+            if not network.training:
+                network.train()
 
     def step(self, images: Tensor, labels: Tensor) -> None:
         """Let D learn from one batch, then G where it is its turn."""
@@ -181,7 +196,8 @@ class GanTraining(Run):
     def end_epoch(self) -> dict[str, float]:
         """Return the means over the epoch."""
         points = [point for point in self.curve if point["step"] > self.epoch * len(self.train)]
-        return {name: float(np.mean([point[name] for point in points if name in point])) for name in NUMBERS}
+        values = {name: [point[name] for point in points if name in point] for name in NUMBERS}
+        return {name: float(np.mean(v)) if v else math.nan for name, v in values.items()}
 
     def status(self) -> str:
         """Return both losses, D(x) and D(G(z)) of the last batches."""
@@ -191,15 +207,24 @@ class GanTraining(Run):
         """Return the last epoch's means as a line."""
         return _in_words(self.history[-1])
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the numbers in a record, without epoch and seconds."""
+        return NUMBERS
+
+    def networks(self) -> dict[str, Module]:
+        """Return G, D and the averaged G."""
+        return {"G": self.G, "D": self.D, "average": self.average.model}
+
+    def _optimizers(self) -> dict[str, Optimizer]:
+        return {"G_optimizer": self.G_optimizer, "D_optimizer": self.D_optimizer}
+
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the three networks, both optimizers, and the numbers so far."""
-        arrays: dict[str, Any] = {}
+        arrays = weights_of(self.networks())
         optimizers: dict[str, Any] = {}
-        for name, network in (("G", self.G), ("D", self.D), ("average", self.average.model)):
-            arrays |= {f"{name}.{key}": t.data for key, t in network.state_dict().items()}
-        for name, optimizer in (("G_optimizer", self.G_optimizer), ("D_optimizer", self.D_optimizer)):
-            slots, optimizers[name] = optimizer_state(optimizer)
-            arrays |= {f"{name}.{key}": array for key, array in slots.items()}
+        for name, optimizer in self._optimizers().items():
+            slots, optimizers[name] = optimizer_state(name, optimizer)
+            arrays |= slots
         totals = _backend.numbers(*(getattr(self.sums, name) for name in NUMBERS))
         sums = dict(zip(NUMBERS, totals, strict=True))
         sums |= {"D_steps": self.sums.D_steps, "G_steps": self.sums.G_steps}
@@ -211,14 +236,26 @@ class GanTraining(Run):
             **optimizers,
         }
 
+    def state_kind(self) -> dict[str, Kind]:
+        """Return what the numbers of `state` must be."""
+        numbers = dict.fromkeys(NUMBERS, AnyNumber())
+        point = Fields({"step": Integer(1), **{k: v for k, v in numbers.items() if k != "G_loss"}}, numbers)
+        return {
+            "average_steps": Integer(),
+            "schedules": ListOf(SCHEDULE, len(self.schedules), len(self.schedules)),
+            "sums": Fields({**numbers, "D_steps": Integer(), "G_steps": Integer()}),
+            "curve": ListOf(point),
+            **dict.fromkeys(self._optimizers(), OPTIMIZER),
+        }
+
     def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
-        """Continue from `state`; raise ValueError where it is one of other networks."""
-        for name, network in (("G", self.G), ("D", self.D), ("average", self.average.model)):
-            network.load_state_dict(part(arrays, name))
-        for name, optimizer in (("G_optimizer", self.G_optimizer), ("D_optimizer", self.D_optimizer)):
-            optimizer.load_state_dict(part(arrays, name) | numbers[name])
+        """Continue from `state`; raise ValueError if it is one of other networks."""
+        load_weights_of(self.networks(), arrays)
+        for name, optimizer in self._optimizers().items():
+            load_optimizer(name, optimizer, arrays, numbers[name])
+        steps = numbers["epoch"] * len(self.train) + numbers["batch"] - self.steps
         for schedule, saved in zip(self.schedules, numbers["schedules"], strict=True):
-            schedule.load_state_dict(saved)
+            load_schedule(schedule, saved, steps)
         self.average.steps = numbers["average_steps"]
         self.sums, self.curve = Sums(**numbers["sums"]), numbers["curve"]
 
@@ -280,15 +317,11 @@ def sample(G: Generator, z: Tensor, labels: Any = None, chunk: int = 100) -> np.
     labels
         (N,), of a conditional G.
     """
-    was_training = G.training
-    G.eval()
-    try:
+    with evaluation_mode(G):
         parts = [
             G(z[i : i + chunk], None if labels is None else labels[i : i + chunk]).numpy()
             for i in range(0, len(z), chunk)
         ]
-    finally:
-        G.train(was_training)
     return (np.concatenate(parts) + 1) / 2
 
 

@@ -1,0 +1,199 @@
+"""`check` as a learner and a teacher use it."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+
+from tinycnn.explain import draw
+from tinycnn.tutor import Exercise, Mistake, catalogue, check
+
+
+def overwrites(g, w, size, stride, padding):
+    N, K, OH, OW = g.shape
+    K, C, KH, KW = w.shape
+    (H, W), (SH, SW), (PH, PW) = size, stride, padding
+    dx = np.zeros((N, C, H + 2 * PH, W + 2 * PW))
+    for n in range(N):
+        for k in range(K):
+            for oh in range(OH):
+                for ow in range(OW):
+                    dx[n, :, oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] = g[n, k, oh, ow] * w[k]
+    return dx[:, :, PH : PH + H, PW : PW + W]
+
+
+def test_the_mistake_is_named_and_shown(capsys):
+    verdict = check("conv2d_input", overwrites)
+    assert verdict.mistake == "overwritten"
+    assert not verdict
+    assert "These contributions add up." in verdict.message
+    assert verdict.case.arguments["g"].shape == (1, 1, 2, 2)
+    assert verdict.case.right.shape == verdict.case.yours.shape == (1, 1, 3, 3)
+    (step,) = verdict.steps
+    assert "dL/dx[0,0,0,1]" in step.title
+    assert "yours is" in step.numbers
+    assert draw(step).get_axes()
+    out = capsys.readouterr().out
+    assert verdict.message in out
+    assert "The smallest call that goes wrong" in out
+    assert repr(verdict) == "Verdict(conv2d_input: overwritten)"
+
+
+def test_a_verdict_is_json():
+    for verdict in (
+        check("conv2d_input", overwrites, quiet=True),
+        check("softmax", lambda z: np.exp(z) / np.exp(z).sum(1, keepdims=True), quiet=True),
+        check("rule_image", lambda f, height, width: f(1, 2), quiet=True),
+        check("topological_order", lambda root: [root], quiet=True),
+        check("relu_input", lambda g, x: g @ x.T, quiet=True),
+    ):
+        said = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+        assert said["exercise"] == verdict.exercise
+        assert said["right"] is False
+        assert said["message"] == verdict.message
+        assert said["mistake"] == verdict.mistake
+        assert set(said["case"]) == {"arguments", "yours", "right"}
+        assert len(said["steps"]) == len(verdict.steps)
+    assert said["traceback"]
+
+
+def test_a_right_answer(capsys):
+    verdict = check("linear", lambda x, w, b: x @ w.T + b)
+    assert verdict
+    assert (verdict.mistake, verdict.case, verdict.steps) == (None, None, ())
+    assert capsys.readouterr().out == "linear: Right.\n"
+
+
+def test_two_mistakes():
+    verdict = check("linear_grads", lambda g, x, w: (g @ w / len(g), x.T @ g, g.sum(0)), quiet=True)
+    assert verdict.mistake == "dw_transposed+dx_mean"
+    assert verdict.message.startswith("Two things.")
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "says"),
+    [
+        ("linear", lambda x, w, b: -3.7 * (x @ w.T + b), "Every number is -3.7 times the right one"),
+        ("linear", lambda x, w, b: x @ w.T + b + 7, "by one and the same amount"),
+        ("conv2d_bias", lambda g: g.sum((0, 2, 3))[::-1], "run backwards along axis 0"),
+        ("conv2d_bias", lambda g: g.sum((0, 2, 3)) ** (1 if len(g) == 1 else 3), "without several images"),
+        ("im2col", lambda *a: flipped(*a), "run backwards along axis 2"),
+        ("relu_input", lambda g, x: g * (x > 1e9), "number"),
+        ("max_pool2d", lambda x, k, s: wrong_for_stride(x, k, s), "a stride above 1"),
+        ("softmax", lambda z: wrong_when_large(z), "logits above 500"),
+    ],
+)
+def test_what_is_still_true(name, function, says):
+    verdict = check(name, function, quiet=True)
+    assert verdict.mistake is None
+    assert verdict.message.startswith("I do not know this mistake.")
+    assert says in verdict.message
+
+
+def flipped(x, kernel_size, stride, padding):
+    model = catalogue()["im2col"].model
+    return model(x, kernel_size, stride, padding)[:, :, ::-1]
+
+
+def wrong_for_stride(x, kernel_size, stride):
+    y = catalogue()["max_pool2d"].model(x, kernel_size, stride)
+    return y * 1.5 + y**2 if max(stride) > 1 else y
+
+
+def wrong_when_large(z):
+    return np.where(np.abs(z) > 500, 0.123, np.exp(z) / np.exp(z).sum(1, keepdims=True))
+
+
+def test_without_hints(capsys):
+    verdict = check("conv2d_input", overwrites, hints=False)
+    assert (verdict.right, verdict.mistake, verdict.message) == (False, None, "Not right.")
+    assert verdict.case is None
+    assert verdict.steps == ()
+    assert capsys.readouterr().out == "conv2d_input: Not right.\n"
+    assert check("linear", lambda x, w, b: x @ w.T + b, hints=False, quiet=True).right
+
+
+def test_the_same_seed_has_the_same_cases():
+    first, second, other = (check("linear", lambda x, w, b: x @ w.T, seed=s, quiet=True) for s in (1, 1, 2))
+    assert np.array_equal(first.case.arguments["x"], second.case.arguments["x"])
+    assert not np.array_equal(first.case.arguments["x"], other.case.arguments["x"])
+
+
+def test_an_unknown_exercise():
+    with pytest.raises(ValueError, match="did you mean conv2d_input"):
+        check("conv_input", overwrites)
+    with pytest.raises(ValueError, match="there are random_image, rule_image"):
+        check("xyz", overwrites)
+
+
+def test_another_signature():
+    with pytest.raises(
+        TypeError, match=r"takes 5 arguments, conv2d_input\(g, w, size, stride, padding\); yours"
+    ):
+        check("conv2d_input", lambda g, w: g)
+    with pytest.raises(TypeError, match="takes the function linear itself, got int"):
+        check("linear", 3)
+
+
+def test_other_names_of_arguments_are_fine():
+    assert check("relu_input", lambda upstream, values, slope=0: upstream * (values > slope), quiet=True)
+    assert check("relu_input", partial(lambda unused, g, x: g * (x > 0), 1), quiet=True)
+
+
+def length(x):
+    """Return the Euclidean length of x (D,)."""
+    total = (x**2).sum()
+    return np.sqrt(total)
+
+
+LENGTH = Exercise(
+    length,
+    cases=lambda rng: [{"x": rng.standard_normal(D)} for D in (1, 2, 5)],
+    mistakes=(
+        Mistake(
+            "no_root",
+            "You return the square of the length. One step is missing.",
+            ("np.sqrt(total)", "total"),
+        ),
+        Mistake("sizes", "You add up sizes. Lengths come from squares.", ("x**2", "np.abs(x)")),
+        Mistake("mean", "You take the mean. It is a sum.", (".sum()", ".mean()"), lambda x: x.std()),
+    ),
+)
+
+
+def test_an_exercise_of_a_teacher():
+    assert check(LENGTH, np.linalg.norm, quiet=True)
+    assert check(LENGTH, lambda x: x @ x, quiet=True).mistake == "no_root"
+    assert check(LENGTH, lambda x: np.abs(x).sum(), quiet=True).mistake == "no_root+sizes"
+    assert check(LENGTH, lambda x: x.std(), quiet=True).mistake == "mean"
+    verdict = check(LENGTH, lambda x: np.sqrt(x @ x) * 2, quiet=True)
+    assert "Every number is 2 times" in verdict.message
+    assert "length = " in verdict.steps[0].numbers
+    assert '"""Return the Euclidean length of x (D,)."""' in LENGTH.stub
+
+
+def test_an_exercise_that_is_none():
+    with pytest.raises(ValueError, match=r"length: the mistake 'a' changes 'x \+ 1', which does not stand"):
+        Exercise(length, cases=LENGTH.cases, mistakes=(Mistake("a", "A.", ("x + 1", "x")),))
+    with pytest.raises(ValueError, match="two mistakes of the name a"):
+        Exercise(length, cases=LENGTH.cases, mistakes=(Mistake("a", "A.", len), Mistake("a", "B.", len)))
+
+
+def test_stubs_are_answers_that_are_not_there_yet():
+    for exercise in list(catalogue().values())[::9]:
+        module = {}
+        exec(f"import numpy as np\n\n\n{exercise.stub}", module)
+        verdict = check(exercise, module[exercise.name], quiet=True)
+        assert "Not answered yet" in verdict.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(catalogue()))
+def test_every_exercise_end_to_end(name):
+    exercise = catalogue()[name]
+    assert check(name, exercise.model, quiet=True)
+    wrong = exercise.with_one_mistake()[0]
+    verdict = check(name, wrong.function, quiet=True)
+    assert verdict.mistake == wrong.mistakes[0].name
+    json.dumps(verdict.to_dict(), allow_nan=False)

@@ -1,0 +1,284 @@
+"""The way back through the graph: the order of the nodes, the walk, `grad` and `Tensor.backward`."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import Any
+
+from tinycnn.kernels.arrays import array_module
+from tinycnn.modes import modes, set_grad_enabled
+from tinycnn.tensor import Tensor, as_tensor, refuse_mixed_backends, wrap
+
+from .function import Function
+
+Node = Function | Tensor  # an operation, which stands for its result, or a leaf
+
+
+def topological_order(roots: Iterable[Node]) -> list[Function]:
+    """Return every Function below `roots`, each after all that use its result.
+
+    Why an order: a node's gradient is the SUM over all its uses, and must be complete before it is passed on.
+    In ``b = a + a; c = b + b`` a walk that passed on every share at once would visit a's creator four times,
+    and 40 such lines would take 2**40 visits. In this order each node is visited once.
+
+    It is the order of recording, backwards: whatever uses a result is recorded after it. The nodes are
+    collected in a list instead of by recursion, because Python's recursion ends at about a thousand nodes.
+    """
+    seen: set[Node | None] = {None, *roots}
+    order = [node for node in seen if isinstance(node, Function)]
+    for node in order:  # grows meanwhile
+        for parent in node.parents:
+            if parent not in seen:
+                seen.add(parent)
+                if isinstance(parent, Function):
+                    order.append(parent)
+    order.sort(key=attrgetter("recorded_at"), reverse=True)
+    return order
+
+
+def walk(
+    seeds: Mapping[Node, Tensor], wanted: Iterable[Node] | None, create_graph: bool, retain_graph: bool
+) -> dict[Node, Tensor]:
+    """Pass gradients from the outputs down, and return those of the nodes that are wanted.
+
+    Parameters
+    ----------
+    seeds
+        dL/d(output) of every output.
+    wanted
+        None for all leaves, and the results that `retain_grad` was called for.
+    create_graph, retain_graph
+        As `grad`.
+
+    Returns
+    -------
+    dict
+        Gradients that share memory with nothing: they are changed in place.
+    """
+    order = topological_order(seeds)
+    for observer in modes().observers:
+        observer.walking(order)
+    wanted = _everything(seeds, order) if wanted is None else set(wanted)
+    needed = needed_for(wanted, order)
+    gradients = dict(seeds)
+    with set_grad_enabled(create_graph), only_asked_for(needed, order):
+        for node in order:
+            if node not in needed or node not in gradients:
+                continue
+            _pass_on(node, gradients[node] if node in wanted else gradients.pop(node), gradients)
+            if not retain_graph:
+                node.release()
+        return {node: _copy(g, create_graph) for node, g in gradients.items() if node in wanted}
+
+
+def _pass_on(node: Function, g: Tensor, gradients: dict[Node, Tensor]) -> None:
+    """Add what `node` contributes to the gradients of its parents."""
+    for parent, share in zip(node.parents, shares(node, g), strict=True):
+        if parent is not None and share is not None:
+            gradients[parent] = gradients[parent] + share if parent in gradients else share
+
+
+def needed_for(wanted: set[Node], order: Sequence[Function]) -> set[Node]:
+    """Return the wanted nodes and what lies between them and the outputs: no other needs a gradient."""
+    needed = set(wanted)
+    for node in reversed(order):  # inputs first
+        if any(parent in needed for parent in node.parents if parent is not None):
+            needed.add(node)
+    return needed
+
+
+@contextmanager
+def only_asked_for(needed: set[Node], order: Sequence[Function]) -> Iterator[None]:
+    """Inside the ``with`` block, let `needs_input_grad` be about the needed nodes only."""
+    before = [node.needs_input_grad for node in order]
+    try:
+        for node in order:
+            node.needs_input_grad = tuple(parent in needed for parent in node.parents)
+        yield
+    finally:
+        for node, needs in zip(order, before, strict=True):
+            node.needs_input_grad = needs
+
+
+def _everything(seeds: Iterable[Node], order: Sequence[Function]) -> set[Node]:
+    """Return the leaves, and the results that `retain_grad` was called for."""
+    leaves = {x for x in (*seeds, *(p for node in order for p in node.parents)) if isinstance(x, Tensor)}
+    return leaves | {node for node in order if node.retains is not None}
+
+
+def _copy(g: Tensor, create_graph: bool) -> Tensor:
+    return g * 1 if create_graph else wrap(g.data.copy())
+
+
+def shares(node: Function, g: Tensor) -> Sequence[Tensor | None]:
+    """Return what `node` adds to the gradient of each input that needs one, in its shape and dtype."""
+    if not any(node.needs_input_grad):
+        return [None] * len(node.parents)
+    observers = modes().observers
+    for observer in observers:
+        observer.passing(node, g)
+    try:
+        found = node.backward(g, *node.kept)
+    except Exception as error:
+        for observer in observers:
+            observer.failed(node, "backward", [g.data], error)
+        raise
+    found = found if isinstance(found, tuple) else (found,)
+    if len(found) != len(node.parents):
+        raise RuntimeError(
+            f"{node.name}.backward returned {len(found)} gradients for {len(node.parents)} inputs"
+        )
+    for observer in observers:
+        observer.passed(node, found)
+    return [
+        fitted(node, i, as_tensor(share)) if need and share is not None else None
+        for i, (share, need) in enumerate(zip(found, node.needs_input_grad, strict=True))
+    ]
+
+
+def fitted(node: Function, i: int, share: Any) -> Any:
+    """Return a gradient of input `i`, a tensor or an array, in the input's shape and dtype.
+
+    An input that was broadcast was used once for each copy, so its gradient is the sum over the copies.
+    """
+    parent = node.parents[i]
+    assert parent is not None
+    if share.shape != parent.shape:
+        new = share.ndim - len(parent.shape)
+        sizes = (1,) * new + parent.shape
+        if new < 0 or any(size not in (1, to) for size, to in zip(sizes, share.shape, strict=True)):
+            raise RuntimeError(
+                f"{node.name}.backward returned a gradient of shape {share.shape} "
+                f"for its input {i} of shape {parent.shape}"
+            )
+        dims = tuple(d for d, size in enumerate(sizes) if d < new or size != share.shape[d])
+        share = share.sum(dims).reshape(parent.shape)
+    if share.dtype != parent.dtype:
+        share = share.to(parent.dtype) if isinstance(share, Tensor) else share.astype(parent.dtype)
+    return share
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Return d<grad_outputs, outputs>/d(input) for every input, and leave every ``grad`` as it is.
+
+    Parameters
+    ----------
+    outputs, inputs
+        One tensor or several. Inputs may be leaves or results on the way.
+    grad_outputs
+        One for each output, of its shape; 1 by default, for outputs of one element.
+    create_graph
+        Record this walk too, so that the gradients can be differentiated again.
+    retain_graph
+        Keep what the graph keeps, to walk it again; by default only with `create_graph`.
+    allow_unused
+        Return None for an input that the outputs do not depend on, instead of an error.
+
+    Raises
+    ------
+    RuntimeError
+        As `Tensor.backward`, and for an unused input.
+
+    Examples
+    --------
+    >>> import tinycnn
+    >>> x = tinycnn.Tensor(2.0, requires_grad=True)
+    >>> (first,) = tinycnn.grad(x**3, x, create_graph=True)  # 3 x^2
+    >>> (second,) = tinycnn.grad(first, x)  # 6 x
+    >>> first.item(), second.item()
+    (12.0, 12.0)
+    """
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if grad_outputs is None or isinstance(grad_outputs, Tensor) or hasattr(grad_outputs, "shape"):
+        grad_outputs = [grad_outputs] * len(outputs)
+    for i, x in enumerate(inputs):
+        if not x.requires_grad:
+            raise RuntimeError(f"input {i} of shape {x.shape} does not require a gradient")
+    seeds: dict[Node, Tensor] = {}
+    with set_grad_enabled(create_graph):
+        for y, given in zip(outputs, grad_outputs, strict=True):
+            node, seed = y.creator or y, _seed(y, given)
+            seeds[node] = seeds[node] + seed if node in seeds else seed
+    wanted = [x.creator or x for x in inputs]
+    found = walk(seeds, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
+    for i, (x, node) in enumerate(zip(inputs, wanted, strict=True)):
+        if node not in found and not allow_unused:
+            raise RuntimeError(
+                f"the outputs do not depend on input {i} of shape {x.shape}; "
+                "allow_unused=True returns None for it"
+            )
+    return tuple(map(found.get, wanted))
+
+
+def backward(
+    self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+) -> None:
+    """Add d<gradient, self>/d(leaf) to ``leaf.grad`` of every leaf that requires it.
+
+    Gradients ACCUMULATE, within one walk as between walks: with ``b = a + a; c = b + b`` every use of a
+    tensor contributes one share to its derivative (the chain rule's sum). So zero them between steps.
+
+    Parameters
+    ----------
+    gradient
+        The same shape as this tensor; 1 by default, for a tensor of one element.
+    retain_graph
+        Keep what the graph keeps, to walk it again; by default only with `create_graph`.
+    create_graph
+        Record this walk too, so that the gradients can be differentiated.
+
+    Raises
+    ------
+    RuntimeError
+        No gradient is required, the shape of `gradient` differs, the graph was walked and freed before,
+        or an array it kept was changed in place.
+    """
+    seeds: dict[Node, Tensor] = {self.creator or self: _seed(self, gradient)}
+    found = walk(seeds, None, create_graph, create_graph if retain_graph is None else retain_graph)
+    with set_grad_enabled(create_graph):
+        for node, g in found.items():
+            x = node if isinstance(node, Tensor) else node.retains() if node.retains else None
+            if x is not None:
+                x._grad = g if x._grad is None else x._grad + g
+
+
+def retain_grad(self: Tensor) -> None:
+    """Let `backward` leave the gradient of this result, too, in ``grad``; leaves always have theirs."""
+    if self.creator is not None:
+        self.creator.retains = weakref.ref(self)
+
+
+def _seed(y: Tensor, gradient: Any) -> Tensor:
+    """Return `gradient` as a tensor like `y`, 1 for None."""
+    if not y.requires_grad:
+        raise RuntimeError(
+            f"a tensor of shape {y.shape} that requires no gradient has none: set requires_grad=True on a "
+            "leaf it is computed from, and compute it outside no_grad()"
+        )
+    if gradient is None:
+        if y.numel() != 1:
+            raise RuntimeError(
+                f"a gradient starts from one number, but this tensor has shape {y.shape}: "
+                "take its sum() or mean(), or give the gradient of that shape"
+            )
+        return wrap(array_module(y.data).ones(y.shape, y.dtype))
+    seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, y.dtype, backend=y.backend)
+    if seed.shape != y.shape:
+        raise RuntimeError(f"the gradient has shape {seed.shape}, the tensor {y.shape}: they must be equal")
+    refuse_mixed_backends("backward", (y, seed))
+    return seed
+
+
+Tensor.backward = backward  # type: ignore[assignment, method-assign]
+Tensor.retain_grad = retain_grad  # type: ignore[assignment, method-assign]

@@ -1,0 +1,205 @@
+"""The same call and the same walk, faster: on small arrays, Python takes longer than the arithmetic.
+
+What is different from `function` and `backward`:
+
+- a call looks everything up once, and has the cases of one and of two inputs written out;
+- a walk that is not recorded passes arrays instead of tensors;
+- it adds gradients up in place, and hands out arrays that nobody else has without copying them.
+
+What is watched (`detect_anomaly`), recorded (`create_graph`) or fails goes the plain way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from numpy import ndarray
+
+from tinycnn.arrays import as_array
+from tinycnn.dispatch import tell
+from tinycnn.kernels.arena import is_alone
+from tinycnn.kernels.arrays import Array
+from tinycnn.modes import modes, set_grad_enabled
+from tinycnn.tensor import Tensor, clock, wrap
+
+from . import backward, safety
+from .backward import Node, fitted, needed_for, only_asked_for, shares, topological_order
+from .function import Function
+
+_plain_call, _plain_walk = Function.__call__, backward.walk
+_always = modes().observers  # nobody else looks on
+_ALL = (0,), (0, 1)  # what is kept if all inputs are, one or two
+
+
+def call(self: Function, *inputs: Any) -> Any:
+    """Do as `Function.__call__`."""
+    two = len(inputs) == 2
+    if two:
+        a, b = inputs
+        try:
+            u, v = a._data, b._data
+        except AttributeError:
+            return _call_with_constants(self, a, b)
+        needs = need_a, need_b = a._requires_grad, b._requires_grad
+        usual = u.dtype is v.dtype and type(u) is type(v) is ndarray
+    elif len(inputs) == 1 and isinstance(inputs[0], Tensor):
+        a = inputs[0]
+        u = a._data
+        need_a, need_b = needs = a._requires_grad, False
+        usual = type(u) is ndarray
+    else:
+        return _plain_call(self, *inputs)
+    mode = modes()
+    if not usual or self.parents or mode.observers is not _always or (self.floats and u.dtype.kind != "f"):
+        return _plain_call(self, *inputs)
+    self.needs_input_grad = needs if two else needs[:1]
+    try:
+        y = self.forward(u, v) if two else self.forward(u)
+    except Exception:
+        y = None
+    if y is None:  # it failed, and will do so again: the plain call says why
+        return _plain_call(self, *inputs)
+    if type(y) is not ndarray:
+        y = as_array(y)
+    result = Tensor.__new__(Tensor)
+    result._data, result._grad = y, None
+    shared = (y.base is not None or y is u) and safety.share_memory(y, u)
+    result._changed_at = a._changed_at if shared else [0]
+    dtype = y.dtype
+    if not ((need_a or need_b) and mode.grad_enabled and dtype.kind == "f"):
+        result.creator, result._requires_grad = None, False
+        return result
+    self.recorded_at = next(clock)
+    if two:
+        self.parents = (a.creator or a) if need_a else None, (b.creator or b) if need_b else None
+    else:
+        self.parents = (a.creator or a,)
+    self.shape, self.dtype = y.shape, dtype
+    if kept_from := self._kept_from:
+        self._kept = inputs if kept_from == _ALL[two] else self.keep(inputs, result)
+    result.creator, result._requires_grad = self, True
+    return result
+
+
+def _call_with_constants(self: Function, a: Any, b: Any) -> Any:
+    """Call with numbers or arrays made into tensors, if one of the two inputs is a tensor."""
+    like = a if isinstance(a, Tensor) else b if isinstance(b, Tensor) else None
+    if like is None:
+        return _plain_call(self, a, b)
+    return call(self, self.tensor(a, like), self.tensor(b, like))
+
+
+def walk(
+    seeds: Mapping[Node, Tensor], wanted: Iterable[Node] | None, create_graph: bool, retain_graph: bool
+) -> dict[Node, Tensor]:
+    """Do as `backward.walk`."""
+    if create_graph or modes().observers is not _always:
+        return _plain_walk(seeds, wanted, create_graph, retain_graph)
+    order = topological_order(seeds)
+    for observer in _always:
+        observer.walking(order)
+    if wanted is None:
+        return _pass_on(order, seeds, None, retain_graph)
+    wanted = set(wanted)
+    with only_asked_for(needed_for(wanted, order), order):
+        return _pass_on(order, seeds, wanted, retain_graph)
+
+
+def _pass_on(
+    order: list[Function], seeds: Mapping[Node, Tensor], wanted: set[Node] | None, retain_graph: bool
+) -> dict[Node, Tensor]:
+    gradients: dict[Node, Array] = {node: seed._data for node, seed in seeds.items()}
+    results: dict[Node, Array] = {}  # the wanted gradients of results; those of leaves stay in `gradients`
+    sums: set[Node] = set()  # whose gradient was added up here: to such an array, more is added in place
+    node, g = order[0] if order else None, None
+    try:
+        with set_grad_enabled(False):
+            for node in order:
+                g = gradients.pop(node, None)
+                if g is None:
+                    continue
+                if wanted is None:
+                    if node.retains is not None:
+                        results[node] = g
+                else:
+                    if node in wanted:
+                        results[node] = g
+                    if True not in node.needs_input_grad:
+                        continue
+                kept = node._kept
+                if kept is None or not node.of_this_package:
+                    found = _of_tensors(node, g)
+                elif kept:
+                    found = node.backward(g, *[x._data for x in kept])
+                else:
+                    found = node.backward(g)
+                parents = node.parents
+                if type(found) is not tuple:
+                    found = (found,)
+                for i, parent in enumerate(parents):  # zip() costs as much again as the loop
+                    share = found[i]
+                    if parent is None or share is None:
+                        continue
+                    total = gradients.get(parent)
+                    like = parent if total is None else total
+                    if share.shape != like.shape or share.dtype is not like.dtype:
+                        share = fitted(node, i, share)
+                    if total is None:
+                        gradients[parent] = share  # left alone: it may be part of other gradients too
+                    elif parent in sums:
+                        total += share
+                    else:
+                        gradients[parent] = total + share
+                        if total.shape:  # without dimensions the sum is a number, which nothing is added to
+                            sums.add(parent)
+                if kept and not retain_graph:
+                    node._kept = None
+            taken = {id(seed._data) for seed in seeds.values()}
+            leaves = {
+                x: g for x, g in gradients.items() if isinstance(x, Tensor) if not wanted or x in wanted
+            }
+            return {x: _own(g, taken) for x, g in (leaves | results).items()}
+    except MemoryError as error:
+        for observer in _always:
+            observer.failed(node, "backward", [g], error)
+        raise
+
+
+def _of_tensors(node: Function, g: Array) -> tuple[Array | None, ...]:
+    """Return what a user's Function contributes: its backward takes tensors, and may keep what it returns."""
+    return tuple([None if s is None else s.data.copy() for s in shares(node, wrap(as_array(g)))])
+
+
+def _own(g: Array, taken: set[int]) -> Tensor:
+    """Return a gradient as a tensor whose array is not among `taken`, and is changed by nobody else."""
+    array = as_array(g)
+    repeated = 0 in array.strides  # by broadcasting: such an array shares memory with itself
+    if repeated or not is_alone(array) or id(array) in taken:
+        array = array.copy()
+    taken.add(id(array))
+    return wrap(array)
+
+
+@contextmanager
+def switched(on: bool) -> Iterator[None]:
+    """Go the fast way, or the plain one, inside the ``with`` block."""
+    before = Function.__call__, backward.walk
+    switch(on)
+    try:
+        yield
+    finally:
+        Function.__call__, backward.walk = before  # type: ignore[method-assign]
+
+
+def switch(on: bool) -> None:
+    """Go the fast way, or the plain one, from here on."""
+    Function.__call__ = call if on else _plain_call  # type: ignore[method-assign]
+    backward.walk = walk if on else _plain_walk
+
+
+switch(True)
+tell(
+    lambda kernels: switch(kernels is None or kernels.name != "plain")
+)  # who reads the kernels, reads this too

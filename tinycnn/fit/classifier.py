@@ -1,0 +1,124 @@
+"""A classifier's run, from settings to pictures; and the trained classifier that it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+import tinycnn
+from tinycnn import data, metrics, models, plot
+from tinycnn.data import NAMED, Augment, DataLoader, Dataset
+from tinycnn.schema import plain
+from tinycnn.storage import save_weights
+
+from .callbacks import Callback, EarlyStopping
+from .evaluation import Evaluation, evaluate
+from .folder import WEIGHTS
+from .run import Run
+from .settings import MOST_CLASSES, ClassifierSettings, RunError
+from .training import Training
+
+TEST_BATCH = 256
+
+
+class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
+    """The run of a classifier.
+
+    ::
+
+        run = ClassifierRun.new(data="digits", epochs=5)
+        result = run.train()                               # weights, history and pictures in run.folder
+        ClassifierRun.resume(run.folder)                   # after Ctrl-C: the weights end up the same
+    """
+
+    kind = ClassifierSettings
+    command = "train"
+
+    @classmethod
+    def build(cls, settings: ClassifierSettings) -> Self:
+        """Return the run as at its start; the same settings give the same numbers. Nothing is written."""
+        train, test = load_data(settings.data, models.INPUT_SHAPES[settings.model])
+        held_out = test
+        if settings.patience:
+            # Stopping by the test data would choose the epoch that suits them: hold out some of the others.
+            train, held_out = data.stratified_split(train, 0.1, settings.seed)
+        tinycnn.manual_seed(settings.seed)
+        model = models.build(settings.model, len(train.classes))
+        augment = Augment(shift=settings.shift, rotate=settings.rotate, flip=settings.flip)
+        loader = DataLoader(train, settings.batch_size, shuffle=True, augment=augment, seed=settings.seed)
+        optimizer = settings.make_optimizer(model)
+        schedule = settings.make_schedule(optimizer, len(loader))
+        validation = DataLoader(held_out, TEST_BATCH)
+        training = Training(model, loader, optimizer, settings.epochs, validation, schedule)
+        return cls(settings, training, train, test)
+
+    def name(self) -> str:
+        """Return what a new folder for it is called."""
+        return f"{self.settings.model}-{Path(self.settings.data).name}"
+
+    def describe(self) -> str:
+        """Return in a line what is trained on what."""
+        parameters = sum(p.numel() for p in self.training.model.parameters())
+        return (
+            f"{self.settings.model}, {parameters:,} parameters, on {plain(self.train_data.name)}: "
+            f"{len(self.train_data):,} training and {len(self.test_data):,} test images, "
+            f"{len(self.train_data.classes)} classes"
+        )
+
+    def callbacks(self, folder: Path, say: Callable[[str], None]) -> list[Callback]:
+        """Return early stopping, if there is a patience."""
+        return [EarlyStopping("val_loss", self.settings.patience)] if self.settings.patience else []
+
+    def save_data_pictures(self, folder: Path) -> None:
+        """Write some training images with their labels."""
+        first = self.train_data.subset(np.arange(min(25, len(self.train_data))))
+        samples = plot.sample_grid(first.scaled(np.arange(len(first))), first.labels, first.classes)
+        plot.save(samples, folder / "samples.png")
+
+    def save_results(self, folder: Path, config: dict[str, Any], say: Callable[[str], None]) -> Evaluation:
+        """Write weights and pictures, and return how good the network is on the test data."""
+        training, test = self.training, self.test_data
+        if training.stop:
+            say(f"stopped early: {training.stop}")
+        result = evaluate(training.model, DataLoader(test, TEST_BATCH))
+        save_weights(folder / WEIGHTS, training.model, config)
+        plot.save(plot.learning_curve(training.history), folder / "learning_curve.png")
+        matrix = metrics.confusion_matrix(result.labels, result.predictions, len(test.classes))
+        plot.save(plot.confusion_matrix(matrix, test.classes), folder / "confusion_matrix.png")
+        images = test.scaled(np.arange(len(test)))
+        grid = plot.prediction_grid(images, result.labels, result.probabilities, test.classes)
+        plot.save(grid, folder / "predictions.png")
+        say(f"test accuracy {result.accuracy:.2%} ({len(test):,} images)")
+        say(f"weights, history and pictures are in {folder}/")
+        return result
+
+
+def load_data(source: str, image_shape: tuple[int, int, int]) -> tuple[Dataset, Dataset]:
+    """Return training and test data with images (C, H, W) = `image_shape`; pictures are resized to it.
+
+    Raises
+    ------
+    RunError
+        If there are no such data, their images have another shape, or they have too many classes.
+    """
+    if source not in NAMED and not Path(source).is_dir():
+        raise RunError(f"data {plain(source, 200)}: no such folder; there are also {', '.join(NAMED)}")
+    if data.kind_of(source) == "pictures":
+        train, test = data.load(source, size=image_shape[1:], channels=image_shape[0])
+    else:
+        train, test = data.load(source)
+    if train.image_shape != image_shape:
+        fits = [name for name, shape in models.INPUT_SHAPES.items() if shape == train.image_shape]
+        raise RunError(
+            f"the network takes images (C, H, W)={image_shape}, {plain(source, 200)} has "
+            f"{train.image_shape}; models that fit: {', '.join(fits) or 'none'}"
+        )
+    if len(train.classes) > MOST_CLASSES:
+        raise RunError(
+            f"data {plain(source, 200)}: K={len(train.classes):,} classes; at most {MOST_CLASSES:,} fit: "
+            "tables and pictures have K x K cells"
+        )
+    return train, test

@@ -1,0 +1,104 @@
+"""Evaluating a classifier: its loss and accuracy on a data set, without changing it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinycnn import backend as _backend
+from tinycnn.data import DataLoader
+from tinycnn.functional import cross_entropy
+from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.modes import no_grad
+from tinycnn.nn import Module
+from tinycnn.tensor import Tensor
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass
+class Totals:
+    """Sums over the batches so far. They are arrays of the backend, so that no batch waits for a GPU."""
+
+    loss: Any = 0.0
+    right: Any = 0
+    images: int = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count one batch in; `loss` is its mean."""
+        N = len(labels)
+        self.loss = self.loss + loss.data * N
+        self.right = self.right + (logits.data.argmax(axis=1) == labels.data).sum()
+        self.images += N
+
+    def means(self) -> tuple[float, float]:
+        """Return mean loss and accuracy (a fraction)."""
+        images = max(self.images, 1)
+        loss, right = _backend.numbers(self.loss, self.right)
+        return loss / images, right / images
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model does on a data set.
+
+    Attributes
+    ----------
+    loss, accuracy
+        Mean loss, and the fraction of right predictions.
+    labels, logits
+        (N,) and (N, K), NumPy.
+    """
+
+    loss: float
+    accuracy: float
+    labels: np.ndarray
+    logits: np.ndarray
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """The class with the largest logit, (N,)."""
+        return self.logits.argmax(axis=1)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits, (N, K)."""
+        e = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+
+@contextmanager
+def evaluation_mode(model: Module) -> Iterator[None]:
+    """Switch all modules of `model` to evaluation inside the ``with`` block.
+
+    Afterwards each module has the mode it had before: a batch norm that you froze stays frozen.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@no_grad()
+def evaluate(model: Module, loader: DataLoader, loss: Loss = cross_entropy) -> Evaluation:
+    """Return how well `model` does on the data, in evaluation mode; the model is as before afterwards."""
+    totals = Totals()
+    all_logits, all_labels = [], []
+    with evaluation_mode(model):
+        for images, labels in loader.batches(0):
+            logits = model(images)
+            totals.add(loss(logits, labels), logits, labels)
+            all_logits.append(logits.data)
+            all_labels.append(labels.data)
+    mean_loss, accuracy = totals.means()
+    return Evaluation(mean_loss, accuracy, _together(all_labels), _together(all_logits))
+
+
+def _together(arrays: list[Array]) -> np.ndarray:
+    """Return the batches as one NumPy array. From a GPU all of them come in one transfer."""
+    return _backend.to_backend(array_module(arrays[0]).concatenate(arrays), "numpy")

@@ -1,0 +1,176 @@
+"""A trained classifier in a file: read, checked, evaluated and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn import models
+from tinycnn.data import DataLoader, Dataset
+from tinycnn.data.picture import read_picture
+from tinycnn.modes import no_grad
+from tinycnn.nn import Sequential
+from tinycnn.schema import Choice, Fields, ListOf, Text, plain
+from tinycnn.storage import FileError, load_weights
+from tinycnn.tensor import Tensor
+
+from .classifier import TEST_BATCH, load_data
+from .evaluation import Evaluation, evaluate, evaluation_mode
+from .folder import WEIGHTS
+from .run import names_of
+from .settings import MOST_CLASSES, MissingRun, RunError
+from .state import check_finite
+
+CONFIG = Fields(
+    {"model": Choice(tuple(models.MODELS)), "classes": ListOf(Text(1000), 2, MOST_CLASSES)}, {"data": Text()}
+)
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """A trained network with what is needed to use it.
+
+    Attributes
+    ----------
+    model
+        The network.
+    name
+        What it is called in `tinycnn.models.MODELS`.
+    classes
+        The K classes' names.
+    data
+        What it was trained on; empty if the file does not say it.
+    path
+        The file.
+    """
+
+    model: Sequential
+    name: str
+    classes: tuple[str, ...]
+    data: str
+    path: Path
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the images it takes."""
+        return models.INPUT_SHAPES[self.name]
+
+    def test_data(self, source: str | None = None) -> tuple[Dataset, str]:
+        """Return the test part of some data, or of what it was trained on, and what is to be said of it.
+
+        Its labels are numbers of this network's classes; see `in_classes`.
+
+        Raises
+        ------
+        RunError
+            If there are no such data, or their classes are others.
+        """
+        source = source or self.data
+        if not source:
+            raise RunError(f"{self.path} does not say what it was trained on: name the data")
+        _, test = load_data(source, self.input_shape)
+        return in_classes(test, self.classes)
+
+    def evaluate(self, test: Dataset) -> Evaluation:
+        """Return how well it does on data that `test_data` returned."""
+        return evaluate(self.model, DataLoader(test, TEST_BATCH))
+
+    @no_grad()
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """Return the softmax of its logits, (N, K), for images (N, C, H, W) in [0, 1]."""
+        with evaluation_mode(self.model):
+            return F.softmax(self.model(Tensor(images)), 1).numpy()
+
+
+def load_classifier(run: str | Path) -> SavedClassifier:
+    """Return the trained network of a run folder, or of a weights file.
+
+    Raises
+    ------
+    MissingRun
+        If there are no weights.
+    ValueError
+        If the file is damaged or of another network, or has weights that are NaN or infinite.
+    """
+    run = Path(run)
+    path = run / WEIGHTS if run.is_dir() else run
+    if not path.is_file():
+        raise MissingRun(
+            f"{run}: there are no weights; a run folder with a {WEIGHTS}, or such a file, would do"
+        )
+    arrays, config = load_weights(path)
+    try:
+        config = CONFIG.check(config)
+    except ValueError as error:
+        raise FileError(f"{path} does not say which network it belongs to: {error}") from None
+    model = models.build(config["model"], len(config["classes"]))
+    try:
+        model.load_state_dict(arrays)
+        check_finite(arrays)
+    except ValueError as error:
+        raise FileError(f"{path}: {plain(error, 2000)}") from error
+    return SavedClassifier(model, config["model"], tuple(config["classes"]), config.get("data", ""), path)
+
+
+def in_classes(dataset: Dataset, classes: Sequence[str]) -> tuple[Dataset, str]:
+    """Return a data set with its labels as numbers of `classes`, which are matched by their names.
+
+    If the classes of one side have no names, only the numbers 0 to K-1, they are taken as they are. The
+    second result says so in a sentence; it is empty otherwise.
+
+    Raises
+    ------
+    RunError
+        If a class of the data is not one of `classes`.
+    """
+    if dataset.classes == tuple(classes):
+        return dataset, ""
+    numbers = {name: k for k, name in enumerate(classes)}
+    unknown = [name for name in dataset.classes if name not in numbers]
+    if not unknown:
+        matched = np.array([numbers[name] for name in dataset.classes])
+        return replace(dataset, labels=matched[dataset.labels], classes=tuple(classes)), ""
+    if len(dataset.classes) == len(classes) and (unnamed(dataset.classes) or unnamed(classes)):
+        note = f"{names_of(dataset.classes)} are taken for {names_of(classes)}, in this order"
+        return replace(dataset, classes=tuple(classes)), note
+    raise RunError(
+        f"the network knows {len(classes)} classes ({names_of(classes)}), {plain(dataset.name)} has "
+        f"{len(dataset.classes)}, of which it does not know {names_of(unknown)}"
+    )
+
+
+def unnamed(classes: Sequence[str]) -> bool:
+    """Return whether classes have only their numbers for names."""
+    return list(classes) == [str(k) for k in range(len(classes))]
+
+
+def load_picture(path: Path, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
+    """Return a picture as (C, H, W) in [0, 1], grey or RGB and resized as a network needs it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    shape
+        (C, H, W).
+    invert
+        Make dark bright, and bright dark.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, it is a folder or no file, or Pillow cannot read it.
+    """
+    if path.is_dir():
+        raise FileError(f"{path} is a folder: name the picture files in it")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no picture {path}")
+    if not path.is_file():
+        raise FileError(f"{path} is no file")
+    C, H, W = shape
+    array = read_picture(path, (H, W), C).reshape(H, W, C).astype(np.float32) / 255
+    return np.moveaxis(1 - array if invert else array, 2, 0)

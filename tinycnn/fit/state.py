@@ -1,0 +1,94 @@
+"""The parts of a training's state: weights, optimizers, schedules; out into a checkpoint, and back in."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinycnn.nn import Module
+from tinycnn.optim import Optimizer, Schedule
+from tinycnn.schema import Fields, Integer, ListOf, Number
+
+OPTIMIZER = Fields({"steps": ListOf(Integer()), "lr": Number(0)})
+SCHEDULE = Fields({"t": Integer(), "base_lr": Number(0)})
+
+
+def check_optimizer(name: str, optimizer: Optimizer, *trained: Module) -> None:
+    """Raise ValueError unless all parameters that `optimizer` changes belong to the modules `trained`."""
+    own = {id(parameter) for module in trained for parameter in module.parameters()}
+    others = [i for i, parameter in enumerate(optimizer.params) if id(parameter) not in own]
+    if others:
+        p = optimizer.params[others[0]]
+        kind = type(trained[0]).__name__
+        raise ValueError(
+            f"{name}: {len(others)} of its {len(optimizer.params)} parameters, the first of shape {p.shape}, "
+            f"are not parameters of the {kind} that is trained: make the {name} with its own parameters(), "
+            "after the network was copied or replaced"
+        )
+
+
+def weights_of(networks: Mapping[str, Module]) -> dict[str, Any]:
+    """Return parameters and buffers of some networks, as "network.parameter"."""
+    return {f"{name}.{key}": t.data for name, net in networks.items() for key, t in net.state_dict().items()}
+
+
+def load_weights_of(networks: Mapping[str, Module], arrays: Mapping[str, Any]) -> None:
+    """Copy into the networks what `weights_of` returned; raise ValueError if it does not fit."""
+    for name, network in networks.items():
+        given = part(arrays, name)
+        for key, tensor in network.state_dict().items():
+            if key in given and given[key].dtype != tensor.dtype:
+                raise ValueError(
+                    f"{name}.{key} is {given[key].dtype} in the checkpoint and {tensor.dtype} in this run, "
+                    "which rounds differently"
+                )
+        check_finite(part(arrays, name))
+        network.load_state_dict(given)
+
+
+def check_finite(arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError if an array has NaN or infinite values: weights that have them are of no use."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = int(array.size - np.isfinite(array).sum())
+            raise ValueError(
+                f"{bad:,} of the {array.size:,} values of {name} are NaN or infinite: it was saved after its "
+                "training had diverged, or it is damaged"
+            )
+
+
+def part(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the arrays whose names begin with `prefix` and a dot, without it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)}
+
+
+def optimizer_state(name: str, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays of an optimizer's state, as "name.array", and the numbers of it."""
+    state = optimizer.state_dict()
+    arrays = {key: value for key, value in state.items() if hasattr(value, "shape")}
+    numbers = {key: value for key, value in state.items() if key not in arrays}
+    return {f"{name}.{key}": array for key, array in arrays.items()}, numbers
+
+
+def load_optimizer(
+    name: str, optimizer: Optimizer, arrays: Mapping[str, Any], numbers: Mapping[str, Any]
+) -> None:
+    """Continue from `optimizer_state`; raise ValueError if it is one of another optimizer."""
+    optimizer.load_state_dict(part(arrays, name) | dict(numbers))
+
+
+def load_schedule(schedule: Schedule, state: Mapping[str, Any], steps: int) -> None:
+    """Continue from the schedule's state, `steps` steps on from here; raise ValueError if it is of another.
+
+    The optimizer must have its state already: the checkpoint's learning rate is compared with the schedule's.
+    """
+    if state["t"] != schedule.t + steps:
+        raise ValueError(
+            f"its schedule made {state['t']} steps, but {schedule.t + steps} belong to the batches so far"
+        )
+    lr = schedule.optimizer.lr
+    schedule.load_state_dict(state)
+    if not math.isclose(schedule.optimizer.lr, lr):
+        raise ValueError(f"its learning rate is {lr:g}, this run's schedule says {schedule.optimizer.lr:g}")

@@ -1,0 +1,134 @@
+"""`check` says whether a learner's function is right, and if not, what the mistake is."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .catalogue import find_exercise
+from .exercise import Exercise
+from .judge import judge
+from .sandbox.calls import does_not_take
+from .sandbox.here import run_here
+from .sandbox.packing import CannotSendError, pack
+from .sandbox.process import SECONDS, Run, run
+from .search import trial
+from .show import show
+from .verdict import Verdict
+
+_told: list[str] = []  # that functions ran here is said once
+
+
+class AnswerError(ValueError):
+    """There is nothing to check: the file cannot be imported, or has no such function."""
+
+
+def check(
+    exercise: str | Exercise,
+    function: Callable[..., Any],
+    hints: bool = True,
+    seed: int = 0,
+    seconds: float = SECONDS,
+    quiet: bool = False,
+) -> Verdict:
+    """Say whether `function` is right, and if it is not, which mistake is in it; show it, too.
+
+    The function runs in a process of its own, on copies of small arguments, from the simplest to the general
+    case. The mistake is named if one of those that the exercise knows, or two at once, gives the very same
+    numbers for every call. Else the verdict says what is still true of the answer.
+
+    Parameters
+    ----------
+    exercise
+        Its name (`catalogue` lists them), or one of your own.
+    function
+        The answer.
+    hints
+        Whether to say more than right or wrong. Without hints it is an exam.
+    seed
+        Of the random numbers in the arguments.
+    seconds
+        How long all calls together may take.
+    quiet
+        Show nothing.
+
+    Raises
+    ------
+    ValueError
+        For an exercise that is not known: says which names are near.
+    TypeError
+        For something that is no function, or takes other arguments: says which.
+    """
+    exercise = find_exercise(exercise)
+    if not callable(function):
+        raise TypeError(
+            f"check takes the function {exercise.name} itself, got {type(function).__name__}: "
+            f"{function!r:.60}"
+        )
+    if (signature := does_not_take(function, exercise.parameters)) is not None:
+        raise TypeError(_other_signature(exercise, signature))
+    tries = trial(exercise, seed)
+    try:
+        packed = pack(function, home=getattr(function, "__module__", None))
+        result = run(exercise, tries.cases, packed, seconds=seconds)
+        reason = result.said.get("unsendable")
+    except CannotSendError as error:
+        result, reason = Run(), str(error)
+    if reason is not None:
+        result = run_here(function, exercise.parameters, tries.cases, seconds)
+    verdict = judge(tries, result, seconds)
+    if reason is not None and not _told:
+        _told.append(reason)
+        note = f"Your function ran in this process, because it cannot be sent to another one: {reason}."
+        verdict = dataclasses.replace(verdict, notes=(*verdict.notes, note))
+    return _given(verdict, hints, quiet)
+
+
+def check_file(
+    exercise: str | Exercise,
+    file: Path,
+    hints: bool = True,
+    seed: int = 0,
+    seconds: float = SECONDS,
+    quiet: bool = False,
+) -> Verdict:
+    """Do as `check` with the function of the exercise's name in a file, which only its process imports.
+
+    Raises
+    ------
+    AnswerError
+        Where the file cannot be imported, has no such function, or one that takes other arguments.
+    """
+    exercise = find_exercise(exercise)
+    tries = trial(exercise, seed)
+    result = run(exercise, tries.cases, file=file, seconds=seconds)
+    said = result.said
+    if "no_import" in said and not said.get("refused"):
+        raised = said["no_import"]
+        raise AnswerError(
+            f"{file.name} cannot be imported: {raised['type']}: {raised['text']}{_line(raised)}"
+        )
+    if "no_function" in said:
+        raise AnswerError(f"{file.name}: {exercise.name} is no function, but {said['no_function']}")
+    if "signature" in said:
+        raise AnswerError(f"{file.name}: {_other_signature(exercise, said['signature'])}")
+    return _given(judge(tries, result, seconds), hints, quiet)
+
+
+def _given(verdict: Verdict, hints: bool, quiet: bool) -> Verdict:
+    """Show the verdict and return it; without hints, what it says besides right or wrong is taken out."""
+    if not hints:
+        message = "Right." if verdict.right else "Not right."
+        verdict = Verdict(verdict.exercise, verdict.right, None, message)
+    if not quiet:
+        show(verdict)
+    return verdict
+
+
+def _other_signature(exercise: Exercise, signature: str) -> str:
+    count = len(exercise.parameters)
+    return f"{exercise.name} takes {count} arguments, {exercise.signature}; yours is {signature}"
+
+
+def _line(raised: dict[str, Any]) -> str:
+    return f", line {raised['frames'][-1][1]}" if raised["frames"] else ""

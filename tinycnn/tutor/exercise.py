@@ -1,0 +1,223 @@
+"""What an exercise is made of: a right implementation, cases to try, and the mistakes that one makes there.
+
+A mistake is a small change of the right implementation: its text, with one piece written in another way. So
+the wrong functions are made from the right one, and two mistakes at once are made by changing both pieces.
+"""
+
+import ast
+import copy
+import inspect
+import itertools
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Arguments = dict[str, Any]  # of one call, by name, in the order of the signature
+Change = tuple[str, str]  # what stands in the right implementation, and what stands there instead
+Way = Change | tuple[Change, ...] | Callable[..., Any]
+
+
+class Mistake:
+    """A mistake that learners make in one exercise.
+
+    Parameters
+    ----------
+    name
+        Its identifier.
+    sentence
+        What the learner did, and what to do. It does not say the line of code.
+    ways
+        How one can make it; each way is one change ``(old, new)`` of a right implementation's text, several
+        changes ``((old, new), (old, new))``, or a whole function that is wrong. A change replaces every
+        occurrence of `old`. Learners write the same mistake in different ways, and get different numbers.
+    """
+
+    def __init__(self, name: str, sentence: str, *ways: Way) -> None:
+        self.name, self.sentence = name, sentence
+        self.ways = tuple(_changes(way) if isinstance(way, tuple) else way for way in ways)
+
+    def __repr__(self) -> str:
+        return f"Mistake({self.name})"
+
+
+class Wrong(NamedTuple):
+    """A wrong function, and the mistakes that are in it."""
+
+    mistakes: tuple[Mistake, ...]
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Exercise:
+    """One function to write.
+
+    Attributes
+    ----------
+    model
+        A right implementation. Its name, signature and docstring are those of the exercise.
+    cases
+        Returns the calls to try, as dictionaries of arguments, the simplest first. Gets a random generator.
+    mistakes
+        What the tutor knows.
+    hints
+        From a question to nearly the answer.
+    lesson, equation
+        Where it belongs: numbers, or None.
+    reference
+        The engine's own function, which says what is right; by default `model`.
+    models
+        Other right implementations, whose text mistakes change, too.
+    view
+        Of a result and the arguments: what of the result matters, where several results are right.
+    traits
+        What a call can have, and of its arguments whether it has it; used to say what is still true.
+    explain
+        Of the arguments and an index of the result: the step of `tinycnn.explain` that computes this element.
+    """
+
+    model: Callable[..., Any]
+    cases: Callable[[np.random.Generator], Sequence[Arguments]]
+    mistakes: Sequence[Mistake] = ()
+    hints: Sequence[str] = ()
+    lesson: int | None = None
+    equation: int | None = None
+    reference: Callable[..., Any] | None = None
+    models: Sequence[Callable[..., Any]] = ()
+    view: Callable[[Any, Arguments], Any] | None = None
+    traits: Mapping[str, Callable[[Arguments], bool]] = field(default_factory=dict)
+    explain: Callable[[Arguments, tuple[int, ...]], Any] | None = None
+
+    def __post_init__(self) -> None:
+        names = [mistake.name for mistake in self.mistakes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{self.name}: there are two mistakes of the name {', '.join(twice)}")
+        for mistake in self.mistakes:
+            for way in mistake.ways:
+                if not callable(way) and not any(_applies(way, model) for model in self.all_models):
+                    raise ValueError(
+                        f"{self.name}: the mistake {mistake.name!r} changes {way[0][0]!r}, which does not "
+                        "stand in the right implementation"
+                    )
+
+    @property
+    def name(self) -> str:
+        """The name of the function to write."""
+        return self.model.__name__
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of its arguments."""
+        return list(inspect.signature(self.model).parameters)
+
+    @property
+    def signature(self) -> str:
+        """As it is called: ``conv2d_bias(g)``."""
+        return f"{self.name}({', '.join(self.parameters)})"
+
+    @property
+    def all_models(self) -> tuple[Callable[..., Any], ...]:
+        """The right implementations whose text is known."""
+        return (self.model, *self.models)
+
+    @property
+    def stub(self) -> str:
+        """The function to fill in, as text."""
+        doc = textwrap.indent(inspect.getdoc(self.model) or "", "    ").strip()
+        closing = '\n    """' if "\n" in doc else '"""'
+        return f'def {self.signature}:\n    """{doc}{closing}\n    return None  # your code\n'
+
+    def right(self, arguments: Arguments) -> Any:
+        """Return what is right."""
+        return (self.reference or self.model)(**fresh(arguments))
+
+    def viewed(self, result: Any, arguments: Arguments) -> Any:
+        """Return what of a result matters."""
+        return result if self.view is None else self.view(result, arguments)
+
+    def with_one_mistake(self) -> Sequence[Wrong]:
+        """Return the wrong functions with one mistake."""
+        return _with_one_mistake(self)
+
+    def with_two_mistakes(self) -> Sequence[Wrong]:
+        """Return the wrong functions with two mistakes at once, of those that are changes."""
+        return _with_two_mistakes(self)
+
+
+def fresh(value: Any) -> Any:
+    """Return arguments whose arrays and generators are copies, so that a call cannot change them."""
+    if isinstance(value, dict):
+        return {name: fresh(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(fresh, value))
+    return copy.deepcopy(value) if isinstance(value, np.ndarray | np.random.Generator) else value
+
+
+@lru_cache
+def _with_one_mistake(exercise: Exercise) -> list[Wrong]:
+    found = []
+    for mistake in exercise.mistakes:
+        for way in mistake.ways:
+            if callable(way):
+                found.append(Wrong((mistake,), way))
+                continue
+            functions = (changed(model, way) for model in exercise.all_models)
+            found += [Wrong((mistake,), function) for function in functions if function is not None]
+    return found
+
+
+@lru_cache
+def _with_two_mistakes(exercise: Exercise) -> list[Wrong]:
+    found = []
+    for first, second in itertools.combinations(exercise.mistakes, 2):
+        for one, other in itertools.product(first.ways, second.ways):
+            if callable(one) or callable(other):
+                continue
+            for model in exercise.all_models:
+                function = changed(model, one + other) or changed(model, other + one)
+                if function is not None:
+                    found.append(Wrong((first, second), function))
+    return found
+
+
+def changed(model: Callable[..., Any], changes: Sequence[Change]) -> Callable[..., Any] | None:
+    """Return `model` with its text changed; None where what shall be changed does not stand there."""
+    source = _source(model)
+    for old, new in changes:
+        if old not in source:
+            return None
+        source = source.replace(old, new)
+    try:
+        code = compile(source, f"<{model.__name__}, with a mistake>", "exec")
+    except SyntaxError:
+        return None  # two changes that do not go together
+    namespace = dict(model.__globals__)
+    exec(code, namespace)
+    function: Callable[..., Any] = namespace[model.__name__]
+    return function
+
+
+@lru_cache
+def _source(model: Callable[..., Any]) -> str:
+    """Return the text of a function without its docstring."""
+    source = textwrap.dedent(inspect.getsource(model))
+    (definition,) = ast.parse(source).body
+    assert isinstance(definition, ast.FunctionDef)
+    lines = source.splitlines(keepends=True)
+    if ast.get_docstring(definition) is not None:
+        doc = definition.body[0]
+        del lines[doc.lineno - 1 : doc.end_lineno]
+    return "".join(lines)
+
+
+def _applies(way: Sequence[Change], model: Callable[..., Any]) -> bool:
+    return changed(model, way) is not None
+
+
+def _changes(way: Any) -> tuple[Change, ...]:
+    """Return one change, or several, as several."""
+    return way if isinstance(way[0], tuple) else (way,)

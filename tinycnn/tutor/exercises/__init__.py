@@ -1,0 +1,1 @@
+"""The exercises, one family a file; `tinycnn.tutor.catalogue` knows them all."""

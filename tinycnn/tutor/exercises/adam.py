@@ -1,0 +1,189 @@
+"""An exercise on Adam (Eq. 7)."""
+
+import numpy as np
+
+from tinycnn.optim import Adam
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+from .update import parameter, stepped
+
+
+def adam_step(theta, g, m, v, t, lr, beta1, beta2, eps):
+    """Return (theta, m, v) after step t of Adam, as new arrays; t counts from 1.
+
+    theta, g = dL/dtheta, m (the gradient's running mean) and v (that of its square) have one shape.
+    """
+    new_m = beta1 * m + (1 - beta1) * g
+    new_v = beta2 * v + (1 - beta2) * g**2
+    mean = new_m / (1 - beta1**t)
+    square = new_v / (1 - beta2**t)
+    new_theta = theta - lr * mean / (np.sqrt(square) + eps)
+    return new_theta, new_m, new_v
+
+
+def _cases_of_adam(rng: np.random.Generator) -> list[Arguments]:
+    made = []
+    for at, shape in enumerate(((1,), (3,), (2, 3), (4,), (2, 2))):
+        theta, g, m = (np.round(rng.uniform(0.5, 3, shape) * rng.choice([-1, 1], shape), 1) for _ in range(3))
+        v, first = np.round(rng.uniform(0.5, 4, shape), 1), at < 2
+        made.append(
+            {
+                "theta": theta,
+                "g": g,
+                "m": np.zeros(shape) if first else m,
+                "v": np.zeros(shape) if first else v,
+                "t": (1, 1, 2, 3, 7)[at],
+                "lr": (0.1, 0.3, 0.1, 0.5, 0.2)[at],
+                "beta1": (0.9, 0.8, 0.9, 0.7, 0.9)[at],
+                "beta2": (0.99, 0.9, 0.95, 0.9, 0.8)[at],
+                "eps": (0.5, 0.1, 0.2, 0.3, 0.1)[at],  # large, so that its place is seen
+            }
+        )
+    return made
+
+
+def _engine_adam(theta, g, m, v, t, lr, beta1, beta2, eps):
+    optimizer = Adam([parameter(theta, g)], lr, (beta1, beta2), eps)
+    return tuple(stepped(optimizer, t - 1, {"m": m, "v": v}))
+
+
+_STEP = "lr * mean / (np.sqrt(square) + eps)"
+
+ADAM_STEP = Exercise(
+    adam_step,
+    _cases_of_adam,
+    reference=_engine_adam,
+    traits={"earlier steps": lambda a: a["t"] > 1},
+    lesson=5,
+    equation=7,
+    hints=(
+        "Adam keeps two running means. Of what?",
+        "Both begin at 0, so at first they are too small: by the factor 1 - beta^t. Take that out before "
+        "you use them, but keep the means themselves as they are.",
+        "Theta moves by lr times the corrected mean, divided by the root of the corrected mean square; eps "
+        "is added to the root.",
+    ),
+    mistakes=(
+        Mistake(
+            "no_correction",
+            "You leave out the bias correction: m and v begin at 0, so in the first steps they are too "
+            "small.",
+            (("new_m / (1 - beta1**t)", "new_m"), ("new_v / (1 - beta2**t)", "new_v")),
+        ),
+        Mistake(
+            "no_correction_of_m",
+            "You correct v but not m. Both began at 0.",
+            ("new_m / (1 - beta1**t)", "new_m"),
+        ),
+        Mistake(
+            "no_correction_of_v",
+            "You correct m but not v. Both began at 0.",
+            ("new_v / (1 - beta2**t)", "new_v"),
+        ),
+        Mistake(
+            "correction_without_t",
+            "Your correction is the same in every step. It fades away: t is its exponent.",
+            (("beta1**t", "beta1"), ("beta2**t", "beta2")),
+            (("beta1**t", "beta1 * t"), ("beta2**t", "beta2 * t")),
+        ),
+        Mistake(
+            "t_from_zero",
+            "You count the steps from 0, so the first correction divides by 0, or comes one step late. t is "
+            "1 in the first step already.",
+            ("**t", "**(t - 1)"),
+            ("**t", "**(t + 1)"),
+        ),
+        Mistake(
+            "correction_is_kept",
+            "You return the corrected means. The next step goes on with the plain ones.",
+            ("return new_theta, new_m, new_v", "return new_theta, mean, square"),
+        ),
+        Mistake(
+            "eps_inside_the_root",
+            "You add eps under the root. It is added to the root.",
+            ("(np.sqrt(square) + eps)", "np.sqrt(square + eps)"),
+        ),
+        Mistake(
+            "eps_forgotten",
+            "You leave out eps. It keeps the division finite where v is 0.",
+            ("(np.sqrt(square) + eps)", "np.sqrt(square)"),
+        ),
+        Mistake(
+            "v_of_the_gradient",
+            "Your v is the mean of the gradient. It is that of its square.",
+            ("g**2", "g"),
+        ),
+        Mistake(
+            "v_of_absolute_values",
+            "Your v is the mean of the gradient's size. It is that of its square.",
+            ("g**2", "np.abs(g)"),
+        ),
+        Mistake(
+            "v_of_the_mean",
+            "You square the running mean of the gradient. Square the gradient itself.",
+            ("g**2", "new_m**2"),
+        ),
+        Mistake(
+            "no_root",
+            "You divide by the mean square. Divide by its root, so that a step has the size of lr.",
+            ("np.sqrt(square)", "square"),
+        ),
+        Mistake(
+            "gradient_for_mean",
+            "You move by the gradient of this step. Adam moves by the running mean.",
+            ("lr * mean", "lr * g"),
+        ),
+        Mistake(
+            "betas_exchanged",
+            "beta1 is for the mean, beta2 for the mean square: you have them the other way round.",
+            (
+                ("new_m = beta1 * m + (1 - beta1)", "new_m = beta2 * m + (1 - beta2)"),
+                ("new_v = beta2 * v + (1 - beta2)", "new_v = beta1 * v + (1 - beta1)"),
+                ("new_m / (1 - beta1**t)", "new_m / (1 - beta2**t)"),
+                ("new_v / (1 - beta2**t)", "new_v / (1 - beta1**t)"),
+            ),
+        ),
+        Mistake(
+            "weights_exchanged",
+            "You keep little of the old means and take much of the new gradient. It is the other way round: "
+            "beta is what is kept.",
+            (
+                ("beta1 * m + (1 - beta1) * g", "(1 - beta1) * m + beta1 * g"),
+                ("beta2 * v + (1 - beta2) * g", "(1 - beta2) * v + beta2 * g"),
+            ),
+        ),
+        Mistake(
+            "not_a_mean",
+            "You add the whole new gradient to the running means. It comes in with the weight 1 - beta.",
+            (("(1 - beta1) * g", "g"), ("(1 - beta2) * g", "g")),
+        ),
+        Mistake(
+            "uphill",
+            "Your step goes up. Theta moves against the mean gradient.",
+            ("theta - lr", "theta + lr"),
+        ),
+        Mistake(
+            "lr_forgotten",
+            "You leave out the learning rate.",
+            ("lr * mean", "mean"),
+        ),
+        Mistake(
+            "old_means",
+            "You move theta with the means of the last step. Bring them up to date first.",
+            (("mean = new_m", "mean = m"), ("square = new_v", "square = v")),
+        ),
+        Mistake(
+            "order_of_results",
+            "Your three results come in another order: theta, then m, then v.",
+            ("return new_theta, new_m, new_v", "return new_theta, new_v, new_m"),
+            ("return new_theta, new_m, new_v", "return new_m, new_v, new_theta"),
+        ),
+        Mistake(
+            "means_not_returned",
+            "You return m and v as they came in. The next step needs the new ones.",
+            ("return new_theta, new_m, new_v", "return new_theta, m.copy(), v.copy()"),
+        ),
+    ),
+)
+
+EXERCISES = (ADAM_STEP,)

@@ -1,0 +1,335 @@
+"""Exercises on im2col and its adjoint, col2im (Eq. 1 as a matrix product)."""
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+from . import engine
+from .geometry import GEOMETRIES, whole_numbers
+
+
+def im2col(x, kernel_size, stride, padding):
+    """Return the patches of x (N, C, H, W) as columns: (N, C*KH*KW, OH*OW).
+
+    kernel_size is (KH, KW), stride (SH, SW), padding (PH, PW). A column is one patch, channel after channel,
+    row after row; the columns go through the output row after row.
+    """
+    N, C, H, W = x.shape
+    (KH, KW), (SH, SW), (PH, PW) = kernel_size, stride, padding
+    OH = (H + 2 * PH - KH) // SH + 1
+    OW = (W + 2 * PW - KW) // SW + 1
+    padded = np.pad(x, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    columns = np.zeros((N, C, KH, KW, OH, OW))
+    for r, s, oh, ow in np.ndindex(KH, KW, OH, OW):
+        columns[:, :, r, s, oh, ow] = padded[:, :, oh * SH + r, ow * SW + s]
+    return columns.reshape(N, C * KH * KW, OH * OW)
+
+
+def col2im(columns, size, kernel_size, stride, padding):
+    """Return x (N, C, H, W), each cell the sum of its copies in columns (N, C*KH*KW, OH*OW).
+
+    This is the adjoint of im2col. size is (H, W), kernel_size (KH, KW), stride (SH, SW), padding (PH, PW).
+    """
+    (H, W), (KH, KW), (SH, SW), (PH, PW) = size, kernel_size, stride, padding
+    N, C = len(columns), columns.shape[1] // (KH * KW)
+    OH = (H + 2 * PH - KH) // SH + 1
+    OW = (W + 2 * PW - KW) // SW + 1
+    columns = columns.reshape(N, C, KH, KW, OH, OW)
+    padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW))
+    for r, s, oh, ow in np.ndindex(KH, KW, OH, OW):
+        padded[:, :, oh * SH + r, ow * SW + s] += columns[:, :, r, s, oh, ow]
+    return padded[:, :, PH : PH + H, PW : PW + W]
+
+
+def _patch_by_patch(columns, size, kernel_size, stride, padding):
+    """Do as `col2im`: one patch after the other."""
+    (H, W), (KH, KW), (SH, SW), (PH, PW) = size, kernel_size, stride, padding
+    N, C = len(columns), columns.shape[1] // (KH * KW)
+    OH = (H + 2 * PH - KH) // SH + 1
+    OW = (W + 2 * PW - KW) // SW + 1
+    columns = columns.reshape(N, C, KH, KW, OH, OW)
+    padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW))
+    for oh, ow, r, s in np.ndindex(OH, OW, KH, KW):
+        padded[:, :, oh * SH + r, ow * SW + s] += columns[:, :, r, s, oh, ow]
+    return padded[:, :, PH : PH + H, PW : PW + W]
+
+
+def _identity(x, kernel_size):
+    """Return the filters that copy each cell of a patch into a channel of its own."""
+    size = x.shape[1] * kernel_size[0] * kernel_size[1]
+    return np.eye(size).reshape(size, x.shape[1], *kernel_size)
+
+
+def _engine_im2col(x, kernel_size, stride, padding):
+    y = engine.forward(F.conv2d, x, _identity(x, kernel_size), stride=stride, padding=padding)
+    return y.reshape(*y.shape[:2], -1)
+
+
+def _engine_col2im(columns, size, kernel_size, stride, padding):
+    N, C = len(columns), columns.shape[1] // (kernel_size[0] * kernel_size[1])
+    x = np.zeros((N, C, *size))
+    w = _identity(x, kernel_size)
+    plane = engine.forward(F.conv2d, x, w, stride=stride, padding=padding).shape[2:]
+    g = columns.reshape(N, len(w), *plane)
+    return engine.gradients(F.conv2d, [x, w], g, stride=stride, padding=padding)[0]
+
+
+def _cases_of_im2col(rng: np.random.Generator) -> list[Arguments]:
+    return [
+        {
+            "x": whole_numbers(rng, s.N, s.C, s.H, s.W),
+            "kernel_size": (s.KH, s.KW),
+            "stride": s.stride,
+            "padding": s.padding,
+        }
+        for s in GEOMETRIES
+        if s.K == 1 or s.C > 1  # the number of filters plays no part
+    ]
+
+
+def _cases_of_col2im(rng: np.random.Generator) -> list[Arguments]:
+    return [
+        {
+            "columns": whole_numbers(rng, s.N, s.C * s.KH * s.KW, s.out[0] * s.out[1]),
+            "size": (s.H, s.W),
+            "kernel_size": (s.KH, s.KW),
+            "stride": s.stride,
+            "padding": s.padding,
+        }
+        for s in GEOMETRIES
+        if s.K == 1 or s.C > 1
+    ]
+
+
+IM2COL = Exercise(
+    im2col,
+    _cases_of_im2col,
+    reference=_engine_im2col,
+    explain=lambda a, index: engine.step(
+        "im2col", "columns", index, a["x"], a["kernel_size"], stride=a["stride"], padding=a["padding"]
+    ),
+    lesson=3,
+    equation=1,
+    hints=(
+        "How many patches are there, and how many numbers has each? That is the shape of the matrix of one "
+        "image.",
+        "Think of six axes: image, channel, row and column in the patch, row and column of the output. Fill "
+        "them, and only then reshape.",
+        "Pad the image. The cell (r, s) of the patch of output (oh, ow) is the cell (oh * SH + r, ow * SW + "
+        "s) of the padded image. At the end put channel, r and s together into one axis, and oh and ow into "
+        "another.",
+    ),
+    mistakes=(
+        Mistake(
+            "transposed",
+            "Your patches are rows. Here each patch is a column, so that the filters times this matrix is "
+            "the output.",
+            ("OH * OW)\n", "OH * OW).swapaxes(1, 2)\n"),
+        ),
+        Mistake(
+            "channels_last",
+            "In your columns the channels change fastest. A column goes through one channel after the "
+            "other, as the weight does.",
+            ("columns.reshape", "columns.transpose(0, 2, 3, 1, 4, 5).reshape"),
+        ),
+        Mistake(
+            "patch_column_by_column",
+            "You read every patch column after column. Read it row after row.",
+            ("columns.reshape", "columns.swapaxes(2, 3).reshape"),
+        ),
+        Mistake(
+            "outputs_column_by_column",
+            "Your patches come in the wrong order: walk over the output row after row, ow changes fastest.",
+            ("columns.reshape", "columns.swapaxes(4, 5).reshape"),
+        ),
+        Mistake(
+            "patch_and_output_exchanged",
+            "You sort by the place in the output first and by the place in the patch second. It is a matrix "
+            "of patches.",
+            ("columns.reshape", "columns.transpose(0, 1, 4, 5, 2, 3).reshape"),
+        ),
+        Mistake(
+            "stride_forgotten",
+            "Neighbouring patches of yours are one cell apart. They are a stride apart.",
+            ("oh * SH + r, ow * SW + s", "oh + r, ow + s"),
+            ("= kernel_size, stride, padding", "= kernel_size, (1, 1), padding"),
+        ),
+        Mistake(
+            "stride_of_one_direction",
+            "Your patches step alike downwards and to the right. Each direction has its own stride.",
+            ("oh * SH + r, ow * SW + s", "oh * SH + r, ow * SH + s"),
+            ("oh * SH + r, ow * SW + s", "oh * SW + r, ow * SW + s"),
+            ("= kernel_size, stride, padding", "= kernel_size, (stride[0], stride[0]), padding"),
+            ("= kernel_size, stride, padding", "= kernel_size, (stride[1], stride[1]), padding"),
+        ),
+        Mistake(
+            "padding_forgotten",
+            "You cut the patches out of the image as it is. Put the zeros around it first.",
+            ("= kernel_size, stride, padding", "= kernel_size, stride, (0, 0)"),
+        ),
+        Mistake(
+            "padding_of_one_direction",
+            "You pad both directions alike, or one of them only; PH is for rows, PW for columns.",
+            ("= kernel_size, stride, padding", "= kernel_size, stride, (padding[0], 0)"),
+            ("= kernel_size, stride, padding", "= kernel_size, stride, (0, padding[1])"),
+            ("= kernel_size, stride, padding", "= kernel_size, stride, (padding[0], padding[0])"),
+            ("= kernel_size, stride, padding", "= kernel_size, stride, (padding[1], padding[1])"),
+        ),
+        Mistake(
+            "padding_on_one_side",
+            "Your zeros lie on one side of the image. They surround it.",
+            ("(PH, PH), (PW, PW)", "(0, 2 * PH), (0, 2 * PW)"),
+            ("(PH, PH), (PW, PW)", "(2 * PH, 0), (2 * PW, 0)"),
+        ),
+        Mistake(
+            "one_patch_too_few",
+            "You forget the last place of the window in each direction, so patches are missing.",
+            (("// SH + 1", "// SH"), ("// SW + 1", "// SW")),
+        ),
+        Mistake(
+            "one_channel",
+            "Every channel of your columns shows the same channel of the image.",
+            ("= padded[:, :,", "= padded[:, :1,"),
+            ("= padded[:, :,", "= padded[:, -1:,"),
+        ),
+        Mistake(
+            "one_image",
+            "All images of your result are the same one.",
+            ("= padded[:, :,", "= padded[:1, :,"),
+            ("= padded[:, :,", "= padded[-1:, :,"),
+        ),
+        Mistake(
+            "images_side_by_side",
+            "You lay the columns of all images into one matrix. Keep the batch as the first axis.",
+            (
+                "columns.reshape(N, C * KH * KW, OH * OW)",
+                "columns.transpose(1, 2, 3, 0, 4, 5).reshape(C * KH * KW, N * OH * OW)",
+            ),
+            (
+                "columns.reshape(N, C * KH * KW, OH * OW)",
+                "columns.transpose(1, 2, 3, 4, 5, 0).reshape(C * KH * KW, N * OH * OW)",
+            ),
+        ),
+    ),
+)
+
+COL2IM = Exercise(
+    col2im,
+    _cases_of_col2im,
+    reference=_engine_col2im,
+    models=(_patch_by_patch,),
+    explain=lambda a, index: engine.step(
+        "col2im",
+        "x",
+        index,
+        a["columns"],
+        a["size"],
+        a["kernel_size"],
+        stride=a["stride"],
+        padding=a["padding"],
+    ),
+    lesson=3,
+    equation=1,
+    hints=(
+        "A cell of the image was copied into several patches. What must happen to the gradients of its "
+        "copies?",
+        "Take the columns apart into six axes, as im2col put them together, and bring every number home to "
+        "the cell that it was copied from.",
+        "Start with zeros of the padded size, add each number to the cell (oh * SH + r, ow * SW + s), and "
+        "cut the padding off.",
+    ),
+    mistakes=(
+        Mistake(
+            "copies_overwritten",
+            "A cell that lies in several patches gets what its last copy brings, and the others are lost. "
+            "All copies add up.",
+            ("] +=", "] ="),
+        ),
+        Mistake(
+            "mean_of_copies",
+            "You divide by the number of copies. This is the adjoint of im2col, not its inverse: copies add "
+            "up.",
+            (
+                "return padded[",
+                "count = np.zeros_like(padded)\n"
+                "    for r, s, oh, ow in np.ndindex(KH, KW, OH, OW):\n"
+                "        count[:, :, oh * SH + r, ow * SW + s] += 1\n"
+                "    padded /= np.maximum(count, 1)\n"
+                "    return padded[",
+            ),
+        ),
+        Mistake(
+            "padding_cut_on_one_side",
+            "Your image is shifted, because the border above and left of it is still there, or cut off "
+            "twice.",
+            ("PH : PH + H, PW : PW + W", ":H, :W"),
+            ("PH : PH + H, PW : PW + W", "2 * PH :, 2 * PW :"),
+        ),
+        Mistake(
+            "padding_not_cut",
+            "Your image still has the padding around it.",
+            ("[:, :, PH : PH + H, PW : PW + W]", ""),
+        ),
+        Mistake(
+            "padding_cut_in_one_direction",
+            "You cut the same border off rows and columns, or off one of them. Each direction has its own "
+            "padding.",
+            ("PH : PH + H, PW : PW + W", "PH : PH + H, :W"),
+            ("PH : PH + H, PW : PW + W", ":H, PW : PW + W"),
+            ("PH : PH + H, PW : PW + W", "PH : PH + H, PH : PH + W"),
+            ("PH : PH + H, PW : PW + W", "PW : PW + H, PW : PW + W"),
+        ),
+        Mistake(
+            "stride_forgotten",
+            "You put the patches one cell apart. Put them where they were cut out, a stride apart.",
+            ("oh * SH + r, ow * SW + s", "oh + r, ow + s"),
+        ),
+        Mistake(
+            "stride_of_one_direction",
+            "You put the patches back with one stride for both directions.",
+            ("oh * SH + r, ow * SW + s", "oh * SH + r, ow * SH + s"),
+            ("oh * SH + r, ow * SW + s", "oh * SW + r, ow * SW + s"),
+        ),
+        Mistake(
+            "channels_last",
+            "You read the columns as if the channels changed fastest. The first KH * KW numbers are all of "
+            "channel 0.",
+            ("reshape(N, C, KH, KW, OH, OW)", "reshape(N, KH, KW, C, OH, OW).transpose(0, 3, 1, 2, 4, 5)"),
+        ),
+        Mistake(
+            "patch_column_by_column",
+            "You take each patch for one that stands column after column. It stands row after row.",
+            ("reshape(N, C, KH, KW, OH, OW)", "reshape(N, C, KW, KH, OH, OW).swapaxes(2, 3)"),
+        ),
+        Mistake(
+            "outputs_column_by_column",
+            "You take the patches in the wrong order: the second one lies to the right of the first, not "
+            "below it.",
+            ("reshape(N, C, KH, KW, OH, OW)", "reshape(N, C, KH, KW, OW, OH).swapaxes(4, 5)"),
+        ),
+        Mistake(
+            "patch_and_output_exchanged",
+            "You take places in the output for places in the patch.",
+            ("reshape(N, C, KH, KW, OH, OW)", "reshape(N, C, OH, OW, KH, KW).transpose(0, 1, 4, 5, 2, 3)"),
+        ),
+        Mistake(
+            "one_image",
+            "You bring the columns of one image home, and the rest of the batch stays empty, or gets the "
+            "same.",
+            (("padded[:, :, oh", "padded[:1, :, oh"), ("columns[:, :, r", "columns[:1, :, r")),
+            ("columns[:, :, r", "columns[:1, :, r"),
+            ("columns[:, :, r", "columns[-1:, :, r"),
+        ),
+        Mistake(
+            "one_channel",
+            "You bring one channel home, into all channels or into its own. Each has its own part of the "
+            "column.",
+            ("columns[:, :, r", "columns[:, :1, r"),
+            ("columns[:, :, r", "columns[:, -1:, r"),
+            (("padded[:, :, oh", "padded[:, :1, oh"), ("columns[:, :, r", "columns[:, :1, r")),
+        ),
+    ),
+)
+
+EXERCISES = (IM2COL, COL2IM)

@@ -1,0 +1,194 @@
+"""An exercise on evaluation (Eq. 15)."""
+
+import numpy as np
+
+from tinycnn import metrics
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+
+def precision_recall_f1(labels, predictions, K):
+    """Return (precision, recall, F1), three numbers, each the mean over the classes (macro).
+
+    labels and predictions (N,) are whole numbers from 0 to K-1. A class that was never predicted has the
+    precision 0, one that never occurs has the recall 0. Classes of which neither happens are left out.
+    """
+    precisions, recalls, f1s = [], [], []
+    for k in range(K):
+        right = ((labels == k) & (predictions == k)).sum()
+        predicted, occurring = (predictions == k).sum(), (labels == k).sum()
+        if predicted + occurring == 0:
+            continue
+        precisions.append(right / max(predicted, 1))
+        recalls.append(right / max(occurring, 1))
+        f1s.append(2 * right / (predicted + occurring))
+    return np.mean(precisions), np.mean(recalls), np.mean(f1s)
+
+
+def _cases(rng: np.random.Generator) -> list[Arguments]:
+    made = [
+        {"labels": np.array([0, 0, 0, 1]), "predictions": np.array([0, 0, 1, 1]), "K": 2},
+        {"labels": np.array([0, 0, 1, 1, 1, 2]), "predictions": np.array([0, 1, 1, 1, 0, 2]), "K": 3},
+        {
+            "labels": np.array([0, 1, 1, 0, 2, 2]),
+            "predictions": np.array([0, 1, 0, 0, 1, 0]),
+            "K": 3,
+        },  # 2: never predicted
+        {
+            "labels": np.array([0, 1, 1, 3, 3]),
+            "predictions": np.array([0, 1, 3, 3, 0]),
+            "K": 5,
+        },  # 2 and 4: nowhere
+        {"labels": np.array([1, 1, 0, 0]), "predictions": np.array([2, 1, 0, 1]), "K": 3},  # 2: never occurs
+    ]
+    for N, K in ((12, 3), (20, 4)):
+        labels = rng.integers(0, K, N)
+        wrong = rng.random(N) < 0.4
+        made.append({"labels": labels, "predictions": np.where(wrong, rng.integers(0, K, N), labels), "K": K})
+    return made
+
+
+def _engine_scores(labels, predictions, K):
+    return tuple(metrics.precision_recall_f1(labels, predictions, "macro", K))
+
+
+_MEANS = "np.mean(precisions), np.mean(recalls), np.mean(f1s)"
+
+PRECISION_RECALL_F1 = Exercise(
+    precision_recall_f1,
+    _cases,
+    reference=_engine_scores,
+    traits={
+        "a class that was never predicted": lambda a: bool(
+            set(a["labels"].tolist()) - set(a["predictions"].tolist())
+        ),
+        "a class that never occurs": lambda a: bool(
+            set(a["predictions"].tolist()) - set(a["labels"].tolist())
+        ),
+        "classes that are nowhere": lambda a: (
+            len(set(a["labels"].tolist()) | set(a["predictions"].tolist())) < a["K"]
+        ),
+    },
+    lesson=6,
+    equation=15,
+    hints=(
+        "Of the images that you call a cat, how many are cats? Of the cats, how many do you find? Which is "
+        "precision?",
+        "For each class count three things: how often it was predicted, how often it occurs, how often both.",
+        "Precision is both / predicted, recall both / occurring, F1 twice both / (predicted + occurring). "
+        "Take the mean of each over the classes.",
+    ),
+    mistakes=(
+        Mistake(
+            "exchanged",
+            "You exchange precision and recall: precision asks the predictions, recall asks the truth.",
+            (_MEANS, "np.mean(recalls), np.mean(precisions), np.mean(f1s)"),
+        ),
+        Mistake(
+            "micro",
+            "You count all classes together (micro), and then all three are the accuracy. Score each class, "
+            "then take the mean.",
+            (f"return {_MEANS}", "share = np.mean(labels == predictions)\n    return share, share, share"),
+        ),
+        Mistake(
+            "weighted",
+            "You weigh the classes by how often they occur. In the macro mean each class counts the same.",
+            (
+                f"return {_MEANS}",
+                "there = [k for k in range(K) if ((labels == k) | (predictions == k)).any()]\n"
+                "    weights = [(labels == k).mean() for k in there]\n"
+                "    return tuple(np.dot(weights, scores) for scores in (precisions, recalls, f1s))",
+            ),
+        ),
+        Mistake(
+            "f1_of_the_means",
+            "You compute F1 from the mean precision and the mean recall. Compute it for each class, then "
+            "take the mean.",
+            (
+                f"return {_MEANS}",
+                "p, r = np.mean(precisions), np.mean(recalls)\n    return p, r, 2 * p * r / (p + r)",
+            ),
+        ),
+        Mistake(
+            "f1_is_the_average",
+            "Your F1 is the plain average of precision and recall. It is the harmonic mean, which the "
+            "smaller one pulls down.",
+            ("2 * right / (predicted + occurring)", "(precisions[-1] + recalls[-1]) / 2"),
+        ),
+        Mistake(
+            "f1_without_two",
+            "Your F1 is half of what it should be: a perfect classifier has 1.",
+            ("2 * right / (predicted", "right / (predicted"),
+        ),
+        Mistake(
+            "f1_geometric",
+            "Your F1 is the root of precision times recall. It is the harmonic mean.",
+            ("2 * right / (predicted + occurring)", "np.sqrt(precisions[-1] * recalls[-1])"),
+        ),
+        Mistake(
+            "f1_is_iou",
+            "Your F1 divides the hits by the union of both sets. Divide twice the hits by the sum of their "
+            "sizes.",
+            ("2 * right / (predicted + occurring)", "right / (predicted + occurring - right)"),
+        ),
+        Mistake(
+            "absent_classes_counted",
+            "You count classes that are nowhere as 0. They say nothing about the classifier: leave them out.",
+            ("            continue\n", "            pass\n"),
+            (
+                ("            continue\n", "            pass\n"),
+                ("2 * right / (predicted + occurring)", "2 * right / max(predicted + occurring, 1)"),
+            ),
+        ),
+        Mistake(
+            "not_a_number",
+            "Where a class was never predicted or never occurs, you divide by 0. Its score is 0 there.",
+            (("max(predicted, 1)", "predicted"), ("max(occurring, 1)", "occurring")),
+            (
+                ("max(predicted, 1)", "predicted"),
+                ("max(occurring, 1)", "occurring"),
+                (
+                    "2 * right / (predicted + occurring)",
+                    "2 * (right / predicted) * (right / occurring) / (right / predicted + right / occurring)",
+                ),
+            ),
+        ),
+        Mistake(
+            "unpredicted_classes_left_out",
+            "You leave out classes that were never predicted, or never occur. To miss a class altogether "
+            "must cost something.",
+            ("if predicted + occurring == 0", "if predicted == 0 or occurring == 0"),
+            ("if predicted + occurring == 0", "if predicted == 0"),
+            ("if predicted + occurring == 0", "if occurring == 0"),
+        ),
+        Mistake(
+            "accuracy_of_each_class",
+            "You count for each class how often the answer to “is it this class?” is right. Most of these "
+            "are an easy no: count the class itself.",
+            (
+                "right = ((labels == k) & (predictions == k)).sum()",
+                "right = ((labels == k) == (predictions == k)).sum()",
+            ),
+        ),
+        Mistake(
+            "of_every_class",
+            "You return the scores of every class. One mean of each is asked for.",
+            (f"return {_MEANS}", "return np.array(precisions), np.array(recalls), np.array(f1s)"),
+        ),
+        Mistake(
+            "one_class",
+            "You score one class. Every class counts.",
+            (f"return {_MEANS}", "return precisions[-1], recalls[-1], f1s[-1]"),
+            (f"return {_MEANS}", "return precisions[0], recalls[0], f1s[0]"),
+            (f"return {_MEANS}", "return precisions[1], recalls[1], f1s[1]"),
+        ),
+        Mistake(
+            "order_of_results",
+            "Your three results come in another order: precision, recall, F1.",
+            (_MEANS, "np.mean(f1s), np.mean(precisions), np.mean(recalls)"),
+            (_MEANS, "np.mean(precisions), np.mean(f1s), np.mean(recalls)"),
+        ),
+    ),
+)
+
+
+EXERCISES = (PRECISION_RECALL_F1,)

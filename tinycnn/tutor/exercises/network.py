@@ -1,0 +1,227 @@
+"""Exercises on the network as a whole (Eq. 5), and on features (Eq. 14)."""
+
+import numpy as np
+
+from tinycnn import Tensor
+from tinycnn import functional as F
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+from . import engine
+from .geometry import whole_numbers
+
+
+def network(x, w1, b1, w2, b2):
+    """Return the logits (N, K) of two dense layers with ReLU between them.
+
+    x is (N, in), w1 (hidden, in), b1 (hidden,), w2 (K, hidden), b2 (K,).
+    """
+    hidden = np.maximum(x @ w1.T + b1, 0)
+    return hidden @ w2.T + b2
+
+
+def _cases(rng: np.random.Generator) -> list[Arguments]:
+    sizes = ((1, 2, 2, 1), (1, 2, 3, 2), (2, 3, 3, 3), (3, 2, 4, 3), (4, 4, 4, 4), (5, 3, 6, 2))
+    return [
+        {
+            "x": whole_numbers(rng, N, inputs),
+            "w1": whole_numbers(rng, hidden, inputs),
+            "b1": whole_numbers(rng, hidden),
+            "w2": whole_numbers(rng, K, hidden),
+            "b2": whole_numbers(rng, K),
+        }
+        for N, inputs, hidden, K in sizes
+    ]
+
+
+def _engine_network(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    return F.linear(F.relu(F.linear(x, w1, b1)), w2, b2)
+
+
+NETWORK = Exercise(
+    network,
+    _cases,
+    reference=lambda x, w1, b1, w2, b2: engine.forward(_engine_network, x, w1, b1, w2, b2),
+    lesson=6,
+    equation=5,
+    hints=(
+        "Which of the steps are linear, and what would two linear layers be without anything between them?",
+        "Layer by layer: the first one's outputs go through ReLU, and are the inputs of the second.",
+        "Dense layer, then everything below 0 becomes 0, then the second dense layer. Nothing follows: "
+        "logits may have any sign.",
+    ),
+    mistakes=(
+        Mistake(
+            "no_nonlinearity",
+            "You leave out ReLU. Then your two layers are no more than one.",
+            ("np.maximum(x @ w1.T + b1, 0)", "x @ w1.T + b1"),
+        ),
+        Mistake(
+            "nonlinearity_at_the_end",
+            "You send the logits through ReLU, too. A class must be able to have a logit below 0.",
+            ("return hidden @ w2.T + b2", "return np.maximum(hidden @ w2.T + b2, 0)"),
+        ),
+        Mistake(
+            "nonlinearity_at_the_beginning",
+            "You send the image through ReLU. It comes after the first layer.",
+            ("np.maximum(x @ w1.T + b1, 0)", "np.maximum(x, 0) @ w1.T + b1"),
+        ),
+        Mistake(
+            "nonlinearity_before_the_bias",
+            "You add the first bias after ReLU. It belongs to the layer: add it before.",
+            ("np.maximum(x @ w1.T + b1, 0)", "np.maximum(x @ w1.T, 0) + b1"),
+        ),
+        Mistake(
+            "first_bias_forgotten",
+            "The bias of your first layer is missing.",
+            ("w1.T + b1", "w1.T"),
+        ),
+        Mistake(
+            "second_bias_forgotten",
+            "The bias of your second layer is missing.",
+            ("w2.T + b2", "w2.T"),
+        ),
+        Mistake(
+            "absolute_value",
+            "You turn negative numbers into positive ones. ReLU turns them into 0.",
+            ("np.maximum(x @ w1.T + b1, 0)", "np.abs(x @ w1.T + b1)"),
+        ),
+        Mistake(
+            "sigmoid",
+            "You use the sigmoid between the layers. Here it is ReLU.",
+            ("np.maximum(x @ w1.T + b1, 0)", "1 / (1 + np.exp(-(x @ w1.T + b1)))"),
+        ),
+        Mistake(
+            "tanh",
+            "You use tanh between the layers. Here it is ReLU.",
+            ("np.maximum(x @ w1.T + b1, 0)", "np.tanh(x @ w1.T + b1)"),
+        ),
+        Mistake(
+            "softmax_at_the_end",
+            "You turn the logits into probabilities. The network ends with the logits; the loss does the "
+            "rest.",
+            (
+                "return hidden @ w2.T + b2",
+                "z = hidden @ w2.T + b2\n"
+                "    e = np.exp(z - z.max(1, keepdims=True))\n"
+                "    return e / e.sum(1, keepdims=True)",
+            ),
+        ),
+        Mistake(
+            "transposed",
+            "Your logits are (K, N). The images come first.",
+            ("return hidden @ w2.T + b2", "return (hidden @ w2.T + b2).T"),
+        ),
+        Mistake(
+            "first_weight_not_transposed",
+            "In your first layer x meets the columns of the weight. Its rows are the outputs.",
+            ("w1.T", "w1"),
+        ),
+        Mistake(
+            "second_weight_not_transposed",
+            "In your second layer the hidden numbers meet the columns of the weight. Its rows are the "
+            "classes.",
+            ("w2.T", "w2"),
+        ),
+    ),
+)
+
+
+def features(x, w, b):
+    """Return F(x) = relu(W x + b), (N, D): the feature vectors of images x (N, C, H, W).
+
+    An image is read as one vector, channel after channel, row after row: w is (D, C*H*W), b (D,).
+    """
+    rows = x.reshape(len(x), -1)
+    return np.maximum(rows @ w.T + b, 0)
+
+
+def _cases_of_features(rng: np.random.Generator) -> list[Arguments]:
+    sizes = ((1, 1, 1, 2, 2), (2, 1, 2, 2, 2), (2, 2, 2, 2, 3), (3, 3, 2, 3, 4), (4, 2, 3, 3, 5))
+    return [
+        {
+            "x": whole_numbers(rng, N, C, H, W),
+            "w": whole_numbers(rng, D, C * H * W),
+            "b": whole_numbers(rng, D),
+        }
+        for N, C, H, W, D in sizes
+    ]
+
+
+FEATURES = Exercise(
+    features,
+    _cases_of_features,
+    reference=lambda x, w, b: engine.forward(
+        lambda x, w, b: F.relu(F.linear(F.flatten(x, 1), w, b)), x, w, b
+    ),
+    lesson=8,
+    equation=14,
+    hints=(
+        "A dense layer takes vectors. How does an image (C, H, W) become one, and what must not happen to "
+        "the batch?",
+        "Make each image one row, multiply with the weight's rows, add the bias. What does the f of Eq. 14 "
+        "do then?",
+        "Reshape to one row for each image, apply the dense layer, and set what is below 0 to 0.",
+    ),
+    mistakes=(
+        Mistake(
+            "no_nonlinearity",
+            "You return what goes into the activation. The features are what comes out of it.",
+            ("np.maximum(rows @ w.T + b, 0)", "rows @ w.T + b"),
+        ),
+        Mistake(
+            "bias_forgotten",
+            "You leave out b_F: every feature has its own bias.",
+            (" + b", ""),
+        ),
+        Mistake(
+            "bias_after_the_activation",
+            "You add b_F to the activations. It is inside of f.",
+            ("np.maximum(rows @ w.T + b, 0)", "np.maximum(rows @ w.T, 0) + b"),
+        ),
+        Mistake(
+            "channels_last",
+            "You read the image pixel by pixel, all channels of one and then the next. Read channel after "
+            "channel.",
+            ("x.reshape", "x.transpose(0, 2, 3, 1).reshape"),
+        ),
+        Mistake(
+            "column_by_column",
+            "You read each channel column after column. Read it row after row.",
+            ("x.reshape", "x.swapaxes(2, 3).reshape"),
+        ),
+        Mistake(
+            "batch_mixed",
+            "Your vectors hold pieces of several images. Each row is one whole image.",
+            ("x.reshape(len(x), -1)", "x.reshape(-1, len(x)).T"),
+            ("x.reshape(len(x), -1)", "x.swapaxes(0, 1).reshape(len(x), -1)"),
+        ),
+        Mistake(
+            "one_image",
+            "Every feature vector of yours is that of the same image.",
+            ("= x.reshape(len(x), -1)", "= np.repeat(x[:1], len(x), 0).reshape(len(x), -1)"),
+            ("= x.reshape(len(x), -1)", "= np.repeat(x[-1:], len(x), 0).reshape(len(x), -1)"),
+        ),
+        Mistake(
+            "nonlinearity_first",
+            "You send the image through f. It is the weighted sums that go through it.",
+            ("np.maximum(rows @ w.T + b, 0)", "np.maximum(rows, 0) @ w.T + b"),
+        ),
+        Mistake(
+            "flattened_whole",
+            "You add up the features of the batch. Every image has a vector of its own.",
+            ("rows @ w.T + b, 0)", "rows @ w.T + b, 0).sum(0)"),
+            ("rows @ w.T + b", "rows.sum(0) @ w.T + b"),
+        ),
+        Mistake(
+            "normalised",
+            "You scale each vector to length 1. Nobody asked for that here.",
+            (
+                "return np.maximum(rows @ w.T + b, 0)",
+                "y = np.maximum(rows @ w.T + b, 0)\n"
+                "    return y / np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-12)",
+            ),
+        ),
+    ),
+)
+
+EXERCISES = (NETWORK, FEATURES)

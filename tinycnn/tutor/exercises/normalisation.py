@@ -1,0 +1,290 @@
+"""Exercises on batch normalisation, which stands between the layers of a network (Eq. 5)."""
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+from . import engine
+from .geometry import whole_numbers
+
+
+def batch_norm(x, gamma, beta, eps):
+    """Return gamma * (x - mean) / sqrt(variance + eps) + beta for x (N, C, H, W), channel by channel.
+
+    gamma and beta are (C,). In training mean and variance are those of the batch; the variance is divided by
+    the number of values.
+    """
+    mean = x.mean(axis=(0, 2, 3), keepdims=True)
+    variance = x.var(axis=(0, 2, 3), keepdims=True)
+    y = (x - mean) / np.sqrt(variance + eps)
+    return gamma[:, None, None] * y + beta[:, None, None]
+
+
+def _cases(rng: np.random.Generator) -> list[Arguments]:
+    shapes = (
+        (1, 1, 1, 2),
+        (2, 1, 1, 2),
+        (1, 2, 2, 2),
+        (2, 2, 2, 2),
+        (3, 2, 2, 3),
+        (4, 3, 3, 2),
+        (2, 4, 2, 4),
+    )
+    return [
+        {
+            "x": _varied(rng, *shape),
+            "gamma": whole_numbers(rng, shape[1]),
+            "beta": whole_numbers(rng, shape[1]),
+            "eps": (0.5, 1.0, 0.1, 0.5)[at % 4],  # large, so that its place is seen
+        }
+        for at, shape in enumerate(shapes)
+    ]
+
+
+def _varied(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Return whole numbers, in every channel of every image spread in another way."""
+    x = rng.integers(-4, 5, shape) + rng.integers(1, 4, shape[:2])[..., None, None]
+    x[..., 0, 0] += 5
+    return x.astype(float)
+
+
+def _engine_batch_norm(x, gamma, beta, eps):
+    return engine.forward(
+        lambda x, gamma, beta: F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps),
+        x,
+        gamma,
+        beta,
+    )
+
+
+BATCH_NORM = Exercise(
+    batch_norm,
+    _cases,
+    reference=_engine_batch_norm,
+    lesson=11,
+    equation=5,
+    hints=(
+        "Whose mean is it? A channel has a mean over everything that is in it: which axes are that?",
+        "Take the mean off and divide by the standard deviation; eps keeps the root above 0. Then every "
+        "channel is stretched by its gamma and shifted by its beta.",
+        "Mean and variance over images, rows and columns. eps is added to the variance, under the root. "
+        "gamma and beta need two more axes to meet the channels.",
+    ),
+    mistakes=(
+        Mistake(
+            "unbiased_variance",
+            "Your variance divides by one less than the number of values. Batch norm divides by the number "
+            "itself.",
+            ("x.var(axis=(0, 2, 3), keepdims=True)", "x.var(axis=(0, 2, 3), keepdims=True, ddof=1)"),
+        ),
+        Mistake(
+            "eps_outside_the_root",
+            "You add eps to the standard deviation. Add it to the variance, under the root.",
+            ("np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)"),
+        ),
+        Mistake(
+            "eps_forgotten",
+            "You leave out eps. Without it a channel whose values are all equal is divided by 0.",
+            ("variance + eps", "variance"),
+        ),
+        Mistake(
+            "statistics_of_each_image",
+            "You normalise every image by itself. In batch norm all images of the batch share mean and "
+            "variance.",
+            (("mean(axis=(0, 2, 3)", "mean(axis=(2, 3)"), ("var(axis=(0, 2, 3)", "var(axis=(2, 3)")),
+        ),
+        Mistake(
+            "statistics_of_each_cell",
+            "You normalise every cell over the batch. The cells of a channel belong together: rows and "
+            "columns count, too.",
+            (("mean(axis=(0, 2, 3)", "mean(axis=0"), ("var(axis=(0, 2, 3)", "var(axis=0")),
+        ),
+        Mistake(
+            "statistics_of_everything",
+            "You take one mean and variance for all channels. Each channel has its own.",
+            (
+                ("mean(axis=(0, 2, 3)", "mean(axis=(0, 1, 2, 3)"),
+                ("var(axis=(0, 2, 3)", "var(axis=(0, 1, 2, 3)"),
+            ),
+        ),
+        Mistake(
+            "layer_norm",
+            "You normalise each image over all its channels: that is layer norm. Keep the channels apart "
+            "and the images together.",
+            (("mean(axis=(0, 2, 3)", "mean(axis=(1, 2, 3)"), ("var(axis=(0, 2, 3)", "var(axis=(1, 2, 3)")),
+        ),
+        Mistake(
+            "no_root",
+            "You divide by the variance. Divide by its root, so that the result has the variance 1.",
+            ("np.sqrt(variance + eps)", "(variance + eps)"),
+        ),
+        Mistake(
+            "mean_not_taken_off",
+            "You scale, but the mean stays. Take it off first.",
+            ("(x - mean)", "x"),
+        ),
+        Mistake(
+            "gamma_forgotten",
+            "You leave out gamma: every channel is stretched by it at the end.",
+            ("gamma[:, None, None] * ", ""),
+        ),
+        Mistake(
+            "beta_forgotten",
+            "You leave out beta: every channel is shifted by it at the end.",
+            (" + beta[:, None, None]", ""),
+        ),
+        Mistake(
+            "gamma_and_beta_exchanged",
+            "You stretch by beta and shift by gamma.",
+            (("gamma[:", "delta[:"), ("beta[:", "gamma[:"), ("delta[:", "beta[:")),
+        ),
+        Mistake(
+            "shifted_before_stretched",
+            "You stretch beta as well. Stretch first, then shift.",
+            (
+                "gamma[:, None, None] * y + beta[:, None, None]",
+                "gamma[:, None, None] * (y + beta[:, None, None])",
+            ),
+        ),
+        Mistake(
+            "gamma_along_the_columns",
+            "gamma and beta go along the columns of your image. They belong to the channels.",
+            (("gamma[:, None, None]", "gamma"), ("beta[:, None, None]", "beta")),
+        ),
+    ),
+)
+
+
+def batch_norm_input(g, x, gamma, eps):
+    """Return dL/dx (N, C, H, W) of batch norm in training, for g = dL/dy and x (N, C, H, W), gamma (C,)."""
+    axes = (0, 2, 3)
+    s = np.sqrt(x.var(axis=axes, keepdims=True) + eps)
+    y = (x - x.mean(axis=axes, keepdims=True)) / s
+    h = gamma[:, None, None] * g  # what arrives at y
+    from_mean = h.mean(axis=axes, keepdims=True)
+    from_variance = y * (h * y).mean(axis=axes, keepdims=True)
+    return (h - from_mean - from_variance) / s
+
+
+def _cases_of_input(rng: np.random.Generator) -> list[Arguments]:
+    return [
+        {
+            "g": whole_numbers(rng, *case["x"].shape),
+            "x": case["x"],
+            "gamma": case["gamma"],
+            "eps": case["eps"],
+        }
+        for case in _cases(rng)
+    ]
+
+
+def _engine_batch_norm_input(g, x, gamma, eps):
+    return engine.gradients(
+        lambda x, gamma: F.batch_norm(x, None, None, gamma, training=True, eps=eps), [x, gamma], g
+    )[0]
+
+
+BATCH_NORM_INPUT = Exercise(
+    batch_norm_input,
+    _cases_of_input,
+    reference=_engine_batch_norm_input,
+    lesson=11,
+    equation=5,
+    hints=(
+        "If one value of x grows, three things change: the value itself, the mean of its channel, and the "
+        "spread.",
+        "Whatever you do, the results keep the mean 0 and the variance 1. So what g would do to the mean "
+        "and to the spread leads nowhere: take it out.",
+        "Multiply g by gamma. Take off its mean, take off the normalised x times the mean of their product, "
+        "and divide by the root. Means are over images, rows and columns.",
+    ),
+    mistakes=(
+        Mistake(
+            "mean_and_variance_constant",
+            "You treat mean and variance as fixed numbers. Both change when x changes, and each has a part "
+            "in the gradient.",
+            ("(h - from_mean - from_variance)", "h"),
+        ),
+        Mistake(
+            "mean_constant",
+            "You treat the mean as a fixed number. It moves with x, and that part is missing.",
+            ("h - from_mean - from", "h - from"),
+        ),
+        Mistake(
+            "variance_constant",
+            "You treat the variance as a fixed number. It changes with x, and that part is missing.",
+            (" - from_variance)", ")"),
+        ),
+        Mistake(
+            "sums_for_means",
+            "You take off sums where means belong.",
+            (("h.mean(", "h.sum("), ("(h * y).mean(", "(h * y).sum(")),
+        ),
+        Mistake(
+            "parts_added",
+            "You add the parts of mean and variance. They are taken off.",
+            ("h - from_mean - from_variance", "h + from_mean + from_variance"),
+        ),
+        Mistake(
+            "gamma_forgotten",
+            "You leave out gamma: g passes through it on its way back.",
+            ("gamma[:, None, None] * g", "g"),
+        ),
+        Mistake(
+            "not_divided",
+            "You forget to divide by the root of the variance at the end.",
+            ("from_variance) / s", "from_variance)"),
+        ),
+        Mistake(
+            "divided_by_the_variance",
+            "You divide by the variance. It is its root.",
+            ("from_variance) / s", "from_variance) / s**2"),
+        ),
+        Mistake(
+            "eps_outside_the_root",
+            "Your root has eps beside it. It was under the root in the forward pass, so it is here.",
+            (
+                "np.sqrt(x.var(axis=axes, keepdims=True) + eps)",
+                "np.sqrt(x.var(axis=axes, keepdims=True)) + eps",
+            ),
+        ),
+        Mistake(
+            "eps_forgotten",
+            "Your root is without eps. Use the one of the forward pass.",
+            (" + eps", ""),
+        ),
+        Mistake(
+            "unbiased_variance",
+            "You divide the variance by one less than the number of values. The forward pass did not.",
+            ("x.var(axis=axes, keepdims=True)", "x.var(axis=axes, keepdims=True, ddof=1)"),
+        ),
+        Mistake(
+            "statistics_of_each_image",
+            "Your means are those of each image. They are those of the batch.",
+            ("axes = (0, 2, 3)", "axes = (2, 3)"),
+        ),
+        Mistake(
+            "statistics_of_each_cell",
+            "Your means are over the batch alone. Rows and columns belong to the channel, too.",
+            ("axes = (0, 2, 3)", "axes = (0,)"),
+        ),
+        Mistake(
+            "statistics_of_everything",
+            "Your means mix the channels. Each channel is by itself.",
+            ("axes = (0, 2, 3)", "axes = (0, 1, 2, 3)"),
+        ),
+        Mistake(
+            "x_for_normalised",
+            "In the part of the variance you use x where the normalised x belongs.",
+            ("from_variance = y * (h * y)", "from_variance = x * (h * x)"),
+            ("from_variance = y * (h * y)", "from_variance = y * (h * x)"),
+        ),
+    ),
+)
+
+
+EXERCISES = (
+    BATCH_NORM,
+    BATCH_NORM_INPUT,
+)

@@ -1,0 +1,186 @@
+"""An exercise on the gradient of max-pooling (Eq. 2)."""
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+from . import engine
+from .geometry import POOLINGS, Geometry, whole_numbers
+
+
+def max_pool2d_input(g, x, kernel_size, stride):
+    """Return dL/dx (N, C, H, W) of max-pooling, for g = dL/dy (N, C, OH, OW) and x (N, C, H, W).
+
+    kernel_size is (KH, KW), stride (SH, SW). Of equal cells the first of the window wins, row by row.
+    """
+    N, C, OH, OW = g.shape
+    (KH, KW), (SH, SW) = kernel_size, stride
+    dx = np.zeros(x.shape)
+    for n, c, oh, ow in np.ndindex(N, C, OH, OW):
+        top, left = oh * SH, ow * SW
+        window = x[n, c, top : top + KH, left : left + KW]
+        r, s = np.unravel_index(window.argmax(), window.shape)
+        dx[n, c, top + r, left + s] += g[n, c, oh, ow]
+    return dx
+
+
+def _masks(g, x, kernel_size, stride):
+    """Do as `max_pool2d_input`, with a mask of each window."""
+    N, C, OH, OW = g.shape
+    (KH, KW), (SH, SW) = kernel_size, stride
+    dx = np.zeros(x.shape)
+    for n, c, oh, ow in np.ndindex(N, C, OH, OW):
+        top, left = oh * SH, ow * SW
+        window = x[n, c, top : top + KH, left : left + KW]
+        mask = np.zeros(window.shape)
+        mask.flat[window.argmax()] = 1
+        dx[n, c, top : top + KH, left : left + KW] += mask * g[n, c, oh, ow]
+    return dx
+
+
+def _cases_of_max(rng: np.random.Generator) -> list[Arguments]:
+    made = []
+    for s in POOLINGS:
+        count = s.N * s.C * s.H * s.W
+        x = (rng.permutation(count) + 1.0).reshape(s.N, s.C, s.H, s.W)
+        made.append(_case(rng, s, x))
+    ties = Geometry(1, 1, 2, 4, 1, 2, 2, (2, 2))
+    made.append(_case(rng, ties, np.array([[[[1.0, 7.0, 2.0, 2.0], [7.0, 0.0, 2.0, 2.0]]]])))
+    return made
+
+
+def _case(rng: np.random.Generator, s: Geometry, x: np.ndarray) -> Arguments:
+    return {
+        "g": whole_numbers(rng, s.N, s.C, *s.out),
+        "x": x,
+        "kernel_size": (s.KH, s.KW),
+        "stride": s.stride,
+    }
+
+
+def _engine_max(g, x, kernel_size, stride):
+    return engine.gradients(F.max_pool2d, [x], g, kernel_size=kernel_size, stride=stride)[0]
+
+
+MAX_POOL2D_INPUT = Exercise(
+    max_pool2d_input,
+    _cases_of_max,
+    reference=_engine_max,
+    models=(_masks,),
+    explain=lambda a, index: engine.step(
+        "max_pool2d", "dL/dx", index, a["x"], a["kernel_size"], a["stride"], backward=True, gradient=a["g"]
+    ),
+    traits={"equal cells in a window": lambda a: len(np.unique(a["x"])) < a["x"].size},
+    lesson=4,
+    equation=2,
+    hints=(
+        "Which cell of a window did the output copy? If another cell grows a little, does the output change?",
+        "The winner of each window gets the whole g of that output, the others nothing. A cell may win "
+        "several windows.",
+        "For each output find the place of the maximum in its window, and add g to that place of the "
+        "gradient. Of equal cells take the first.",
+    ),
+    mistakes=(
+        Mistake(
+            "every_tie",
+            "If several cells of a window are equal, you give g to all of them. The output copied one: the "
+            "first.",
+            ("mask.flat[window.argmax()] = 1", "mask[window == window.max()] = 1"),
+        ),
+        Mistake(
+            "last_tie",
+            "If several cells are equal, you choose the last of them. The engine chooses the first.",
+            ("window.argmax()", "window.size - 1 - window.ravel()[::-1].argmax()"),
+        ),
+        Mistake(
+            "shared_among_ties",
+            "If several cells are equal, you divide g among them. One of them is the winner and takes all.",
+            (
+                "mask.flat[window.argmax()] = 1",
+                "mask[window == window.max()] = 1 / (window == window.max()).sum()",
+            ),
+        ),
+        Mistake(
+            "overwritten",
+            "A cell that wins several windows keeps the g of one of them. It gets the sum.",
+            ("] +=", "] ="),
+            (
+                "+= mask * g[n, c, oh, ow]",
+                "= np.where(mask, g[n, c, oh, ow], dx[n, c, top : top + KH, left : left + KW])",
+            ),
+        ),
+        Mistake(
+            "as_the_mean",
+            "You share g among all cells of the window. That is mean-pooling; here one cell takes all.",
+            ("mask.flat[window.argmax()] = 1", "mask[:] = 1 / window.size"),
+        ),
+        Mistake(
+            "to_all_cells",
+            "You give every cell of a window the whole g. Only the cell that the output copied gets it.",
+            ("mask.flat[window.argmax()] = 1", "mask[:] = 1"),
+        ),
+        Mistake(
+            "times_the_maximum",
+            "You multiply g with the maximum itself. The winner was copied, so its factor is 1.",
+            ("mask.flat[window.argmax()] = 1", "mask.flat[window.argmax()] = window.max()"),
+            ("+= g[n, c, oh, ow]", "+= window.max() * g[n, c, oh, ow]"),
+        ),
+        Mistake(
+            "minimum_wins",
+            "You give g to the smallest cell. The output copied the largest.",
+            ("window.argmax()", "window.argmin()"),
+        ),
+        Mistake(
+            "corner_wins",
+            "You give g to the first cell of every window. It belongs to the largest one, wherever that is.",
+            ("window.argmax()", "0"),
+        ),
+        Mistake(
+            "place_column_by_column",
+            "You turn the place of the winner into row and column with the wrong length: a row of the "
+            "window has KW cells.",
+            (
+                "r, s = np.unravel_index(window.argmax(), window.shape)",
+                "s, r = np.unravel_index(window.argmax(), window.shape[::-1])",
+            ),
+            (
+                "r, s = np.unravel_index(window.argmax(), window.shape)",
+                "s, r = np.unravel_index(window.argmax(), window.shape)",
+            ),
+        ),
+        Mistake(
+            "stride_forgotten",
+            "You look for the winners in windows that are one cell apart. Use the windows of the forward "
+            "pass.",
+            ("oh * SH, ow * SW", "oh, ow"),
+        ),
+        Mistake(
+            "stride_is_the_kernel",
+            "You put the windows side by side, though the stride may be another than the kernel's size.",
+            ("oh * SH, ow * SW", "oh * KH, ow * KW"),
+        ),
+        Mistake(
+            "stride_of_one_direction",
+            "You find the windows with one stride for both directions.",
+            ("oh * SH, ow * SW", "oh * SH, ow * SH"),
+            ("oh * SH, ow * SW", "oh * SW, ow * SW"),
+        ),
+        Mistake(
+            "one_image",
+            "You pass g on in one image of the batch.",
+            ("np.ndindex(N,", "np.ndindex(1,"),
+        ),
+        Mistake(
+            "one_channel",
+            "You pass g on in one channel, or to the winners of one channel. Each channel has winners of "
+            "its own.",
+            ("np.ndindex(N, C", "np.ndindex(N, 1"),
+            ("window = x[n, c,", "window = x[n, 0,"),
+            ("window = x[n, c,", "window = x[n, -1,"),
+        ),
+    ),
+)
+
+
+EXERCISES = (MAX_POOL2D_INPUT,)

@@ -1,0 +1,162 @@
+"""An exercise on the gradient of mean-pooling (Eq. 2)."""
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+from . import engine
+from .geometry import POOLINGS, whole_numbers
+
+
+def avg_pool2d_input(g, size, kernel_size, stride):
+    """Return dL/dx (N, C, H, W) of mean-pooling, for g = dL/dy (N, C, OH, OW).
+
+    size is (H, W), kernel_size (KH, KW), stride (SH, SW).
+    """
+    N, C, OH, OW = g.shape
+    (H, W), (KH, KW), (SH, SW) = size, kernel_size, stride
+    dx = np.zeros((N, C, H, W))
+    for n, c, oh, ow in np.ndindex(N, C, OH, OW):
+        top, left = oh * SH, ow * SW
+        dx[n, c, top : top + KH, left : left + KW] += g[n, c, oh, ow] / (KH * KW)
+    return dx
+
+
+def _planes(g, size, kernel_size, stride):
+    """Do as `avg_pool2d_input`: one cell of all windows at a time."""
+    N, C, OH, OW = g.shape
+    (H, W), (KH, KW), (SH, SW) = size, kernel_size, stride
+    dx = np.zeros((N, C, H, W))
+    for r, s in np.ndindex(KH, KW):
+        dx[:, :, r : r + SH * (OH - 1) + 1 : SH, s : s + SW * (OW - 1) + 1 : SW] += g / (KH * KW)
+    return dx
+
+
+def _cases_of_mean(rng: np.random.Generator) -> list[Arguments]:
+    return [
+        {
+            "g": whole_numbers(rng, s.N, s.C, *s.out),
+            "size": (s.H, s.W),
+            "kernel_size": (s.KH, s.KW),
+            "stride": s.stride,
+        }
+        for s in POOLINGS
+    ]
+
+
+def _engine_mean(g, size, kernel_size, stride):
+    x = np.zeros((*g.shape[:2], *size))
+    return engine.gradients(F.avg_pool2d, [x], g, kernel_size=kernel_size, stride=stride)[0]
+
+
+def _explained_mean(a, index):
+    x = np.zeros((*a["g"].shape[:2], *a["size"]))
+    return engine.step(
+        "avg_pool2d", "dL/dx", index, x, a["kernel_size"], a["stride"], backward=True, gradient=a["g"]
+    )
+
+
+AVG_POOL2D_INPUT = Exercise(
+    avg_pool2d_input,
+    _cases_of_mean,
+    reference=_engine_mean,
+    models=(_planes,),
+    explain=_explained_mean,
+    lesson=4,
+    equation=2,
+    hints=(
+        "The output is the mean of the window's cells. If one cell grows by 1, by how much does the mean "
+        "grow?",
+        "Every cell of a window gets the same share of its g. A cell that lies in several windows gets a "
+        "share of each.",
+        "Start with zeros. For each output add g, divided by the number of cells of a window, to the whole "
+        "window.",
+    ),
+    mistakes=(
+        Mistake(
+            "not_divided",
+            "You hand the whole g to every cell. The mean divided by the number of cells, so its gradient "
+            "does, too.",
+            (" / (KH * KW)", ""),
+        ),
+        Mistake(
+            "divided_by_one_side",
+            "You divide by the height or the width of the window. It has height times width cells.",
+            ("/ (KH * KW)", "/ KH"),
+            ("/ (KH * KW)", "/ KW"),
+        ),
+        Mistake(
+            "divided_by_outputs",
+            "You divide by the number of outputs. Divide by the number of cells of one window.",
+            ("/ (KH * KW)", "/ (OH * OW)"),
+        ),
+        Mistake(
+            "divided_by_inputs",
+            "You divide by the size of the whole image. Divide by the number of cells of one window.",
+            ("/ (KH * KW)", "/ (H * W)"),
+        ),
+        Mistake(
+            "divided_by_stride",
+            "You divide by the step between windows. It is the window's own size that counts.",
+            ("/ (KH * KW)", "/ (SH * SW)"),
+        ),
+        Mistake(
+            "overwritten",
+            "Where windows overlap you keep the share of one of them. A cell gets a share from each.",
+            ("] +=", "] ="),
+        ),
+        Mistake(
+            "mean_of_windows",
+            "Where windows overlap you take the mean of what they give. It is their sum.",
+            (
+                "return dx",
+                "count = np.zeros((H, W))\n"
+                "    for oh, ow in np.ndindex(OH, OW):\n"
+                "        count[oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += 1\n"
+                "    return dx / np.maximum(count, 1)",
+            ),
+        ),
+        Mistake(
+            "one_cell",
+            "You give the window's share to one of its cells. All of them were in the mean.",
+            ("top : top + KH, left : left + KW", "top, left"),
+        ),
+        Mistake(
+            "stride_forgotten",
+            "You move the window by one cell for each output. Move it by the stride.",
+            ("oh * SH, ow * SW", "oh, ow"),
+        ),
+        Mistake(
+            "stride_is_the_kernel",
+            "You lay the windows side by side. The stride says where they lie.",
+            ("oh * SH, ow * SW", "oh * KH, ow * KW"),
+        ),
+        Mistake(
+            "stride_of_one_direction",
+            "You place the windows with one stride for rows and columns.",
+            ("oh * SH, ow * SW", "oh * SH, ow * SH"),
+            ("oh * SH, ow * SW", "oh * SW, ow * SW"),
+        ),
+        Mistake(
+            "kernel_exchanged",
+            "You spread g over windows that lie on their side: KH rows and KW columns.",
+            (" = size, kernel_size, stride", " = size, kernel_size[::-1], stride"),
+        ),
+        Mistake(
+            "one_image",
+            "You hand g back in one image of the batch.",
+            ("np.ndindex(N,", "np.ndindex(1,"),
+            (("dx[:, :,", "dx[:1, :,"), ("+= g /", "+= g[:1] /")),
+        ),
+        Mistake(
+            "one_channel",
+            "You hand g back in one channel, or that of one channel to all.",
+            ("np.ndindex(N, C", "np.ndindex(N, 1"),
+            ("+= g[n, c,", "+= g[n, 0,"),
+            ("+= g[n, c,", "+= g[n, -1,"),
+        ),
+    ),
+)
+
+EXERCISES = (AVG_POOL2D_INPUT,)

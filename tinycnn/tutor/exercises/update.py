@@ -1,0 +1,284 @@
+"""Exercises on gradient descent (Eq. 7) and regularisation (Eq. 8)."""
+
+import numpy as np
+
+from tinycnn import Tensor
+from tinycnn.optim import SGD, Optimizer
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+
+def parameter(theta: np.ndarray, g: np.ndarray) -> Tensor:
+    """Return a parameter with a gradient, on copies."""
+    p = Tensor(theta.copy(), requires_grad=True, backend="numpy")
+    p.grad = Tensor(g.copy(), backend="numpy")
+    return p
+
+
+def stepped(optimizer: Optimizer, steps: int, state: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Return theta after one more step, and the state by name."""
+    arrays = {f"0.{name}": array for name, array in state.items()}
+    optimizer.load_state_dict({"steps": [steps], "lr": optimizer.lr, **arrays})
+    optimizer.step()
+    return [optimizer.params[0].numpy(), *(optimizer.state[0][name] for name in state)]
+
+
+def sgd_step(theta, g, lr, momentum, v):
+    """Return (theta, v) after one step of gradient descent with momentum, as new arrays.
+
+    v <- momentum * v + g, then theta <- theta - lr * v; theta, g = dL/dtheta and v have one shape.
+    """
+    new_v = momentum * v + g
+    new_theta = theta - lr * new_v
+    return new_theta, new_v
+
+
+def _cases(rng: np.random.Generator) -> list[Arguments]:
+    made = []
+    for at, shape in enumerate(((1,), (3,), (2, 3), (4,))):
+        theta, g, v = (np.round(rng.uniform(0.5, 3, shape) * rng.choice([-1, 1], shape), 1) for _ in range(3))
+        v = np.zeros(shape) if at == 0 else v
+        made.append(
+            {
+                "theta": theta,
+                "g": g,
+                "lr": (0.5, 0.1, 0.2, 0.05)[at],
+                "momentum": (0.9, 0.5, 0.9, 0.8)[at],
+                "v": v,
+            }
+        )
+    return made
+
+
+SGD_STEP = Exercise(
+    sgd_step,
+    _cases,
+    reference=lambda theta, g, lr, momentum, v: tuple(
+        stepped(SGD([parameter(theta, g)], lr, momentum), 1, {"velocity": v})
+    ),
+    traits={"a velocity from earlier steps": lambda a: bool(a["v"].any())},
+    lesson=5,
+    equation=7,
+    hints=(
+        "What does the velocity remember, and how much of it is left after a step?",
+        "First the velocity changes: it keeps a share of itself and takes up the new gradient. Then theta "
+        "moves along it.",
+        "The new velocity is momentum times the old one plus g. The new theta is the old one minus lr times "
+        "the new velocity.",
+    ),
+    mistakes=(
+        Mistake(
+            "uphill",
+            "You go up the hill: theta moves against the gradient.",
+            ("theta - lr", "theta + lr"),
+        ),
+        Mistake(
+            "momentum_sign",
+            "You turn the old velocity around. What is left of it goes on in its direction.",
+            ("momentum * v + g", "-momentum * v + g"),
+        ),
+        Mistake(
+            "velocity_of_the_other_sign",
+            "You collect the gradients with a minus. Here the velocity has the sign of the gradients, and "
+            "theta is moved against it.",
+            (("momentum * v + g", "momentum * v - g"), ("theta - lr", "theta + lr")),
+        ),
+        Mistake(
+            "gradient_subtracted_from_velocity",
+            "You take the gradient off the velocity, and then go against the velocity. One of the two minus "
+            "signs is too much.",
+            ("momentum * v + g", "momentum * v - g"),
+        ),
+        Mistake(
+            "lr_inside_the_velocity",
+            "You put the learning rate into the velocity. Here the velocity collects plain gradients, and "
+            "lr comes in when theta moves.",
+            (("v + g", "v + lr * g"), ("- lr * new_v", "- new_v")),
+            (("v + g", "v - lr * g"), ("- lr * new_v", "+ new_v")),
+        ),
+        Mistake(
+            "lr_twice",
+            "You multiply with the learning rate twice, in the velocity and in the step.",
+            ("v + g", "v + lr * g"),
+        ),
+        Mistake(
+            "lr_forgotten",
+            "Your step has the full length of the velocity. The learning rate makes it shorter.",
+            ("- lr * new_v", "- new_v"),
+        ),
+        Mistake(
+            "damped",
+            "You weigh the new gradient with 1 - momentum. That is a running mean, as in Adam; here the "
+            "gradient comes in whole.",
+            ("v + g", "v + (1 - momentum) * g"),
+        ),
+        Mistake(
+            "old_velocity",
+            "You move theta by the velocity of the last step. Change the velocity first.",
+            ("lr * new_v", "lr * v"),
+        ),
+        Mistake(
+            "nesterov",
+            "You look one momentum step ahead: that is Nesterov's rule. Here theta moves by the velocity "
+            "itself.",
+            ("lr * new_v", "lr * (g + momentum * new_v)"),
+        ),
+        Mistake(
+            "nesterov_with_the_old_velocity",
+            "You mix two rules: you look ahead, but from the velocity before this step.",
+            ("lr * new_v", "lr * (new_v + momentum * v)"),
+        ),
+        Mistake(
+            "momentum_not_used",
+            "You move by the gradient alone. The velocity is what theta moves by.",
+            ("lr * new_v", "lr * g"),
+        ),
+        Mistake(
+            "velocity_without_a_past",
+            "Your velocity forgets where it came from: a share of the old one stays in it.",
+            ("momentum * v + g", "g.copy()"),
+        ),
+        Mistake(
+            "nothing_is_forgotten",
+            "You keep the whole old velocity. Only the share that momentum says is kept.",
+            ("momentum * v + g", "v + g"),
+        ),
+        Mistake(
+            "velocity_not_returned",
+            "Your theta is right, but you return the velocity that came in. The next step needs the new one.",
+            ("return new_theta, new_v", "return new_theta, v.copy()"),
+        ),
+        Mistake(
+            "order_of_results",
+            "You return the velocity first. Theta comes first.",
+            ("return new_theta, new_v", "return new_v, new_theta"),
+        ),
+    ),
+)
+
+
+def l2_l1_grad(theta, l1, l2):
+    """Return the gradient of the penalty l1 * sum |theta| + l2/2 * sum theta^2, of theta's shape.
+
+    At theta = 0 the derivative of |theta| is taken as 0.
+    """
+    return l1 * np.sign(theta) + l2 * theta
+
+
+def _cases_of_penalty(rng: np.random.Generator) -> list[Arguments]:
+    theta = [np.round(rng.uniform(0.5, 3, n) * rng.choice([-1, 1], n), 1) for n in (1, 3, 4)]
+    theta[0][0], theta[1][0] = 2.5, -1.5
+    return [
+        {"theta": theta[0], "l1": 0.0, "l2": 0.1},
+        {"theta": theta[0], "l1": 0.3, "l2": 0.0},
+        {"theta": theta[1], "l1": 0.3, "l2": 0.1},
+        {"theta": np.array([0.0, 2.0, -3.0]), "l1": 0.5, "l2": 0.2},
+        {"theta": theta[2].reshape(2, 2), "l1": 0.7, "l2": 0.4},
+    ]
+
+
+def _engine_penalty(theta, l1, l2):
+    p = parameter(theta, np.zeros_like(theta))
+    SGD([p], lr=1.0, weight_decay=l2, l1=l1).step()
+    return theta - p.numpy()
+
+
+L2_L1_GRAD = Exercise(
+    l2_l1_grad,
+    _cases_of_penalty,
+    reference=_engine_penalty,
+    traits={
+        "l1": lambda a: a["l1"] > 0,
+        "l2": lambda a: a["l2"] > 0,
+        "a theta of 0": lambda a: bool((a["theta"] == 0).any()),
+    },
+    lesson=5,
+    equation=8,
+    hints=(
+        "How does |theta| change if theta grows a little, for a positive theta and for a negative one? And "
+        "theta squared?",
+        "The two penalties are added, so are their gradients. The factor 1/2 meets the 2 of the square.",
+        "l1 times the sign of theta, which is 0 at 0, plus l2 times theta.",
+    ),
+    mistakes=(
+        Mistake(
+            "l2_halved",
+            "You keep the factor 1/2 of the square in the gradient. The derivative of the square brings a 2 "
+            "that meets it.",
+            ("l2 * theta", "l2 * theta / 2"),
+        ),
+        Mistake(
+            "l2_doubled",
+            "You forget the factor 1/2 that stands before the square, so that your part of l2 is twice too "
+            "large.",
+            ("l2 * theta", "2 * l2 * theta"),
+        ),
+        Mistake(
+            "sign_of_zero",
+            "At theta = 0 you let l1 push. A number that is 0 already stays there.",
+            ("np.sign(theta)", "np.where(theta >= 0, 1, -1)"),
+            ("np.sign(theta)", "np.where(theta > 0, 1, -1)"),
+        ),
+        Mistake(
+            "l1_without_sign",
+            "You push all of theta downwards. Negative numbers must be pushed up, towards 0.",
+            ("np.sign(theta)", "np.ones_like(theta)"),
+        ),
+        Mistake(
+            "l1_times_theta",
+            "Your part of l1 grows with theta. L1 pushes small and large numbers alike.",
+            ("np.sign(theta)", "theta"),
+        ),
+        Mistake(
+            "l1_times_size",
+            "Your part of l1 is the penalty itself. Its derivative is only a sign.",
+            ("np.sign(theta)", "np.abs(theta)"),
+        ),
+        Mistake(
+            "exchanged",
+            "You exchange l1 and l2.",
+            ("l1 * np.sign(theta) + l2 * theta", "l2 * np.sign(theta) + l1 * theta"),
+        ),
+        Mistake(
+            "l1_forgotten",
+            "Your gradient has no part of l1.",
+            ("l1 * np.sign(theta) + ", ""),
+        ),
+        Mistake(
+            "l2_forgotten",
+            "Your gradient has no part of l2.",
+            (" + l2 * theta", ""),
+        ),
+        Mistake(
+            "penalty",
+            "You return how large the penalty is, one number. Its gradient has a number for every theta.",
+            (
+                "return l1 * np.sign(theta) + l2 * theta",
+                "return l1 * np.abs(theta).sum() + l2 / 2 * (theta**2).sum()",
+            ),
+        ),
+        Mistake(
+            "l2_of_the_square",
+            "Your part of l2 has theta squared. The derivative of a square is of the first power.",
+            ("l2 * theta", "l2 * theta**2"),
+            ("l2 * theta", "l2 / 2 * theta**2"),
+        ),
+        Mistake(
+            "away_from_zero",
+            "Your gradient has the opposite sign: it would make theta larger.",
+            ("return l1 * np.sign(theta) + l2 * theta", "return -(l1 * np.sign(theta) + l2 * theta)"),
+        ),
+        Mistake(
+            "mean",
+            "You divide by the number of parameters. The penalty is a sum.",
+            (
+                "return l1 * np.sign(theta) + l2 * theta",
+                "return (l1 * np.sign(theta) + l2 * theta) / theta.size",
+            ),
+        ),
+    ),
+)
+
+EXERCISES = (
+    SGD_STEP,
+    L2_L1_GRAD,
+)

@@ -1,0 +1,106 @@
+"""What came out of one call, and whether it is the same as something else."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .exercise import Arguments
+from .sandbox.encoding import Other
+
+TOLERANCE = 1e-5  # of the largest number: a sum in another order, or in float32, is the same answer
+
+
+@dataclass(frozen=True)
+class Raised:
+    """Stands for the result of a call that ended with an exception."""
+
+    type: str
+
+
+class Tried(NamedTuple):
+    """One case: its number, the arguments, what is right, what the learner's function returned.
+
+    `seen` is what matters of that; see `Exercise.view`.
+    """
+
+    at: int
+    arguments: Arguments
+    right: Any
+    yours: Any
+    seen: Any = None
+    is_right: bool = False
+
+
+def same(a: Any, b: Any) -> bool:
+    """Return whether two results are equal but for rounding: shapes, numbers, NaN and infinities."""
+    if isinstance(b, list | tuple):
+        return isinstance(a, list | tuple) and len(a) == len(b) and all(map(same, a, b))
+    if isinstance(b, dict):
+        return isinstance(a, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in b)
+    if not _is_number(a) or not _is_number(b):
+        return type(a) is type(b) and bool(a == b)
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape:
+        return False
+    finite = np.isfinite(b)
+    if not np.array_equal(np.isfinite(a), finite) or not np.array_equal(
+        a[~finite], b[~finite], equal_nan=True
+    ):
+        return False
+    scale = float(np.abs(b[finite]).max(initial=0)) or 1.0
+    return bool((np.abs(a[finite].astype(float) - b[finite]) <= TOLERANCE * scale).all())
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, np.ndarray | np.generic | int | float)
+
+
+def misfit(yours: Any, right: Any) -> str | None:
+    """Return a sentence on what kind of thing a result is, where it is another kind than the right one."""
+    if yours is None:
+        return (
+            "Your function returns nothing for these arguments. Does every way through it end with a return?"
+        )
+    if isinstance(right, list | tuple):
+        return _misfit_of_several(yours, right)
+    wanted = np.asarray(right)
+    if isinstance(yours, list | tuple):
+        return f"Your function returns a {type(yours).__name__}. It should return {_named(wanted)}."
+    if not _is_number(yours):
+        what = yours.type if isinstance(yours, Other) else type(yours).__name__
+        return f"Your function returns something of the type {what}. It should return {_named(wanted)}."
+    got = np.asarray(yours)
+    if got.shape != wanted.shape:
+        return f"The result has the shape {got.shape}; for these arguments it should be {wanted.shape}."
+    return _misfit_of_dtype(got, wanted)
+
+
+def _misfit_of_several(yours: Any, right: Any) -> str | None:
+    if not isinstance(yours, list | tuple):
+        return f"Your function returns one thing. It should return {len(right)}, as a {type(right).__name__}."
+    if not any(map(_is_number, right)):
+        return None  # a list of objects: how long it is, is what the exercise is about
+    if len(yours) != len(right):
+        return f"Your function returns {len(yours)} things. It should return {len(right)}."
+    for at, (one, wanted) in enumerate(zip(yours, right, strict=True), 1):
+        if (sentence := misfit(one, wanted)) is not None:
+            return f"Of the {len(right)} results, look at number {at}. {sentence}"
+    return None
+
+
+def _misfit_of_dtype(got: np.ndarray, wanted: np.ndarray) -> str | None:
+    if wanted.dtype == np.uint8 and got.dtype != np.uint8:
+        return f"The result is {got.dtype}. An image is stored as uint8, one byte for every number."
+    if wanted.dtype.kind == "f" and wanted.ndim and got.dtype.kind in "biu":
+        return (
+            f"The result is {got.dtype}, so everything behind the decimal point is cut off. Let the array "
+            "have the dtype of the input, or float."
+        )
+    if wanted.dtype.kind != got.dtype.kind and "c" in (wanted.dtype.kind, got.dtype.kind):
+        return "The result has complex numbers. Nothing here needs them."
+    return None
+
+
+def _named(wanted: np.ndarray) -> str:
+    return f"a NumPy array of shape {wanted.shape}" if wanted.ndim else "one number"

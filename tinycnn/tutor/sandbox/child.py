@@ -1,0 +1,94 @@
+"""The process in which answers run: ``python -m tinycnn.tutor.sandbox.child FOLDER``.
+
+It reads its order from FOLDER/order.pickle, which the tutor wrote, and writes a line of JSON to
+FOLDER/outcomes.jsonl for everything that happens. If a function does not end, a watchdog in C writes to
+FOLDER/stuck.txt where it is, and ends the process.
+"""
+
+import faulthandler
+import importlib.util
+import json
+import os
+import pickle
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from .calls import Printed, call_twice, described, does_not_take
+from .guard import Guard
+
+ORDER, OUTCOMES, STUCK = "order.pickle", "outcomes.jsonl", "stuck.txt"
+
+
+def main(folder: Path) -> None:
+    """Run the order in `folder`."""
+    order = pickle.loads((folder / ORDER).read_bytes())  # noqa: S301 (the tutor wrote it)
+    sys.path[:] = order["path"]
+    guard = Guard()
+    with (folder / OUTCOMES).open("w") as file, (folder / STUCK).open("w") as stuck:
+
+        def say(**line: Any) -> None:
+            if guard.refused:
+                line["refused"] = guard.refused
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+
+        def watch() -> None:
+            faulthandler.dump_traceback_later(order["seconds"], exit=True, file=stuck)
+
+        try:
+            cases, function = pickle.loads(order["cases"]), None  # noqa: S301
+            if order["function"]:
+                function = pickle.loads(order["function"])  # noqa: S301
+        except Exception as error:
+            say(unsendable=f"{type(error).__name__}: {error}")
+            return
+        guard.install()
+        say(ready=True)
+        watch()
+        if function is None:
+            module = _imported(order["file"], say)
+            if module is None:
+                return
+            function = getattr(module, order["name"], None)
+            if not callable(function):
+                say(no_function=type(function).__name__)
+        if callable(function) and _takes(function, order["parameters"], say):
+            for at, arguments in enumerate(cases):
+                say(case=at, outcome=call_twice(function, arguments))
+            say(done=True)
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _imported(file: str, say: Callable[..., None]) -> Any:
+    """Return the module of an answer file; None, and say why, where it cannot be imported."""
+    sys.path.insert(0, str(Path(file).parent))
+    spec = importlib.util.spec_from_file_location("answers", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["answers"] = module
+    printed = Printed()
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            spec.loader.exec_module(module)
+    except BaseException as error:  # sys.exit, too
+        said = described(error)
+        said["frames"] = [frame for frame in said["frames"] if frame[0] == file]
+        say(no_import=said)
+        return None
+    return module
+
+
+def _takes(function: Callable[..., Any], parameters: list[str], say: Callable[..., None]) -> bool:
+    signature = does_not_take(function, parameters)
+    if signature is not None:
+        say(signature=signature)
+    return signature is None
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
+    os._exit(0)  # threads and exit handlers of the answer have nothing more to do here

@@ -1,0 +1,152 @@
+"""Run a learner's function in a process of its own, with limits, and collect what happened."""
+
+import contextlib
+import json
+import os
+import pickle
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinycnn.tutor.exercise import Arguments, Exercise
+
+from .child import ORDER, OUTCOMES, STUCK
+from .packing import pack
+
+SECONDS = 5.0  # for all cases of one exercise together
+START = 60.0  # the process itself may be slow to start on a busy machine
+GRACE = 2.0  # for the watchdog in the process, before it is ended from here
+LONGEST = 1 << 26  # bytes that are read of what it says
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TINYCNN_THREADS")
+
+
+@dataclass
+class Run:
+    """What happened.
+
+    Attributes
+    ----------
+    outcomes
+        One for each case that was run; see `calls.call`.
+    ended
+        None, or why it ended before all cases were run: "time" or "crash".
+    stuck
+        The line of the learner's code that ran when the time was up, as (file, line).
+    said
+        What it said besides: ``unsendable``, ``no_import``, ``signature``, ``no_function``, ``refused``.
+    """
+
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
+    ended: str | None = None
+    stuck: tuple[str, int] | None = None
+    said: dict[str, Any] = field(default_factory=dict)
+
+
+def run(
+    exercise: Exercise,
+    cases: Sequence[Arguments],
+    function: bytes | None = None,
+    file: Path | None = None,
+    seconds: float = SECONDS,
+) -> Run:
+    """Run `function` (packed), or that of the exercise's name in `file`, on `cases` in a new process."""
+    order = {
+        "path": [str(Path(entry).absolute()) for entry in sys.path],  # "" is the folder that we are in
+        "name": exercise.name,
+        "parameters": exercise.parameters,
+        "cases": pack(cases, home=exercise.model.__module__),
+        "function": function,
+        "file": None if file is None else str(file.resolve()),
+        "seconds": seconds,
+    }
+    folder = Path(tempfile.mkdtemp(prefix="tinycnn-tutor-"))
+    try:
+        (folder / ORDER).write_bytes(pickle.dumps(order))
+        ended = _run(folder, seconds)
+        return _read(folder, ended)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run(folder: Path, seconds: float) -> str | None:
+    """Run the process to its end; return "time" where it had to be ended, "crash" where it ended badly."""
+    package = str(Path(__file__).parents[3])
+    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg"}
+    environment |= dict.fromkeys(ONE_THREAD, "1")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", f"{__package__}.child", str(folder)],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return _wait(process, folder, seconds)
+    finally:
+        _end(process)
+
+
+def _wait(process: subprocess.Popen[bytes], folder: Path, seconds: float) -> str | None:
+    deadline, ready = time.monotonic() + START, False
+    while time.monotonic() < deadline:
+        try:
+            status = process.wait(0.02)
+        except subprocess.TimeoutExpired:
+            if not ready and _size(folder / OUTCOMES):
+                ready, deadline = True, time.monotonic() + seconds + GRACE
+            continue
+        return None if status == 0 else "time" if _size(folder / STUCK) else "crash"
+    return "time"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process, and what it may have started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _read(folder: Path, ended: str | None) -> Run:
+    result = Run(ended=ended)
+    with (folder / OUTCOMES).open() as file:
+        for line in file.read(LONGEST).splitlines():
+            try:
+                said = json.loads(line)
+            except ValueError:  # it was ended in the middle of a line
+                break
+            if "case" in said:
+                result.outcomes.append(said.pop("outcome"))
+            result.said |= said
+    if ended is None and not {"done", "unsendable", "no_import", "no_function", "signature"} & set(
+        result.said
+    ):
+        result.ended = "crash"  # os._exit(0) looks like a good end
+    if ended == "time":
+        result.stuck = _stuck(folder / STUCK)
+    return result
+
+
+def _stuck(file: Path) -> tuple[str, int] | None:
+    """Return the innermost line that the watchdog saw in no library."""
+    own = re.findall(r'File "(.*)", line (\d+) in', file.read_text()[:10000])
+    for path, line in own:
+        if "site-packages" not in path and f"{os.sep}lib{os.sep}python" not in path:
+            return path, int(line)
+    return None
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

@@ -1,0 +1,83 @@
+"""An exception of the learner's function: its traceback, cut at their code, and a hint if there is one."""
+
+import linecache
+import re
+from typing import Any
+
+Raised = dict[str, Any]  # see `calls.described`
+
+
+def traceback_of(raised: Raised) -> str:
+    """Return the traceback as Python prints it, without what is not the learner's."""
+    lines = ["Traceback (most recent call last):"]
+    for file, line, function in raised["frames"]:
+        lines.append(f'  File "{file}", line {line}, in {function}')
+        text = linecache.getline(file, line).strip()
+        if text:
+            lines.append(f"    {text}")
+    return "\n".join([*lines, f"{raised['type']}: {raised['text']}"])
+
+
+def hint_for(raised: Raised) -> str:
+    """Return a sentence that helps, with the shapes of the arrays in the line; empty where there is none."""
+    for type_, pattern, hint in HINTS:
+        if raised["type"] == type_ and re.search(pattern, raised["text"]):
+            return f" {hint}{_shapes(raised)}"
+    shapes = _shapes(raised)
+    return shapes if raised["type"] in ("ValueError", "IndexError") else ""
+
+
+HINTS = (
+    (
+        "ValueError",
+        r"matmul.*mismatch|not aligned",
+        "In a matrix product the last axis of the first array must be as long as the last but one of the "
+        "second.",
+    ),
+    (
+        "ValueError",
+        r"could not be broadcast|could not broadcast|non-broadcastable",
+        "Two arrays go together where their sizes, counted from the last axis, are equal or 1. An axis of "
+        "size 1 can be put in with None.",
+    ),
+    (
+        "ValueError",
+        r"cannot reshape",
+        "A reshape keeps the number of elements: multiply the sizes you ask for.",
+    ),
+    (
+        "ValueError",
+        r"unpack",
+        "There must be as many names on the left of = as values on the right: has the array the dimensions "
+        "that you think?",
+    ),
+    (
+        "IndexError",
+        r"out of bounds",
+        "An index counts from 0 and ends one before the size. Is it the size of this axis that your loop "
+        "runs over?",
+    ),
+    ("IndexError", r"too many indices", "The array has fewer axes than you give indices."),
+    (
+        "RecursionError",
+        r"",
+        "Python's own recursion ends at about a thousand calls; a list of what is left to do has no end.",
+    ),
+    ("NameError", r"", "That name has no value here. Every answer file imports what it uses, NumPy as np."),
+    ("MemoryError", r"", "An array is far larger than this exercise needs."),
+    ("ZeroDivisionError", r"", "Something is divided by zero: print the divisor."),
+    ("TypeError", r"NoneType", "A value is None: a function without a return gives that."),
+    ("EOFError", r"", "Nobody sits at the keyboard of this process: take input() out."),
+)
+
+
+def _shapes(raised: Raised) -> str:
+    """Return the shapes of the arrays that the failing line names."""
+    if not raised["frames"]:
+        return ""
+    file, line, _ = raised["frames"][-1]
+    words = set(re.findall(r"\w+", linecache.getline(file, line)))
+    shapes = {name: tuple(shape) for name, shape in raised["shapes"].items() if not words or name in words}
+    if not shapes:
+        return ""
+    return f" In that line {' and '.join(f'{name} is {shape}' for name, shape in list(shapes.items())[:4])}."
