@@ -75,12 +75,12 @@ def plan(out: Path) -> list[list[Part]]:
         ]
     steps = [
         [Part("facts", (*PARTS, "facts"), 45)],
-        [Part(f"smoke {rung}", (*PARTS, "smoke", rung), 60) for rung in (*RUNGS, "variants")],
+        [Part(f"smoke {rung}", (*PARTS, "smoke", rung), 90) for rung in (*RUNGS, "variants")],
         [Part("chosen", (*PARTS, "chosen", *SHAPES), 60)],
         [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 70)],
         [Part("steps PyTorch", (*PARTS, "steps", "torch", *STEPS), 50)],
         [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 40)],
-        [Part("tiles", (*PARTS, "tiles", *SHAPES), 90)],
+        [Part("tiles", (*PARTS, "tiles", *SHAPES), 120)],
         checks,
         [Part("profile", (*PARTS, "profile", "cnn28-b32"), 30)],
     ]

@@ -7,6 +7,8 @@ import pytest
 numba_cuda = pytest.importorskip("numba_cuda", reason="numba-cuda comes with the extra 'cuda-check'")
 
 from tinycnn.kernels.cuda import (  # noqa: E402
+    async_tiles,
+    async_weights,
     direct,
     epilogue,
     few_results,
@@ -36,6 +38,19 @@ KERNELS = [
     ("add_parts", parts.adding_kernel(), ("f", "f", "f", *[None] * 4), 8),
     ("few", few_results.few_kernel(), GATHERED, 4),
 ]
+ASYNC = [
+    (f"async {tile.BM}x{tile.BN}x{tile.BK}", async_tiles.async_kernel(tile), GATHERED, tile)
+    for tile in registers.TILES
+]
+ASYNC_WEIGHTS = [
+    (
+        f"async weights {tile.BM}x{tile.BN}x{tile.BK}",
+        async_weights.async_parts_kernel(tile),
+        ("f", "f", "f", CONV2D, None, None),
+        tile,
+    )
+    for tile in weights.TILES
+]
 TILED = [
     *(
         (f"{name} {tile.BM}x{tile.BN}x{tile.BK}", make(tile), kinds, tile)
@@ -52,6 +67,7 @@ TILED = [
         next(iter(registers.TILES)),
     ),
 ]
+BUILT = [*TILED, *ASYNC, *ASYNC_WEIGHTS]
 CAPABILITIES = pytest.mark.parametrize(
     "capability", [(7, 5), (8, 0), (9, 0)], ids=["sm_75", "sm_80", "sm_90"]
 )
@@ -89,7 +105,7 @@ def test_register_tiles(built, name, kernel, kinds, tile, capability):
 
 
 @pytest.mark.parametrize("capability", [(8, 0), (9, 0)], ids=["sm_80", "sm_90a"])
-@pytest.mark.parametrize(("name", "kernel", "kinds", "tile"), TILED, ids=[k[0] for k in TILED])
+@pytest.mark.parametrize(("name", "kernel", "kinds", "tile"), BUILT, ids=[k[0] for k in BUILT])
 def test_what_a_launch_loads(name, kernel, kinds, tile, capability):
     """The linker optimises once more: its registers are others than those of the text."""
     pytest.importorskip("cuda.bindings.nvjitlink", reason="NVIDIA's linker comes with numba-cuda")
@@ -98,7 +114,24 @@ def test_what_a_launch_loads(name, kernel, kinds, tile, capability):
     assert seen.registers * kernel.threads * kernel.blocks <= REGISTERS
     assert seen.stack == 0
     tiles = 4 * tile.BK * (tile.BM + tile.BN)
+    tiles *= async_tiles.STAGES if name.startswith("async") else 1
     assert tiles <= seen.shared <= tiles + 4 * tile.BK * 8  # with padding behind rows
+
+
+@pytest.mark.parametrize(("name", "kernel", "kinds", "tile"), ASYNC, ids=[k[0] for k in ASYNC])
+def test_copies_that_nobody_waits_for(name, kernel, kinds, tile):
+    try:
+        seen = compiled(kernel, kinds, (8, 0))
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    threads, weights = kernel.threads, tile.BK * tile.BM // 4
+    assert seen.text.count("cp.async.cg.shared.global") == -(-weights // threads)
+    assert seen.text.count("cp.async.ca.shared.global") == tile.BK * tile.BN // threads
+    assert seen.text.count(f"cp.async.wait_group {async_tiles.STAGES - 2};") == 1
+    assert seen.products == tile.BK * tile.TM * tile.TN
+    assert seen.spilled == 0
+    assert ".f64" not in seen.text
+    assert not re.search(r"\bst\.shared", seen.text)  # no tile passes through registers
 
 
 def test_a_kernel_with_too_many_registers_is_seen():

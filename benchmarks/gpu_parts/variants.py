@@ -1,6 +1,7 @@
 """Tiles and numbers of pieces: those that the kernels choose from, and others that might be better."""
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any
 
 from tinycnn.kernels.cuda import few_results
@@ -11,52 +12,71 @@ from tinycnn.kernels.cuda.tile_product import Tile
 
 from .machine import SIMULATED, library
 
-OTHER_SUMS = (
-    Tile(32, 32, 8, 4, 4),
-    Tile(64, 64, 16, 8, 4),
-    Tile(128, 128, 16, 8, 8),
-    Tile(64, 128, 8, 8, 8),
-)
-OTHER_WEIGHTS = (Tile(128, 128, 16, 8, 8), Tile(64, 64, 16, 8, 4))
-SMALL = (Tile(16, 16, 4, 4, 4),)  # for the simulator
+# Tiles beside those that are chosen from, and numbers of stages: 1 is rung 5, more are rung 7.
+BIG, MIDDLE, FLAT = Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 128, 8, 8, 4)
+BIG16, MIDDLE16 = Tile(128, 128, 16, 8, 8), Tile(64, 64, 16, 8, 4)
+SUMS = [
+    *((tile, 1) for tile in (few_results.TILE, *sums.TILES)),
+    *((tile, 3) for tile in (BIG, MIDDLE, FLAT, MIDDLE16, BIG16)),
+    *((BIG, 4), (MIDDLE, 4)),
+    *((tile, 1) for tile in (Tile(32, 32, 8, 4, 4), MIDDLE16, BIG16, Tile(64, 128, 8, 8, 8))),
+]
+WEIGHTS = [
+    *((tile, 1) for tile in (*weights.TILES, BIG16, MIDDLE16)),
+    *((tile, 3) for tile in (BIG, MIDDLE, MIDDLE16)),
+    (BIG, 4),
+]
+if SIMULATED:
+    small = Tile(16, 16, 4, 4, 4)
+    SUMS, WEIGHTS = [(few_results.TILE, 1), (small, 1), (small, 3)], [(small, 1), (small, 3)]
 MOST_BLOCKS = 2000  # with more than these, pieces only make more to add
 
 
 def variants(geometry: Any, x: Any, w: Any, g: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """Yield tiles and pieces, those that are chosen from and others: direction, name, work."""
+    """Yield tiles, stages and pieces: direction, name, work."""
     xp = library()
-    outs = xp.empty_like(g), xp.empty_like(x)
-    for tile in [few_results.TILE, *(SMALL if SIMULATED else [*sums.TILES, *OTHER_SUMS])]:
-        name = "x".join(map(str, tile[:3]))
+    yield from of_sums(geometry, x, w, g, (xp.empty_like(g), xp.empty_like(x)))
+    out = xp.empty_like(w)
+    for tile, stages in WEIGHTS:
+        across, down, G = weights.grid(geometry, tile)
+        steps = -(-geometry.N * geometry.OH * geometry.OW // tile.BK)
+        at_once = 264 if tile.threads == 256 else 528
+        for rounds in (1, 2, 4):
+            pieces = max(1, min(steps, rounds * at_once // (across * down * G)))
+
+            def add_up(tile=tile, pieces=pieces, stages=stages) -> Any:
+                assert weights.write_weight(x, g, out, geometry, tile, pieces, stages)
+                return out
+
+            yield "weight", name_of(tile, stages, pieces), add_up
+
+
+def of_sums(
+    geometry: Any, x: Any, w: Any, g: Any, outs: tuple[Any, Any]
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Yield those of the output and of the gradient by the input."""
+    for tile, stages in SUMS:
+        few = tile == few_results.TILE
         for direction, source, out, gather, transposed in (
             ("forward", x, outs[0], Gather.output(geometry), False),
             ("input", g, outs[1], Gather.input(geometry), True),
         ):
-            few = tile == few_results.TILE
             if (few and gather.M > few_results.MOST) or (not few and gather.M < 3):
                 continue
-            steps = -(-gather.C // tile.BK)
-            blocks = sums.grid(gather, tile)[0] * sums.grid(gather, tile)[1] * sums.grid(gather, tile)[2]
+            steps, blocks = -(-gather.C // tile.BK), prod(sums.grid(gather, tile))
             for pieces in (1, 2, 4, 8, 32):
                 if pieces > 1 and (pieces > steps or blocks * pieces > MOST_BLOCKS):
                     continue
 
-                def work(source=source, out=out, gather=gather, t=transposed, tile=tile, p=pieces) -> Any:
-                    assert sums.write_sums(source, w, out, gather, t, tile, pieces=p)
+                def work(
+                    a=source, out=out, gather=gather, turn=transposed, tile=tile, p=pieces, stages=stages
+                ) -> Any:
+                    assert sums.write_sums(a, w, out, gather, turn, tile, pieces=p, stages=stages)
                     return out
 
-                yield direction, f"{name}/{pieces}", work
-    out = xp.empty_like(w)
-    for tile in SMALL if SIMULATED else [*weights.TILES, *OTHER_WEIGHTS]:
-        name = "x".join(map(str, tile[:3]))
-        across, down, G = weights.grid(geometry, tile)
-        blocks = across * down * G
-        steps = -(-geometry.N * geometry.OH * geometry.OW // tile.BK)
-        chosen = {max(1, min(steps, round_ * 264 // blocks)) for round_ in (1, 2, 4)}
-        for pieces in sorted({1 if SIMULATED else 16, *chosen}):
+                yield direction, name_of(tile, stages, pieces), work
 
-            def add_up(tile=tile, p=pieces) -> Any:
-                assert weights.write_weight(x, g, out, geometry, tile, p)
-                return out
 
-            yield "weight", f"{name}/{pieces}", add_up
+def name_of(tile: Tile, stages: int, pieces: int) -> str:
+    """Return "128x128x8/2" for two pieces, with "a3" behind the tile for three stages of rung 7."""
+    return "x".join(map(str, tile[:3])) + (f"a{stages}" if stages > 1 else "") + f"/{pieces}"

@@ -15,6 +15,7 @@ from numba.cuda.extending import intrinsic
 LANES, BYTES = 4, 16  # of a load or store of 128 bits
 SHARED = 3  # NVVM's number for the memory that the threads of a block share
 FLOATS = types.CPointer(types.float32)
+INT32 = ir.IntType(32)
 
 device: Any = cuda.jit(device=True)
 
@@ -73,10 +74,78 @@ def divide(typing_context, a, b):
     return types.int32(types.int32, types.int32), build
 
 
+@intrinsic
+def copy16(typing_context, p, i, q, j):
+    """Begin to copy four float32 from ``q[j]`` to ``p[i]`` in shared memory, multiples of 16 bytes both."""
+
+    def build(context, builder, signature, arguments):
+        p, i, q, j = arguments
+        text = "cp.async.cg.shared.global [$0], [$1], 16;"
+        _assembly(builder, text, "r,l", _shared_address(builder, p, i), _address(builder, q, j))
+        return context.get_dummy_value()
+
+    return types.void(p, i, q, j), build
+
+
+@intrinsic
+def copy4_or_zero(typing_context, p, i, q, j, there):
+    """Begin to copy a float32 from ``q[j]`` to ``p[i]`` in shared memory; a 0, if `there` is 0 and not 1."""
+
+    def build(context, builder, signature, arguments):
+        p, i, q, j, there = arguments
+        size = builder.shl(there, ir.Constant(INT32, 2))  # bytes that are read: the rest becomes zeros
+        text = "cp.async.ca.shared.global [$0], [$1], 4, $2;"
+        _assembly(builder, text, "r,l,r", _shared_address(builder, p, i), _address(builder, q, j), size)
+        return context.get_dummy_value()
+
+    return types.void(p, i, q, j, there), build
+
+
+@intrinsic
+def commit_copies(typing_context):
+    """Make one group of the copies that this thread has begun since the last group."""
+
+    def build(context, builder, signature, arguments):
+        _assembly(builder, "cp.async.commit_group;", "")
+        return context.get_dummy_value()
+
+    return types.void(), build
+
+
+def all_but(groups: int) -> Any:
+    """Return a function for kernels: wait until all but the last `groups` groups of copies have arrived."""
+
+    @intrinsic
+    def wait(typing_context):
+        def build(context, builder, signature, arguments):
+            _assembly(builder, f"cp.async.wait_group {groups};", "")
+            return context.get_dummy_value()
+
+        return types.void(), build
+
+    return wait
+
+
+def _assembly(builder: ir.IRBuilder, text: str, inputs: str, *values: ir.Value) -> None:
+    """Build one line of assembly that the compiler neither moves nor leaves out."""
+    kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+    constraints = f"{inputs},~{{memory}}" if inputs else "~{memory}"
+    builder.call(ir.InlineAsm(kind, text, constraints, side_effect=True), values)
+
+
+def _address(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
+    return builder.ptrtoint(builder.gep(p, [i]), ir.IntType(64))
+
+
+def _shared_address(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
+    there = builder.addrspacecast(builder.gep(p, [i]), ir.PointerType(ir.FloatType(), SHARED))
+    return builder.ptrtoint(there, INT32)
+
+
 def _as_vector(builder: ir.IRBuilder, p: ir.Value, i: ir.Value) -> ir.Value:
     vector = ir.VectorType(ir.FloatType(), LANES)
     return builder.bitcast(builder.gep(p, [i]), vector.as_pointer())
 
 
 def _lane(lane: int) -> ir.Constant:
-    return ir.Constant(ir.IntType(32), lane)
+    return ir.Constant(INT32, lane)

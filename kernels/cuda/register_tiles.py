@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
-from . import few_results
+from . import async_tiles, few_results
 from .direct import split
 from .gather import Gather
 from .launch import LAUNCHES, Launch
@@ -191,11 +191,16 @@ class Plan(NamedTuple):
 
 @lru_cache(LAUNCHES)
 def plan(
-    gather: Gather, transposed: bool, finish=no_change, tile: Tile | None = None, pieces: int | None = None
+    gather: Gather,
+    transposed: bool,
+    finish=no_change,
+    tile: Tile | None = None,
+    pieces: int | None = None,
+    stages: int = 1,
 ) -> Plan | None:
     """Return how to compute all sums, by default with the fastest tile; None if they do not fit one.
 
-    `transposed` if w's first channels, the filters, are summed over.
+    `transposed` if w's first channels, the filters, are summed over. With more `stages` than one by rung 7.
     """
     if tile is None:
         choices = sorted((estimate(gather, t, p), t, p) for t in TILES for p in splits(gather, t))
@@ -220,7 +225,12 @@ def plan(
         piece = -(-CP // tile.BK // pieces) * tile.BK  # channels of each
         one = pieces == 1
         finish_here = finish if one else no_change
-        chosen = few_results.few_kernel(finish_here) if few else gather_kernel(tile, finish_here)
+        if few:
+            chosen = few_results.few_kernel(finish_here)
+        elif stages > 1:
+            chosen = async_tiles.async_kernel(tile, finish_here, stages)
+        else:
+            chosen = gather_kernel(tile, finish_here)
         numbers = (gather, CP, MP, pieces, piece)
         multiply = chosen.prepared(blocks, (chosen.threads,), "ffff", numbers)
         add = None if one else adding(pieces, gather.out_shape, finish)
@@ -262,9 +272,10 @@ def write_sums(
     finish=no_change,
     bias: Array | None = None,
     pieces: int | None = None,
+    stages: int = 1,
 ) -> bool:
     """Write all sums, each through `finish`; or return False, if they do not fit the tiles."""
-    planned = plan(gather, transposed, finish, tile, pieces)
+    planned = plan(gather, transposed, finish, tile, pieces, stages)
     if planned is None:
         return False
     weights = result(w, planned.weights_shape)

@@ -6,7 +6,7 @@
     marks a function that kernels call
 ``cuda``
     the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
-``shared``, ``load4``, ``store4``, ``divide``
+``shared``, ``load4``, ``store4``, ``divide``, ``copy16``, ``copy4_or_zero``, ``commit_copies``, ``all_but``
     what Numba has no name for, built from its `intrinsic`
 
 A kernel sees every array as a pointer to its first element: a launch then passes one address an array instead
@@ -41,6 +41,9 @@ _words: Any = importlib.import_module(".simulated" if SIMULATED else ".intrinsic
 device, shared, load4, store4, divide = (
     getattr(_words, name) for name in ("device", "shared", "load4", "store4", "divide")
 )
+copy16, copy4_or_zero, commit_copies, all_but = (
+    getattr(_words, name) for name in ("copy16", "copy4_or_zero", "commit_copies", "all_but")
+)
 
 __all__ = [
     "FLOAT32",
@@ -53,6 +56,10 @@ __all__ = [
     "Kernel",
     "Kinds",
     "Launch",
+    "all_but",
+    "commit_copies",
+    "copy4_or_zero",
+    "copy16",
     "cuda",
     "device",
     "divide",

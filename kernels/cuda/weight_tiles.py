@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
+from . import async_weights
 from .direct import split
 from .launch import LAUNCHES, Launch
 from .operands import LIMIT, result
@@ -129,8 +130,13 @@ class Plan(NamedTuple):
 
 
 @lru_cache(LAUNCHES)
-def plan(geometry: Conv2dGeometry, tile: Tile | None = None, pieces: int | None = None) -> Plan | None:
-    """Return how to compute the gradient, by default in the fastest way; None if it does not fit a grid."""
+def plan(
+    geometry: Conv2dGeometry, tile: Tile | None = None, pieces: int | None = None, stages: int = 1
+) -> Plan | None:
+    """Return how to compute the gradient, by default in the fastest way; None if it does not fit a grid.
+
+    With more `stages` than one by rung 7.
+    """
     K, KH, KW, CG = geometry.K, geometry.KH, geometry.KW, geometry.C // geometry.G
     P, shape = geometry.N * geometry.OH * geometry.OW, (K, CG, KH, KW)
     if tile is None:
@@ -142,7 +148,8 @@ def plan(geometry: Conv2dGeometry, tile: Tile | None = None, pieces: int | None 
         if max(down, G * pieces) > MOST_BLOCKS or pieces * K * CG * KH * KW >= LIMIT:
             continue
         piece = max(1, -(-P // (pieces * tile.BK))) * tile.BK  # pixels of each but the last: whole tiles
-        multiply = parts_kernel(tile).prepared(
+        chosen = async_weights.async_parts_kernel(tile, stages) if stages > 1 else parts_kernel(tile)
+        multiply = chosen.prepared(
             (across, down, G * pieces), (tile.threads,), "fff", (geometry, pieces, piece)
         )
         if pieces == 1:
@@ -185,9 +192,10 @@ def write_weight(
     geometry: Conv2dGeometry,
     tile: Tile | None = None,
     pieces: int | None = None,
+    stages: int = 1,
 ) -> bool:
     """Write w = conv2d_weight(x, g); or return False, if there are more groups than a grid holds."""
-    planned = plan(geometry, tile, pieces)
+    planned = plan(geometry, tile, pieces, stages)
     if planned is None:
         return False
     if planned.add is None:

@@ -52,6 +52,13 @@ def small_rungs():
             partial(write, Gather.input, True, tile, pieces),
             None if few else partial(write_weight, tile, pieces),
         )
+    for tile, pieces, stages in (Tile(16, 16, 4, 4, 4), 1, 3), (Tile(32, 16, 2, 8, 4), 2, 4):
+        rungs[f"async {tile.BM}x{tile.BN}x{tile.BK}"] = ladder.Rung(
+            direct,
+            partial(write, Gather.output, False, tile, pieces, stages=stages),
+            partial(write, Gather.input, True, tile, pieces, stages=stages),
+            partial(write_weight, tile, pieces, stages=stages),
+        )
     rungs["fused"] = ladder.Rung(
         direct,
         fused_output=partial(write_fused, Gather.output, False, Tile(16, 16, 4, 4, 4)),
@@ -61,10 +68,10 @@ def small_rungs():
     return rungs
 
 
-def write(gather, transposed, tile, pieces, a, b, out, geometry):
+def write(gather, transposed, tile, pieces, a, b, out, geometry, stages=1):
     from tinycnn.kernels.cuda.register_tiles import write_sums
 
-    return write_sums(a, b, out, gather(geometry), transposed, tile, pieces=pieces)
+    return write_sums(a, b, out, gather(geometry), transposed, tile, pieces=pieces, stages=stages)
 
 
 def write_fused(gather, transposed, tile, a, b, out, geometry, bias, relu):
@@ -76,8 +83,8 @@ def write_fused(gather, transposed, tile, a, b, out, geometry, bias, relu):
     return True
 
 
-def write_weight(tile, pieces, x, g, w, geometry):
+def write_weight(tile, pieces, x, g, w, geometry, stages=1):
     from tinycnn.kernels.cuda import weight_tiles
 
-    assert weight_tiles.write_weight(x, g, w, geometry, tile, pieces)
+    assert weight_tiles.write_weight(x, g, w, geometry, tile, pieces, stages)
     return True

@@ -19,6 +19,8 @@ RUNGS = [
     "registers 16x16x4",
     "registers 32x16x2",
     "few",
+    "async 16x16x4",
+    "async 32x16x2",
     "fused",
 ]
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
