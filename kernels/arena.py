@@ -5,11 +5,14 @@ the system when they are freed, and touching new pages costs more than most arit
 
 A block is free when no array refers to it any more: every array made of it, and every view of such an array,
 holds a reference that Python counts. So an array that somebody kept is never handed out again.
+
+There is no lock: a signal handler or a ``__del__`` may ask for an array while another call is under way in
+the same thread, and would wait for ever. Instead a block is taken out of the list of blocks, which Python
+does in one step, before it is used. What is out of the list nobody else can take.
 """
 
 import math
 import sys
-import threading
 from collections import defaultdict
 from typing import Any
 
@@ -22,38 +25,36 @@ PAGE = 1 << 12
 MOST_HELD = 1 << 30  # bytes of free blocks, at most
 
 _blocks: defaultdict[int, list[np.ndarray]] = defaultdict(list)  # by size in bytes
-_lock = threading.Lock()
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return a new array with any content, as ``np.empty``."""
+    """Return a new array with any content, as ``np.empty``; always in the byte order of this machine."""
     dtype = np.dtype(dtype)
+    if not dtype.isnative:
+        dtype = dtype.newbyteorder("=")
     size = math.prod(shape) * dtype.itemsize
     if size < SMALLEST:
         return np.empty(shape, dtype)
     size = -(-size // PAGE) * PAGE
-    with _lock:
-        blocks = _blocks[size]
-        for i in range(len(blocks)):
-            if _is_free(blocks, i):
-                return np.ndarray(shape, dtype, blocks[i])
+    taken = _take(size)
+    if not taken:
         _forget(MOST_HELD - size)
-        _blocks[size].append(np.empty(size, np.uint8))
-        return np.ndarray(shape, dtype, _blocks[size][-1])
+        taken.append(np.empty(size, np.uint8))
+    array = np.ndarray(shape, dtype, taken[0])
+    _blocks[size].append(taken.pop())
+    return array
 
 
 def held() -> int:
     """Return how many bytes are free and kept for the next array."""
-    with _lock:
-        return sum(
-            size for size, blocks in _blocks.items() for i in range(len(blocks)) if _is_free(blocks, i)
-        )
+    return sum(
+        size for size, blocks in list(_blocks.items()) for i in range(len(blocks)) if _is_free(blocks, i)
+    )
 
 
 def release() -> None:
     """Give what is free back to the system."""
-    with _lock:
-        _forget(0)
+    _forget(0)
 
 
 def is_alone(array: Array) -> bool:
@@ -66,29 +67,52 @@ def is_alone(array: Array) -> bool:
     return referring == 1 + any(array.base is block for block in _blocks.get(array.base.nbytes, ()))
 
 
+def _take(size: int) -> list[np.ndarray]:
+    """Take a free block of this size out of the list; return it as a list, an empty one if there is none."""
+    blocks = _blocks[size]
+    for i in range(len(blocks)):
+        if _is_free(blocks, i):
+            taken = _pop(blocks, i)
+            if taken and _is_free(taken, 0):  # and not another block, or one that somebody just took
+                return taken
+            blocks.extend(taken)
+    return []
+
+
+def _pop(blocks: list[np.ndarray], i: int) -> list[np.ndarray]:
+    """Take block `i` out of the list, if there still are so many."""
+    try:
+        return [blocks.pop(i)]
+    except IndexError:
+        return []
+
+
 def _is_free(blocks: list[np.ndarray], i: int) -> bool:
+    """Return whether only the list refers to its block `i`."""
     return _references(blocks, i) == _UNUSED
 
 
 def _references(blocks: list[np.ndarray], i: int) -> int:
-    return sys.getrefcount(blocks[i])
+    try:
+        return sys.getrefcount(blocks[i])
+    except IndexError:  # somebody took one meanwhile
+        return -1
 
 
-_UNUSED = _references([np.empty(0)], 0)  # what is counted where only the list refers to a block
+_UNUSED = _references([np.empty(0)], 0)  # what is counted if only the list refers to a block
 
 
 def _forget(most: int) -> None:
     """Forget free blocks until at most so many bytes of them are left."""
     left = 0
     for size, blocks in list(_blocks.items()):
-        kept = []
-        while blocks:
-            free = _is_free(blocks, -1)
-            block = blocks.pop()
+        for _ in range(len(blocks)):
+            taken = _pop(blocks, 0)
+            if not taken:
+                break
+            free = _is_free(taken, 0)
             if not free or left + size <= most:
-                kept.append(block)
                 left += size if free else 0
-        if kept:
-            _blocks[size] = kept
-        else:
-            del _blocks[size]
+                blocks.append(taken.pop())
+        if not blocks:
+            _blocks.pop(size, None)

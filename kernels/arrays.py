@@ -9,15 +9,17 @@ import numpy as np
 Array = Any
 
 
-def ready(array: np.ndarray, dtype: Any = None) -> np.ndarray:
-    """Return `array`, or a copy, contiguous, writable and of `dtype`: the one kind a compiled kernel is for.
+def ready(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
+    """Return `array`, or a copy, as the one kind that compiled kernels are for.
 
-    Read-only arrays are another type to Numba, for which it would compile everything again.
+    That is: contiguous, writable, aligned, in the byte order of this machine, and of `dtype` if it is given.
+    Numba would compile everything again for read-only arrays. It refuses foreign byte orders, or even reads
+    them as if they were its own: having met an array that is not aligned, it does not look at the order.
     """
-    flags = array.flags
-    if flags.c_contiguous and flags.writeable and (dtype is None or array.dtype == dtype):
+    dtype = array.dtype if dtype is None else dtype
+    if array.flags.carray and array.dtype == dtype and dtype.isnative:
         return array
-    return np.require(array, dtype, ["C", "W"])
+    return np.require(array, dtype.newbyteorder("="), ["C", "W", "A"])
 
 
 def array_module(array: Array) -> ModuleType:

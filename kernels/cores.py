@@ -1,21 +1,46 @@
 """How many threads compute.
 
-One setting, ``TINYCNN_THREADS``, says it (default: the cores this process may use). It rules the matrix
-products of BLAS too: they are called for a part of the work by each of our threads, so a product with threads
-of its own inside would fight with them for the same cores.
+One number says it: the cores this process may use, unless ``TINYCNN_THREADS`` is set or `set_num_threads` was
+called. It rules the matrix products of BLAS too: each of our threads calls BLAS for a part of the work, so a
+product with threads of its own would fight with them for the same cores.
 """
 
 import os
 
+_count: int | None = None  # None until the first use: then the environment variable decides
 
-def thread_count() -> int:
+
+def get_num_threads() -> int:
     """Return how many threads the kernels use.
 
     Raises
     ------
     ValueError
-        Where ``TINYCNN_THREADS`` is no positive integer.
+        If ``TINYCNN_THREADS`` is no positive integer. It is read at the first use.
     """
+    global _count
+    if _count is None:
+        _count = _from_environment()
+    return _count
+
+
+def set_num_threads(count: int) -> None:
+    """Let the kernels use so many threads from here on.
+
+    Results are the same bits for every number.
+
+    Raises
+    ------
+    ValueError
+        If it is not at least 1.
+    """
+    global _count
+    if count < 1:
+        raise ValueError(f"the number of threads must be at least 1, got {count!r}")
+    _count = int(count)
+
+
+def _from_environment() -> int:
     text = os.environ.get("TINYCNN_THREADS")
     if not text:
         # sched_getaffinity: what this process may use, which can be less than the machine has.

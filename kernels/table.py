@@ -16,6 +16,7 @@ called. A set that does only some things itself is another set with these entrie
 Compiled sets are made when they are first asked for: `import tinycnn` needs NumPy alone.
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -248,6 +249,8 @@ SETS: dict[str, Callable[[], Kernels]] = {
 @cache
 def why_not_compiled() -> str | None:
     """Return the reason that `cpu` cannot be used here, or None if it can."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return "NUMBA_DISABLE_JIT is set"
     for package, least in COMPILING.items():
         try:
             version = metadata.version(package)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import tinycnn
 from tests.helpers import cxx_kernels, strict_cupy
 from tests.helpers.gpu_needed import skip_without_gpu
+from tests.helpers.thread_counts import computing_with
 from tinycnn import backend as _backend
 from tinycnn import dispatch
 from tinycnn.autograd import fast
@@ -38,6 +40,13 @@ def both_roads(request):
     """Autograd as one reads it, and the same faster: one contract, the same tests."""
     with fast.switched(request.param == "fast"):
         yield
+
+
+@pytest.fixture
+def set_threads():
+    """A function that sets how many threads compute, until the test ends."""
+    with computing_with(tinycnn.get_num_threads()):
+        yield tinycnn.set_num_threads
 
 
 @pytest.fixture

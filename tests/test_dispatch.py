@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import tinycnn
+from tests.helpers.geometries import EVERY_LAYOUT
 from tinycnn import Tensor, dispatch, models, optim
 from tinycnn import functional as F
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels import table
+from tinycnn.operations import EXAMPLES
 
 
 @pytest.fixture
@@ -48,6 +51,24 @@ def test_which_kernels_serve_an_array(chosen, size, dtype, serving):
 def test_one_large_array_of_several_is_enough():
     with tinycnn.using(kernels="auto"):
         assert kernels_for(np.empty(1), np.empty(1 << 9)).name == "cpu"
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "to"])
+def test_compiled_kernels_take_arrays_that_are_not_aligned_or_of_foreign_byte_order(name):
+    f, arrays = EXAMPLES[name](np.random.default_rng(0))
+
+    def step(change):
+        leaves = [Tensor(change(a), requires_grad=True) for a in arrays]
+        y = f(*leaves)
+        (y * y).sum().backward()
+        return [y.numpy(), *(leaf.grad.numpy() for leaf in leaves)]
+
+    with tinycnn.using("numpy", kernels="cpu"):
+        expected = step(lambda a: a)
+        # In this order: having met what is not aligned, Numba does not look at the byte order any more.
+        for layout in ("misaligned", "byte-swapped"):
+            for ours, right in zip(step(EVERY_LAYOUT[layout]), expected, strict=True):
+                assert_array_equal(ours, right)
 
 
 def test_use_lasts_and_using_ends(undecided):

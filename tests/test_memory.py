@@ -1,6 +1,7 @@
 import itertools
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -120,3 +121,68 @@ def test_an_array_is_alone_while_no_other_shares_its_memory():
     assert arena.is_alone(np.ones(3))
     plain = np.ones(3)
     assert not arena.is_alone(plain[1:])
+
+
+# A signal handler or a __del__ may run between any two lines, in the same thread. Here a call does, each time
+# before another line of the arena's.
+BETWEEN_LINES = """
+import sys
+import numpy as np
+from tinycnn.kernels import arena
+
+kept, met = [], 0
+
+def new(i):
+    if i % 5 == 4:
+        arena.release()
+    kept.append(arena.empty((1 << 18 + i % 2,), "uint8"))
+    kept[-1][:] = i % 251
+    if i % 3 == 0:
+        kept.pop(len(kept) // 2)  # this one is free again
+
+def trace(frame, event, argument):
+    global met
+    if frame.f_code.co_filename == arena.__file__ and event == "line":
+        met += 1
+        if met == wanted:
+            sys.settrace(None)
+            for i in range(5):
+                new(i)
+    return trace
+
+for wanted in range(1, 200):
+    met = 0
+    sys.settrace(trace)
+    for i in range(3):
+        new(wanted + i)
+    sys.settrace(None)
+    addresses = {array.ctypes.data for array in kept}
+    assert len(addresses) == len(kept)
+    assert all((array == array[0]).all() for array in kept)
+    del kept[:-6]
+print(met)
+"""
+
+
+def test_between_any_two_lines_another_call_may_come():
+    command = [sys.executable, "-c", BETWEEN_LINES]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert 20 < int(done.stdout) < 200  # the last turn went through all lines of its calls
+
+
+@pytest.mark.usefixtures("empty_arena")
+def test_threads_never_get_the_same_memory(monkeypatch):
+    monkeypatch.setattr(arena, "MOST_HELD", 4 << 20)  # so that blocks are forgotten as well
+
+    def work(number):
+        for turn in range(200):
+            arrays = [arena.empty((size,), "uint8") for size in (1 << 18, 1 << 19, 1 << 18)]
+            for array in arrays:
+                array[:] = number
+            if not all((array == number).all() for array in arrays):
+                return turn
+        return None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == [None] * 4

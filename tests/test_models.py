@@ -78,12 +78,12 @@ def test_build_refuses_what_is_not_there():
         build("cnn28", 1)
 
 
-def test_training_gives_the_same_bits_for_every_number_of_threads(monkeypatch, rng):
+def test_training_gives_the_same_bits_for_every_number_of_threads(set_threads, rng):
     images = rng.random((16, 1, 28, 28), dtype=np.float32)
     labels = rng.integers(0, 10, 16)
     weights = []
-    for threads in "123":
-        monkeypatch.setenv("TINYCNN_THREADS", threads)
+    for threads in (1, 2, 3):
+        set_threads(threads)
         tinycnn.manual_seed(0)
         model = cnn28()
         optimizer = optim.Adam(model.parameters())

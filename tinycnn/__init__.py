@@ -13,6 +13,7 @@ from tinycnn.creation import ones, rand, randn, zeros
 from tinycnn.dispatch import use, using
 from tinycnn.gpu import OutOfMemoryError
 from tinycnn.gradcheck import GradcheckError, gradcheck
+from tinycnn.kernels.cores import get_num_threads, set_num_threads
 from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
 
@@ -30,6 +31,7 @@ __all__ = [
     "detect_anomaly",
     "from_dlpack",
     "functional",
+    "get_num_threads",
     "grad",
     "gradcheck",
     "manual_seed",
@@ -37,6 +39,7 @@ __all__ = [
     "ones",
     "rand",
     "randn",
+    "set_num_threads",
     "use",
     "using",
     "zeros",

@@ -26,7 +26,7 @@ from checking import check
 from numba import njit
 
 from tinycnn.kernels import arena, cpu, im2col
-from tinycnn.kernels.cores import thread_count
+from tinycnn.kernels.cores import get_num_threads
 from tinycnn.kernels.cpu import elementwise as compiled
 from tinycnn.kernels.cpu import shifts, tiles
 from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
@@ -81,7 +81,7 @@ def multiply_and_add(numbers, a, b):
             numbers[j] = v
 
 
-threads = thread_count()
+threads = get_num_threads()
 a = b = np.float32(0.5)  # v * 0.5 + 0.5 tends to 1
 lanes = np.zeros((threads, 1024), np.float32)  # what one thread works on stays in its first-level cache
 with ThreadPoolExecutor(threads) as pool:

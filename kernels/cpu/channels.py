@@ -44,7 +44,7 @@ def channel_affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
 def normalise(x: Array, eps: float) -> tuple[Array, Array, Array]:
     """Return y = (x - mean) / sqrt(variance + eps), and mean and variance of every channel, (C,)."""
     y = arena.empty(x.shape, x.dtype)
-    mean, variance = np.empty((2, x.shape[1]), x.dtype)
+    mean, variance = np.empty((2, x.shape[1]), y.dtype)
     _split(_normalise, *_planes(x, y), mean, variance, float(eps))
     return y, mean, variance
 

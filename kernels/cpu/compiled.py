@@ -1,55 +1,103 @@
-"""How kernels are compiled: at the first call, kept on disk where that can be, free of Python's lock."""
+"""How kernels are compiled: at the first call, kept on disk if that is possible, free of Python's lock."""
 
 import hashlib
 import os
+import pickle
 import sys
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numba
+from numba.core import caching, compiler, event, serialize
+
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function with Numba when it is first called; later processes load it from the disk.
 
-    It is kept in the user's cache folder (or ``NUMBA_CACHE_DIR``). Numba would rather write beside the
-    source, into the installed package: an uninstall leaves such files, and Python takes their folder for a
-    package.
+    It is kept in ``NUMBA_CACHE_DIR``, or in the user's cache folder. If that cannot be read or written, the
+    function is compiled in every process.
     """
-    import numba
-
     _announce()
     # NumPy's rule for x / 0 is infinity; Python's, an error, would put a branch before every division.
-    options: Any = {"nogil": True, "error_model": "numpy"}
-    config: Any = numba.config  # its settings are attributes made at run time
-    before = config.CACHE_DIR
-    config.CACHE_DIR = before or str(_cache_folder())
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder for the cache can be written
-        return numba.njit(**options)(function)
-    finally:
-        config.CACHE_DIR = before
+    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher._cache = Kept(f"{function.__module__}.{function.__qualname__}")
+    return dispatcher
+
+
+class Kept(caching.NullCache):
+    """What is compiled of one function, on the disk: one file for each type of arguments.
+
+    Numba's own cache has an index file as well. A damaged one makes every later process fail, and when two
+    processes fill an empty cache at once, the index of one can point to the code of the other. Here the name
+    of a file says all that its code depends on, and the file begins with a checksum of both.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def load_overload(self, signature: Any, target: Any) -> Any:
+        """Return the compiled code for a signature, or None if there is none or it cannot be read."""
+        target.refresh()
+        try:
+            path = self._path(signature, target.codegen())
+            content = path.read_bytes()
+            data = content[32:]
+            if content[:32] == _checksum(path, data):
+                return compiler.CompileResult._rebuild(target, *pickle.loads(data))  # noqa: S301
+        except Exception:  # unreadable in any way: it is compiled, and the file written again
+            return None
+        return None
+
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Write compiled code to the disk; nothing happens if that cannot be done."""
+        try:
+            path = self._path(signature, result.codegen)
+            data = serialize.dumps(result._reduce())
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+                try:
+                    part.write(_checksum(path, data) + data)
+                    part.close()
+                    Path(part.name).replace(path)
+                except OSError:
+                    Path(part.name).unlink()
+        except Exception:  # no home, no space, no permission: compiled again the next time
+            return
+
+    def _path(self, signature: Any, codegen: Any) -> Path:
+        """Return the file for a signature on this processor."""
+        key = hashlib.sha256(repr((self.name, signature, codegen.magic_tuple())).encode())
+        return _folder() / f"{self.name.rpartition('.')[2]}-{key.hexdigest()[:24]}.bin"
+
+
+def _checksum(path: Path, data: bytes) -> bytes:
+    """Return 32 bytes that only this content under this name has."""
+    return hashlib.sha256(path.name.encode() + data).digest()
 
 
 @cache
-def _cache_folder() -> Path:
-    """Return a folder for this version of the kernels.
+def _folder() -> Path:
+    """Return the folder for these sources and these versions of Numba and Python.
 
-    Numba compares a function's own file with what it has kept, but not the files of what the function calls.
+    Raises
+    ------
+    RuntimeError
+        If the user has no home.
     """
-    caches = os.environ.get("XDG_CACHE_HOME")
-    version = hashlib.sha256()
+    version = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         version.update(source.read_bytes())
-    folder = Path(caches) if caches else Path.home() / ".cache"
+    chosen = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
+    folder = Path(chosen) if chosen else Path.home() / ".cache"
     return folder / "tinycnn" / "kernels" / version.hexdigest()[:16]
 
 
 @cache
 def _announce() -> None:
-    """Say on a terminal, once a process, that something is compiled and not just loaded."""
-    from numba.core import event
+    """Say on a terminal, once per process, that something is compiled and not just loaded."""
 
     class Announcement(event.Listener):
         said = False

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from functools import cache
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
-from ..cores import thread_count
+from ..cores import get_num_threads
 from .spin import spin, turn
 
 Job = Callable[[int, int, int], None]
@@ -30,7 +29,7 @@ def split(job: Job, count: int, most: int | None = None) -> None:
     most
         As many parts at most: small work is done sooner than a thread is told of it.
     """
-    parts = min(thread_count(), count, count if most is None else most)
+    parts = min(get_num_threads(), count, count if most is None else most)
     if parts <= 1:
         job(0, 0, count)
         return
@@ -38,8 +37,7 @@ def split(job: Job, count: int, most: int | None = None) -> None:
     # A mailbox for this call alone. If Ctrl-C ends the call before its answers have come, they arrive where
     # nobody looks; in a mailbox that calls share, the next call would take them for its own.
     results = [Mailbox() for _ in range(parts - 1)]
-    helpers = _helpers(parts - 1, os.getpid(), threading.get_ident())
-    for part, (helper, result) in enumerate(zip(helpers, results, strict=True), 1):
+    for part, (helper, result) in enumerate(zip(_team.helpers(parts - 1), results, strict=True), 1):
         helper.put((job, part, bounds[part], bounds[part + 1], result))
     try:
         job(0, 0, bounds[1])
@@ -75,15 +73,15 @@ class Mailbox:
 
 def _run(jobs: Mailbox) -> None:
     """Run each job that arrives, and send None or its error to the mailbox that came with it."""
-    while True:
-        job, *part, result = jobs.get()
+    while (item := jobs.get()) is not None:
+        job, *part, result = item
         try:
             job(*part)
         except BaseException as error:
             result.put(error)
         else:
             result.put(None)
-        del job, result
+        del item, job, result
 
 
 def _helper() -> Mailbox:
@@ -93,7 +91,28 @@ def _helper() -> Mailbox:
     return jobs
 
 
-@cache
-def _helpers(count: int, process: int, thread: int) -> list[Mailbox]:
-    """Return the helpers of one thread of one process: a process that was forked has none of them."""
-    return [_helper() for _ in range(count)]
+class _Team(threading.local):
+    """The helpers of one thread; they end with it."""
+
+    def __init__(self) -> None:
+        self.process, self.mailboxes = os.getpid(), _Mailboxes()
+
+    def helpers(self, count: int) -> list[Mailbox]:
+        """Return the mailboxes of so many helpers."""
+        if self.process != os.getpid():  # a process that was forked has none of them
+            self.mailboxes.clear()
+            self.process = os.getpid()
+        while len(self.mailboxes) < count:
+            self.mailboxes.append(_helper())
+        return self.mailboxes[:count]
+
+
+class _Mailboxes(list[Mailbox]):
+    """Mailboxes of helpers, which end when this list is forgotten: Python does so when a thread has ended."""
+
+    def __del__(self) -> None:
+        for mailbox in self:
+            mailbox.queue.put(None)
+
+
+_team = _Team()

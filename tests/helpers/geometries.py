@@ -80,11 +80,24 @@ LAYOUTS = {
 }
 
 
+def misaligned(a):
+    """A copy that begins at an odd address, as a part of a file's bytes may."""
+    copy = np.ndarray(a.shape, a.dtype, bytearray(a.nbytes + 1), 1)
+    copy[...] = a
+    return copy
+
+
+EVERY_LAYOUT = LAYOUTS | {
+    "byte-swapped": lambda a: a.astype(a.dtype.newbyteorder()),
+    "misaligned": misaligned,
+}
+
+
 @st.composite
 def arrays(draw, rng, *shapes):
     """Return float arrays of these shapes, of one dtype, laid out in one way in memory, all read-only."""
-    dtype, layout = draw(st.sampled_from(["float32", "float64"])), draw(st.sampled_from(list(LAYOUTS)))
-    result = [LAYOUTS[layout](rng.standard_normal(shape).astype(dtype)) for shape in shapes]
+    dtype, layout = draw(st.sampled_from(["float32", "float64"])), draw(st.sampled_from(list(EVERY_LAYOUT)))
+    result = [EVERY_LAYOUT[layout](rng.standard_normal(shape).astype(dtype)) for shape in shapes]
     for a in result:
         a.flags.writeable = False
     return result

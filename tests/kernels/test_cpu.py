@@ -8,30 +8,45 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tinycnn.kernels import cpu
-from tinycnn.kernels.cores import thread_count
+import tinycnn
+from tinycnn.kernels import cores, cpu
 from tinycnn.kernels.cpu import planes, products
 from tinycnn.kernels.cpu.threads import split
 from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
 
 
+@pytest.fixture
+def undecided(monkeypatch):
+    """As before the first use: the environment decides how many threads compute."""
+    monkeypatch.setattr(cores, "_count", None)
+    monkeypatch.delenv("TINYCNN_THREADS", raising=False)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
-def test_a_thread_count_that_is_none(monkeypatch, text):
+def test_a_thread_count_that_is_none(undecided, monkeypatch, text):
     monkeypatch.setenv("TINYCNN_THREADS", text)
     with pytest.raises(ValueError, match=f"TINYCNN_THREADS must be a positive integer, got '{text}'"):
-        thread_count()
+        tinycnn.get_num_threads()
 
 
-def test_the_thread_count_is_the_setting_or_the_cores_this_process_may_use(monkeypatch):
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_threads_are_refused(set_threads, count):
+    with pytest.raises(ValueError, match=f"the number of threads must be at least 1, got {count}"):
+        set_threads(count)
+
+
+def test_the_thread_count_is_the_setting_or_the_cores_this_process_may_use(undecided, monkeypatch):
+    assert 1 <= tinycnn.get_num_threads() <= os.cpu_count()
+    monkeypatch.setattr(cores, "_count", None)
     monkeypatch.setenv("TINYCNN_THREADS", "3")
-    assert thread_count() == 3
-    monkeypatch.delenv("TINYCNN_THREADS")
-    assert 1 <= thread_count() <= os.cpu_count()
+    assert tinycnn.get_num_threads() == 3
+    tinycnn.set_num_threads(2)
+    assert tinycnn.get_num_threads() == 2
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 10])
-def test_split_runs_every_number_once_in_as_many_threads(monkeypatch, count):
-    monkeypatch.setenv("TINYCNN_THREADS", "3")
+def test_split_runs_every_number_once_in_as_many_threads(set_threads, count):
+    set_threads(3)
     done, names, lock = [], set(), threading.Lock()
     barrier = threading.Barrier(max(1, min(3, count)))
 
@@ -46,8 +61,8 @@ def test_split_runs_every_number_once_in_as_many_threads(monkeypatch, count):
     assert len(names) == max(1, min(3, count))
 
 
-def test_an_error_in_a_thread_is_raised(monkeypatch):
-    monkeypatch.setenv("TINYCNN_THREADS", "2")
+def test_an_error_in_a_thread_is_raised(set_threads):
+    set_threads(2)
 
     def job(part, start, stop):
         if part == 1:
@@ -57,14 +72,14 @@ def test_an_error_in_a_thread_is_raised(monkeypatch):
         split(job, 2)
 
 
-def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypatch, rng):
+def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypatch, set_threads, rng):
     monkeypatch.setattr(planes, "SERIAL", 1)
     geometry = conv2d_geometry((5, 3, 9, 9), (4, 3, 3, 3))
     shapes = geometry.x_shape, geometry.w_shape, geometry.y_shape
     x, w, g = (rng.standard_normal(shape) for shape in shapes)
     results = []
-    for threads in ("1", "2", "2", "4"):
-        monkeypatch.setenv("TINYCNN_THREADS", threads)
+    for threads in (1, 2, 2, 4):
+        set_threads(threads)
         results.append(
             (
                 cpu.conv2d(x, w, geometry),
@@ -89,11 +104,11 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("M", "K", "N"), SHAPES)
-def test_products_are_right_and_the_same_bits_for_every_number_of_threads(monkeypatch, M, K, N, rng):
+def test_products_are_right_and_the_same_bits_for_every_number_of_threads(set_threads, M, K, N, rng):
     a, b = rng.standard_normal((M, K)).astype("f"), rng.standard_normal((K, N)).astype("f")
     results = []
-    for threads in "1235":
-        monkeypatch.setenv("TINYCNN_THREADS", threads)
+    for threads in (1, 2, 3, 5):
+        set_threads(threads)
         results.append(products.matmul(a, b))
     assert_allclose(results[0], a.astype("d") @ b, atol=1e-5 * K)
     for other in results[1:]:
@@ -133,8 +148,8 @@ def test_after_ctrl_c_results_are_right(seed, threads):
     assert done.returncode == 0, done.stderr
 
 
-def test_a_process_that_was_forked_has_threads_of_its_own(monkeypatch):
-    monkeypatch.setenv("TINYCNN_THREADS", "2")
+def test_a_process_that_was_forked_has_threads_of_its_own(set_threads):
+    set_threads(2)
     split(lambda *_: None, 2)
     done = []
 
@@ -150,6 +165,27 @@ def test_a_process_that_was_forked_has_threads_of_its_own(monkeypatch):
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
 
 
+def test_helpers_end_with_the_thread_that_they_help(set_threads):
+    set_threads(3)
+    before = set(threading.enumerate())
+    helpers = []
+
+    def work():
+        split(lambda *_: None, 3)
+        split(lambda *_: None, 2)
+        helpers.extend(t for t in threading.enumerate() if t.name == "tinycnn")
+
+    for _ in range(5):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    started = set(helpers) - before
+    assert len(started) == 5 * 2
+    for helper in started:
+        helper.join(60)
+    assert not any(helper.is_alive() for helper in started)
+
+
 def test_read_only_and_strided_inputs(rng):
     x = np.broadcast_to(rng.standard_normal((1, 2, 5, 1)), (2, 2, 5, 6))
     w = rng.standard_normal((3, 3, 2, 4)).transpose(3, 2, 0, 1)
@@ -159,46 +195,3 @@ def test_read_only_and_strided_inputs(rng):
     pool = pool2d_geometry(x.shape, 2)
     y, _ = cpu.max_pool2d(x, pool)
     assert_array_equal(y, cpu.max_pool2d(x.copy(), pool)[0])
-
-
-@pytest.mark.slow
-def test_where_no_cache_can_be_written_kernels_are_compiled_all_the_same():
-    code = """
-import sys
-import numpy as np
-from numba.core import caching
-sys.stderr.isatty = lambda: True
-caching.CacheImpl._locator_classes = []  # no folder will do
-from tinycnn.kernels import cpu
-from tinycnn.kernels.geometry import pool2d_geometry
-print(cpu.sum_pool2d(np.ones((1, 1, 2, 2)), pool2d_geometry((1, 1, 2, 2), 2)).item())
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == "4.0", done.stderr
-    assert "compiling kernels, once" in done.stderr
-
-
-@pytest.mark.slow
-def test_compiled_code_is_kept_in_the_users_cache_and_not_in_the_package(tmp_path):
-    code = """
-import sys
-import numpy as np
-from pathlib import Path
-from tinycnn.kernels import cpu
-from tinycnn.kernels.geometry import pool2d_geometry
-sys.stderr.isatty = lambda: True
-package = Path(cpu.__file__).parent
-before = sorted(package.rglob("*.nb?"))
-cpu.sum_pool2d(np.ones((1, 1, 2, 2)), pool2d_geometry((1, 1, 2, 2), 2))
-assert sorted(package.rglob("*.nb?")) == before
-"""
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    said = []
-    for _ in range(2):
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        said.append(done.stderr)
-    assert "compiling kernels, once" in said[0]
-    assert said[1] == ""  # the second process loads what the first compiled
-    assert list((tmp_path / "tinycnn" / "kernels").rglob("*.nbc"))

@@ -1,15 +1,12 @@
 """Passes over arrays: what is compiled equals what NumPy does, on any layout in memory."""
 
-import os
-from unittest import mock
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from tests.helpers.geometries import LAYOUTS, SEEDS
+from tests.helpers.geometries import EVERY_LAYOUT, SEEDS
 from tinycnn.kernels.cpu import channels as cpu_channels
 from tinycnn.kernels.cpu import elementwise as cpu_elementwise
 from tinycnn.kernels.cpu import products
@@ -22,20 +19,20 @@ STRANGE = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0]
 
 
 @pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
-    monkeypatch.setenv("TINYCNN_THREADS", "3")
+def small_parts(monkeypatch, set_threads):
+    set_threads(3)
     for module in (cpu_channels, cpu_elementwise):
         monkeypatch.setattr(module, "SERIAL", 1)
     monkeypatch.setattr(products, "BLOCK", 1)
 
 
 def draw(rng, shape, dtype, layout):
-    array = LAYOUTS[layout](rng.standard_normal(shape).astype(dtype))
+    array = EVERY_LAYOUT[layout](rng.standard_normal(shape).astype(dtype))
     array.flags.writeable = False
     return array
 
 
-@given(SHAPES, DTYPES, SEEDS, st.sampled_from(list(LAYOUTS)))
+@given(SHAPES, DTYPES, SEEDS, st.sampled_from(list(EVERY_LAYOUT)))
 def test_elementwise(shape, dtype, rng, layout):
     x, g = draw(rng, shape, dtype, layout), draw(rng, shape, dtype, layout)
     for name, args in (
@@ -69,7 +66,7 @@ def test_adam(size, dtype, rng, t):
         assert_allclose(ours, expected, **CLOSE[dtype])
 
 
-@given(SHAPES.filter(lambda shape: shape[0] > 0), DTYPES, SEEDS, st.sampled_from(list(LAYOUTS)))
+@given(SHAPES.filter(lambda shape: shape[0] > 0), DTYPES, SEEDS, st.sampled_from(list(EVERY_LAYOUT)))
 def test_channels(shape, dtype, rng, layout):
     x, g = draw(rng, shape, dtype, layout), draw(rng, shape, dtype, layout)
     weight, bias = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
@@ -97,12 +94,12 @@ def test_products(M, K, N, dtype, rng, transposed):
     assert_allclose(products.matmul(a, b), a @ b, **CLOSE[dtype])
 
 
-def test_sums_are_the_same_bits_for_every_number_of_threads(rng):
+def test_sums_are_the_same_bits_for_every_number_of_threads(set_threads, rng):
     x = rng.standard_normal((5, 7, 11, 13)).astype("float32")
     results = []
-    for threads in "125":
-        with mock.patch.dict(os.environ, TINYCNN_THREADS=threads):
-            results.append((cpu_channels.channel_sum(x), *cpu_channels.normalise(x, 1e-5)))
+    for threads in (1, 2, 5):
+        set_threads(threads)
+        results.append((cpu_channels.channel_sum(x), *cpu_channels.normalise(x, 1e-5)))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert_array_equal(a, b)

@@ -39,14 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print it all."""
-    from tinycnn.kernels.cores import thread_count
+    from tinycnn.kernels.cores import get_num_threads
 
     versions = {name: _version(name) for name in PACKAGES}
     backends = {name: _backend.why_not(name) for name in _backend.BACKENDS}
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     large = np.empty(COMPILED_FROM, np.float32)
     kernels = kernels_for(large).name
-    threads = thread_count()
+    threads = get_num_threads()
     graphics = _gpu() if backends["cupy"] is None else None
     limits = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
 
