@@ -258,3 +258,12 @@ def test_updates(rule, rng):
                 if clause.startswith("theta"):
                     name = clause.partition(" = ")[0]
                     assert printed(element(name, steps.arrays)) == printed(shown)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, 3, 2, 2)], ids=["images", "pixels"])
+def test_the_losses_that_are_averaged_are_shown(shape, rng):
+    labels = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    steps = explain(F.cross_entropy, rng.standard_normal(shape), labels, backward=True)
+    (mean,) = steps.steps_of("y")
+    shown = [panel.text(i, j) for panel in mean.panels for i in panel.rows for j in panel.columns]
+    assert "?" not in shown and len(shown) > labels.size

@@ -117,7 +117,9 @@ def _refuse_what_is_not_taken(args: argparse.Namespace, operation: Operation) ->
             takes = ", ".join(
                 f"--{taken.replace('_', '-').replace('run-folder', 'run')}" for taken in operation.takes
             )
-            raise WrongUse(f"{args.operation} does not take {option}; it takes {takes}")
+            raise WrongUse(
+                f"{args.operation} does not take {option}; it takes {takes or 'no options of its own'}"
+            )
     if args.backward and not operation.backward:
         raise WrongUse(f"{args.operation} has no steps for --backward")
 
@@ -292,6 +294,15 @@ def _training_step(
     return (training_step, model, _optimizer("adam", list(model.parameters()), args.lr), images, labels), {}
 
 
+def _autograd(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def example(a: Tensor, b: Tensor) -> Tensor:
+        c = a * b
+        d = a + c
+        return c * d
+
+    return ("autograd", example, 2.0, 3.0), {}
+
+
 def _graph_of_loss(
     args: argparse.Namespace, rng: np.random.Generator
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -341,6 +352,7 @@ OPERATIONS = {
     "adam": _update("adam"),
     "module": Operation(_module, NETWORK, True),
     "training-step": Operation(_training_step, ("model", "run_folder", "batch_size", "lr")),
+    "autograd": Operation(_autograd, ()),
     "graph": Operation(_graph_of_loss, ("model", "run_folder", "batch_size"), True),
 }
 

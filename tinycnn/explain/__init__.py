@@ -22,6 +22,7 @@ from .network import training_step
 from .registry import OPERATIONS, explain
 from .steps import Explanation, Panel, Quantity, Step, Term
 from .terminal import show
+from .walk import autograd
 
 __all__ = [
     "OPERATIONS",
@@ -31,6 +32,7 @@ __all__ = [
     "Quantity",
     "Step",
     "Term",
+    "autograd",
     "draw",
     "explain",
     "graph",

@@ -125,11 +125,8 @@ class Recorder:
         )
 
     def result_panel(self, title: str, array: str, index: Index) -> Panel:
-        """Return the panel with the element `index` as this step's result; from now on it is known."""
-        leading = index[:-2]
-        panel = self.panel(title, array, leading, {cell_of(index): "result"})
-        self._pending.get(array, set()).discard(tuple(index))
-        return panel
+        """Return the panel with the element `index` as this step's result."""
+        return self.panel(title, array, index[:-2], {cell_of(index): "result"})
 
     def add(
         self,
@@ -141,8 +138,16 @@ class Recorder:
         panels: Iterable[Panel],
         terms: Sequence[Term] = (),
     ) -> None:
-        """Append a step."""
-        self.steps.append(Step(phase, title, equation, numbers, sentence, tuple(panels), tuple(terms)))
+        """Append a step. What it computes is known from now on, and no longer pending."""
+        panels = tuple(panels)
+        self.steps.append(Step(phase, title, equation, numbers, sentence, panels, tuple(terms)))
+        for panel in panels:
+            results = {cell for cell, role in panel.marks.items() if role == "result"}
+            self._pending[panel.array] = {
+                index
+                for index in self._pending.get(panel.array, ())
+                if index[: len(panel.index)] != panel.index or cell_of(index) not in results
+            }
 
     def add_sum(
         self,

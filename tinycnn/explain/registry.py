@@ -8,6 +8,7 @@ from tinycnn import functional as F
 from tinycnn.kernels.im2col import col2im, im2col
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer
+from tinycnn.tensor import Tensor
 
 from . import (
     columns,
@@ -21,6 +22,7 @@ from . import (
     pooling,
     softmax,
     update,
+    walk,
 )
 from .calls import Call
 from .recorder import Cells
@@ -68,7 +70,7 @@ def explain(
     operation
         One of `tinycnn.functional` or its name (`OPERATIONS` lists them), ``im2col`` or ``col2im`` of
         `tinycnn.kernels.im2col`; a `Module`, layer by layer on one image; an `Optimizer`, whose next update
-        is explained; or `training_step`.
+        is explained; `training_step`; or `autograd` (also ``Tensor.backward``), node by node.
     args, options
         Those of the operation: tensors, arrays or nested lists. They stay as they are.
     backward
@@ -106,14 +108,16 @@ def explain(
         return network.network(operation, *args, backward=backward, gradient=gradient, **options)
     if operation is network.training_step:
         return network.training_step(*args, **options)
+    if operation in ("autograd", Tensor.backward) or operation is walk.autograd:
+        return walk.autograd(*args, **options)
     function = OPERATIONS.get(operation) if isinstance(operation, str) else operation
     try:
         explainer = EXPLAINERS[function]  # type: ignore[index]
     except (KeyError, TypeError):
         name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
         raise ValueError(
-            f"{name} cannot be explained; there are {', '.join(OPERATIONS)}, a Module, an Optimizer and "
-            "training_step"
+            f"{name} cannot be explained; there are {', '.join(OPERATIONS)}, a Module, an Optimizer, "
+            "training_step and autograd"
         ) from None
     assert function is not None
     if backward and function in (im2col, col2im):
