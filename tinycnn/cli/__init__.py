@@ -23,6 +23,7 @@ from . import (
     info,
     predict,
     train,
+    tutor,
 )
 from .common import FailedRun, WrongUse, as_json, one_line, prepare_process, printable
 
@@ -37,6 +38,7 @@ COMMANDS = (
     gan_features,
     gan_toy,
     gradcheck,
+    tutor,
     info,
 )
 EXPECTED = (

@@ -4,8 +4,8 @@
 compares it with the engine. If it is wrong, the tutor looks for the mistake that gives the same numbers.
 """
 
-from .catalogue import catalogue, find_exercise
-from .check import AnswerError, check, check_file
+from .catalogue import AnswerError, catalogue, find_exercise
+from .check import check, check_file
 from .exercise import Exercise, Mistake
 from .verdict import Case, Verdict
 

@@ -1,9 +1,16 @@
 """The exercises by name."""
 
 import difflib
+import importlib.util
+from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 from .exercise import Exercise
+
+
+class AnswerError(ValueError):
+    """There is nothing to check: a file cannot be imported, or has not what it should have."""
 
 
 @lru_cache
@@ -66,8 +73,32 @@ def catalogue() -> dict[str, Exercise]:
     return {exercise.name: exercise for family in families for exercise in family.EXERCISES}
 
 
-def find_exercise(exercise: str | Exercise) -> Exercise:
-    """Return the exercise of a name; an exercise is itself.
+def exercises_in(file: Path) -> dict[str, Exercise]:
+    """Return the exercises that a teacher's file defines, by name; the file is imported.
+
+    Raises
+    ------
+    AnswerError
+        Where there is no such file, it cannot be imported, or it defines none.
+    """
+    if not file.is_file():
+        raise AnswerError(f"there is no file {file}")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise AnswerError(f"{file} is no Python file: its name must end with .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise AnswerError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
+    found = {value.name: value for value in vars(module).values() if isinstance(value, Exercise)}
+    if not found:
+        raise AnswerError(f"{file} defines no Exercise")
+    return found
+
+
+def find_exercise(exercise: str | Exercise, known: Mapping[str, Exercise] | None = None) -> Exercise:
+    """Return the exercise of a name, one of `known` or of the catalogue; an exercise is itself.
 
     Raises
     ------
@@ -76,7 +107,7 @@ def find_exercise(exercise: str | Exercise) -> Exercise:
     """
     if isinstance(exercise, Exercise):
         return exercise
-    known = catalogue()
+    known = known or catalogue()
     if exercise in known:
         return known[exercise]
     near = difflib.get_close_matches(str(exercise), known, 3, 0.4)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .catalogue import find_exercise
+from .catalogue import AnswerError, find_exercise
 from .exercise import Exercise
 from .judge import judge
 from .sandbox.calls import does_not_take
@@ -17,10 +17,6 @@ from .show import show
 from .verdict import Verdict
 
 _told: list[str] = []  # that functions ran here is said once
-
-
-class AnswerError(ValueError):
-    """There is nothing to check: the file cannot be imported, or has no such function."""
 
 
 def check(
@@ -100,8 +96,12 @@ def check_file(
         Where the file cannot be imported, has no such function, or one that takes other arguments.
     """
     exercise = find_exercise(exercise)
-    tries = trial(exercise, seed)
-    result = run(exercise, tries.cases, file=file, seconds=seconds)
+    result = run(exercise, trial(exercise, seed).cases, file=file, seconds=seconds)
+    return _given(judged_file(exercise, file, result, seed, seconds), hints, quiet)
+
+
+def judged_file(exercise: Exercise, file: Path, result: Run, seed: int, seconds: float = SECONDS) -> Verdict:
+    """Return the verdict on an answer of a file that was run; raises as `check_file`."""
     said = result.said
     if "no_import" in said and not said.get("refused"):
         raised = said["no_import"]
@@ -112,14 +112,18 @@ def check_file(
         raise AnswerError(f"{file.name}: {exercise.name} is no function, but {said['no_function']}")
     if "signature" in said:
         raise AnswerError(f"{file.name}: {_other_signature(exercise, said['signature'])}")
-    return _given(judge(tries, result, seconds), hints, quiet)
+    return judge(trial(exercise, seed), result, seconds)
+
+
+def without_hints(verdict: Verdict) -> Verdict:
+    """Return a verdict that says right or wrong, and nothing else."""
+    message = "Right." if verdict.right else "Not right."
+    return Verdict(verdict.exercise, verdict.right, None, message)
 
 
 def _given(verdict: Verdict, hints: bool, quiet: bool) -> Verdict:
-    """Show the verdict and return it; without hints, what it says besides right or wrong is taken out."""
-    if not hints:
-        message = "Right." if verdict.right else "Not right."
-        verdict = Verdict(verdict.exercise, verdict.right, None, message)
+    """Show the verdict and return it."""
+    verdict = verdict if hints else without_hints(verdict)
     if not quiet:
         show(verdict)
     return verdict

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.schema import plain
+
 from .sandbox.encoding import Other
 from .verdict import Verdict
 
@@ -38,7 +40,8 @@ def lines_of(verdict: Verdict) -> list[str]:
         lines += [_named("yours", verdict.case.yours), _named("right", verdict.case.right)]
     if verdict.steps:
         lines += ["", f"The first number that differs: {verdict.steps[0].numbers}"]
-    return lines
+    # What a learner's function says may hold anything, also what a terminal would obey.
+    return [plain(line, 10 * len(line) + 1) for text in lines for line in text.split("\n")]
 
 
 def _show_in_colour(verdict: Verdict) -> None:

@@ -5,6 +5,7 @@ FOLDER/outcomes.jsonl for everything that happens. If a function does not end, a
 FOLDER/stuck.txt where it is, and ends the process.
 """
 
+import ast
 import faulthandler
 import importlib.util
 import json
@@ -20,23 +21,18 @@ from .calls import Printed, call_twice, described, does_not_take
 from .guard import Guard
 
 ORDER, OUTCOMES, STUCK = "order.pickle", "outcomes.jsonl", "stuck.txt"
+Say = Callable[..., None]
 
 
 def main(folder: Path) -> None:
     """Run the order in `folder`."""
     order = pickle.loads((folder / ORDER).read_bytes())  # noqa: S301 (the tutor wrote it)
     sys.path[:] = order["path"]
-    guard = Guard()
     with (folder / OUTCOMES).open("w") as file, (folder / STUCK).open("w") as stuck:
 
         def say(**line: Any) -> None:
-            if guard.refused:
-                line["refused"] = guard.refused
             file.write(json.dumps(line) + "\n")
             file.flush()
-
-        def watch() -> None:
-            faulthandler.dump_traceback_later(order["seconds"], exit=True, file=stuck)
 
         try:
             cases, function = pickle.loads(order["cases"]), None  # noqa: S301
@@ -45,24 +41,47 @@ def main(folder: Path) -> None:
         except Exception as error:
             say(unsendable=f"{type(error).__name__}: {error}")
             return
-        guard.install()
+        Guard(lambda what: say(refused=what), order["readable"]).install()
         say(ready=True)
-        watch()
-        if function is None:
-            module = _imported(order["file"], say)
-            if module is None:
-                return
-            function = getattr(module, order["name"], None)
-            if not callable(function):
-                say(no_function=type(function).__name__)
-        if callable(function) and _takes(function, order["parameters"], say):
-            for at, arguments in enumerate(cases):
-                say(case=at, outcome=call_twice(function, arguments))
-            say(done=True)
+        faulthandler.dump_traceback_later(order["seconds"], exit=True, file=stuck)
+        if order["name"] is None:
+            _survey(order["file"], say)
+        else:
+            function = function or _from_file(order["file"], order["name"], say)
+            if function is not None and _takes(function, order["parameters"], say):
+                for at, arguments in enumerate(cases):
+                    say(case=at, outcome=call_twice(function, arguments))
         faulthandler.cancel_dump_traceback_later()
+        say(done=True)
 
 
-def _imported(file: str, say: Callable[..., None]) -> Any:
+def _survey(file: str, say: Say) -> None:
+    """Say which names a file defines, in order; it is read, not run."""
+    try:
+        body = ast.parse(Path(file).read_bytes()).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        say(no_import=described(error), line=getattr(error, "lineno", None))
+        return
+    names: list[str] = []
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef):
+            names.append(statement.name)
+        elif isinstance(statement, ast.Assign):
+            names += [target.id for target in statement.targets if isinstance(target, ast.Name)]
+    say(names=names)
+
+
+def _from_file(file: str, name: str, say: Say) -> Any:
+    """Return the function of this name; None, and say why, where the file has none."""
+    module = _imported(file, say)
+    function = getattr(module, name, None)
+    if module is not None and not callable(function):
+        say(no_function=type(function).__name__)
+        return None
+    return function
+
+
+def _imported(file: str, say: Say) -> Any:
     """Return the module of an answer file; None, and say why, where it cannot be imported."""
     sys.path.insert(0, str(Path(file).parent))
     spec = importlib.util.spec_from_file_location("answers", file)
@@ -82,7 +101,7 @@ def _imported(file: str, say: Callable[..., None]) -> Any:
     return module
 
 
-def _takes(function: Callable[..., Any], parameters: list[str], say: Callable[..., None]) -> bool:
+def _takes(function: Callable[..., Any], parameters: list[str], say: Say) -> bool:
     signature = does_not_take(function, parameters)
     if signature is not None:
         say(signature=signature)

@@ -7,6 +7,7 @@ code of people you do not trust, run the whole command in a container.
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 MEMORY = 4 << 30  # bytes
@@ -45,20 +46,24 @@ REFUSED = {
     "sys.settrace": "watch the program that runs it",
     "gc.get_objects": "look into the program that runs it",
 }
+_BEGINNINGS = ("os.", "s", "pty.", "_p", "ctypes.", "gc.")  # of all these: most events are others
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 class Guard:
     """Refuses what an answer may not do.
 
-    Attributes
+    Parameters
     ----------
-    refused
-        What was tried first; None so far.
+    tell
+        Is called with what was tried, the first time.
+    readable
+        The folders below which files may be read, which are those of libraries; None for all.
     """
 
-    def __init__(self) -> None:
-        self.refused: str | None = None
+    def __init__(self, tell: Callable[[str], None], readable: Sequence[str] | None = None) -> None:
+        self._tell, self._told = tell, False
+        self._readable = None if readable is None else tuple(map(os.path.realpath, readable))
 
     def install(self) -> None:
         """Begin; there is no end but that of the process."""
@@ -66,22 +71,32 @@ class Guard:
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        what = _refused(event, arguments)
+        what = self._refused(event, arguments)
         if what is not None:
-            self.refused = self.refused or what
+            if not self._told:
+                self._told = True
+                self._tell(what)
             raise PermissionError(f"an answer may not {what}")
 
+    def _refused(self, event: str, arguments: tuple[Any, ...]) -> str | None:
+        if event == "open":
+            return self._refused_file(*arguments)
+        if event.startswith(_BEGINNINGS):
+            for beginning, what in REFUSED.items():
+                if event.startswith(beginning):
+                    return what
+        return None
 
-def _refused(event: str, arguments: tuple[Any, ...]) -> str | None:
-    if event == "open":
-        path, mode, flags = arguments
-        writes = (isinstance(mode, str) and set(mode) & set("wax+")) or (flags or 0) & _WRITES
-        return "write a file" if writes and path != os.devnull else None
-    if event.startswith(("os.", "s", "pty.", "_p", "ctypes.", "gc.")):
-        for beginning, what in REFUSED.items():
-            if event.startswith(beginning):
-                return what
-    return None
+    def _refused_file(self, path: Any, mode: Any, flags: Any) -> str | None:
+        if path == os.devnull:
+            return None
+        if (isinstance(mode, str) and set(mode) & set("wax+")) or (flags or 0) & _WRITES:
+            return "write a file"
+        if self._readable is None or isinstance(path, int):
+            return None
+        real = os.path.realpath(os.fsdecode(path))
+        inside = any(real.startswith(f"{folder}{os.sep}") for folder in self._readable)
+        return None if inside else "read a file"
 
 
 def _limit_resources() -> None:

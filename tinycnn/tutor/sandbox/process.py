@@ -41,7 +41,8 @@ class Run:
     stuck
         The line of the learner's code that ran when the time was up, as (file, line).
     said
-        What it said besides: ``unsendable``, ``no_import``, ``signature``, ``no_function``, ``refused``.
+        What it said besides: ``unsendable``, ``names``, ``no_import``, ``signature``, ``no_function``,
+        ``refused``.
     """
 
     outcomes: list[dict[str, Any]] = field(default_factory=list)
@@ -58,20 +59,34 @@ def run(
     seconds: float = SECONDS,
 ) -> Run:
     """Run `function` (packed), or that of the exercise's name in `file`, on `cases` in a new process."""
-    order = {
-        "path": [str(Path(entry).absolute()) for entry in sys.path],  # "" is the folder that we are in
-        "name": exercise.name,
-        "parameters": exercise.parameters,
-        "cases": pack(cases, home=exercise.model.__module__),
-        "function": function,
-        "file": None if file is None else str(file.resolve()),
-        "seconds": seconds,
-    }
+    return _order(
+        name=exercise.name,
+        parameters=exercise.parameters,
+        cases=pack(cases, home=exercise.model.__module__),
+        function=function,
+        file=file,
+        seconds=seconds,
+    )
+
+
+def survey(file: Path) -> Run:
+    """Find out which functions a file defines, in a new process: even to read a file can end a process."""
+    return _order(name=None, cases=pickle.dumps([]), function=None, file=file, seconds=SECONDS)
+
+
+def _order(file: Path | None, seconds: float, **order: Any) -> Run:
+    """Run a new process for an order; see `child.main`."""
+    # "" is the folder that we are in. An answer file has no business with what else lies there.
+    entries = [Path(entry).absolute() for entry in sys.path if entry or file is None]
+    order |= {"path": list(map(str, entries)), "seconds": seconds, "file": None, "readable": None}
+    if file is not None:
+        libraries = [*entries, sys.prefix, sys.base_prefix, Path(__file__).parents[3]]
+        order["file"] = str(file.resolve())
+        order["readable"] = list(map(str, [*libraries, file.resolve().parent]))
     folder = Path(tempfile.mkdtemp(prefix="tinycnn-tutor-"))
     try:
         (folder / ORDER).write_bytes(pickle.dumps(order))
-        ended = _run(folder, seconds)
-        return _read(folder, ended)
+        return _read(folder, _run(folder, seconds))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -141,9 +156,9 @@ def _read(folder: Path, ended: str | None) -> Run:
 
 def _stuck(file: Path) -> tuple[str, int] | None:
     """Return the innermost line that the watchdog saw in no library."""
-    own = re.findall(r'File "(.*)", line (\d+) in', file.read_text()[:10000])
-    for path, line in own:
-        if "site-packages" not in path and f"{os.sep}lib{os.sep}python" not in path:
+    package = str(Path(__file__).parents[2])
+    for path, line in re.findall(r'File "(.*)", line (\d+) in', file.read_text()[:10000]):
+        if not path.startswith(package) and "site-packages" not in path and f"lib{os.sep}python" not in path:
             return path, int(line)
     return None
 
