@@ -232,7 +232,7 @@ RELU_INPUT = Exercise(
     reference=lambda g, x: engine.gradients(F.relu, [x], g)[0],
     explain=lambda a, index: engine.step("relu", "dL/dx", index, a["x"], backward=True, gradient=a["g"]),
     traits={"an x of 0": lambda a: bool((a["x"] == 0).any())},
-    lesson=4,
+    lesson=13,
     equation=5,
     hints=(
         "What is the slope of max(x, 0) to the left of 0, and to the right?",

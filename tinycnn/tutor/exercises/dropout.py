@@ -34,7 +34,7 @@ DROPOUT = Exercise(
     dropout,
     _cases_of_dropout,
     traits={"training": lambda a: a["mask"] is not None, "evaluation": lambda a: a["mask"] is None},
-    lesson=11,
+    lesson=14,
     equation=5,
     hints=(
         "If a quarter of the values is dropped, by how much is their mean too small?",

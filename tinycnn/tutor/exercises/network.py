@@ -41,7 +41,7 @@ NETWORK = Exercise(
     network,
     _cases,
     reference=lambda x, w1, b1, w2, b2: engine.forward(_engine_network, x, w1, b1, w2, b2),
-    lesson=6,
+    lesson=13,
     equation=5,
     hints=(
         "Which of the steps are linear, and what would two linear layers be without anything between them?",

@@ -62,7 +62,7 @@ BATCH_NORM = Exercise(
     batch_norm,
     _cases,
     reference=_engine_batch_norm,
-    lesson=11,
+    lesson=14,
     equation=5,
     hints=(
         "Whose mean is it? A channel has a mean over everything that is in it: which axes are that?",
@@ -189,7 +189,7 @@ BATCH_NORM_INPUT = Exercise(
     batch_norm_input,
     _cases_of_input,
     reference=_engine_batch_norm_input,
-    lesson=11,
+    lesson=14,
     equation=5,
     hints=(
         "If one value of x grows, three things change: the value itself, the mean of its channel, and the "

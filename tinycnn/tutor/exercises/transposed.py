@@ -72,7 +72,7 @@ CONV_TRANSPOSE2D = Exercise(
     explain=lambda a, index: engine.step(
         "conv_transpose2d", "y", index, a["x"], a["w"], stride=a["stride"], padding=a["padding"]
     ),
-    lesson=11,
+    lesson=15,
     equation=11,
     hints=(
         "A convolution makes an image smaller: a window becomes one cell. What becomes of one cell when you "
