@@ -1,10 +1,10 @@
-"""Memory that was freed, kept for the next array instead of going back to the system.
+"""Keeping freed memory for the next array, instead of giving it back to the system.
 
-A training step frees arrays of many megabytes and asks for the same sizes again in the next. The C library
-gives such memory back to the system at once, and touching new pages costs more than the arithmetic on them.
-The compiled kernels take their large arrays from `tinycnn.kernels.arena`, which keeps them. For those that
-NumPy makes, two of glibc's settings do the same. They hold for the whole process, so this is a choice: the
-command `tinycnn train` makes it, importing the library does not. Without glibc there is nothing to set.
+A training step frees arrays of many megabytes, and the next step asks for the same sizes again. The C library
+gives such memory back to the system at once. To get it again costs more time than the arithmetic on it.
+The compiled kernels take their large arrays from `tinycnn.kernels.arena`, which keeps them. For the arrays
+that NumPy makes, two settings of glibc do the same. They affect the whole process, so they are a choice: the
+command `tinycnn train` makes them, importing the library does not. Without glibc there is nothing to set.
 """
 
 import ctypes
@@ -39,7 +39,7 @@ def _glibc() -> ctypes.CDLL | None:
 
 
 def keep_freed() -> bool:
-    """Keep memory that is freed for the next array, from here on; return whether that could be set."""
+    """Keep memory that is freed from now on for the next array; return whether that could be set."""
     library = _glibc()
     if library is None:
         return False
@@ -49,13 +49,13 @@ def keep_freed() -> bool:
 
 
 def held() -> int:
-    """Return how many freed bytes are held for the next array, as far as that is known."""
+    """Return how many freed bytes are kept for the next array, as far as that is known."""
     library = _glibc()
     return arena.held() + (0 if library is None else int(library.mallinfo2().fordblks))
 
 
 def release() -> None:
-    """Give what is held back to the system."""
+    """Give the memory that is kept back to the system."""
     arena.release()
     library = _glibc()
     if library is not None:

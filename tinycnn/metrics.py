@@ -6,7 +6,7 @@ import numpy as np
 
 from tinycnn.host import as_numpy
 
-MAX_CLASSES = 4096  # a confusion matrix of so many has 128 MiB
+MAX_CLASSES = 4096  # the confusion matrix of 4,096 classes has 128 MiB
 
 
 class Scores(NamedTuple):

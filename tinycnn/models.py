@@ -43,8 +43,9 @@ def cnn224(num_classes: int = 10) -> Sequential:
 def lenet5(num_classes: int = 10) -> Sequential:
     """Return LeNet-5 for 28x28 grey images; 61,706 parameters with ten classes.
 
-    As today's textbooks have it: every map of the third layer sees all of the second's, the pooling has no
-    weights, and the output is dense. The paper pads 28x28 digits to 32x32; here the first layer does.
+    It is the network of today's textbooks: every map of the third layer sees all maps of the second, the
+    pooling has no weights, and the output is dense. The paper pads the 28x28 digits to 32x32; here the first
+    layer does that.
 
     References
     ----------

@@ -24,7 +24,7 @@ def tile(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.nda
     images
         (N, C, H, W) in [0, 1], C = 1 or 3.
     columns
-        Images a row; by default as square a sheet as possible.
+        Images in each row; by default the sheet is as square as possible.
     gap
         Grey pixels between two images.
 
@@ -59,7 +59,7 @@ def save_png(pixels: np.ndarray, path: Path, zoom: int = 1) -> None:
     Raises
     ------
     OSError
-        Where it cannot be written.
+        If it cannot be written.
     """
     content = io.BytesIO()
     _image(pixels, zoom).save(content, format="PNG")
@@ -67,14 +67,14 @@ def save_png(pixels: np.ndarray, path: Path, zoom: int = 1) -> None:
 
 
 def save_gif(frames: Sequence[np.ndarray], path: Path, zoom: int = 1, seconds: float = 0.15) -> None:
-    """Write frames, each as for `save_png`, as an animated GIF, atomically; the last one stays longer.
+    """Write frames, each as for `save_png`, as an animated GIF, atomically; the last one is shown longer.
 
     Raises
     ------
     ValueError
         Without frames.
     OSError
-        Where it cannot be written.
+        If it cannot be written.
     """
     if not len(frames):
         raise ValueError(f"{path}: an animation needs at least one frame")

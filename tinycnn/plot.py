@@ -80,7 +80,7 @@ def learning_curve(history: Sequence[dict[str, float]]) -> Figure:
 
 
 def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw counts (K, K): one row a label, one column a prediction; shaded by the row's share."""
+    """Draw counts (K, K): a row for each label, a column for each prediction, shaded by share of the row."""
     K = len(classes)
     size = min(max(0.55 * K + 1.6, 4.0), 14.0)
     figure = blank_figure(size + 0.6, size)
@@ -104,7 +104,7 @@ def confusion_matrix(matrix: np.ndarray, classes: Sequence[str]) -> Figure:
 
 
 def sample_grid(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw images (N, C, H, W) in [0, 1] under their labels, as square a grid as possible."""
+    """Draw images (N, C, H, W) in [0, 1] with their labels above, in a grid that is as square as possible."""
     columns = math.ceil(math.sqrt(len(images)))
     figure = blank_figure(1.3 * columns, 1.5 * math.ceil(len(images) / columns))
     for axes, image, label in zip(_cells(figure, len(images), columns), images, labels, strict=True):
@@ -165,13 +165,13 @@ def prediction_grid(
 
 
 def shown(name: str) -> str:
-    """Return a class name as it can be drawn: what is not printable is replaced, and what is long is cut."""
+    """Return a class name that can be drawn: what cannot be printed is replaced, a long end is cut."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
 def name_style() -> dict[str, Any]:
-    """Return how Matplotlib draws class names: a dollar sign is no formula, and more fonts are looked at."""
+    """Return Matplotlib's options for class names: no formulas between dollar signs, and more fonts."""
     from matplotlib import rcParams
 
     return {"parse_math": False, "family": [*rcParams["font.family"], *_more_fonts()]}
@@ -199,7 +199,7 @@ def _missing_glyphs_allowed() -> Iterator[None]:
 def blank_figure(
     width: float, height: float, layout: Literal["constrained"] | None = "constrained"
 ) -> Figure:
-    """Return an empty figure, so many inches wide and high, that a notebook shows without pyplot."""
+    """Return an empty figure of this size in inches; a notebook shows it without pyplot."""
     return _notebook_figure()(figsize=(width, height), layout=layout)
 
 
@@ -218,7 +218,7 @@ def _notebook_figure() -> type[Figure]:
 
 
 def _cells(figure: Any, count: int, columns: int) -> list[Axes]:
-    """Return axes for `count` pictures in rows of `columns`; the cells left over are blank."""
+    """Return axes for `count` pictures in rows of `columns`; the remaining cells are blank."""
     grid = figure.subplots(math.ceil(count / columns), columns, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.axis("off")

@@ -137,3 +137,9 @@ def test_bad_options(options, error, says):
 def test_bad_images(images, error, says):
     with pytest.raises(error, match=says):
         Augment(shift=3)(images, np.random.default_rng(0))
+
+
+def test_sizes_may_be_numpys_integers(rng):
+    images = rng.random((3, 1, 6, 6)).astype(np.float32)
+    ours, theirs = (Augment(shift=shift)(images, np.random.default_rng(1)) for shift in (2, np.int64(2)))
+    np.testing.assert_array_equal(ours, theirs)

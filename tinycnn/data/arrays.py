@@ -11,9 +11,9 @@ from tinycnn.data.dataset import Dataset
 from tinycnn.host import as_numpy
 
 MAX_UNNAMED_CLASSES = 1000  # the largest label needs a confusion matrix of its square
-MOST_EMPTY = 10  # up to so many classes may be without pictures, whatever the labels
+MOST_EMPTY = 10  # of up to ten classes, any may be without pictures
 ROUNDING = 1e-3  # of white: so far outside [0, white] is a rounding error, and clipped
-HALF_WHITE = 128  # pictures in 0 .. 255 that are nowhere as bright are not taken for such
+HALF_WHITE = 128  # if no value is as large as this, 255 may not be what white is
 
 
 def from_arrays(

@@ -1,6 +1,6 @@
-"""Augmentation: every picture a little different each time it is seen.
+"""Augmentation: each picture is changed a little, differently each time the network sees it.
 
-NumPy draws the random numbers, one or two a picture; the pictures are changed where they live.
+NumPy draws the random numbers. The pictures are changed in the backend that they live in.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from tinycnn.kernels.arrays import Array, array_module
 
 @dataclass(frozen=True)
 class Augment:
-    """Random flips, rotations and shifts, drawn for each picture on its own, in this order.
+    """Random flips, rotations and shifts, in this order, drawn for each picture separately.
 
     Parameters
     ----------
     shift
-        Up to so many whole pixels along H and along W, either way.
+        The largest shift, in whole pixels, up, down, left and right.
     rotate
-        Up to so many degrees about the centre, either way.
+        The largest rotation about the centre, in degrees, in both directions.
     flip
         Mirror left and right with probability 1/2.
 
@@ -35,7 +35,7 @@ class Augment:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.shift, int) or isinstance(self.shift, bool):
+        if not isinstance(self.shift, int | np.integer) or isinstance(self.shift, bool):
             raise TypeError(f"shift must be a whole number of pixels, it is {self.shift!r}")
         if self.shift < 0:
             raise ValueError(f"shift must be at least 0 pixels, it is {self.shift}")
@@ -43,7 +43,7 @@ class Augment:
             raise ValueError(f"rotate must be in 0 .. 180 degrees, it is {self.rotate}")
 
     def check(self, image_shape: tuple[int, int, int]) -> None:
-        """Raise a ValueError where pictures (C, H, W) are too small for the shift."""
+        """Raise a ValueError if pictures (C, H, W) are too small for the shift."""
         _, H, W = image_shape
         if self.shift >= min(H, W):
             raise ValueError(
@@ -52,7 +52,7 @@ class Augment:
             )
 
     def __call__(self, images: Array, rng: np.random.Generator) -> Array:
-        """Return new images (N, C, H, W) made of `images`, float32 of the same shape, with draws from `rng`.
+        """Return changed copies of `images`, float32 (N, C, H, W), with random numbers from `rng`.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class Augment:
 
 
 def shifted(images: Array, down: np.ndarray, right: np.ndarray) -> Array:
-    """Move picture n of (N, C, H, W) by ``down[n]`` and ``right[n]`` pixels; zeros move in."""
+    """Return (N, C, H, W) with picture n moved by ``down[n]`` and ``right[n]`` pixels; the rest is 0."""
     N, _, H, W = images.shape
     xp = array_module(images)
     k = int(max(np.abs(down).max(), np.abs(right).max()))
@@ -92,10 +92,10 @@ def shifted(images: Array, down: np.ndarray, right: np.ndarray) -> Array:
 
 
 def rotated(images: Array, degrees: np.ndarray) -> Array:
-    """Turn picture n of (N, C, H, W) by ``degrees[n]`` anticlockwise about its centre; zeros outside.
+    """Return (N, C, H, W) with picture n turned by ``degrees[n]`` anticlockwise; outside of it is 0.
 
-    Every pixel of the result looks up where it came from, which lies between four pixels, and takes their
-    mean weighted by nearness (bilinear sampling).
+    Each pixel of the result comes from a place between four pixels. It is their mean, weighted by how near
+    they are (bilinear sampling).
     """
     H, W = images.shape[2:]
     xp = array_module(images)
@@ -109,7 +109,7 @@ def rotated(images: Array, degrees: np.ndarray) -> Array:
     result = xp.zeros_like(images)
     for row, near_y in ((top, 1 - (from_y - top)), (top + 1, from_y - top)):
         for column, near_x in ((left, 1 - (from_x - left)), (left + 1, from_x - left)):
-            # whatever lies outside is looked up in the frame: -1 becomes 0 there, H or W the last
+            # A place outside is looked up in the frame: -1 becomes its first row or column, H and W its last.
             place = (row.clip(-1, H) + 1) * (W + 2) + column.clip(-1, W) + 1
             nearness = (near_y * near_x).astype(np.float32)[:, None]  # (N, 1, H, W)
             result += _looked_up(padded, place) * nearness
@@ -125,5 +125,5 @@ def _looked_up(padded: Array, place: Array) -> Array:
 
 
 def _like(images: Array, drawn: np.ndarray) -> Array:
-    """Return what NumPy drew where the images live."""
+    """Return what NumPy drew in the backend that the images live in."""
     return _backend.to_backend(drawn, _backend.backend_of(images))

@@ -1,4 +1,4 @@
-"""Dataset: labelled pictures of one size, checked once when it is made."""
+"""Dataset: labelled pictures of one size, checked once, when the data set is made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from tinycnn.data.checks import check_images, check_labels
 from tinycnn.kernels.arrays import Array
 
-Index = slice | np.ndarray | Sequence[int]  # picks pictures: never a single number, that would lose N
+Index = slice | np.ndarray | Sequence[int]  # a single number would drop the dimension N
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,7 +83,9 @@ def scaled(images: Array) -> Array:
 
 
 def stratified_split(dataset: Dataset, test_fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Split off a random test set with about `test_fraction` of every class, at least one picture of each.
+    """Return the pictures in two parts, at random, with about `test_fraction` of every class in the second.
+
+    Each class has at least one picture in each part.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Downloading data files into the cache folder: several mirrors, checked bytes, all or nothing."""
+"""Downloading data files into the cache folder: from several mirrors, checked, and whole or not at all."""
 
 import os
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import IO
 
 from tinycnn.data.files import CHUNK, naming, open_plain_or_gzip
 
-TIMEOUT = 20  # seconds without an answer before the next mirror's turn
+TIMEOUT = 20  # seconds without an answer until the next mirror is tried
 MAX_BYTES = 128 << 20  # of a file, as it comes and unpacked; the largest of MNIST has 47 MB
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads: ``TINYCNN_DATA``, or the one that is usual on this system."""
+    """Return the folder for downloads: ``TINYCNN_DATA``, or the cache folder of this system's users."""
     import pooch
 
     return Path(os.environ.get("TINYCNN_DATA") or pooch.os_cache("tinycnn")).expanduser()
@@ -32,7 +32,7 @@ def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Pa
     mirrors
         Addresses of folders.
     folder
-        Made where it is missing. The file appears in it whole and checked, or not at all.
+        It is made if it is missing. The file appears in it whole and checked, or not at all.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Reading files that may be damaged or hostile: nothing is allocated on a header's word alone."""
+"""Reading files that may be damaged or hostile: a header's claim alone allocates no memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,10 @@ from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, TypeAlias
 
-Stream: TypeAlias = IO[bytes] | BufferedIOBase  # an open file, or what gzip and zip make of it
+Stream: TypeAlias = IO[bytes] | BufferedIOBase  # an open file, or its contents unpacked
 
 GZIP_MAGIC = b"\x1f\x8b"
-MAX_DEFLATE_RATIO = 1032  # deflate spends at least 2 bits on 258 bytes, the longest repetition it can state
+MAX_DEFLATE_RATIO = 1032  # deflate needs at least 2 bits for 258 bytes, its longest repetition
 CHUNK = 1 << 20  # bytes
 MAX_UNPACKED = 768 << 20  # bytes that a compressed file may unpack to
 
@@ -34,7 +34,7 @@ def require_regular_file(path: Path) -> None:
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Turn whatever goes wrong with the contents of a file into a ValueError that names the file."""
+    """Turn any error in the contents of a file into a ValueError that names the file."""
     try:
         yield
     except Exception as error:  # damage surfaces as OSError, EOFError, zlib.error, struct.error, ...

@@ -51,7 +51,7 @@ def image_folder(
     Parameters
     ----------
     folder
-        Where to look.
+        The folder.
     size
         (H, W) to resize every picture to (bicubic), whatever its proportions; one integer stands for both.
         None demands that all have one size.

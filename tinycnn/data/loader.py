@@ -1,4 +1,4 @@
-"""DataLoader: batches whose order and augmentation depend on numbers alone, so training resumes anywhere."""
+"""DataLoader: batches that depend on seed, epoch and number alone, so training can resume at any of them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,8 +15,8 @@ from tinycnn.tensor import Tensor
 
 Pick = Callable[[Array], tuple[Array, Array]]
 
-ORDER, AUGMENTATION = 0, 1  # what random numbers are for
-MOST_RESIDENT = 1 << 30  # bytes of a data set that is kept on a GPU as a whole
+ORDER, AUGMENTATION = 0, 1  # the purposes of random numbers
+MOST_RESIDENT = 1 << 30  # bytes; a larger data set is not copied to a GPU as a whole
 
 
 class DataLoader:
@@ -124,7 +124,7 @@ class DataLoader:
             yield Tensor(x, backend=backend), Tensor(y, backend=backend)
 
     def _picker(self, backend: str, order: np.ndarray) -> tuple[Pick, Array]:
-        """Return what makes a batch of a part of the order, and the order where that needs it."""
+        """Return the function that makes a batch of positions, and the order, in the backend it needs."""
         data = self.dataset
         if not isinstance(data, Dataset):
             return lambda index: stacked(data, index), order  # Tensor() moves them

@@ -75,8 +75,8 @@ def mnist(
     Parameters
     ----------
     folder
-        Where the four IDX files are, gzip or not; None downloads what is missing into the folder
-        ``TINYCNN_DATA``/mnist, by default in the user's cache.
+        The folder of the four IDX files, gzip or not. None stands for the folder ``TINYCNN_DATA``/mnist, by
+        default in the user's cache; what is missing there is downloaded.
     mirrors
         Addresses to download from, tried in turn.
 

@@ -1,4 +1,4 @@
-"""One door to every data set: by its name, or by the folder it is in."""
+"""Every data set by its name, or by the folder that it is in."""
 
 from pathlib import Path
 
@@ -38,8 +38,8 @@ def load(
     Raises
     ------
     ValueError
-        Where `source` is none of these; where a file is damaged, see there; for a `size` or `channels`
-        without pictures.
+        If `source` is none of these, a file is damaged (see there), or `size` or `channels` is given for
+        something else than a folder of pictures.
     """
     folder = Path(source)
     kind = kind_of(source)
@@ -58,7 +58,7 @@ def kind_of(source: str | Path) -> str:
     Raises
     ------
     ValueError
-        Where it is none of these; says what is accepted.
+        If it is none of these. The message lists what is accepted.
     """
     folder = Path(source)
     if isinstance(source, str) and source in NAMED:

@@ -1,4 +1,4 @@
-"""Initial weights: PyTorch's defaults, so that training starts where a PyTorch script starts."""
+"""Initial weights: drawn as PyTorch draws them by default."""
 
 import math
 
@@ -17,7 +17,8 @@ def uniform(shape: tuple[int, ...], bound: float) -> Parameter:
 def fan_in_bound(fan_in: int) -> float:
     """Return 1/sqrt(fan_in), PyTorch's bound for weights and biases of dense and convolution layers.
 
-    fan_in is how many inputs one output sums. This is Kaiming's uniform rule with the gain for a = sqrt(5).
+    fan_in is the number of inputs that one output sums. This is Kaiming's uniform rule with the gain for
+    a = sqrt(5).
 
     References
     ----------

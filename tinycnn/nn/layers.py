@@ -100,7 +100,7 @@ class Conv2d(_Convolution):
 
 
 class ConvTranspose2d(_Convolution):
-    """Transposed convolution, Conv2d's derivative run forward; weight (in, out/G, KH, KW)."""
+    """Transposed convolution: Conv2d's input gradient, as a layer; weight (in, out/G, KH, KW)."""
 
     def __init__(
         self,
@@ -132,5 +132,5 @@ class ConvTranspose2d(_Convolution):
         )
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
-        """As many as the convolution that leads back: every input cell times its part of the kernel."""
+        """N * in * H * W * (out/G * KH * KW): each input cell is multiplied with its part of the kernel."""
         return math.prod(x_shape) * math.prod(self.weight.shape[1:])

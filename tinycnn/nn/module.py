@@ -131,7 +131,7 @@ class Module:
                     yield (f"{prefix}.{name}" if prefix else name), value
 
     def train(self, mode: bool = True) -> Module:
-        """Switch all modules to training (batch statistics, dropout), or with False to evaluation."""
+        """Switch all modules to training (batch statistics, dropout), or to evaluation if `mode` is False."""
         for module in self.modules():
             module.training = mode
         return self
@@ -211,7 +211,7 @@ def _kept(kind: type[Module], name: str, old: Any, new: Any) -> Any:
 def refuse_hidden(module: Module) -> None:
     """Raise TypeError for modules and parameters in a list, tuple, set or dict that is an attribute.
 
-    Those that are attributes themselves, too, are found, and may be in a list besides.
+    They may be in a list if they are attributes as well: then they are found.
     """
     attributes = vars(module)
     found = {id(value) for value in attributes.values()}

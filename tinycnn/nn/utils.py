@@ -17,7 +17,7 @@ def clip_grad_norm_(
     Parameters
     ----------
     parameters
-        Those without a gradient are passed over.
+        Those without a gradient are left out.
     max_norm
         Above 0.
     norm_type

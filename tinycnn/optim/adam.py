@@ -1,4 +1,4 @@
-"""Adam: a step of about lr in every direction, whatever the gradient's scale."""
+"""Adam and AdamW: steps of about lr in every direction, for gradients of any scale."""
 
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
@@ -15,7 +15,7 @@ class Adam(Optimizer):
         v <- beta2 * v + (1 - beta2) * g^2          its mean square
         theta <- theta - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    m and v start at 0; dividing by 1 - beta^t takes that out again.
+    m and v start at 0, which makes them too small at first; dividing by 1 - beta^t corrects that.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Adam(Optimizer):
     betas
         (beta1, beta2), each in [0, 1).
     eps
-        Keeps the division finite.
+        Is added to the divisor, which may be 0.
 
     References
     ----------
@@ -61,8 +61,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: theta <- theta * (1 - lr * weight_decay), then Adam's step.
 
-    In Adam the penalty's gradient is divided by sqrt(v) with the rest, so that weights with large gradients
-    decay less; here all decay alike.
+    Adam divides the penalty's gradient by sqrt(v), so weights with large gradients decay less. Here
+    all weights decay by the same factor.
 
     References
     ----------

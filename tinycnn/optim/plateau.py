@@ -20,9 +20,10 @@ class ReduceLROnPlateau:
     factor
         Below 1.
     patience
-        How many steps in a row without a better metric are borne.
+        How many steps in a row may bring no better metric.
     threshold
-        What differs by less is not better: by this share of the best metric ("rel"), or by this much ("abs").
+        A metric that is better by less than this does not count. "rel": than this share of the best metric;
+        "abs": than this number.
     threshold_mode
         "rel" or "abs".
     cooldown

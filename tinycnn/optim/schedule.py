@@ -121,7 +121,7 @@ class CosineAnnealingLR(Schedule):
 
 
 class OneCycleLR(Schedule):
-    """Up to max_lr and down to almost nothing, along cosines, in `total_steps` batches.
+    """Raise the learning rate to max_lr and lower it to almost 0, along cosines, in `total_steps` batches.
 
     From max_lr / div_factor up to max_lr in the first `pct_start` of the steps, then down to
     max_lr / div_factor / final_div_factor. Momentum (beta1 of Adam) goes the other way, from max_momentum to

@@ -1,4 +1,4 @@
-"""Gradient descent, with momentum."""
+"""Stochastic gradient descent, with and without momentum."""
 
 from tinycnn.kernels.arrays import Array
 
@@ -19,9 +19,9 @@ class SGD(Optimizer):
     params, lr, weight_decay, l1
         See `Optimizer`.
     momentum
-        In [0, 1): how much of the last step is kept.
+        In [0, 1): the share of the last velocity that is kept.
     nesterov
-        Look one momentum step ahead.
+        Step along the velocity of the next step, not of this one.
 
     References
     ----------
