@@ -269,21 +269,27 @@ def test_the_file_and_the_tables_made_of_it(report, tmp_path):
     ours = said["works"]["cnn28-b32"]["contestants"]["tinycnn"]
     assert ours["ratio_quartiles"] == [0.5, 0.5, 0.5]
     assert ours["percent_of_fma_peak"] == 50
-    page = tables.filled("before\n<!-- cpu-x short -->\nold\n<!-- end -->\nafter", tmp_path)
+    said["machine"]["instructions"] = "avx512"
+    (tmp_path / "cpu-y.json").write_text(json.dumps(said))
+    page = tables.filled("before\n<!-- cpu short -->\nold\n<!-- end -->\nafter", tmp_path)
     assert page.splitlines() == [
         "before",
-        "<!-- cpu-x short -->",
-        "abacus, 2 threads, AVX2, FMA peak 200 GFLOP/s:",
+        "<!-- cpu short -->",
+        "AVX2 / AVX-512, on abacus, 2 threads:",
         "",
-        "|  | PyTorch | tinycnn | of the FMA peak |",
-        "| --- | --- | --- | --- |",
-        "| cnn28 step | 20 ms | 0.50 | 50 % |",
-        "| memory | 2 MiB | 0.50 |  |",
-        "| 15 convolutions, geometric mean |  | 1.00 | 25 % |",
+        "| ratio to PyTorch | tinycnn |",
+        "| --- | --- |",
+        "| cnn28 step | 0.50 / 0.50 |",
+        "| memory | 0.50 / 0.50 |",
+        "| the convolutions, geometric mean | 1.00 / 1.00 |",
         "<!-- end -->",
         "after",
     ]
-    assert "| a | 20 ms | 2.00 | 12 % |" in tables.markdown(said, short=False)
+    page = tables.filled("<!-- cpu-x long -->\n<!-- end -->", tmp_path).splitlines()
+    assert page[1] == "AVX2, abacus, 2 threads, FMA peak 200 GFLOP/s:"
+    assert page[3] == "|  | PyTorch | tinycnn | of the FMA peak |"
+    assert page[6] == "| a | 20 ms | 2.00 | 12 % |"
+    assert page[-2] == "| the convolutions, geometric mean |  | 1.00 | 25 % |"
 
 
 def test_the_pages_show_the_files():

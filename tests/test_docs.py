@@ -1,4 +1,4 @@
-"""The examples in docstrings and in the README's console block run as printed."""
+"""The examples in docstrings and in the pages' console blocks run as printed."""
 
 import doctest
 import importlib
@@ -36,11 +36,12 @@ def test_there_are_examples():
     assert len(examples) > 15
 
 
-def test_readme_console_examples():
-    blocks = re.findall(r"```python-console\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def test_console_examples_of_pages():
+    pages = "\n".join(path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")])
+    blocks = re.findall(r"```python-console\n(.*?)```", pages, re.S)
     assert blocks
     for block in blocks:
-        test = doctest.DocTestParser().get_doctest(block, {}, "README.md", "README.md", 0)
+        test = doctest.DocTestParser().get_doctest(block, {}, "a page", "a page", 0)
         runner = doctest.DocTestRunner()
         runner.run(test)
         assert runner.failures == 0

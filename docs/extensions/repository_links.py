@@ -19,6 +19,10 @@ PAGES = {
     "benchmarks/README.md": "measurements",
     "DATA_LICENSES.md": "licences",
     "docs/equations.md": "equations",
+    "docs/using.md": "using",
+    "docs/gpu.md": "gpu",
+    "CONTRIBUTING.md": "contributing",
+    "CHANGELOG.md": "changelog",
     "kernels/cuda/README.md": "ladder_gpu",
 }
 

@@ -21,7 +21,7 @@ def clip_grad_norm_(
     max_norm
         Above 0.
     norm_type
-        p of the norm (sum |g|^p)^(1/p); infinity for the largest ``|g|``.
+        p of the norm ``(sum |g|^p)^(1/p)``; infinity for the largest ``|g|``.
     error_if_nonfinite
         Refuse gradients whose norm is NaN or infinite, instead of making all of them NaN or 0.
 
