@@ -75,8 +75,8 @@ def test_the_state_of_several_groups():
 )
 def test_frozen_parameters_are_skipped_until_they_are_no_longer_frozen(name, options):
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
-    for p in net[0].parameters():
-        p.requires_grad = False
+    assert net[0].requires_grad_(False) is net[0]
+    assert [p.requires_grad for p in net.parameters()] == [False, False, True, True]
     rule = getattr(optim, name)(net.parameters(), **options)
     start = [p.numpy().copy() for p in net.parameters()]
 
@@ -87,11 +87,9 @@ def test_frozen_parameters_are_skipped_until_they_are_no_longer_frozen(name, opt
         return [(p.numpy() != a).any() for p, a in zip(net.parameters(), start, strict=True)]
 
     assert step() == [False, False, True, True]
-    for p in net[0].parameters():
-        p.requires_grad = True
+    net[0].requires_grad_()
     assert step() == [True, True, True, True]
-    for p in net[0].parameters():
-        p.requires_grad = False  # its last gradient is still there
+    net[0].requires_grad_(False)  # its last gradient is still there
     start = [p.numpy().copy() for p in net.parameters()]
     rule.step()
     assert_array_equal(net[0].weight.numpy(), start[0])

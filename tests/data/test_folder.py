@@ -333,7 +333,7 @@ def test_load_tells_folders_apart(grey, arrays, tiny_mnist_folder):
 
 def test_load_lists_what_is_accepted(arrays, tmp_path):
     (tmp_path / "bare").mkdir()
-    for source in ("nowhere", tmp_path / "nowhere", tmp_path / "bare", arrays / "images.npy"):
+    for source in ("", "nowhere", tmp_path / "nowhere", tmp_path / "bare", arrays / "images.npy"):
         with pytest.raises(ValueError, match=r"'digits'.*'mnist'.*train-images.*images\.npy.*subfolder"):
             load(source)
     for source in ("digits", arrays):

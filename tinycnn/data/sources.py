@@ -63,6 +63,8 @@ def kind_of(source: str | Path) -> str:
     folder = Path(source)
     if isinstance(source, str) and source in NAMED:
         return source
+    if source == "":
+        raise ValueError(f"'' names no data set, and no folder: the current folder is '.'; {ACCEPTED}")
     if any(find_idx(folder, name) for name in TRAIN + TEST):
         return "idx"
     if any((folder / name).is_file() for name in ("images.npy", "labels.npy")):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from tinycnn import backend as _backend
 from tinycnn.state import copy_by_name
@@ -139,6 +139,15 @@ class Module:
     def eval(self) -> Module:
         """Switch all modules to evaluation."""
         return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters with False, or train them again with True; return this module.
+
+        Optimizers skip frozen parameters.
+        """
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
 
     def zero_grad(self) -> None:
         """Forget all gradients: they would add up with those of the next `backward`."""
