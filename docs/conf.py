@@ -32,6 +32,7 @@ extensions = [
     "equation_links",
     "ladder",
     "lesson_header",
+    "mistakes",
     "repository_links",
 ]
 exclude_patterns = [

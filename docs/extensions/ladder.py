@@ -37,7 +37,7 @@ class MeasuredLadder(SphinxDirective):
             f"minutes), the training step that of cnn28, batch 32. Measured on {machine['cores']} cores "
             f"({machine['processor']}) with NumPy {machine['numpy']}."
         )
-        return [_table(rows), nodes.paragraph("", measured)]
+        return [table(rows), nodes.paragraph("", measured)]
 
 
 class Rungs(SphinxDirective):
@@ -101,7 +101,7 @@ def _in_reading_order(folder: Path) -> list[Path]:
     return list(dict.fromkeys(linked)) + others
 
 
-def _table(rows: list[tuple[str, ...]]) -> nodes.table:
+def table(rows: list[tuple[str, ...]]) -> nodes.table:
     """Return a table whose first row is its head."""
     group = nodes.tgroup(cols=len(rows[0]))
     group += [nodes.colspec(colwidth=1) for _ in rows[0]]
