@@ -50,8 +50,9 @@ POOLINGS = (
     Geometry(1, 1, 4, 6, 1, 2, 3, (2, 3)),
     Geometry(1, 2, 4, 4, 1, 2, 2, (2, 2)),
     Geometry(2, 1, 4, 4, 1, 2, 2, (2, 2)),
+    Geometry(2, 2, 5, 5, 1, 2, 2, (3, 3)),  # windows that leave cells out
     Geometry(2, 3, 5, 7, 1, 3, 2, (1, 2)),
-    Geometry(3, 2, 7, 5, 1, 2, 3, (3, 1)),  # windows that leave rows out
+    Geometry(3, 2, 7, 5, 1, 2, 3, (3, 1)),
 )
 
 
