@@ -18,7 +18,10 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, array_module
-from .plain.passes import OTHERS
+
+# CuPy gives a sum as many blocks of threads as it has results. C results would leave most of a GPU idle: so
+# each plane is summed first, N*C of them, and then the N sums of every channel.
+PLANE = (2, 3)
 
 # A thread has a row to itself: rows are as long as there are classes.
 SOFTMAX = """
@@ -124,9 +127,14 @@ def adam(
     _kernel("adam", theta)(_like(theta, g), *map(float, numbers), theta, m, v)
 
 
+def channel_sum(x: Array) -> Array:
+    """Return sum_{n,h,w} x[n,c,h,w], (C,)."""
+    return x.sum(axis=PLANE).sum(axis=0)
+
+
 def channel_dot(a: Array, b: Array) -> Array:
     """Return sum_{n,h,w} a[n,c,h,w] * b[n,c,h,w], (C,)."""
-    return _kernel("dot", a)(a, _like(a, b), axis=OTHERS)
+    return _kernel("dot", a)(a, _like(a, b), axis=PLANE).sum(axis=0)
 
 
 def channel_affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -137,8 +145,9 @@ def channel_affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
 
 def normalise(x: Array, eps: float) -> tuple[Array, Array, Array]:
     """Return y = (x - mean) / sqrt(variance + eps), and mean and variance of every channel, (C,)."""
-    mean = x.mean(axis=OTHERS)
-    variance = _kernel("squares", x)(x, mean[:, None, None], axis=OTHERS)
+    mean = channel_sum(x)
+    mean /= _count(x)
+    variance = _kernel("squares", x)(x, mean[:, None, None], axis=PLANE).sum(axis=0)
     variance /= _count(x)
     y = _kernel("normalise", x)(x, mean[:, None, None], variance[:, None, None], float(eps))
     return y, mean, variance
@@ -148,7 +157,9 @@ def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
     """Return (g - mean(g) - y * mean(g * y)) / sqrt(variance + eps), the means those of the channel."""
     mean_gy = channel_dot(g, y)
     mean_gy /= _count(g)
-    each = (a[:, None, None] for a in (g.mean(axis=OTHERS), mean_gy, _like(g, variance)))
+    mean_g = channel_sum(g)
+    mean_g /= _count(g)
+    each = (a[:, None, None] for a in (mean_g, mean_gy, _like(g, variance)))
     return _kernel("normalise_input", g)(g, _like(g, y), *each, float(eps))
 
 

@@ -187,6 +187,7 @@ def fused() -> Kernels:
         leaky_relu=fused.leaky_relu,
         leaky_gate=fused.leaky_gate,
         adam=fused.adam,
+        channel_sum=fused.channel_sum,
         channel_dot=fused.channel_dot,
         channel_affine=fused.channel_affine,
         normalise=fused.normalise,

@@ -1,5 +1,7 @@
 """What training may do on a GPU: no batch waits for it, and nothing but numbers differs from the CPU."""
 
+import inspect
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -230,6 +232,7 @@ def test_what_is_used_of_numpy_is_there_in_cupy(make_training, make_gan, request
         pytest.skip("the stand-in stands in for all of CuPy")
     request.getfixturevalue("stand_in")
     strict_cupy.names.clear()
+    strict_cupy.calls.clear()
     with tinycnn.using("cupy"):
         fit(make_training(augment=EVERYTHING))
         fit(make_gan("wgan-gp", conditional=True))
@@ -239,6 +242,28 @@ def test_what_is_used_of_numpy_is_there_in_cupy(make_training, make_gan, request
     used = {name for name in strict_cupy.names if not name.startswith("ndarray._")}
     assert len(used) > 40
     assert [name for name in used if not has(cupy, name)] == []
+    named = [call for call in strict_cupy.calls if call[2]]
+    assert len(named) > 5
+    assert [call for call in strict_cupy.calls if not takes(cupy, *call)] == []
+
+
+def takes(cupy, name, count, keywords):
+    """Return whether CuPy's function takes so many arguments, and these by name."""
+    function = cupy
+    for part in name.split("."):
+        function = getattr(function, part)
+    if isinstance(function, cupy.ufunc):
+        return set(keywords) <= {"out", "dtype", "casting"}
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # compiled: its parameters stand in the first line of its description
+        said = (function.__doc__ or "").partition("\n")[0]
+        return all(f"{keyword}=" in said or "**" in said for keyword in keywords)
+    try:
+        signature.bind(*[None] * (count + name.startswith("ndarray.")), **dict.fromkeys(keywords))
+    except TypeError:
+        return False
+    return True
 
 
 def has(module, dotted):

@@ -6,7 +6,8 @@ gives an array without dimensions instead of a number. What is not defined here 
 There is no memory for an array of more bytes than ``memory["largest"]``.
 ``waits`` grows by one entry for everything that would make Python wait for a GPU, because something comes
 back from it: arrays, numbers, truth values, and sizes that depend on the data. ``uploads`` grows by one for
-every array that goes there. ``names`` are the functions and methods that were NumPy's.
+every array that goes there. ``names`` are the functions and methods that were NumPy's, ``calls`` how many
+arguments each was given, and which by name.
 """
 
 import operator
@@ -23,6 +24,7 @@ memory = {"largest": np.inf, "used": 3 << 30, "free": 1 << 30, "total": 8 << 30}
 waits: list[str] = []
 uploads: list[tuple[int, ...]] = []
 names: set[str] = set()
+calls: set[tuple[str, int, tuple[str, ...]]] = set()
 
 
 class OutOfMemoryError(MemoryError):
@@ -50,7 +52,7 @@ class ndarray:  # noqa: N801
         value = getattr(self.host, name)
         if name in SIZED_BY_DATA:
             waits.append(name)
-        return _strict(value, self) if callable(value) else _boxed(value, self)
+        return _strict(value, self, f"ndarray.{name}") if callable(value) else _boxed(value, self)
 
     def __getitem__(self, key):
         keys = key if isinstance(key, tuple) else (key,)
@@ -117,10 +119,12 @@ def _boxed(value, owner=None):
     return ndarray(value, (owner if owner.base is None else owner.base) if view else None)
 
 
-def _strict(function, owner=None):
+def _strict(function, owner=None, name=None):
     """Return `function` of NumPy as one of boxes; what it returns may be a view of `owner`."""
 
     def strict(*inputs, **options):
+        if name:
+            calls.add((name, len(inputs), tuple(options)))
         options = {name: _unboxed(value) for name, value in options.items()}
         source = inputs[0] if owner is None and inputs else owner
         return _boxed(function(*_unboxed(inputs), **options), source)
@@ -166,7 +170,7 @@ def __getattr__(name):
     names.add(name)
     if name in SIZED_BY_DATA:
         waits.append(name)
-    return _strict(value) if callable(value) and not isinstance(value, type) else value
+    return _strict(value, name=name) if callable(value) and not isinstance(value, type) else value
 
 
 def asarray(value, dtype=None):
