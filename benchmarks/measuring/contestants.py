@@ -22,7 +22,6 @@ ON_CPU = {
     "JAX_PLATFORMS": "cpu",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
-ON_GPU = {"TINYCNN_BACKEND": "cupy"}
 
 # Keep everybody to the instructions of a processor without AVX-512: PyTorch, oneDNN, MKL, OpenBLAS, XLA and
 # Numba.
@@ -65,8 +64,6 @@ class Contestant:
         The kinds of `Work` it takes part in.
     slack
         How many times as far as others its results may be from plain PyTorch's.
-    gpu
-        Whether its process may see a GPU.
     root
         The checkout whose `tinycnn` and `benchmarks` its process imports.
     """
@@ -78,7 +75,6 @@ class Contestant:
     environment: Mapping[str, str] = field(default_factory=dict)
     kinds: tuple[str, ...] = ("step", "gan", "inference", "chain", "conv")
     slack: float = 1
-    gpu: bool = False
     root: Path = ROOT
 
     def environ(self, threads: int, instructions: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -87,7 +83,7 @@ class Contestant:
         path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
         return {
             **inherited,
-            **(ON_GPU if self.gpu else ON_CPU),
+            **ON_CPU,
             **dict.fromkeys(THREADS, str(threads)),
             **(instructions or {}),
             **self.environment,
@@ -114,17 +110,6 @@ CONTESTANTS = (
     ),
     Contestant("JAX", "jax", "on_jax", kinds=NETWORKS_ONLY),
     Contestant("DeZero", "dezero", "on_dezero", kinds=NETWORKS_ONLY, slack=OTHER_ADAM),
-)
-GPU_KINDS = ("step", "gan", "conv")
-GPU_TINYCNN = Contestant("tinycnn", "tinycnn", "gpu_tinycnn", kinds=GPU_KINDS, slack=10, gpu=True)
-GPU_CONTESTANTS = (
-    Contestant("PyTorch", "torch", "gpu_pytorch", kinds=GPU_KINDS, gpu=True),
-    GPU_TINYCNN,
-    Contestant(
-        "torch.compile", "torch", "gpu_pytorch", {"compiled": True}, kinds=("step", "gan"), slack=10, gpu=True
-    ),
-    # TF32 has a thousandth of float32's precision: it is compared as what it is.
-    Contestant("PyTorch TF32", "torch", "gpu_pytorch", {"tf32": True}, kinds=("conv",), slack=300, gpu=True),
 )
 PEERS = tuple(dict.fromkeys(contestant.peer for contestant in CONTESTANTS))
 
@@ -154,8 +139,3 @@ def checkout(folder: Path) -> Contestant:
     if not (folder / "benchmarks" / "measuring" / "worker.py").is_file():
         raise ValueError(f"{folder} is no checkout of tinycnn with benchmarks/measuring/ in it")
     return replace(TINYCNN, name=f"tinycnn in {folder.resolve().name}", root=folder.resolve())
-
-
-def rung(name: str) -> Contestant:
-    """Return tinycnn with one of `gpu_tinycnn.rungs` for single convolutions, on a GPU."""
-    return replace(GPU_TINYCNN, name=name, options={"kernels": name}, kinds=("conv",))

@@ -4,15 +4,10 @@ As in `peak`: a loop of FMAs on numbers that stay in registers is the ceiling of
 matrix product is what a library reaches.
 """
 
-import json
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from tinycnn import backend, gpu
-
-from .contestants import GPU_TINYCNN
-from .process import WorkerError, command
+from tinycnn import backend
 
 SWEEPS = 1000
 UNROLLED = 16  # FMAs of each of the 8 numbers in a sweep
@@ -39,27 +34,6 @@ extern "C" __global__ void fma_loop(float* out, float a, float b, int sweeps) {
     out[blockIdx.x * blockDim.x + threadIdx.x] = sum;
 }
 """
-
-
-def measure_peak() -> dict[str, Any]:
-    """Return "peaks", GFLOP/s of "fma" and "sgemm", and "gpu", see `tinycnn.gpu.describe`.
-
-    Measured in a process of its own.
-
-    Raises
-    ------
-    WorkerError
-        If that process fails.
-    """
-    done = subprocess.run(
-        command("gpu_peak"),
-        env=GPU_TINYCNN.environ(1),
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise WorkerError(f"the GPU's peak could not be measured: {done.stderr.strip()[-300:]}")
-    return json.loads(done.stdout)
 
 
 def fma_gflops(cupy: Any) -> float:
@@ -92,9 +66,3 @@ def _shortest(cupy: Any, work: Callable[[], Any]) -> float:
         end.synchronize()
         seconds.append(cupy.cuda.get_elapsed_time(begin, end) / 1e3)
     return min(seconds[1:])  # the first compiles
-
-
-if __name__ == "__main__":
-    cupy = backend.library("cupy")
-    peaks = {"fma": fma_gflops(cupy), "sgemm": sgemm_gflops(cupy)}
-    print(json.dumps({"peaks": peaks, "gpu": gpu.describe(cupy)}))
