@@ -59,6 +59,7 @@ def on_numpy():
 @pytest.fixture
 def stand_in(monkeypatch):
     """CuPy's strict stand-in, in CuPy's place."""
+    table.why_no_cuda()  # the answer is kept: ask while "cupy" is CuPy itself
     monkeypatch.setitem(sys.modules, "cupy", strict_cupy)
     monkeypatch.setattr(_backend, "_generators", {})
     monkeypatch.setattr(strict_cupy, "memory", dict(strict_cupy.memory))
