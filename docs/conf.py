@@ -41,7 +41,6 @@ exclude_patterns = [
     "conf.py",
     "extensions",
     "lessons/README.md",
-    "lessons/checking.py",
     "lessons/digits_in_40_lines.py",
     "lessons/run.py",
 ]

@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor
@@ -28,6 +27,7 @@ from tinycnn import functional as F
 from tinycnn.data import digits
 from tinycnn.explain import draw, explain
 from tinycnn.plot import blank_figure, sample_grid
+from tinycnn.tutor import compare
 
 # %% [markdown]
 # ## A grey image is a matrix
@@ -169,7 +169,7 @@ assert max(result.errors) < 1e-6
 place = None  # your number
 
 images = np.arange(6 * 3 * 32 * 32).reshape(6, 3, 32, 32)
-check(place, images[5, 1, 2, 3])
+compare(place, images[5, 1, 2, 3])
 
 # %% [markdown]
 # **2.** Make a picture by rule: a bright cross on black, two pixels wide and high in the middle of 28x28
@@ -180,7 +180,7 @@ cross = None  # your array (28, 28), from i and j
 
 expected = np.zeros((28, 28))
 expected[13:15, :] = expected[:, 13:15] = 255
-check(cross, expected)
+compare(cross, expected)
 
 # %% [markdown]
 # **3.** Halve an image with NumPy alone, without a loop. Hint: reshape (H, W) to (H/2, 2, W/2, 2).
@@ -192,7 +192,7 @@ def halve(x):
     return None  # your code
 
 
-check(halve(image / 255), small[0, 0])
+compare(halve(image / 255), small[0, 0])
 
 # %% [markdown]
 # ## Solutions
@@ -200,7 +200,7 @@ check(halve(image / 255), small[0, 0])
 # <details><summary>1. A place in memory</summary>
 #
 # ```python
-# assert check(((5 * 3 + 1) * 32 + 2) * 32 + 3, images[5, 1, 2, 3])
+# assert compare(((5 * 3 + 1) * 32 + 2) * 32 + 3, images[5, 1, 2, 3])
 # ```
 #
 # </details>
@@ -209,7 +209,7 @@ check(halve(image / 255), small[0, 0])
 #
 # ```python
 # cross = 255 * ((np.abs(i - 13.5) < 1) | (np.abs(j - 13.5) < 1))
-# assert check(cross, expected)
+# assert compare(cross, expected)
 # ```
 #
 # </details>
@@ -221,7 +221,7 @@ check(halve(image / 255), small[0, 0])
 #     H, W = x.shape
 #     return x.reshape(H // 2, 2, W // 2, 2).mean(axis=(1, 3))
 #
-# assert check(halve(image / 255), small[0, 0])
+# assert compare(halve(image / 255), small[0, 0])
 # ```
 #
 # </details>

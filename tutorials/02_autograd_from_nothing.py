@@ -20,13 +20,13 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Function, Tensor
 from tinycnn.autograd import topological_order as order_of_the_engine
 from tinycnn.explain import graph
 from tinycnn.functional.arithmetic import Mul
+from tinycnn.tutor import compare
 
 # %% [markdown]
 # ## Derivatives, one operation at a time
@@ -228,7 +228,7 @@ pencil = None  # your number
 a = Tensor([2.0], requires_grad=True)
 b = a * a
 (engine,) = tinycnn.grad((b * a + b).sum(), a)
-check(pencil, engine.item())
+compare(pencil, engine.item())
 
 # %% [markdown]
 # **2.** Teach `Value` the exponential function: return a `Value` with the right slope.
@@ -251,7 +251,7 @@ def slope_of_exp():
 
 t = Tensor([1.5], requires_grad=True)
 (engine_exp,) = tinycnn.grad((t * t).exp().sum(), t)
-check(slope_of_exp(), engine_exp.item())
+compare(slope_of_exp(), engine_exp.item())
 
 # %% [markdown]
 # **3.** Write an operation for the engine: y = x³. Its `backward` must return $g \cdot 3x^2$, written with
@@ -277,7 +277,7 @@ def slope_of_cube():
     return None if t.grad is None else t.grad.numpy()
 
 
-check(slope_of_cube(), [12.0, 3.0])
+compare(slope_of_cube(), [12.0, 3.0])
 
 # %% [markdown]
 # ## Solutions
@@ -288,7 +288,7 @@ check(slope_of_cube(), [12.0, 3.0])
 # once (slope b), b uses a twice: (2 + 1)·(2 + 2) + 4 = 16.
 #
 # ```python
-# assert check(16, engine.item())
+# assert compare(16, engine.item())
 # ```
 #
 # </details>
@@ -300,7 +300,7 @@ check(slope_of_cube(), [12.0, 3.0])
 #     y = float(np.exp(value.data))
 #     return Value(y, (value,), (y,))  # its slope is itself
 #
-# assert check(slope_of_exp(), engine_exp.item())
+# assert compare(slope_of_exp(), engine_exp.item())
 # ```
 #
 # </details>
@@ -317,7 +317,7 @@ check(slope_of_cube(), [12.0, 3.0])
 #     def backward(self, g, x):
 #         return g * 3 * x * x
 #
-# assert check(slope_of_cube(), [12.0, 3.0])
+# assert compare(slope_of_cube(), [12.0, 3.0])
 # tinycnn.gradcheck(lambda x: Cube()(x), np.array([2.0, -1.0]))
 # ```
 #

@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor
@@ -30,6 +29,7 @@ from tinycnn.functional.convolution import Conv2d
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.im2col import col2im, im2col
 from tinycnn.kernels.plain import loops
+from tinycnn.tutor import check, compare
 
 # %% [markdown]
 # ## The equation (Eq. 1)
@@ -247,20 +247,21 @@ assert max(result.errors) < 1e-6
 # %%
 pencil = None  # your number
 
-check(pencil, steps.arrays["dL/dx"][0, 0, 0, 2])
+compare(pencil, steps.arrays["dL/dx"][0, 0, 0, 2])
 
 # %% [markdown]
-# **2.** Write the input gradient as loops. Hint: take Eq. 1's loops and change one line.
+# **2.** Write the input gradient as loops, for any stride and padding. Hint: take Eq. 1's loops and change
+# one line. (`check` runs your function on many small calls. If it is wrong, it looks for the mistake.)
 
 
 # %%
-def input_gradient(g, w, H, W, stride):
-    """Return dL/dx (N, C, H, W) for g (N, K, OH, OW) and w (K, C, KH, KW)."""
+def conv2d_input(g, w, size, stride, padding):
+    """Return dL/dx (N, C, H, W) for g (N, K, OH, OW), w (K, C, KH, KW) and size (H, W)."""
     dx = None  # your code
     return dx
 
 
-check(input_gradient(g, w, 5, 5, 2), steps.arrays["dL/dx"])
+check("conv2d_input", conv2d_input)
 
 # %% [markdown]
 # **3.** With stride 1, $\partial L/\partial x$ is itself a convolution of g, with padding 2 and with a
@@ -277,7 +278,7 @@ def as_convolution(g, w):
 
 g1 = np.arange(9, dtype=np.float32).reshape(1, 1, 3, 3)
 one = explain(F.conv2d, x, w, backward=True, gradient=g1)
-check(as_convolution(g1, w), one.arrays["dL/dx"])
+compare(as_convolution(g1, w), one.arrays["dL/dx"])
 
 # %% [markdown]
 # ## Solutions
@@ -288,7 +289,7 @@ check(as_convolution(g1, w), one.arrays["dL/dx"])
 # and $y_{0,1}$ (as its left upper corner, $w_{0,0} = 1$): $1 \cdot (-1) + 2 \cdot 1 = 1$.
 #
 # ```python
-# assert check(1 * -1 + 2 * 1, steps.arrays["dL/dx"][0, 0, 0, 2])
+# assert compare(1 * -1 + 2 * 1, steps.arrays["dL/dx"][0, 0, 0, 2])
 # ```
 #
 # </details>
@@ -296,15 +297,16 @@ check(as_convolution(g1, w), one.arrays["dL/dx"])
 # <details><summary>2. Loops</summary>
 #
 # ```python
-# def input_gradient(g, w, H, W, stride):
+# def conv2d_input(g, w, size, stride, padding):
 #     N, K, OH, OW = g.shape
 #     _, C, KH, KW = w.shape
-#     dx = np.zeros((N, C, H, W), g.dtype)
+#     (H, W), (SH, SW), (PH, PW) = size, stride, padding
+#     dx = np.zeros((N, C, H + 2 * PH, W + 2 * PW))
 #     for n, k, oh, ow, c, r, s in np.ndindex(N, K, OH, OW, C, KH, KW):
-#         dx[n, c, oh * stride + r, ow * stride + s] += g[n, k, oh, ow] * w[k, c, r, s]
-#     return dx
+#         dx[n, c, oh * SH + r, ow * SW + s] += g[n, k, oh, ow] * w[k, c, r, s]
+#     return dx[:, :, PH : PH + H, PW : PW + W]
 #
-# assert check(input_gradient(g, w, 5, 5, 2), steps.arrays["dL/dx"])
+# assert check("conv2d_input", conv2d_input)
 # ```
 #
 # </details>
@@ -319,7 +321,7 @@ check(as_convolution(g1, w), one.arrays["dL/dx"])
 #     turned = w[:, :, ::-1, ::-1].copy()
 #     return F.conv2d(Tensor(g), Tensor(turned), padding=2).numpy()
 #
-# assert check(as_convolution(g1, w), one.arrays["dL/dx"])
+# assert compare(as_convolution(g1, w), one.arrays["dL/dx"])
 # ```
 #
 # </details>

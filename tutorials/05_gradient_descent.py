@@ -20,12 +20,12 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor, optim
 from tinycnn.explain import draw, explain, show
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import check, compare
 
 # %% [markdown]
 # ## Downhill (Eq. 7)
@@ -412,30 +412,19 @@ fastest = None  # your number
 
 tried = np.linspace(0.1, 0.2, 1001)
 losses = [np.abs(1 - lr * a).max() for lr in tried]
-check(fastest, tried[int(np.argmin(losses))], tolerance=1e-3)
+compare(fastest, tried[int(np.argmin(losses))], tolerance=1e-3)
 
 # %% [markdown]
 # **2.** Write Adam's step.
 
 
 # %%
-def adam_step(theta, g, m, v, t, lr=0.3, beta1=0.9, beta2=0.999, eps=1e-8):
+def adam_step(theta, g, m, v, t, lr, beta1, beta2, eps):
     """Return the new theta, m and v; t counts from 1."""
     return None  # your code
 
 
-def by_your_adam():
-    """Return theta after ten of your steps."""
-    theta, m, v = start.copy(), np.zeros(2), np.zeros(2)
-    for t in range(1, 11):
-        new = adam_step(theta, a * theta, m, v, t)
-        if new is None:
-            return None
-        theta, m, v = new
-    return theta
-
-
-check(by_your_adam(), adam[10])
+check("adam_step", adam_step)
 
 # %% [markdown]
 # **3.** A loss $\tfrac{1}{2}(\theta - c)^2$ with both penalties, l1 and l2, and c > l1. Where is its
@@ -449,7 +438,7 @@ def elastic(c, l1, l2):
 
 
 far = c > 0.6
-check(elastic(c[far], 0.5, 1.0), pulled(l1=0.5, weight_decay=1.0)[far], tolerance=1e-3)
+compare(elastic(c[far], 0.5, 1.0), pulled(l1=0.5, weight_decay=1.0)[far], tolerance=1e-3)
 
 # %% [markdown]
 # ## Solutions
@@ -459,7 +448,7 @@ check(elastic(c[far], 0.5, 1.0), pulled(l1=0.5, weight_decay=1.0)[far], toleranc
 # $1 - lr\,a_0 = -(1 - lr\,a_1)$, so $lr = 2 / (a_0 + a_1)$.
 #
 # ```python
-# assert check(2 / (a[0] + a[1]), tried[int(np.argmin(losses))], tolerance=1e-3)
+# assert compare(2 / (a[0] + a[1]), tried[int(np.argmin(losses))], tolerance=1e-3)
 # ```
 #
 # </details>
@@ -467,13 +456,13 @@ check(elastic(c[far], 0.5, 1.0), pulled(l1=0.5, weight_decay=1.0)[far], toleranc
 # <details><summary>2. Adam</summary>
 #
 # ```python
-# def adam_step(theta, g, m, v, t, lr=0.3, beta1=0.9, beta2=0.999, eps=1e-8):
+# def adam_step(theta, g, m, v, t, lr, beta1, beta2, eps):
 #     m = beta1 * m + (1 - beta1) * g
 #     v = beta2 * v + (1 - beta2) * g**2
 #     mean, square = m / (1 - beta1**t), v / (1 - beta2**t)
 #     return theta - lr * mean / (np.sqrt(square) + eps), m, v
 #
-# assert check(by_your_adam(), adam[10])
+# assert check("adam_step", adam_step)
 # ```
 #
 # </details>
@@ -487,7 +476,7 @@ check(elastic(c[far], 0.5, 1.0), pulled(l1=0.5, weight_decay=1.0)[far], toleranc
 # def elastic(c, l1, l2):
 #     return (c - l1) / (1 + l2)
 #
-# assert check(elastic(c[far], 0.5, 1.0), pulled(l1=0.5, weight_decay=1.0)[far], tolerance=1e-3)
+# assert compare(elastic(c[far], 0.5, 1.0), pulled(l1=0.5, weight_decay=1.0)[far], tolerance=1e-3)
 # ```
 #
 # </details>

@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor, nn, optim
@@ -33,6 +32,7 @@ from tinycnn.models import cnn28
 from tinycnn.nn.summary import summary
 from tinycnn.plot import confusion_matrix as draw_confusion_matrix
 from tinycnn.plot import learning_curve, prediction_grid, sample_grid
+from tinycnn.tutor import compare
 
 # %% [markdown]
 # ## The data: look at it first
@@ -293,7 +293,7 @@ def weights_of_cnn28(K):
     return None  # your formula
 
 
-check(weights_of_cnn28(26), sum(p.numel() for p in cnn28(26).parameters()))
+compare(weights_of_cnn28(26), sum(p.numel() for p in cnn28(26).parameters()))
 
 # %% [markdown]
 # **2.** Compute the F1 of every digit from the confusion matrix, (K, K) to (K,).
@@ -305,7 +305,7 @@ def f1_of(matrix):
     return None  # your code
 
 
-check(f1_of(matrix), scores.f1)
+compare(f1_of(matrix), scores.f1)
 
 # %% [markdown]
 # **3.** Write a training step without `optim`: plain gradient descent on every parameter of a model.
@@ -335,7 +335,7 @@ def engine_step(model, images, labels, lr):
     optimizer.step()
 
 
-check(after_step(my_step), after_step(engine_step))
+compare(after_step(my_step), after_step(engine_step))
 
 # %% [markdown]
 # ## Solutions
@@ -346,7 +346,7 @@ check(after_step(my_step), after_step(engine_step))
 # def weights_of_cnn28(K):
 #     return 32 * (9 + 1) + 64 * (32 * 9 + 1) + 128 * (1600 + 1) + K * (128 + 1)
 #
-# assert check(weights_of_cnn28(26), sum(p.numel() for p in cnn28(26).parameters()))
+# assert compare(weights_of_cnn28(26), sum(p.numel() for p in cnn28(26).parameters()))
 # ```
 #
 # </details>
@@ -359,7 +359,7 @@ check(after_step(my_step), after_step(engine_step))
 # def f1_of(matrix):
 #     return 2 * np.diag(matrix) / (matrix.sum(axis=0) + matrix.sum(axis=1))
 #
-# assert check(f1_of(matrix), scores.f1)
+# assert compare(f1_of(matrix), scores.f1)
 # ```
 #
 # </details>
@@ -372,7 +372,7 @@ check(after_step(my_step), after_step(engine_step))
 #     for p in model.parameters():
 #         p.data -= lr * p.grad.data
 #
-# assert check(after_step(my_step), after_step(engine_step))
+# assert compare(after_step(my_step), after_step(engine_step))
 # ```
 #
 # </details>

@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor, optim
@@ -32,6 +31,7 @@ from tinycnn.gan import nearest
 from tinycnn.models import cnn28
 from tinycnn.nn import Module
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import compare
 
 # %%
 tinycnn.manual_seed(0)
@@ -409,7 +409,7 @@ def side_by_gradient():
     return int((gradient.numpy()[0, 0] != 0).any(axis=1).sum())
 
 
-check(side, side_by_gradient())
+compare(side, side_by_gradient())
 
 # %% [markdown]
 # **2.** Why a 4 and not a 9? Write the saliency of $s_4 - s_9$.
@@ -422,7 +422,7 @@ def rather_than(model, image, k, other):
 
 
 a_four = pictures[shown[1]]
-check(rather_than(model, a_four, 4, 9), saliency(model, a_four, 4) - saliency(model, a_four, 9))
+compare(rather_than(model, a_four, 4, 9), saliency(model, a_four, 4) - saliency(model, a_four, 9))
 
 # %% [markdown]
 # **3.** Similarity is often measured by the *cosine*, $\langle a, b\rangle / (|a|\,|b|)$, which forgets how
@@ -437,7 +437,7 @@ def cosines(a, b):
 
 
 a, b = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (new_features, known_features))
-check(cosines(new_features, known_features), 1 - distances(a, b) / 2, tolerance=1e-4)
+compare(cosines(new_features, known_features), 1 - distances(a, b) / 2, tolerance=1e-4)
 
 # %% [markdown]
 # ## Solutions
@@ -451,7 +451,7 @@ check(cosines(new_features, known_features), 1 - distances(a, b) / 2, tolerance=
 # side = 1
 # for kernel, stride in ((2, 2), (3, 1), (2, 2), (3, 1)):
 #     side = (side - 1) * stride + kernel
-# assert check(side, side_by_gradient())
+# assert compare(side, side_by_gradient())
 # ```
 #
 # </details>
@@ -466,7 +466,7 @@ check(cosines(new_features, known_features), 1 - distances(a, b) / 2, tolerance=
 #     return gradient.numpy()[0, 0]
 #
 # both = saliency(model, a_four, 4) - saliency(model, a_four, 9)
-# assert check(rather_than(model, a_four, 4, 9), both)
+# assert compare(rather_than(model, a_four, 4, 9), both)
 # ```
 #
 # </details>
@@ -478,7 +478,7 @@ check(cosines(new_features, known_features), 1 - distances(a, b) / 2, tolerance=
 #     lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
 #     return a @ b.T / lengths
 #
-# assert check(cosines(new_features, known_features), 1 - distances(a, b) / 2, tolerance=1e-4)
+# assert compare(cosines(new_features, known_features), 1 - distances(a, b) / 2, tolerance=1e-4)
 # ```
 #
 # </details>

@@ -22,7 +22,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from checking import check
 from numba import njit
 
 from tinycnn.kernels import arena, cpu, im2col
@@ -33,6 +32,7 @@ from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.plain import loops, passes
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import compare
 
 rng = np.random.default_rng(0)
 
@@ -247,7 +247,7 @@ sums = sum(
     kernel[0, 0, tap.r, tap.s] * flat[shift : shift + count] for tap, shift in zip(taps, table, strict=True)
 )
 y = np.append(sums, np.zeros(-count % WP)).reshape(target.rows, WP)[:, : target.columns]
-check(y, loops.conv2d(picture[None, None], kernel, geometry)[0, 0])
+compare(y, loops.conv2d(picture[None, None], kernel, geometry)[0, 0])
 
 # %% [markdown]
 # ## Registers: use a number while you have it
@@ -303,7 +303,7 @@ print(f"NumPy {by_numpy * 1e3:.1f} ms, one pass {in_one * 1e3:.1f} ms: {moved / 
 answer = None  # one number
 dilated = shifts.forward_sums(conv2d_geometry((1, 1, 9, 9), (1, 1, 3, 3), dilation=2))
 expected = {(tap.r, tap.s): tap.i * dilated.layout.WP + tap.j for tap in dilated.sums[0].taps}
-check(answer, expected[1, 2])
+compare(answer, expected[1, 2])
 
 # %% [markdown]
 # **2.** The second convolution of cnn28 makes 11x11 cells in rows 13 wide. With vectors of 16, which share
@@ -312,7 +312,7 @@ check(answer, expected[1, 2])
 # %%
 answer = None  # a number from 0 to 1
 cells = 10 * 13 + 11  # up to the last cell of the last row
-check(answer, 121 / (16 * -(-cells // 16)))
+compare(answer, 121 / (16 * -(-cells // 16)))
 
 # %% [markdown]
 # **3.** How many FLOP has a training step of cnn28's second convolution, batch 32: forward, and both
@@ -320,7 +320,7 @@ check(answer, 121 / (16 * -(-cells // 16)))
 
 # %%
 answer = None  # a number
-check(answer, 3 * flop(N, C, H, W, K, KH, KW))
+compare(answer, 3 * flop(N, C, H, W, K, KH, KW))
 
 # %% [markdown]
 # ## Solutions
@@ -330,7 +330,7 @@ check(answer, 3 * flop(N, C, H, W, K, KH, KW))
 # The tap is 1·2 rows and 2·2 columns away, and with stride 1 a plane is as wide as the input: 2·9 + 4.
 #
 # ```python
-# assert check(2 * 9 + 4, expected[1, 2])
+# assert compare(2 * 9 + 4, expected[1, 2])
 # ```
 #
 # </details>
@@ -340,7 +340,7 @@ check(answer, 3 * flop(N, C, H, W, K, KH, KW))
 # The last cell is number 10·13 + 11 = 141, so nine vectors, 144 places, for 121 cells.
 #
 # ```python
-# assert check(121 / 144, 121 / (16 * -(-cells // 16)))
+# assert compare(121 / 144, 121 / (16 * -(-cells // 16)))
 # ```
 #
 # </details>
@@ -351,7 +351,7 @@ check(answer, 3 * flop(N, C, H, W, K, KH, KW))
 # each. So three times the forward: 3 · 2 · 32 · 64 · 11·11 · 32·9.
 #
 # ```python
-# assert check(3 * 2 * 32 * 64 * 121 * 288, 3 * flop(N, C, H, W, K, KH, KW))
+# assert compare(3 * 2 * 32 * 64 * 121 * 288, 3 * flop(N, C, H, W, K, KH, KW))
 # ```
 #
 # </details>

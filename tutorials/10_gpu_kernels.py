@@ -27,7 +27,6 @@ import os
 os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
 
 import numpy as np
-from checking import check
 
 from tinycnn.kernels import im2col
 from tinycnn.kernels.cuda import RUNGS, direct, epilogue, register_tiles
@@ -37,6 +36,7 @@ from tinycnn.kernels.cuda.target import cuda, kernel
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.plain import loops
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import compare
 
 rng = np.random.default_rng(0)
 
@@ -297,14 +297,14 @@ for name, rung in RUNGS.items():
 # %%
 answer = None  # four numbers
 sectors = [len(set(np.arange(32) * step // 8)) for step in (1, 2, 11, 1000)]
-check(answer, sectors)
+compare(answer, sectors)
 
 # %% [markdown]
 # **2.** A thread computes 8 x 4 cells. How many numbers does it load from shared memory for a product?
 
 # %%
 answer = None  # a number
-check(answer, (8 + 4) / (8 * 4))
+compare(answer, (8 + 4) / (8 * 4))
 
 # %% [markdown]
 # **3.** Write rung 0.5, a kernel for 1 x 1 kernels: thread `i` computes element `i` of y (N, K, H, W) from x
@@ -322,7 +322,7 @@ def one_by_one(x, w, y, N, C, K, HW):
 x1, w1 = rng.standard_normal((2, 3, 4, 5)).astype("f"), rng.standard_normal((6, 3, 1, 1)).astype("f")
 answer = np.empty((2, 6, 4, 5), "f")
 one_by_one.launch((8,), (32,), x1, w1, answer, 2, 3, 6, 20)
-check(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(x1.shape, w1.shape)))
+compare(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(x1.shape, w1.shape)))
 
 # %% [markdown]
 # ## Solutions
@@ -333,7 +333,7 @@ check(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(x1
 # sectors; with 2 they are spread over 8; with 8 or more each lies in a sector of its own.
 #
 # ```python
-# assert check([4, 8, 32, 32], sectors)
+# assert compare([4, 8, 32, 32], sectors)
 # ```
 #
 # </details>
@@ -343,7 +343,7 @@ check(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(x1
 # 8 + 4 numbers for 8 · 4 products.
 #
 # ```python
-# assert check(12 / 32, (8 + 4) / (8 * 4))
+# assert compare(12 / 32, (8 + 4) / (8 * 4))
 # ```
 #
 # </details>
@@ -363,7 +363,7 @@ check(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(x1
 #             total += x[(n * C + c) * HW + place] * w[k * C + c]
 #         y[i] = total
 # one_by_one.launch((8,), (32,), x1, w1, answer, 2, 3, 6, 20)
-# assert check(answer, im2col.conv2d(x1, w1, conv2d_geometry(x1.shape, w1.shape)))
+# assert compare(answer, im2col.conv2d(x1, w1, conv2d_geometry(x1.shape, w1.shape)))
 # ```
 #
 # </details>

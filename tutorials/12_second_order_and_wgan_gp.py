@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Function, Tensor, nn, optim
@@ -31,6 +30,7 @@ from tinycnn.gan import gradient_penalty
 from tinycnn.gan.losses import critic_wasserstein, generator_wasserstein
 from tinycnn.models import cnn28
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import compare
 
 # %% [markdown]
 # ## A gradient is a function like any other
@@ -403,7 +403,7 @@ def rosenbrock(t):
 
 a, b = 0.5, -1.0
 H = np.array([[2 - 400 * b + 1200 * a**2, -400 * a], [-400 * a, 200.0]])  # with a pencil
-check(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
+compare(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
 
 # %% [markdown]
 # **2.** Newton's method goes where the derivative is 0: $x \leftarrow x - f'(x)/f''(x)$. Write one step.
@@ -419,7 +419,7 @@ def newton_step(f, x):
 position = 1.0
 for _ in range(3):
     position = None if position is None else newton_step(lambda x: x.exp() - x * 2, position)
-check(position, np.log(2), tolerance=1e-4)
+compare(position, np.log(2), tolerance=1e-4)
 
 # %% [markdown]
 # **3.** The penalty of d(x) = <w, x> with the *squared* length instead, $(|w|^2 - 1)^2$: what is its
@@ -440,7 +440,7 @@ def squared_penalty(w):
     return result.numpy()
 
 
-check(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0])))
+compare(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0])))
 
 # %% [markdown]
 # ## Solutions
@@ -454,7 +454,7 @@ check(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0]
 #     (product,) = tinycnn.grad((g * Tensor(u)).sum(), t)
 #     return product.numpy()
 #
-# assert check(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
+# assert compare(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
 # ```
 #
 # </details>
@@ -471,7 +471,7 @@ check(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0]
 # position = 1.0
 # for _ in range(3):
 #     position = newton_step(lambda x: x.exp() - x * 2, position)
-# assert check(position, np.log(2), tolerance=1e-4)
+# assert compare(position, np.log(2), tolerance=1e-4)
 # ```
 #
 # </details>
@@ -484,7 +484,7 @@ check(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0]
 # def derivative_by_w(w):
 #     return 4 * ((w**2).sum() - 1) * w
 #
-# assert check(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0])))
+# assert compare(derivative_by_w(np.array([1.0, 2.0])), squared_penalty(np.array([1.0, 2.0])))
 # ```
 #
 # </details>

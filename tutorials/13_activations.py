@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor, nn, optim
@@ -28,6 +27,7 @@ from tinycnn import functional as F
 from tinycnn.explain import draw, explain
 from tinycnn.functional.activation import ReLU, Sigmoid, Tanh
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import compare
 
 # %% [markdown]
 # ## Without f, two layers are one (Eq. 5)
@@ -286,7 +286,7 @@ def leaky_relu_input(g, x, a):
 values, g = rng.standard_normal(20), rng.standard_normal(20)
 t = Tensor(values, requires_grad=True)
 F.leaky_relu(t, 0.2).backward(g)
-check(leaky_relu_input(g, values, 0.2), t.grad.numpy())
+compare(leaky_relu_input(g, values, 0.2), t.grad.numpy())
 
 # %% [markdown]
 # **2.** Softplus is $y = \log(1 + e^x)$, a smooth ReLU. Derive and write its gradient.
@@ -300,7 +300,7 @@ def softplus_input(g, x):
 
 t = Tensor(values, requires_grad=True)
 F.softplus(t).backward(g)
-check(softplus_input(g, values), t.grad.numpy())
+compare(softplus_input(g, values), t.grad.numpy())
 
 # %% [markdown]
 # **3.** A convolution has C input channels and a KH x KW kernel, and ReLU follows. Which standard deviation
@@ -317,7 +317,7 @@ outputs = F.conv2d(
     Tensor(rng.standard_normal((20, 8, 12, 12))),
     Tensor(rng.standard_normal((500, 8, 3, 3)) * (he(8, 3, 3) or 0)),
 )
-check(he(8, 3, 3) and float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
+compare(he(8, 3, 3) and float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
 
 # %% [markdown]
 # ## Solutions
@@ -328,7 +328,7 @@ check(he(8, 3, 3) and float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
 # def leaky_relu_input(g, x, a):
 #     return np.where(x > 0, g, a * g)
 #
-# assert check(leaky_relu_input(g, values, 0.2), F.leaky_relu(Tensor(values), 0.2).numpy() / values * g)
+# assert compare(leaky_relu_input(g, values, 0.2), F.leaky_relu(Tensor(values), 0.2).numpy() / values * g)
 # ```
 #
 # </details>
@@ -341,7 +341,7 @@ check(he(8, 3, 3) and float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
 # def softplus_input(g, x):
 #     return g / (1 + np.exp(-x))
 #
-# assert check(softplus_input(g, values), t.grad.numpy())
+# assert compare(softplus_input(g, values), t.grad.numpy())
 # ```
 #
 # </details>
@@ -357,7 +357,7 @@ check(he(8, 3, 3) and float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
 # outputs = F.conv2d(
 #     Tensor(rng.standard_normal((20, 8, 12, 12))), Tensor(rng.standard_normal((500, 8, 3, 3)) * he(8, 3, 3))
 # )
-# assert check(float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
+# assert compare(float(outputs.numpy().std()), np.sqrt(2), tolerance=0.05)
 # ```
 #
 # </details>

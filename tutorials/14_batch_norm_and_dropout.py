@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor, nn, optim
@@ -29,6 +28,7 @@ from tinycnn.data import DataLoader, digits
 from tinycnn.explain import draw, explain
 from tinycnn.fit import evaluate
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import check, compare
 
 # %% [markdown]
 # ## Batch norm, forward
@@ -237,22 +237,16 @@ assert quiet == 0 < noisy
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Write batch norm's forward for x (N, C, H, W), with w and b (C,).
+# **1.** Write batch norm's forward for x (N, C, H, W), with the weight gamma and the bias beta (C,).
 
 
 # %%
-def my_batch_norm(x, w, b, eps=1e-5):
+def batch_norm(x, gamma, beta, eps):
     """Return y, of x's shape."""
     return None  # your code
 
 
-maps, w, b = (
-    generator.standard_normal((4, 3, 5, 5)) * 2 + 1,
-    np.array([1.0, 2.0, 0.5]),
-    np.array([0.0, 1.0, -1.0]),
-)
-expected = F.batch_norm(Tensor(maps), None, None, Tensor(w), Tensor(b)).numpy()
-check(my_batch_norm(maps, w, b), expected)
+check("batch_norm", batch_norm)
 
 # %% [markdown]
 # **2.** The running variance is an estimate of the variance of *all* data, from batches of M numbers. The
@@ -262,7 +256,7 @@ check(my_batch_norm(maps, w, b), expected)
 # %%
 factor = None  # your number
 v_of_two = np.mean([generator.standard_normal(2).var() for _ in range(200_000)])  # the true variance is 1
-check(factor, round(1 / v_of_two, 1), tolerance=0.02)
+compare(factor, round(1 / v_of_two, 1), tolerance=0.02)
 
 # %% [markdown]
 # **3.** Write dropout's backward: dL/dx from g and the y and x of the forward pass. (Where was the mask 0?)
@@ -278,7 +272,7 @@ x3 = Tensor(generator.standard_normal(50) + 10, requires_grad=True)
 y3 = F.dropout(x3, 0.4)
 g3 = generator.standard_normal(50)
 y3.backward(g3)
-check(dropout_input(g3, x3.numpy(), y3.numpy(), 0.4), x3.grad.numpy())
+compare(dropout_input(g3, x3.numpy(), y3.numpy(), 0.4), x3.grad.numpy())
 
 # %% [markdown]
 # ## Solutions
@@ -286,11 +280,11 @@ check(dropout_input(g3, x3.numpy(), y3.numpy(), 0.4), x3.grad.numpy())
 # <details><summary>1. Batch norm</summary>
 #
 # ```python
-# def my_batch_norm(x, w, b, eps=1e-5):
+# def batch_norm(x, gamma, beta, eps):
 #     m, v = x.mean(axis=(0, 2, 3), keepdims=True), x.var(axis=(0, 2, 3), keepdims=True)
-#     return w[:, None, None] * (x - m) / np.sqrt(v + eps) + b[:, None, None]
+#     return gamma[:, None, None] * (x - m) / np.sqrt(v + eps) + beta[:, None, None]
 #
-# assert check(my_batch_norm(maps, w, b), expected)
+# assert check("batch_norm", batch_norm)
 # ```
 #
 # </details>
@@ -301,7 +295,7 @@ check(dropout_input(g3, x3.numpy(), y3.numpy(), 0.4), x3.grad.numpy())
 # v is too small: on average by half.
 #
 # ```python
-# assert check(2, round(1 / v_of_two, 1), tolerance=0.02)
+# assert compare(2, round(1 / v_of_two, 1), tolerance=0.02)
 # ```
 #
 # </details>
@@ -312,7 +306,7 @@ check(dropout_input(g3, x3.numpy(), y3.numpy(), 0.4), x3.grad.numpy())
 # def dropout_input(g, x, y, p):
 #     return np.where(y == 0, 0, g / (1 - p))
 #
-# assert check(dropout_input(g3, x3.numpy(), y3.numpy(), 0.4), x3.grad.numpy())
+# assert compare(dropout_input(g3, x3.numpy(), y3.numpy(), 0.4), x3.grad.numpy())
 # ```
 #
 # </details>

@@ -20,7 +20,6 @@
 import inspect
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor
@@ -28,6 +27,7 @@ from tinycnn import functional as F
 from tinycnn.explain import draw, explain
 from tinycnn.functional.convolution import Conv2dInput
 from tinycnn.plot import blank_figure
+from tinycnn.tutor import check, compare
 
 # %% [markdown]
 # ## Every cell lays down a copy of the kernel
@@ -171,19 +171,17 @@ figure
 #
 # ## Exercises
 #
-# **1.** Write a transposed convolution for one image of one channel, no padding: x (OH, OW), w (KH, KW),
-# stride (SH, SW).
+# **1.** Write a transposed convolution: x (N, K, OH, OW), w (K, C, KH, KW), pairs stride and padding. Hint:
+# begin with one image of one channel; a loop over n and k makes it all of them.
 
 
 # %%
-def my_conv_transpose2d(x, w, SH, SW):
-    """Return y, (H, W)."""
+def conv_transpose2d(x, w, stride, padding):
+    """Return y, (N, C, H, W)."""
     return None  # your code
 
 
-x1, w1 = rng.standard_normal((3, 4)), rng.standard_normal((2, 5))
-expected = F.conv_transpose2d(Tensor(x1[None, None]), Tensor(w1[None, None]), stride=(3, 2)).numpy()[0, 0]
-check(my_conv_transpose2d(x1, w1, 3, 2), expected)
+check("conv_transpose2d", conv_transpose2d)
 
 # %% [markdown]
 # **2.** G begins with 4x4 and shall end with 32x32, with three layers of stride 2 and padding 1. Which
@@ -201,7 +199,7 @@ def grown(kernel):
     return size.shape[2]
 
 
-check(kernel and grown(kernel), 32)
+compare(kernel and grown(kernel), 32)
 
 # %% [markdown]
 # **3.** Zeros between the cells: a transposed convolution of stride 2 is also a convolution of stride 1, over
@@ -217,7 +215,7 @@ def by_zeros(x, w):
 
 row, taps = rng.standard_normal(4), rng.standard_normal(3)
 right = F.conv_transpose2d(Tensor(row[None, None, None]), Tensor(taps[None, None, None]), stride=(1, 2))
-check(by_zeros(row, taps), right.numpy()[0, 0, 0])
+compare(by_zeros(row, taps), right.numpy()[0, 0, 0])
 
 # %% [markdown]
 # ## Solutions
@@ -225,15 +223,16 @@ check(by_zeros(row, taps), right.numpy()[0, 0, 0])
 # <details><summary>1. Copies of the kernel</summary>
 #
 # ```python
-# def my_conv_transpose2d(x, w, SH, SW):
-#     (OH, OW), (KH, KW) = x.shape, w.shape
-#     y = np.zeros(((OH - 1) * SH + KH, (OW - 1) * SW + KW))
-#     for oh in range(OH):
-#         for ow in range(OW):
-#             y[oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += x[oh, ow] * w
-#     return y
+# def conv_transpose2d(x, w, stride, padding):
+#     (N, K, OH, OW), (_, C, KH, KW) = x.shape, w.shape
+#     (SH, SW), (PH, PW) = stride, padding
+#     H, W = (OH - 1) * SH + KH, (OW - 1) * SW + KW
+#     y = np.zeros((N, C, H, W))
+#     for n, k, oh, ow in np.ndindex(N, K, OH, OW):
+#         y[n, :, oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += x[n, k, oh, ow] * w[k]
+#     return y[:, :, PH : H - PH, PW : W - PW]
 #
-# assert check(my_conv_transpose2d(x1, w1, 3, 2), expected)
+# assert check("conv_transpose2d", conv_transpose2d)
 # ```
 #
 # </details>
@@ -244,7 +243,7 @@ check(by_zeros(row, taps), right.numpy()[0, 0, 0])
 #
 # ```python
 # kernel = 4
-# assert check(grown(kernel), 32)
+# assert compare(grown(kernel), 32)
 # ```
 #
 # </details>
@@ -257,7 +256,7 @@ check(by_zeros(row, taps), right.numpy()[0, 0, 0])
 #     spread[::2] = x
 #     return np.correlate(np.pad(spread, len(w) - 1), w[::-1], "valid")
 #
-# assert check(by_zeros(row, taps), right.numpy()[0, 0, 0])
+# assert compare(by_zeros(row, taps), right.numpy()[0, 0, 0])
 # ```
 #
 # </details>

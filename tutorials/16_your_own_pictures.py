@@ -22,7 +22,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from checking import check
 
 import tinycnn
 from tinycnn import Tensor, optim
@@ -33,6 +32,7 @@ from tinycnn.generate import rule_image
 from tinycnn.models import cnn224
 from tinycnn.nn.summary import summary
 from tinycnn.plot import learning_curve, sample_grid
+from tinycnn.tutor import compare
 
 # %% [markdown]
 # ## Two forms of a data set
@@ -169,7 +169,7 @@ def for_the_engine(images):
 
 
 raw = np.load(folder / "images.npy")[:4]
-check(for_the_engine(raw), raw.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+compare(for_the_engine(raw), raw.transpose(0, 3, 1, 2).astype(np.float32) / 255)
 
 # %% [markdown]
 # **2.** How many weights does the first dense layer have if the pictures are S x S? (Three valid 3x3
@@ -183,7 +183,7 @@ def dense_weights(S):
     return None  # your code
 
 
-check(
+compare(
     dense_weights(224),
     next(p for n, p in model.named_parameters() if p.shape[0] == 512 and p.ndim == 2).numel() + 512,
 )
@@ -201,7 +201,7 @@ def normalised(images, mean, deviation):
 
 mean, deviation = some.mean(axis=(0, 2, 3)), some.std(axis=(0, 2, 3))
 answer = normalised(some, mean, deviation)
-check(answer if answer is None else answer.mean(axis=(0, 2, 3)), np.zeros(3), tolerance=1e-3)
+compare(answer if answer is None else answer.mean(axis=(0, 2, 3)), np.zeros(3), tolerance=1e-3)
 
 # %% [markdown]
 # ## Solutions
@@ -212,7 +212,7 @@ check(answer if answer is None else answer.mean(axis=(0, 2, 3)), np.zeros(3), to
 # def for_the_engine(images):
 #     return images.transpose(0, 3, 1, 2).astype(np.float32) / 255
 #
-# assert check(for_the_engine(raw), raw.transpose(0, 3, 1, 2).astype(np.float32) / 255)
+# assert compare(for_the_engine(raw), raw.transpose(0, 3, 1, 2).astype(np.float32) / 255)
 # ```
 #
 # </details>
@@ -225,7 +225,7 @@ check(answer if answer is None else answer.mean(axis=(0, 2, 3)), np.zeros(3), to
 #         S = (S - 2) // 2
 #     return 512 * (128 * S * S + 1)
 #
-# assert check(dense_weights(224), 512 * 128 * 26 * 26 + 512)
+# assert compare(dense_weights(224), 512 * 128 * 26 * 26 + 512)
 # ```
 #
 # </details>
@@ -237,8 +237,8 @@ check(answer if answer is None else answer.mean(axis=(0, 2, 3)), np.zeros(3), to
 #     return (images - mean[:, None, None]) / deviation[:, None, None]
 #
 # answer = normalised(some, mean, deviation)
-# assert check(answer.mean(axis=(0, 2, 3)), np.zeros(3), tolerance=1e-3)
-# assert check(answer.std(axis=(0, 2, 3)), np.ones(3), tolerance=1e-3)
+# assert compare(answer.mean(axis=(0, 2, 3)), np.zeros(3), tolerance=1e-3)
+# assert compare(answer.std(axis=(0, 2, 3)), np.ones(3), tolerance=1e-3)
 # ```
 #
 # </details>

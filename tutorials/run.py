@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-sys.path.insert(0, str(FOLDER))  # lessons import their helpers from here
 
 
 def cells(text: str) -> list[str]:

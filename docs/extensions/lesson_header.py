@@ -20,9 +20,8 @@ def add(app: Sphinx, doctree: nodes.document) -> None:
     files = {
         f"{name}.ipynb": "/" + os.path.relpath(executed, app.srcdir),  # a path of Sphinx's, from docs/
         f"{name}.py": f"{name}.py",
-        "checking.py": "checking.py",
     }
-    notebook, source, helper = (
+    notebook, source = (
         addnodes.download_reference("", "", nodes.literal("", text), reftarget=target)
         for text, target in files.items()
     )
@@ -33,9 +32,7 @@ def add(app: Sphinx, doctree: nodes.document) -> None:
         notebook,
         nodes.Text(" or "),
         source,
-        nodes.Text(", with "),
-        helper,
-        nodes.Text(" in the same folder."),
+        nodes.Text("."),
         classes=["downloads"],
     )
     title = next(doctree.findall(nodes.title))

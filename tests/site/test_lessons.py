@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def test_its_notebook_shows_every_figure(site, name):
     page = Page(site / "lessons" / f"{name}.html")
     downloads = {Path(link).name: page.target(link)[0] for link in page.links if "_downloads" in link}
-    assert {f"{name}.ipynb", f"{name}.py", "checking.py"} <= set(downloads)
+    assert {f"{name}.ipynb", f"{name}.py"} <= set(downloads)
     assert downloads[f"{name}.py"].read_bytes() == (ROOT / "tutorials" / f"{name}.py").read_bytes()
     notebook = json.loads(downloads[f"{name}.ipynb"].read_text())
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinycnn.explain import draw
-from tinycnn.tutor import Exercise, Mistake, catalogue, check
+from tinycnn.tutor import Exercise, Mistake, catalogue, check, compare
 
 
 def overwrites(g, w, size, stride, padding):
@@ -197,3 +197,32 @@ def test_every_exercise_end_to_end(name):
     verdict = check(name, wrong.function, quiet=True)
     assert verdict.mistake == wrong.mistakes[0].name
     json.dumps(verdict.to_dict(), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "says"),
+    [
+        (None, 3, "Not answered yet."),
+        (3, 3.0, "Right."),
+        (np.float32(1 / 3), 1 / 3, "Right."),
+        ([1, 2], np.array([1.0, 2.0]), "Right."),
+        (-3, 3, "The number is, its sign is not."),
+        (4, 3, "too large"),
+        (float("nan"), 3, "NaN is no number"),
+        ([1, 2, 3], [1, 2], "has the shape (3,), it should be (2,)"),
+        ([2, 4], [1, 2], "2 times the right one"),
+        ([5, 1, 2], [1, 2, 5], "stand at other places"),
+        ([1.0, 2.0, 9.0], [1.0, 2.0, 5.5], "The largest difference is 3.5"),
+        ("three", 3, "something of the type str"),
+    ],
+)
+def test_numbers_are_compared(answer, expected, says, capsys):
+    verdict = compare(answer, expected)
+    assert says in verdict.message
+    assert bool(verdict) == (says == "Right.")
+    assert capsys.readouterr().out == f"answer: {verdict.message}\n"
+
+
+def test_a_tolerance():
+    assert not compare(1.01, 1.0, quiet=True)
+    assert compare(1.01, 1.0, tolerance=0.02, quiet=True)

@@ -2,10 +2,12 @@
 
 ``check("conv2d_input", your_function)`` runs your function in a process of its own on small arguments, and
 compares it with the engine. If it is wrong, the tutor looks for the mistake that gives the same numbers.
+`compare` is for answers that are a number or an array.
 """
 
 from .catalogue import AnswerError, catalogue, find_exercise
 from .check import check, check_file
+from .compare import compare
 from .exercise import Exercise, Mistake
 from .verdict import Case, Verdict
 
@@ -18,5 +20,6 @@ __all__ = [
     "catalogue",
     "check",
     "check_file",
+    "compare",
     "find_exercise",
 ]

@@ -32,7 +32,7 @@ class Tried(NamedTuple):
     is_right: bool = False
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any, tolerance: float = TOLERANCE) -> bool:
     """Return whether two results are equal but for rounding: shapes, numbers, NaN and infinities."""
     if isinstance(b, list | tuple):
         return isinstance(a, list | tuple) and len(a) == len(b) and all(map(same, a, b))
@@ -49,7 +49,7 @@ def same(a: Any, b: Any) -> bool:
     ):
         return False
     scale = float(np.abs(b[finite]).max(initial=0)) or 1.0
-    return bool((np.abs(a[finite].astype(float) - b[finite]) <= TOLERANCE * scale).all())
+    return bool((np.abs(a[finite].astype(float) - b[finite]) <= tolerance * scale).all())
 
 
 def _is_number(value: Any) -> bool:

@@ -9,6 +9,7 @@ from .exercise import Arguments, Exercise
 from .results import Raised, Tried, misfit, same
 
 Trait = Callable[[Arguments], bool]
+Pair = tuple[np.ndarray, np.ndarray]  # yours and the right one
 
 
 def _pair(arguments: Arguments, name: str, default: int) -> tuple[int, int]:
@@ -68,14 +69,21 @@ def still_true(exercise: Exercise, tried: Sequence[Tried]) -> str:
     comparable = len(numbers) == len(wrong) and all(misfit(c.yours, c.right) is None for c in wrong)
     if comparable and all(isinstance(case.right, np.ndarray | float | np.generic) for case in wrong):
         pairs = [(np.asarray(case.yours, float), np.asarray(case.right, float)) for case in wrong]
-        for find in (_constant_factor, _constant_offset, _moved, _parts):
-            if (sentence := find(pairs)) is not None:
-                return sentence
+        if (sentence := of_numbers(pairs)) is not None:
+            return sentence
     if (sentence := _trait(exercise, tried)) is not None:
         return sentence
     if comparable:
         return "The shape is right for every call, the numbers are not."
     return f"It is right for {len(tried) - len(wrong)} of the {len(tried)} calls that I tried."
+
+
+def of_numbers(pairs: Sequence[Pair]) -> str | None:
+    """Return how results of the right shapes differ from the right ones, if that can be said."""
+    for find in (_constant_factor, _constant_offset, _moved, _parts):
+        if (sentence := find(pairs)) is not None:
+            return sentence
+    return None
 
 
 def _trait(exercise: Exercise, tried: Sequence[Tried]) -> str | None:
@@ -106,7 +114,7 @@ def _ratio(yours: np.ndarray, right: np.ndarray) -> float | None:
     return factor if same(yours, right * factor) and factor != 0 else None
 
 
-def _constant_factor(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str | None:
+def _constant_factor(pairs: Sequence[Pair]) -> str | None:
     factors = [_ratio(yours, right) for yours, right in pairs if right.size > 1 or len(pairs) > 2]
     if not factors or None in factors:
         return None
@@ -119,14 +127,14 @@ def _constant_factor(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str | No
     return None
 
 
-def _constant_offset(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str | None:
+def _constant_offset(pairs: Sequence[Pair]) -> str | None:
     offsets = [yours - right for yours, right in pairs if right.size > 1]
     if offsets and all(same(d, np.full_like(d, d.flat[0])) for d in offsets):
         return "All numbers of a result are too large or too small by one and the same amount."
     return None
 
 
-def _moved(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str | None:
+def _moved(pairs: Sequence[Pair]) -> str | None:
     """Say where the right numbers stand at other places."""
     ndim = pairs[0][1].ndim
     if any(right.ndim != ndim or right.size < 2 for _, right in pairs):
@@ -144,7 +152,7 @@ def _moved(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str | None:
     return None
 
 
-def _parts(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str | None:
+def _parts(pairs: Sequence[Pair]) -> str | None:
     """Say which part of the results is right."""
     if all(right.ndim == 4 and min(right.shape[2:]) > 2 for _, right in pairs):
         inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
