@@ -16,6 +16,7 @@ import numpy as np
 
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
+INTEGERS = (int, np.integer)
 
 
 def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
@@ -27,11 +28,11 @@ def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
         If it is neither an integer nor two, or one is below `minimum`.
     """
     try:
-        height, width = (value, value) if isinstance(value, int | np.integer) else value
+        height, width = (value, value) if isinstance(value, INTEGERS) else value
         result = operator.index(height), operator.index(width)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be an integer or a pair of integers, got {value!r}") from None
-    if min(result) < minimum:
+    if result[0] < minimum or result[1] < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
     return result
 
@@ -247,7 +248,8 @@ def pool2d_geometry(
             f"({(DH * (KH - 1) + 1) // 2}, {(DW * (KW - 1) + 1) // 2}) for kernel (KH, KW)=({KH}, {KW}) "
             f"with dilation (DH, DW)=({DH}, {DW})"
         )
-    if _misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW):
+    # Without dilation half a window cannot miss the input.
+    if max(DH, DW) > 1 and (_misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW)):
         raise ValueError(
             f"pooling: with dilation (DH, DW)=({DH}, {DW}) a window lies wholly in the padding "
             f"(PH, PW)=({PH}, {PW}) around the input (H, W)=({H}, {W}); use less padding or dilation"
@@ -290,17 +292,14 @@ def _windows(
 
 
 def _steps(steps: Pair, counts: Pair) -> Pair:
-    """Return the steps between so many places, 1 if there is only one place.
+    """Return the steps between so many places; 1 if there is only one place, as then they mean nothing.
 
-    From one window no step leads anywhere, so its stride means nothing (and from one kernel cell no
-    dilation). A huge number there would only overflow in the kernels, or ask for memory.
+    A huge stride would only make a kernel ask for memory, or overflow.
     """
     return steps[0] if counts[0] > 1 else 1, steps[1] if counts[1] > 1 else 1
 
 
 def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> bool:
-    """Return whether some window meets no input cell; without dilation half a window cannot miss."""
-    if dilation == 1 or padding == 0:
-        return False
+    """Return whether some window meets no input cell."""
     starts = range(-padding, windows * stride - padding, stride)
     return any(all(not 0 <= start + r * dilation < size for r in range(kernel)) for start in starts)

@@ -81,14 +81,14 @@ class Kernels:
     normalise_input: Callable[[Array, Array, Array, float], Array]  # g, y, variance, eps
     cross_entropy: Callable[[Array, Array, float], Array]  # z (N, K), labels, smoothing -> (N,)
     cross_entropy_input: Callable[[Array, Array, Array, float], Array]  # g, z, labels, smoothing -> (N, K)
-    library: str | None = None  # "numpy" or "cupy", the only arrays it takes; None: both
-    dtypes: str | None = None  # the only dtypes it takes, as type characters; None: all
+    takes: tuple[str, str] | None = None  # library and type characters of the arrays it takes; None: all
 
     def serves(self, array: Array) -> bool:
         """Return whether this set takes such arrays."""
-        return (self.dtypes is None or array.dtype.char in self.dtypes) and (
-            self.library is None or array_module(array).__name__ == self.library
-        )
+        if self.takes is None:
+            return True
+        library, characters = self.takes
+        return array.dtype.char in characters and array_module(array).__name__ == library
 
 
 PLAIN = Kernels(
@@ -148,8 +148,7 @@ def cpu() -> Kernels:
     return replace(
         PLAIN,
         name="cpu",
-        library="numpy",
-        dtypes="fd",
+        takes=("numpy", "fd"),
         conv2d=convolution.conv2d,
         conv2d_input=convolution.conv2d_input,
         conv2d_weight=convolution.conv2d_weight,
@@ -181,8 +180,7 @@ def fused() -> Kernels:
     return replace(
         IM2COL,
         name="fused",
-        library="cupy",
-        dtypes="fd",
+        takes=("cupy", "fd"),
         gate=fused.gate,
         leaky_relu=fused.leaky_relu,
         leaky_gate=fused.leaky_gate,
@@ -204,7 +202,7 @@ def cuda() -> Kernels:
     from .cuda.target import SIMULATED
 
     return replace(
-        replace(PLAIN, library="numpy", dtypes="fd") if SIMULATED else fused(),
+        replace(PLAIN, takes=("numpy", "fd")) if SIMULATED else fused(),
         name="cuda",
         conv2d=cuda.conv2d,
         conv2d_input=cuda.conv2d_input,

@@ -37,23 +37,27 @@ def kernels_for(array: Array, *others: Array) -> Kernels:
         _read_environment()
     if _chosen is None:
         return _fastest(array, others)
-    if not _chosen.serves(array):
+    if _chosen.takes is not None and not _chosen.serves(array):
+        library, characters = _chosen.takes
+        dtypes = " and ".join(str(np.dtype(character)) for character in characters)
         raise ValueError(
-            f"the kernels {_chosen.name!r}, which were chosen, take {_takes(_chosen)}, not {array.dtype} of "
-            f"{_backend.backend_of(array)}, shape {array.shape}; tinycnn.use(kernels={AUTO!r}) chooses for "
-            "each array"
+            f"the kernels {_chosen.name!r}, which were chosen, take {dtypes} arrays of {library}, not "
+            f"{array.dtype} of {_backend.backend_of(array)}, shape {array.shape}; "
+            f"tinycnn.use(kernels={AUTO!r}) chooses for each array"
         )
     return _chosen
 
 
 def _fastest(array: Array, others: tuple[Array, ...]) -> Kernels:
-    if array_module(array) is np:
-        worth_it = array.size >= COMPILED_FROM or any(a.size >= COMPILED_FROM for a in others)
-        if worth_it and array.dtype.char in "fd" and table.why_not_compiled() is None:
-            return table.cpu()
-        return table.IM2COL
-    fastest = table.fused() if table.why_no_cuda() else table.cuda()
-    return fastest if fastest.serves(array) else table.IM2COL
+    if array_module(array) is not np:
+        fastest = table.fused() if table.why_no_cuda() else table.cuda()
+        return fastest if fastest.serves(array) else table.IM2COL
+    size = array.size
+    for other in others:
+        size = max(size, other.size)
+    if size >= COMPILED_FROM and array.dtype.char in "fd" and table.why_not_compiled() is None:
+        return table.cpu()
+    return table.IM2COL
 
 
 def use(backend: str | None = None, *, kernels: str | Kernels | None = None) -> None:
@@ -146,11 +150,6 @@ def _listed() -> str:
         if reason is not None:
             missing.setdefault(reason, []).append(repr(name))
     return there + "".join(f"; not {', '.join(names)}, as {reason}" for reason, names in missing.items())
-
-
-def _takes(kernels: Kernels) -> str:
-    dtypes = " and ".join(str(np.dtype(char)) for char in kernels.dtypes or ())
-    return f"{dtypes or 'all'} arrays of {kernels.library or 'NumPy and CuPy'}"
 
 
 def _read_environment() -> None:
