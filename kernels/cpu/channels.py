@@ -10,7 +10,7 @@ import numpy as np
 from .. import arena
 from ..arrays import Array, ready
 from .compiled import compiled
-from .rows import sum_row
+from .rows import dot_rows, sum_row
 from .threads import split
 
 SERIAL = 1 << 16  # elements that are done before another thread has started
@@ -66,31 +66,25 @@ def _split(kernel, x: Array, *others: Array) -> None:
     split(lambda _, start, stop: kernel(x, *others, start, stop), x.shape[1], 1 + x.size // SERIAL)
 
 
-# Sums are kept in float64 from plane to plane: no bits are lost, however large the batch.
+# The sum of a plane is one of its own dtype; sums over planes are kept in float64, so that no bits are lost
+# however large the batch is.
 
 
 @compiled
 def _sum(x, sums, start, stop):
-    N, C, cells = x.shape
-    flat = x.ravel()
     for c in range(start, stop):
         total = 0.0
-        for n in range(N):
-            total += sum_row(flat, (n * C + c) * cells, cells)
+        for n in range(len(x)):
+            total += sum_row(x[n, c])
         sums[c] = total
 
 
 @compiled
 def _dot(a, b, sums, start, stop):
-    N, _, cells = a.shape
-    products = np.empty(cells, a.dtype)
     for c in range(start, stop):
         total = 0.0
-        for n in range(N):
-            one, other = a[n, c], b[n, c]
-            for i in range(cells):
-                products[i] = one[i] * other[i]
-            total += sum_row(products, 0, cells)
+        for n in range(len(a)):
+            total += dot_rows(a[n, c], b[n, c])
         sums[c] = total
 
 
@@ -106,21 +100,18 @@ def _affine(x, y, weight, bias, start, stop):
 
 @compiled
 def _normalise(x, y, mean, variance, eps, start, stop):
-    N, C, cells = x.shape
-    flat = x.ravel()
-    squares = np.empty(cells, x.dtype)
+    N, _, cells = x.shape
     for c in range(start, stop):
         total = 0.0
         for n in range(N):
-            total += sum_row(flat, (n * C + c) * cells, cells)
+            total += sum_row(x[n, c])
         mean[c] = total / (N * cells)
         m, total = mean[c], 0.0
         for n in range(N):
             plane, centred = x[n, c], y[n, c]
             for i in range(cells):
                 centred[i] = plane[i] - m
-                squares[i] = centred[i] * centred[i]
-            total += sum_row(squares, 0, cells)
+            total += dot_rows(centred, centred)
         variance[c] = total / (N * cells)
         factor = x.dtype.type(1 / np.sqrt(variance[c] + eps))
         for n in range(N):
@@ -131,17 +122,12 @@ def _normalise(x, y, mean, variance, eps, start, stop):
 
 @compiled
 def _normalise_input(g, y, x, s, start, stop):
-    N, C, cells = g.shape
-    flat = g.ravel()
-    products = np.empty(cells, g.dtype)
+    N, _, cells = g.shape
     for c in range(start, stop):
         sum_g = sum_gy = 0.0
         for n in range(N):
-            sum_g += sum_row(flat, (n * C + c) * cells, cells)
-            one, other = g[n, c], y[n, c]
-            for i in range(cells):
-                products[i] = one[i] * other[i]
-            sum_gy += sum_row(products, 0, cells)
+            sum_g += sum_row(g[n, c])
+            sum_gy += dot_rows(g[n, c], y[n, c])
         mean_g, mean_gy = g.dtype.type(sum_g / (N * cells)), g.dtype.type(sum_gy / (N * cells))
         factor = 1 / s[c]
         for n in range(N):

@@ -14,15 +14,32 @@ import numba
 from numba.core import caching, compiler, event, serialize
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(function: Callable[..., Any]) -> Any:
     """Compile a function with Numba when it is first called; later processes load it from the disk.
 
     It is kept in ``NUMBA_CACHE_DIR``, or in the user's cache folder. If that cannot be read or written, the
     function is compiled in every process.
     """
+    return _compiled(function)
+
+
+def in_any_order(function: Callable[..., Any]) -> Any:
+    """Compile a function as `compiled` does, and let it add numbers in another order than it says.
+
+    Only so can it add whole vectors of numbers. The order then depends on how many numbers there are, and on
+    the processor: the same numbers give the same bits.
+    """
+    return _compiled(function, fastmath={"reassoc", "nsz"})
+
+
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     _announce()
+    if function.__closure__ is not None:
+        raise ValueError(f"{function.__qualname__} depends on more than its name says, so it cannot be kept")
     # NumPy's rule for x / 0 is infinity; Python's, an error, would put a branch before every division.
-    dispatcher: Any = numba.njit(nogil=True, error_model="numpy")(function)
+    # Nobody calls kernels from C: a way in for C would only take time to compile.
+    settings: Any = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, **options}
+    dispatcher: Any = numba.njit(**settings)(function)
     dispatcher._cache = Kept(f"{function.__module__}.{function.__qualname__}")
     return dispatcher
 

@@ -5,6 +5,8 @@ A plane is one channel of one image: x (N, C, H, W) has N*C of them.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from .. import arena
@@ -36,18 +38,28 @@ def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
 def _winners(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, Array]:
     y, index = arena.empty(geometry.y_shape, x.dtype), arena.empty(geometry.y_shape, np.int32)
     arrays = _planes(x), _planes(y), _planes(index)
-    sizes = tuple(geometry)
     if largest and x.dtype.kind == "f" and geometry.PH == geometry.PW == 0 and geometry.SW <= 2:
-        _split(lambda _, start, stop: _largest_of_planes(*arrays, sizes, start, stop), arrays)
+        flat = [array.reshape(-1) for array in arrays]
+        sizes = geometry.H, geometry.W, geometry.SH, geometry.SW, geometry.OH, geometry.OW
+        args = *flat, _offsets(geometry), sizes
+        _split(lambda _, start, stop: _largest_of_planes(*args, start, stop), arrays)
     else:
-        _split(lambda _, start, stop: _best_of_planes(*arrays, sizes, largest, start, stop), arrays)
+        args = *arrays, tuple(geometry), largest
+        _split(lambda _, start, stop: _best_of_planes(*args, start, stop), arrays)
     return y, index
+
+
+@lru_cache(maxsize=256)
+def _offsets(geometry: Pool2dGeometry) -> Array:
+    """Return how far behind a window's first cell each of its cells is, in a plane, (KH*KW,)."""
+    rows, columns = np.arange(geometry.KH) * geometry.DH, np.arange(geometry.KW) * geometry.DW
+    return (rows[:, None] * geometry.W + columns).ravel()
 
 
 def pool_gather(x: Array, index: Array) -> Array:
     """Return the cells `index` (N, C, OH, OW), each h*W + w, of `x` (N, C, H, W)."""
     y = arena.empty(index.shape, x.dtype)
-    arrays = _planes(x), _planes(index), _planes(y)
+    arrays = _flat_planes(x), _flat_planes(index), _flat_planes(y)
     _split(lambda _, start, stop: _gather_planes(*arrays, start, stop), arrays)
     return y
 
@@ -55,7 +67,7 @@ def pool_gather(x: Array, index: Array) -> Array:
 def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell: `pool_gather`'s adjoint."""
     x = arena.empty(geometry.x_shape, g.dtype)
-    arrays = _planes(g), _planes(index), _planes(x)
+    arrays = _flat_planes(g), _flat_planes(index), _flat_planes(x)
     _split(lambda _, start, stop: _scatter_planes(*arrays, start, stop), arrays)
     return x
 
@@ -86,6 +98,11 @@ def _planes(x: Array) -> Array:
     return ready(x).reshape(x.shape[0] * x.shape[1], x.shape[2], x.shape[3])
 
 
+def _flat_planes(x: Array) -> Array:
+    """Return (N*C, H*W) of (N, C, H, W)."""
+    return ready(x).reshape(x.shape[0] * x.shape[1], x.shape[2] * x.shape[3])
+
+
 @compiled
 def _best_of_planes(x, y, index, geometry, largest, start, stop):
     _, _, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
@@ -110,14 +127,9 @@ def _best_of_planes(x, y, index, geometry, largest, start, stop):
 
 
 @compiled
-def _largest_of_planes(x, y, index, geometry, start, stop):
+def _largest_of_planes(cells, best, winner, offsets, sizes, start, stop):
     """As `_best_of_planes`, for the maximum of windows without padding and SW = 1 or 2: a row at a time."""
-    _, _, H, W, KH, KW, SH, SW, _, _, DH, DW, OH, OW = geometry
-    offsets = np.empty(KH * KW, np.int64)
-    for r in range(KH):
-        for s in range(KW):
-            offsets[r * KW + s] = r * DH * W + s * DW
-    cells, best, winner = x.ravel(), y.ravel(), index.ravel()
+    H, W, SH, SW, OH, OW = sizes
     for plane in range(start, stop):
         for oh in range(OH):
             window, at = (plane * OH + oh) * OW, oh * SH * W
@@ -129,22 +141,18 @@ def _largest_of_planes(x, y, index, geometry, start, stop):
 
 @compiled
 def _gather_planes(x, index, y, start, stop):
-    W = x.shape[2]
     for plane in range(start, stop):
-        for oh in range(index.shape[1]):
-            for ow in range(index.shape[2]):
-                cell = index[plane, oh, ow]
-                y[plane, oh, ow] = x[plane, cell // W, cell % W]
+        for o in range(index.shape[1]):
+            y[plane, o] = x[plane, index[plane, o]]
 
 
 @compiled
 def _scatter_planes(g, index, x, start, stop):
     for plane in range(start, stop):
-        cells = x[plane].reshape(x.shape[1] * x.shape[2])
-        cells[:] = 0
-        for oh in range(index.shape[1]):
-            for ow in range(index.shape[2]):
-                cells[index[plane, oh, ow]] += g[plane, oh, ow]
+        for cell in range(x.shape[1]):
+            x[plane, cell] = 0
+        for o in range(index.shape[1]):
+            x[plane, index[plane, o]] += g[plane, o]
 
 
 @compiled

@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .compiled import in_any_order
 from .vectors import INDEX, SHORT, everywhere, masked_load, masked_store, pointer, size, vector_of
 
 
@@ -79,27 +80,22 @@ def add_row(step: int):
     return add
 
 
-@intrinsic
-def sum_row(typing, cells, c0, count):
-    """Return sum_{p < count} cells[c0 + p]: a vector of sums, added up in the end."""
+@in_any_order
+def sum_row(cells):
+    """Return the sum of the cells."""
+    total = cells.dtype.type(0)
+    for i in range(len(cells)):
+        total += cells[i]
+    return total
 
-    def build(context, builder, signature, args):
-        cells_type, _, _ = signature.args
-        cells, c0, count = args
-        at = pointer(context, builder, cells_type, cells, c0)
-        vector = vector_of(context, cells_type)
-        sums = cgutils.alloca_once_value(builder, ir.Constant(vector, None))
-        builder.store(ir.Constant(vector, None), sums)
-        with row(builder, count, vector.count) as (p, inside):
-            here = masked_load(builder, builder.gep(at, [p]), inside, vector)
-            builder.store(builder.fadd(builder.load(sums), here), sums)
-        total = builder.load(sums)
-        numbers = [builder.extract_element(total, SHORT(i)) for i in range(vector.count)]
-        while len(numbers) > 1:
-            numbers = [builder.fadd(a, b) for a, b in zip(numbers[::2], numbers[1::2], strict=True)]
-        return numbers[0]
 
-    return cells.dtype(cells, types.int64, types.int64), build
+@in_any_order
+def dot_rows(a, b):
+    """Return sum_i a[i] * b[i]."""
+    total = a.dtype.type(0)
+    for i in range(len(a)):
+        total += a[i] * b[i]
+    return total
 
 
 def largest_row(step: int):
