@@ -56,7 +56,7 @@ RUNGS = (
     Rung("im2col in pieces", "columns that stay in the cache", {"TINYCNN_KERNELS": "im2col", **ONE}),
     Rung(
         "compiled",
-        "shifted planes, tiles of sums in vector registers",
+        "filters along the vector, sums of a tile in registers",
         {PLAIN_PASSES: "1", **ONE},
     ),
     Rung("threads", "all cores", {PLAIN_PASSES: "1", **ALL}),

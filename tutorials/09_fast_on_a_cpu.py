@@ -14,7 +14,7 @@
 # About an hour. You need lesson 3: convolution as loops and as a matrix product.
 #
 # At the end you can say how fast a convolution could be on your machine, how far each way of writing it
-# gets, and what stands between them: memory, and numbers that are loaded too often.
+# gets, and what stands between them: memory, vectors that are not full, numbers that are loaded too often.
 
 # %%
 import inspect
@@ -27,7 +27,8 @@ from numba import njit
 from tinycnn.kernels import arena, cpu, im2col
 from tinycnn.kernels.cores import get_num_threads
 from tinycnn.kernels.cpu import elementwise as compiled
-from tinycnn.kernels.cpu import shifts, tiles
+from tinycnn.kernels.cpu import micro_kernel
+from tinycnn.kernels.cpu.plan import forward_plan
 from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.plain import loops, passes
@@ -92,8 +93,12 @@ print(f"{threads} threads, at most about {ceiling:.0f} GFLOP/s")
 # %% [markdown]
 # ## How fast is it?
 #
-# The second convolution of cnn28, batch 32, written four ways. They compute the same. The loops get a
-# smaller one: they would take minutes.
+# The second convolution of cnn28, batch 32, written five ways. They compute the same. The loops in Python
+# get a smaller one: they would take minutes.
+#
+# `along_rows` is the same loops, compiled by Numba. The innermost one goes along a row of the image. The
+# compiler sees that its turns do not depend on each other, and computes several cells in one instruction: a
+# *vector* of neighbouring cells.
 
 # %%
 N, C, H, W, K, KH, KW = 32, 32, 13, 13, 64, 3, 3
@@ -110,11 +115,36 @@ def whole_batch():
     return np.matmul(w.reshape(K, -1), columns)  # (N, K, OH*OW)
 
 
+@njit(fastmath={"contract"}, nogil=True)
+def along_rows(x, w, y):
+    """Add the convolution of some images to y: Eq. 1 as loops, the last one along a row."""
+    N, K, OH, OW = y.shape
+    _, C, KH, KW = w.shape
+    for n in range(N):
+        for k in range(K):
+            for oh in range(OH):
+                for c in range(C):
+                    for r in range(KH):
+                        for s in range(KW):
+                            for ow in range(OW):
+                                y[n, k, oh, ow] += x[n, c, oh + r, ow + s] * w[k, c, r, s]
+
+
+def compiled_loops():
+    """Let every thread do its share of the images."""
+    y = np.zeros((N, K, H - KH + 1, W - KW + 1), np.float32)
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(along_rows, np.array_split(x, threads), [w] * threads, np.array_split(y, threads)))
+    return y
+
+
+compare(compiled_loops(), cpu.conv2d(x, w, geometry))
 ways = {
     "loops": (lambda: loops.conv2d(small_x, small_w, small), flop(1, 4, H, W, 4, KH, KW)),
     "im2col, whole batch": (whole_batch, flop(N, C, H, W, K, KH, KW)),
     "im2col, in pieces": (lambda: im2col.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
-    "compiled": (lambda: cpu.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
+    "compiled loops": (compiled_loops, flop(N, C, H, W, K, KH, KW)),
+    "micro-kernel": (lambda: cpu.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
 }
 speeds = {name: work / seconds(run) / 1e9 for name, (run, work) in ways.items()}
 
@@ -177,108 +207,103 @@ print(inspect.getsource(arena.empty))
 print(inspect.getsource(arena._is_free))
 
 # %% [markdown]
-# ## No columns at all: shifted planes
+# ## Rows along the vector, and why that disappoints
 #
-# Look at what one kernel cell (r, s), a *tap*, meets while the kernel walks along a row: consecutive cells
-# of the input. So the cells that a tap meets are the plane itself, shifted. With stride 1, and p = oh·WP +
-# ow counting the output cells in rows as wide as the plane,
+# The compiled loops need no columns at all: they read the image where it lies. They are still far from what
+# the processor can do, for two reasons.
 #
-# $$y[p] = \sum_t w_t \cdot plane[shift_t + p], \qquad shift_{(r,s)} = r \cdot WP + s$$
-#
-# Nothing is copied; a shift is an index. A stride of 2 seems to break it, because a tap then meets every
-# other cell. But every other cell, laid beside each other, is a plane again: even and odd rows and columns
-# make SH·SW planes, and each tap reads one of them. Stride, padding and dilation all end up in a table of
-# shifts:
+# A vector is seldom full. A row of the output has 11 cells here. The processor takes vectors of a fixed
+# length, and the cells that are left over one by one.
 
 # %%
-geometry = conv2d_geometry((1, 1, 7, 7), (1, 1, 3, 3), stride=2, padding=1)
-layout, ((taps, target),) = shifts.forward_sums(geometry)
-plane = (target.rows + layout.halo) * layout.WP
-table = shifts.shifts(layout, taps, 1, plane)
-for tap, shift in zip(taps, table, strict=True):
-    print(f"tap ({tap.r}, {tap.s}): plane ({tap.a}, {tap.b}), moved by ({tap.i}, {tap.j}): shift {shift}")
+lanes = VECTOR_BYTES // 4  # float32 in a vector
+for width in (224, 54, 26, 13, 11, 7):
+    steps = width // lanes + width % lanes
+    print(f"a row of {width:3}: {steps:2} steps, so {width / (steps * lanes):4.0%} of what vectors can do")
 
 # %% [markdown]
-# Here are the four planes of a 7x7 picture with a border of 1, stride 2. The colour says from which row and
-# column of the padded picture a cell comes; the frame is what tap (2, 1) reads.
-
-# %%
-picture = np.arange(49.0).reshape(7, 7)
-padded = np.pad(picture, 1)
-rows, WP = target.rows + layout.halo, layout.WP
-planes = np.zeros((layout.SH, layout.SW, rows, WP))
-for a in range(layout.SH):
-    for b in range(layout.SW):
-        cells = padded[a :: layout.SH, b :: layout.SW][:rows, :WP]
-        planes[a, b, : cells.shape[0], : cells.shape[1]] = cells
-
-tap = taps[2 * 3 + 1]
-figure = blank_figure(10, 3.2)
-for i, axes in enumerate(figure.subplots(1, 4)):
-    a, b = divmod(i, 2)
-    axes.imshow(planes[a, b], cmap="Blues", vmin=-10, vmax=60)
-    for (h, v), number in np.ndenumerate(planes[a, b]):
-        colour = "white" if number > 34 else "black"
-        axes.text(v, h, f"{number:.0f}", ha="center", va="center", fontsize=12, color=colour)
-    if (a, b) == (tap.a, tap.b):
-        left, top = tap.j - 0.5, tap.i - 0.5
-        right, bottom = left + target.columns, top + target.rows
-        axes.plot(
-            [left, right, right, left, left],
-            [top, top, bottom, bottom, top],
-            color="#c44e52",
-            lw=4,
-            clip_on=False,
-        )
-    axes.set_title(f"plane ({a}, {b})")
-    axes.set_xticks([])
-    axes.set_yticks([])
-figure
-
-# %% [markdown]
-# The whole convolution by shifts, in five lines. A plane is one column wider than the output, so one p in
-# each row lies between two rows of the output: it is computed and thrown away.
-
-# %%
-kernel = rng.standard_normal((1, 1, 3, 3))
-flat = np.concatenate([planes.ravel(), np.zeros(WP)])
-count = (target.rows - 1) * WP + target.columns
-sums = sum(
-    kernel[0, 0, tap.r, tap.s] * flat[shift : shift + count] for tap, shift in zip(taps, table, strict=True)
-)
-y = np.append(sums, np.zeros(-count % WP)).reshape(target.rows, WP)[:, : target.columns]
-compare(y, loops.conv2d(picture[None, None], kernel, geometry)[0, 0])
-
-# %% [markdown]
-# ## Registers: use a number while you have it
+# And every number is loaded for one product only. Each turn of the innermost loop loads x and y, multiplies,
+# adds, and stores y: three visits to memory for one multiply-add. A core can start two multiply-adds of whole
+# vectors in a clock, but load only about two vectors. So the loop waits for its loads.
 #
-# A core multiplies and adds a whole vector of numbers in one instruction, and can load about one vector in
-# that time. A loop that loads two numbers for every product waits for loads most of the time. A *tile* does
-# better: keep the sums of a few filters, times a few vectors of output cells, in registers. For every tap,
-# load one weight a filter and the vectors once; then multiply each with each.
+# ## Filters along the vector
+#
+# Turn it around: let a vector hold *filters*. Take one number of the image and multiply it with the weights
+# of many filters at once. There are 64 filters here, always a multiple of a vector's length. It does not
+# matter any more how wide the image is.
+#
+# And use what is loaded. Take the cells of the image that a tap meets at a few output cells, say 6. Load
+# the weights of that tap for 16 filters, once. Then multiply each of the 6 numbers with all 16 weights: 96
+# products for 6 + 16 numbers. Their sums stay in registers until all taps are done. This *micro-kernel* of
+# MR rows (cells) and NR columns (filters) is the heart of every fast matrix product.
 
 # %%
-filters, vectors = REGISTERS.wide
-print(f"a vector has {VECTOR_BYTES // 4} float32, a tile {filters} filters x {vectors} vectors")
-for F, V in ((1, 1), (2, 2), (4, 3), (filters, vectors)):
-    each = F * V / (F + V)
+MR, NR = micro_kernel.ROWS, micro_kernel.filters_of(4)
+V = REGISTERS.vectors
+print(f"here: a vector has {lanes} float32, MR = {MR} cells, NR = {NR} filters, {V} vectors")
+for rows, vectors in ((1, 1), (2, 2), (4, 2), (MR, V)):
+    products, loads = rows * vectors, rows + vectors
     print(
-        f"{F} x {V}: {F * V:3} multiply-adds for {F + V:2} loads, {each:.1f} each; {F * V} registers of sums"
+        f"{rows:2} x {vectors}: {products:2} multiply-adds of vectors for {loads:2} loads, "
+        f"{products / loads:.1f} each; the sums need {products} registers"
     )
 
 # %% [markdown]
-# More would be better still, but a core has 16 or 32 such registers. Compilers do not find tiles in loops
-# over arrays by themselves, so the innermost loops of the engine are built instruction by instruction. This
-# is the heart of it: `w` is one weight in all places of a vector, and the two loops run when the code is
-# built, not when it runs.
+# More would be better still, but a core has 16 or 32 such registers.
+#
+# ## Where the numbers lie: distances
+#
+# Which number of x does a tap meet at an output cell? Every cell has a distance, where its window begins in
+# x, and every tap (c, r, s) one, where it lies in a window. Their sum is the place of the number. So the
+# cells of a tile may lie anywhere, in one row or in two. A stride or a dilation only makes other distances.
+# (For a border, the image is copied once, with zeros around it, into memory that stays in the cache.)
 
 # %%
-source = inspect.getsource(tiles.output_tile)
-begin = source.index("            with Sums")
-end = source.index("            for k in range(filters):", source.index("loop.add"))
+plan = forward_plan(geometry, 4, 420)
+cell = 10 + 1 * 11  # oh = 1, ow = 10: the last of the second row; the next one begins a new row
+print("cells:", plan.rows[cell : cell + 3], "taps:", plan.steps[:10])
+print("the number that tap (c=1, r=0, s=0) meets at this cell:", x.ravel()[plan.rows[cell] + plan.steps[9]])
+compare(x.ravel()[plan.rows[cell] + plan.steps[9]], x[0, 1, 1, 10])
+
+# %% [markdown]
+# Here is the micro-kernel in Python. It is the twin of the one that runs: the tests compare the two.
+
+# %%
+print(inspect.getsource(micro_kernel.twin))
+
+# %% [markdown]
+# And here it computes the first NR filters of the first image. The weights are packed as a *panel*: one row
+# for each tap, NR filters side by side.
+
+# %%
+T, P = C * KH * KW, 11 * 11
+tile = micro_kernel.twin(MR, NR)
+panel = np.ascontiguousarray(w[:NR].reshape(NR, T).T).ravel()  # (T, NR)
+rows, places = plan.rows[: P + MR], plan.places[: P + MR]
+sums, zeros = np.empty((P + MR) * NR, np.float32), np.zeros(NR, np.float32)
+for i in range(0, P, MR):
+    tile(x.ravel(), 0, rows, i, plan.steps, panel, 0, NR, sums, 0, places, zeros, True)
+y = sums[: P * NR].reshape(P, NR).T.reshape(NR, 11, 11)
+compare(y, cpu.conv2d(x, w, geometry)[0, :NR])
+
+# %% [markdown]
+# Compilers do not find tiles in loops over arrays by themselves. So the engine builds its innermost loop
+# instruction by instruction. This is the heart of it: `number` is one number of x in all places of a vector,
+# and the loops over i and j run when the code is built, not when it runs.
+
+# %%
+source = inspect.getsource(micro_kernel.micro_kernel)
+begin, end = (
+    source.index("            with Sums"),
+    source.index("            for i, row in enumerate(sum_rows)"),
+)
 print(source[begin:end])
 
 # %% [markdown]
+# The same loop computes the gradients. By the weights: MR taps of x are broadcast, a vector holds filters of
+# g, and the sum runs over cells. By the input: numbers of g are broadcast, a vector holds *channels*, and the
+# sum runs over filters, one tap after another. That is `conv_transpose2d` as well.
+#
 # ## One pass instead of ten
 #
 # Adam's formula has about ten operations. NumPy goes over the memory once for each; compiled, every number
@@ -296,23 +321,21 @@ print(f"NumPy {by_numpy * 1e3:.1f} ms, one pass {in_one * 1e3:.1f} ms: {moved / 
 # %% [markdown]
 # ## Exercises
 #
-# **1.** A convolution with stride (1, 1), dilation (2, 2), no padding, 3x3 kernel, input 9x9. Which shift
-# has tap (1, 2)?
+# **1.** A convolution with stride (1, 1), dilation (2, 2), no padding, 3x3 kernel, input 9x9. Which distance
+# has tap (c=0, r=1, s=2)?
 
 # %%
 answer = None  # one number
-dilated = shifts.forward_sums(conv2d_geometry((1, 1, 9, 9), (1, 1, 3, 3), dilation=2))
-expected = {(tap.r, tap.s): tap.i * dilated.layout.WP + tap.j for tap in dilated.sums[0].taps}
-compare(answer, expected[1, 2])
+dilated = forward_plan(conv2d_geometry((1, 1, 9, 9), (1, 1, 3, 3), dilation=2), 4, 420)
+compare(answer, dilated.steps[1 * 3 + 2])
 
 # %% [markdown]
-# **2.** The second convolution of cnn28 makes 11x11 cells in rows 13 wide. With vectors of 16, which share
-# of the places in all vectors of a plane is used?
+# **2.** An image has 11x11 output cells and tiles of MR = 6 cells, which may begin in one row and end in the
+# next. The last tile has too many cells. Which share of all rows of tiles is needed?
 
 # %%
 answer = None  # a number from 0 to 1
-cells = 10 * 13 + 11  # up to the last cell of the last row
-compare(answer, 121 / (16 * -(-cells // 16)))
+compare(answer, 121 / (6 * -(-121 // 6)))
 
 # %% [markdown]
 # **3.** How many FLOP has a training step of cnn28's second convolution, batch 32: forward, and both
@@ -325,22 +348,22 @@ compare(answer, 3 * flop(N, C, H, W, K, KH, KW))
 # %% [markdown]
 # ## Solutions
 #
-# <details><summary>1. The shift</summary>
+# <details><summary>1. The distance</summary>
 #
-# The tap is 1·2 rows and 2·2 columns away, and with stride 1 a plane is as wide as the input: 2·9 + 4.
+# The tap lies 1·2 rows and 2·2 columns from the first cell of its window, and a row has 9 cells: 2·9 + 4.
 #
 # ```python
-# assert compare(2 * 9 + 4, expected[1, 2])
+# assert compare(2 * 9 + 4, dilated.steps[1 * 3 + 2])
 # ```
 #
 # </details>
 #
-# <details><summary>2. Places in vectors</summary>
+# <details><summary>2. Rows of tiles</summary>
 #
-# The last cell is number 10·13 + 11 = 141, so nine vectors, 144 places, for 121 cells.
+# 121 cells need 21 tiles, which have 126 rows.
 #
 # ```python
-# assert compare(121 / 144, 121 / (16 * -(-cells // 16)))
+# assert compare(121 / 126, 121 / (6 * -(-121 // 6)))
 # ```
 #
 # </details>

@@ -1,53 +1,132 @@
-"""Convolution on the CPU, compiled by Numba: sums of shifted planes, a tile of them at a time in registers.
+"""Convolution on the CPU, compiled by Numba: filters along the vector, one micro-kernel for all directions.
 
-========== ======================================================================================
-`shifts`   every stride, padding and dilation as planes and shifts
-`planes`   a strip of an image's rows, laid out as planes small enough to stay in the cache
-`sums`     all sums of a strip: the output, and the gradient by the input
-`weights`  the gradient by the weights
-`tiles`    the two innermost loops
-========== ======================================================================================
+============== ==================================================================================
+`micro_kernel` the innermost loop: MR x NR sums in registers, and its twin in Python
+`plan`         every stride, padding and dilation as tables of distances
+`panels`       weights and gradients side by side, as vectors want them
+`blocks`       the loops around the micro-kernel, for each direction
+`few`          the gradient by the input for few channels, vectors of cells instead
+============== ==================================================================================
 
-Every tile that a strip takes part in is made before the next strip is read. No column matrix is written.
+No column matrix is written, and an image without a border is read where it lies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from .. import arena, im2col
+from .. import arena
 from ..arrays import Array, ready
+from ..cores import get_num_threads
 from ..geometry import Conv2dGeometry
-from .sums import write_sums
-from .weights import sum_weights
+from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
+from .few import few_channels
+from .panels import aligned, pack
+from .plan import Plan, few_plan, forward_plan, input_plan, weight_plan
+from .threads import split
+
+BLOCK = 420  # cells: the sums of a block stay in the cache; a multiple of the rows of every tile
+SERIAL = 1 << 20  # multiply-adds that are done before another thread has started
+ADDED = 1 << 16  # additions that are
+FEW = 12  # channels of a group, at most: for more, vectors of channels are faster (measured)
 
 
 def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
-    """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
+    """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
     x, w = _prepared(x, w)
+    plan, G, K = forward_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
+    packed = _packed(w, plan, G, 1, K // G, len(plan.steps))
     y = arena.empty(geometry.y_shape, x.dtype)
-    if not write_sums(x, w, y, bias, geometry, transposed=False):
-        return im2col.conv2d(x, w, geometry, bias)
+    _run(forward_blocks, plan, geometry, x, packed, bias, y)
     return y
 
 
 def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
-    """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
+    """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW).
+
+    And add `bias` (C,), if this is a transposed convolution.
+    """
     g, w = _prepared(g, w)
+    G, channels, filters = geometry.G, geometry.C // geometry.G, geometry.K // geometry.G
     x = arena.empty(geometry.x_shape, g.dtype)
-    if not write_sums(g, w, x, bias, geometry, transposed=True):
-        return im2col.conv2d_input(g, w, geometry, bias)
+    if channels <= FEW:
+        _run(few_channels, few_plan(geometry, g.itemsize, BLOCK), geometry, g, w.reshape(-1), bias, x)
+    else:
+        plan = input_plan(geometry, g.itemsize, BLOCK)
+        packed = _packed(w, plan, G, filters, channels, len(plan.taps))
+        _run(input_blocks, plan, geometry, g, packed, bias, x)
     return x
 
 
 def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
-    """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
+    """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW)."""
     x, g = _prepared(x, g)
-    w = sum_weights(x, g, geometry)
-    if np.isnan(w).any():
-        # Between two rows g is 0, and 0 times an infinite cell of x is not.
-        return im2col.conv2d_weight(x, g, geometry)
+    w = arena.empty(geometry.w_shape, x.dtype)
+    if geometry.N == 0:
+        w[...] = 0
+        return w
+    plan, G, K = weight_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
+    NR, panels, parts = plan.layout.NR, plan.layout.panels, plan.units
+    T = w.size // K
+    sums = aligned(1, parts * G * panels * T * NR, x.dtype)[0]
+    scratch = aligned(get_num_threads(), plan.scratch, x.dtype)
+    zeros = np.zeros(NR, x.dtype)
+    args = (
+        tuple(geometry),
+        tuple(plan.layout),
+        x.reshape(-1),
+        g.reshape(-1),
+        zeros,
+        sums,
+        plan.rows,
+        plan.places,
+    )
+    split(
+        lambda part, *units: weight_blocks(*args, plan.steps, parts, scratch[part], *units),
+        G * parts,
+        _threads(plan),
+    )
+    sizes = panels, K // G, T, NR, parts
+    split(
+        lambda _, *units: add_parts(sums, w.reshape(-1), *sizes, *units), G * panels, 1 + sums.size // ADDED
+    )
     return w
+
+
+def _run(
+    blocks: Callable[..., None],
+    plan: Plan,
+    geometry: Conv2dGeometry,
+    source: Array,
+    weights: Array,
+    bias: Array | None,
+    result: Array,
+) -> None:
+    """Let threads write their shares of the output or of the gradient by the input."""
+    layout, G = plan.layout, geometry.G
+    start = np.zeros((G * layout.panels + 1) * layout.NR, result.dtype)  # of the sums; the last panel is 0
+    if bias is not None:
+        start[: -layout.NR].reshape(G, -1)[:, : len(bias) // G] = bias.reshape(G, -1)
+    scratch = aligned(get_num_threads(), plan.scratch, result.dtype)
+    arrays = source.reshape(-1), weights, start, result.reshape(-1)
+    args = tuple(geometry), tuple(layout), *arrays, plan.rows, plan.places, plan.steps, plan.taps
+    split(lambda part, *units: blocks(*args, scratch[part], *units), plan.units, _threads(plan))
+
+
+def _packed(w: Array, plan: Plan, G: int, each: int, filters: int, taps: int) -> Array:
+    """Return w (G, each, filters, taps) as panels; what a panel has too many of is 0."""
+    packed = aligned(1, plan.packed, w.dtype)[0]
+    if filters % plan.layout.NR:
+        packed[:] = 0
+    pack(w.reshape(-1), packed, G, each, filters, taps, plan.layout.NR)
+    return packed
+
+
+def _threads(plan: Plan) -> int:
+    """Return how many threads the work is worth."""
+    return 1 + plan.work // SERIAL
 
 
 def _prepared(a: Array, b: Array) -> tuple[Array, Array]:

@@ -43,41 +43,22 @@ def copy_row(step: int):
     return copy
 
 
-def add_row(step: int):
-    """Return the loop that adds a number to a row, and writes the sums `step` (1 or 2) apart.
+@intrinsic
+def add_row(typing, to, to0, source, source0, count):
+    """Let to[to0 + p] += source[source0 + p] for p < `count`."""
 
-    It is called as ``add(to, to0, source, source0, count, number)`` in compiled code and lets, for
-    p < `count`, to[to0 + p*step] = source[source0 + p] + number.
-    """
+    def build(context, builder, signature, args):
+        to_type, _, source_type, _, _ = signature.args
+        to, to0, source, source0, count = args
+        to_at = pointer(context, builder, to_type, to, to0)
+        source_at = pointer(context, builder, source_type, source, source0)
+        vector = vector_of(context, source_type)
+        with row(builder, count, vector.count) as (p, inside):
+            a, b = (masked_load(builder, builder.gep(at, [p]), inside, vector) for at in (to_at, source_at))
+            masked_store(builder, builder.fadd(a, b), builder.gep(to_at, [p]), inside)
+        return context.get_dummy_value()
 
-    @intrinsic
-    def add(typing, to, to0, source, source0, count, number):
-        def build(context, builder, signature, args):
-            to_type, _, source_type, *_ = signature.args
-            to, to0, source, source0, count, number = args
-            to_at = pointer(context, builder, to_type, to, to0)
-            source_at = pointer(context, builder, source_type, source, source0)
-            vector = vector_of(context, source_type)
-            addend = everywhere(builder, number, vector)
-            lanes = vector.count // step  # so many sums fill a vector of the result, each `step` places apart
-            apart = ir.Constant(ir.VectorType(SHORT, vector.count), [i // step for i in range(vector.count)])
-            kept = ir.Constant(
-                ir.VectorType(ir.IntType(1), vector.count), [i % step == 0 for i in range(vector.count)]
-            )
-            with cgutils.for_range_slice(builder, INDEX(0), count, INDEX(lanes)) as (p, _):
-                left = builder.sub(count, p)
-                cells = masked_load(
-                    builder, builder.gep(source_at, [p]), below(builder, left, vector.count), vector
-                )
-                cells = builder.fadd(cells, addend)
-                cells = builder.shuffle_vector(cells, ir.Constant(vector, ir.Undefined), apart)
-                inside = builder.and_(below(builder, builder.mul(left, INDEX(step)), vector.count), kept)
-                masked_store(builder, cells, builder.gep(to_at, [builder.mul(p, INDEX(step))]), inside)
-            return context.get_dummy_value()
-
-        return types.void(to, types.int64, source, types.int64, types.int64, source.dtype), build
-
-    return add
+    return types.void(to, types.int64, source, types.int64, types.int64), build
 
 
 @in_any_order

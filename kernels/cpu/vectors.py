@@ -9,33 +9,42 @@ to Numba as its `intrinsic`. `builder` writes the next instruction; a value is a
 from __future__ import annotations
 
 import platform
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llvmlite import binding, ir
-from numba.core import cgutils
+from numba.core import cgutils, config
 
 
 class Registers(NamedTuple):
-    """How long a vector is, and the tiles that fit into the registers beside what is multiplied."""
+    """How long a vector is, and how many sums of the micro-kernel fit into the registers."""
 
     vector_bytes: int
-    wide: tuple[int, int]  # filters, vectors of output cells
-    narrow: tuple[int, int]  # for at most as many filters as this
-    weights: tuple[int, int]  # filters, taps: their product is a multiple of a vector's elements
+    rows: int  # MR
+    vectors: int  # in a row of sums: NR is so many times a vector's elements
+    narrow_rows: int  # MR for half as many vectors
 
 
 def _registers() -> Registers:
-    """Return what suits this processor: about 24 of 32 registers for sums, or 12 of 16."""
-    features = binding.get_host_cpu_features()
-    if features.get("avx512vl"):
-        # Only AMD's compiler settings use the long vectors; elsewhere they would be cut in two.
-        long = binding.get_host_cpu_name().startswith("znver")
-        return Registers(64 if long else 32, (8, 3), (4, 6), (4, 4))
-    if features.get("avx2"):
-        return Registers(32, (4, 3), (2, 6), (4, 2))
+    """Return what suits this processor: sums in 20 to 24 of 32 registers, or in 12 of 16."""
+    features = _features()
+    if "avx512vl" in features:
+        return Registers(64, 10, 2, 12)
+    if "avx2" in features:
+        return Registers(32, 6, 2, 12)
     if platform.machine().lower() in ("arm64", "aarch64"):
-        return Registers(16, (8, 3), (4, 6), (4, 4))
-    return Registers(16, (4, 3), (2, 6), (4, 2))
+        return Registers(16, 6, 4, 12)
+    return Registers(16, 6, 2, 12)
+
+
+def _features() -> set[str]:
+    """Return what the processor that Numba compiles for can do, as LLVM names it.
+
+    It is this processor, unless ``NUMBA_CPU_FEATURES`` says something else.
+    """
+    settings: Any = config  # its attributes are made at run time
+    chosen = settings.CPU_FEATURES
+    text = binding.get_host_cpu_features().flatten() if chosen is None else chosen
+    return {name[1:] for name in text.split(",") if name.startswith("+")}
 
 
 REGISTERS = _registers()

@@ -10,7 +10,7 @@ from scipy.signal import correlate2d
 from tests.helpers.geometries import SEEDS, arrays, conv2d_geometries, convolutions
 from tests.helpers.thread_counts import computing_with
 from tinycnn.kernels import im2col, table
-from tinycnn.kernels.cpu import planes
+from tinycnn.kernels.cpu import convolution
 from tinycnn.kernels.geometry import conv2d_geometry, conv_transpose2d_geometry
 
 LOOPS = table.LOOPS
@@ -95,19 +95,53 @@ def test_every_set_equals_loops(kernels, geometry, rng, data, images_at_once):
         check(kernels, LOOPS, x, w, g, geometry)
 
 
-STRIPS = st.sampled_from([1, 60, 1 << 10])
+BLOCKS = st.sampled_from([60, 420])
 THREADS = st.sampled_from([1, 2, 3])
 
 
-@given(conv2d_geometries(most_channels=20, most_cells=40), SEEDS, st.data(), STRIPS, THREADS)
-def test_cpu_equals_im2col_where_tiles_are_full_and_where_they_are_not(geometry, rng, data, strip, threads):
+@given(conv2d_geometries(most_channels=20, most_cells=40), SEEDS, st.data(), BLOCKS, THREADS)
+def test_cpu_equals_im2col_where_tiles_are_full_and_where_they_are_not(geometry, rng, data, block, threads):
     x, w, g = draw_arrays(data, rng, geometry)
     with (
-        mock.patch.object(planes, "STRIP", strip),
-        mock.patch.object(planes, "SERIAL", 1),
+        mock.patch.object(convolution, "BLOCK", block),
+        mock.patch.object(convolution, "SERIAL", 1),
         computing_with(threads),
     ):
         check(table.cpu(), table.IM2COL, x, w, g, geometry)
+
+
+# (N, C, H, W), (K, C/G, KH, KW) and options: what small sizes do not meet.
+LARGER = {
+    "several images in a block": ((32, 16, 7, 6), (40, 16, 3, 3), {"padding": 1}),
+    "several images, each read where it lies": ((48, 14, 5, 5), (33, 14, 2, 2), {}),
+    "several images and groups": ((36, 28, 6, 5), (34, 14, 3, 2), {"stride": 2, "padding": 1, "groups": 2}),
+    "many blocks of an image": ((2, 3, 50, 51), (5, 3, 3, 3), {"stride": (1, 2)}),
+    "more weights than stay near": ((2, 70, 9, 9), (20, 70, 3, 3), {}),
+    "planes that would crowd in the cache": ((2, 24, 16, 16), (24, 24, 3, 3), {}),
+    "parts of the batch": ((8, 32, 26, 26), (32, 32, 3, 3), {}),
+    "parts of an image": ((1, 32, 66, 66), (32, 32, 3, 3), {"padding": 1}),
+    "few channels of a large image": ((2, 3, 60, 61), (33, 3, 3, 3), {"padding": 1, "dilation": 2}),
+    "few channels, planes shorter than a vector": ((3, 2, 4, 4), (18, 2, 3, 3), {}),
+    "depthwise": ((2, 20, 12, 13), (20, 1, 3, 3), {"groups": 20, "padding": 1}),
+}
+
+
+@pytest.mark.parametrize("case", LARGER)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_larger_sizes_on_the_cpu(monkeypatch, set_threads, case, dtype, rng):
+    monkeypatch.setattr(convolution, "SERIAL", 1)
+    x_shape, w_shape, options = LARGER[case]
+    geometry = conv2d_geometry(x_shape, w_shape, **options)
+    shapes = x_shape, w_shape, geometry.y_shape
+    x, w, g = (rng.standard_normal(shape).astype(dtype) for shape in shapes)
+    results = []
+    for threads in (1, 2, 3):
+        set_threads(threads)
+        results.append(all_directions(table.cpu(), x, w, g, geometry))
+    for other in results[1:]:
+        for one, same in zip(results[0], other, strict=True):
+            assert_array_equal(one, same)
+    check(table.cpu(), table.IM2COL, x, w, g, geometry)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

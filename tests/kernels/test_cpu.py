@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinycnn
 from tinycnn.kernels import cores, cpu
-from tinycnn.kernels.cpu import planes, products
+from tinycnn.kernels.cpu import convolution, products
 from tinycnn.kernels.cpu.threads import split
 from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
 
@@ -73,7 +73,7 @@ def test_an_error_in_a_thread_is_raised(set_threads):
 
 
 def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypatch, set_threads, rng):
-    monkeypatch.setattr(planes, "SERIAL", 1)
+    monkeypatch.setattr(convolution, "SERIAL", 1)
     geometry = conv2d_geometry((5, 3, 9, 9), (4, 3, 3, 3))
     shapes = geometry.x_shape, geometry.w_shape, geometry.y_shape
     x, w, g = (rng.standard_normal(shape) for shape in shapes)

@@ -1,0 +1,151 @@
+"""The loops around the micro-kernel: blocks of cells and panels of filters that stay in the cache."""
+
+from __future__ import annotations
+
+from .compiled import compiled
+from .micro_kernel import NARROW_ROWS, ROWS, narrow_tile, wide_tile
+from .panels import lay_out, transpose
+
+NEAR = 60  # cells of g whose numbers stay there, from tap to tap: a multiple of the rows of every tile
+PANEL = 1 << 14  # bytes of weights that stay in the first-level cache, beside the numbers of the image
+
+
+@compiled
+def macro_kernel(a, a0, rows, first, last, steps, v, v0, pitch, sums, s0, places, start, fresh, narrow):
+    """Sum up rows first.. of a table, a tile at a time; half of a panel, if it is `narrow`."""
+    if narrow:
+        for i in range(first, last, NARROW_ROWS):
+            narrow_tile(a, a0, rows, i, steps, v, v0, pitch, sums, s0, places, start, fresh)
+    else:
+        for i in range(first, last, ROWS):
+            wide_tile(a, a0, rows, i, steps, v, v0, pitch, sums, s0, places, start, fresh)
+
+
+@compiled
+def forward_blocks(geometry, layout, x, packed, start, y, rows, places, steps, taps, scratch, first, last):
+    """Write the output for the units first.. of all (images, group, block of cells, panel of filters)."""
+    _, C, H, W, K, _, _, _, _, _, _, _, _, G, OH, OW = geometry
+    NR, panels, block, together, copied = layout[:5]
+    filters, P, T = K // G, OH * OW, len(steps)
+    blocks, most = -(-together * P // block), PANEL // (NR * x.itemsize)
+    scratch[:copied] = 0
+    there = -1
+    for unit in range(first, last):
+        panel, p0, images = unit % panels, unit // panels % blocks * block, unit // (panels * blocks)
+        group, n = images % G, images // G * together
+        a, a0 = x, (n * C + group * (C // G)) * H * W
+        if copied:
+            if there != images:
+                lay_out(scratch, x, a0, layout)
+                there = images
+            a, a0 = scratch, 0
+        p1, s0 = min(together * P, p0 + block), copied - p0 * NR
+        k0, k = group * filters + panel * NR, min(NR, filters - panel * NR)
+        panel += group * panels
+        begin = start[panel * NR :]
+        for t in range(0, T, most):  # so many taps at a time that their weights stay in the cache
+            some, v0 = steps[t : t + most], (panel * T + t) * NR
+            fresh, narrow = t == 0, 2 * k <= NR
+            macro_kernel(a, a0, rows, p0, p1, some, packed, v0, NR, scratch, s0, places, begin, fresh, narrow)
+        p = p0
+        while p < p1:  # image after image
+            i = p // P
+            stop = min(p1, (i + 1) * P)
+            transpose(y, ((n + i) * K + k0 - i) * P + p, P, scratch, s0 + p * NR, NR, k, stop - p)
+            p = stop
+
+
+@compiled
+def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, taps, scratch, first, last):
+    """Write the gradient by the input for the units first.. of all (images, group, panel of channels)."""
+    _, C, H, W, K, _, _, SH, _, PH, PW, _, _, G, OH, OW = geometry
+    NR, panels, _, together, copied = layout[:5]
+    channels, filters, P = C // G, K // G, OH * OW
+    HP, WP = H + 2 * PH, W + 2 * PW
+    there, fresh = -1, first < 0  # False, but no constant: for that, macro_kernel would be compiled once more
+    for unit in range(first, last):
+        panel, images = unit % panels, unit // panels
+        group, n = images % G, images // G * together
+        a, a0 = g, (n * K + group * filters) * P
+        if copied:
+            if there != images:
+                lay_out(scratch, g, a0, layout)
+                there = images
+            a, a0 = scratch, 0
+        c0, c = group * channels + panel * NR, min(NR, channels - panel * NR)
+        panel += group * panels
+        begin, narrow = start[panel * NR :], 2 * c <= NR
+        for q in range(copied, len(scratch), NR):
+            for f in range(NR):
+                scratch[q + f] = begin[f]
+        h0 = h1 = 0
+        for p0 in range(0, together * P, NEAR):
+            p1 = min(together * P, p0 + NEAR)
+            for tap in range(len(taps)):
+                v0, s0 = (panel * len(taps) + tap) * filters * NR, copied + taps[tap]
+                macro_kernel(
+                    a, a0, rows, p0, p1, steps, packed, v0, NR, scratch, s0, places, begin, fresh, narrow
+                )
+            if p1 == together * P:
+                h1 = H
+            elif together == 1:
+                h1 = min(H, max(h0, p1 // OW * SH - PH))  # no later cell meets the rows above
+            for i in range(together):
+                to, at = ((n + i) * C + c0) * H * W, copied + i * HP * WP * NR
+                if PW == 0:
+                    transpose(x, to + h0 * W, H * W, scratch, at + (h0 + PH) * W * NR, NR, c, (h1 - h0) * W)
+                else:
+                    for h in range(h0, h1):
+                        transpose(x, to + h * W, H * W, scratch, at + ((h + PH) * WP + PW) * NR, NR, c, W)
+            h0 = h1
+
+
+@compiled
+def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, parts, scratch, first, last):
+    """Sum up the units first.. of all (part of the batch, group): sums (parts, G, panels, T, NR)."""
+    N, C, H, W, K, KH, KW, _, _, _, _, _, _, G, OH, OW = geometry
+    NR, panels, block, together, copied = layout[:5]
+    filters, P, T = K // G, OH * OW, C // G * KH * KW
+    blocks = -(-together * P // block)
+    jobs = N // together * blocks
+    scratch[:copied] = 0
+    for unit in range(first, last):
+        part, group = unit // G, unit % G
+        first_job, there = jobs * part // parts, -1
+        for job in range(first_job, jobs * (part + 1) // parts):
+            n, p0 = job // blocks * together, job % blocks * block
+            p1 = min(together * P, p0 + block)
+            a, a0 = x, (n * C + group * (C // G)) * H * W
+            if copied:
+                if there != n:
+                    lay_out(scratch, x, a0, layout)
+                    there = n
+                a, a0 = scratch, 0
+            some, fresh = steps[p0:p1], job == first_job
+            for panel in range(panels):
+                k0, k = group * filters + panel * NR, min(NR, filters - panel * NR)
+                p = p0
+                while p < p1:  # image after image
+                    i = p // P
+                    stop = min(p1, (i + 1) * P)
+                    at = ((n + i) * K + k0 - i) * P + p
+                    transpose(scratch, copied + (p - p0) * NR, NR, g, at, P, stop - p, k)
+                    p = stop
+                s0, t0, narrow = (unit * panels + panel) * T * NR, p0 - p0, 2 * k <= NR
+                macro_kernel(
+                    a, a0, rows, t0, T, some, scratch, copied, NR, sums, s0, places, zeros, fresh, narrow
+                )
+
+
+@compiled
+def add_parts(sums, w, panels, filters, T, NR, parts, first, last):
+    """Add sums (parts, G, panels, T, NR) up to w (K, T), for the panels first.. of all groups."""
+    size = len(sums) // parts
+    for panel in range(first, last):
+        total = panel * T * NR
+        for part in range(1, parts):
+            for i in range(total, total + T * NR):
+                sums[i] += sums[part * size + i]
+        k0 = panel % panels * NR
+        k = min(NR, filters - k0)
+        transpose(w, (panel // panels * filters + k0) * T, T, sums, total, NR, k, T)

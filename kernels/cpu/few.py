@@ -1,0 +1,56 @@
+"""The gradient by the input for few channels: of an image, of a generator's last layer, or in many groups.
+
+They would leave most of a vector of channels empty. So cells of g lie along the vector, and MR weights are
+broadcast: the micro-kernel, with its arrays in each other's roles. What it sums up are the products of every
+tap with all cells, (taps, cells). Their rows are then added to the rows of x that the tap meets.
+"""
+
+from __future__ import annotations
+
+from .blocks import macro_kernel
+from .compiled import compiled
+from .panels import lay_out
+from .rows import add_row
+
+
+@compiled
+def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, scratch, first, last):
+    """Write the gradient by the input for the units first.. of all (image, group)."""
+    _, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
+    NR, panels, rows_of_block, _, copied, plane = layout[:6]
+    channels, filters, P, T = C // G, K // G, OH * OW, C // G * KH * KW
+    last_p = max(P, NR) - NR
+    bias, zeros = start[: G * panels * NR], start[G * panels * NR :]
+    zero, fresh, narrow = first - first, first >= 0, first < 0  # no constants, see `input_blocks`
+    for unit in range(first, last):
+        group, to = unit % G, unit * channels * H * W
+        v, v0 = g, unit * filters * P
+        if copied:
+            lay_out(scratch, g, v0, layout)
+            v, v0 = scratch, zero
+        for c in range(channels):
+            for i in range(to + c * H * W, to + (c + 1) * H * W):
+                x[i] = bias[group * panels * NR + c]
+        for oh0 in range(0, OH, rows_of_block):
+            oh1 = min(OH, oh0 + rows_of_block)
+            p0 = min(oh0 * OW, last_p)
+            for next_p in range(p0, oh1 * OW, NR):
+                p = min(next_p, last_p)  # the last vector of a plane ends with it
+                s0, w0 = copied + p - p0, group * filters * T
+                macro_kernel(
+                    w, w0, rows, zero, T, steps, v, v0 + p, plane, scratch, s0, places, zeros, fresh, narrow
+                )
+            for t in range(T):
+                c, r, s = t // (KH * KW), t // KW % KH, t % KW
+                # Of each row, the windows whose tap lies inside the image.
+                ow0, ow1 = max(0, -((s * DW - PW) // SW)), min(OW, -((s * DW - PW - W) // SW))
+                for oh in range(oh0, oh1):
+                    h = oh * SH - PH + r * DH
+                    if 0 <= h < H:
+                        at = to + (c * H + h) * W + ow0 * SW + s * DW - PW
+                        products = copied + places[t] + oh * OW + ow0 - p0
+                        if SW == 1:
+                            add_row(x, at, scratch, products, ow1 - ow0)
+                        else:
+                            for i in range(ow1 - ow0):
+                                x[at + i * SW] += scratch[products + i]

@@ -1,0 +1,146 @@
+"""The innermost loop of every convolution: MR x NR sums that stay in registers.
+
+A vector holds numbers of neighbouring filters; NR filters are one vector, or a few. One number of the image
+is broadcast to all places of a vector, and multiplied with the weights of NR filters at once. MR output cells
+take part: weights that are loaded once are used for MR cells, a number that is broadcast for NR filters::
+
+    sums[i][f] += a[i][t] * v[t][f]        i < MR cells, f < NR filters, for every tap t
+
+So vectors are full, whatever the width of the image. The MR cells may lie anywhere: tables of distances say
+where, and a stride, a dilation or the end of a row is only another distance.
+
+The same loop computes all directions. For the gradient by the weights, MR taps of x are broadcast, a vector
+holds filters of g, and t runs over cells. `twin` is the loop in Python: it says what the compiled one does,
+and tests compare both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .vectors import INDEX, REGISTERS, VECTOR_BYTES, call, everywhere, load, pointer, size, store, vector_of
+
+ROWS, NARROW_ROWS = REGISTERS.rows, REGISTERS.narrow_rows  # MR, and MR for half of NR filters
+MOST_ROWS = max(ROWS, NARROW_ROWS)
+
+
+def filters_of(itemsize: int) -> int:
+    """Return NR for numbers of so many bytes."""
+    return REGISTERS.vectors * VECTOR_BYTES // itemsize
+
+
+def twin(MR: int, NR: int) -> Callable[..., None]:
+    """Return the micro-kernel as a function in Python; see `micro_kernel`."""
+
+    def tile(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh):
+        at = [s0 + places[i] + np.arange(NR) for i in range(i0, i0 + MR)]
+        totals = [start[:NR] if fresh else sums[place] for place in at]
+        for t, step in enumerate(steps):
+            weights = v[v0 + t * pitch + np.arange(NR)]
+            totals = [total + a[a0 + rows[i0 + i] + step] * weights for i, total in enumerate(totals)]
+        for place, total in zip(at, totals, strict=True):
+            sums[place] = total
+
+    return tile
+
+
+def micro_kernel(MR: int, vectors: int):
+    """Return the micro-kernel for MR rows of so many vectors: an intrinsic for compiled code.
+
+    It is called as ``tile(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh)``. For rows
+    i = i0, ..., i0 + MR - 1 and f < NR it sets::
+
+        sums[s0 + places[i] + f] = before + sum_t a[a0 + rows[i] + steps[t]] * v[v0 + t*pitch + f]
+
+    Here `before` is start[f] if `fresh`, else what was in `sums`. Everything is read before anything is
+    written, so a row that is there twice does no harm. Arrays are flat, tables int64, with at least one step.
+    """
+    names = ("a", "a0", "rows", "i0", "steps", "v", "v0", "pitch", "sums", "s0", "places", "start", "fresh")
+
+    @intrinsic
+    def tile(typing, a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh):
+        def build(context, builder, signature, args):
+            kind, value = (dict(zip(names, each, strict=True)) for each in (signature.args, args))
+            vector = vector_of(context, kind["a"])
+
+            def at(name, index):
+                return pointer(context, builder, kind[name], value[name], index)
+
+            def plus(address, distance):
+                return builder.gep(address, [distance])
+
+            def row_addresses(first, table):
+                return [plus(first, builder.load(plus(table, INDEX(i)))) for i in range(MR)]
+
+            def load_row(address):
+                return [load(builder, plus(address, INDEX(j * vector.count)), vector) for j in range(vectors)]
+
+            a_rows = row_addresses(at("a", value["a0"]), at("rows", value["i0"]))
+            sum_rows = row_addresses(at("sums", value["s0"]), at("places", value["i0"]))
+            fresh = builder.trunc(value["fresh"], ir.IntType(1))
+            before = [load_row(builder.select(fresh, at("start", INDEX(0)), row)) for row in sum_rows]
+            steps_at, v_at = at("steps", INDEX(0)), at("v", value["v0"])
+            count = size(context, builder, kind["steps"], value["steps"])
+            with Sums(builder, count, [total for row in before for total in row]) as loop:
+                weights = load_row(plus(v_at, builder.mul(loop.index, value["pitch"])))
+                step = builder.load(plus(steps_at, loop.index))
+                for i, row in enumerate(a_rows):
+                    number = everywhere(builder, builder.load(plus(row, step)), vector)
+                    for j in range(vectors):
+                        loop.add(i * vectors + j, number, weights[j])
+            for i, row in enumerate(sum_rows):
+                for j in range(vectors):
+                    store(builder, loop.sums[i * vectors + j], plus(row, INDEX(j * vector.count)))
+            return context.get_dummy_value()
+
+        index, flag = types.int64, types.boolean
+        return types.void(
+            a, index, rows, index, steps, v, index, index, sums, index, places, start, flag
+        ), build
+
+    return tile
+
+
+class Sums:
+    """A loop over `index` = 0, 1, ... below `stop`, at least once, that adds to vectors in registers."""
+
+    def __init__(self, builder, stop, begin) -> None:
+        self.builder, self.stop = builder, stop
+        before = builder.block
+        self.body = builder.append_basic_block("sums")
+        builder.branch(self.body)
+        builder.position_at_end(self.body)
+        # A phi is a register's value at the start of a turn: from before the loop, or from the last turn.
+        self.index = builder.phi(INDEX)
+        self.index.add_incoming(INDEX(0), before)
+        self.phis = [builder.phi(total.type) for total in begin]
+        for phi, total in zip(self.phis, begin, strict=True):
+            phi.add_incoming(total, before)
+        self.sums = list(self.phis)
+
+    def add(self, i, a, b) -> None:
+        """Let sums[i] += a * b."""
+        self.sums[i] = call(self.builder, "llvm.fmuladd", "{vector}", a.type, [a, b, self.sums[i]])
+
+    def __enter__(self) -> Sums:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        builder = self.builder
+        following = builder.add(self.index, INDEX(1))
+        end = builder.block
+        self.index.add_incoming(following, end)
+        for phi, total in zip(self.phis, self.sums, strict=True):
+            phi.add_incoming(total, end)
+        after = builder.append_basic_block("after")
+        builder.cbranch(builder.icmp_signed("<", following, self.stop), self.body, after)
+        builder.position_at_end(after)
+
+
+wide_tile = micro_kernel(ROWS, REGISTERS.vectors)
+narrow_tile = micro_kernel(NARROW_ROWS, REGISTERS.vectors // 2)

@@ -1,0 +1,103 @@
+"""Moving numbers to where the micro-kernel reads them, and its sums to where they belong.
+
+A panel has NR filters side by side, and one row for every tap or cell; in arrays, filters are far apart. So
+what goes in or comes out is transposed, in blocks that fit into the registers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+from .. import arena
+from ..arrays import Array
+from .compiled import compiled
+from .rows import copy_row
+from .vectors import INDEX, SHORT, VECTOR_BYTES, load, pointer, store
+
+EDGE = 8  # rows of a block that is transposed in registers, at most
+LINE = 64  # bytes: a vector that begins with a line of the cache is loaded at once
+
+copy = copy_row(1)
+
+
+def aligned(rows: int, columns: int, dtype: np.dtype) -> Array:
+    """Return a new matrix with any content, whose rows begin with a line of the cache."""
+    itemsize = dtype.itemsize
+    pitch = -(-columns * itemsize // LINE) * LINE
+    memory = arena.empty((rows * pitch + LINE,), np.uint8)
+    first = -memory.__array_interface__["data"][0] % LINE
+    return memory[first : first + rows * pitch].view(dtype).reshape(rows, pitch // itemsize)[:, :columns]
+
+
+@intrinsic
+def _transpose_block(typing, to, to0, to_pitch, source, s0, s_pitch):
+    """As `transpose`, for as many rows and columns as a vector has elements, or `EDGE`."""
+
+    def build(context, builder, signature, args):
+        to_type, _, _, source_type, _, _ = signature.args
+        to, to0, to_pitch, source, s0, s_pitch = args
+        to_at = pointer(context, builder, to_type, to, to0)
+        source_at = pointer(context, builder, source_type, source, s0)
+        count = min(EDGE, VECTOR_BYTES * 8 // to_type.dtype.bitwidth)
+        vector = ir.VectorType(context.get_data_type(to_type.dtype), count)
+        starts = [builder.gep(source_at, [builder.mul(s_pitch, INDEX(i))]) for i in range(count)]
+        lines = [load(builder, start, vector) for start in starts]
+        # Swap what is off the diagonal of all blocks of 2x2 numbers, then of 2x2 such blocks, and so on.
+        half = 1
+        while half < count:
+            kept = [j if not j & half else count + j - half for j in range(count)]
+            swapped = [j + half if not j & half else count + j for j in range(count)]
+            orders = [ir.Constant(ir.VectorType(SHORT, count), order) for order in (kept, swapped)]
+            for i in range(count):
+                if not i & half:
+                    pair = lines[i], lines[i + half]
+                    lines[i], lines[i + half] = (builder.shuffle_vector(*pair, order) for order in orders)
+            half *= 2
+        for i, line in enumerate(lines):
+            store(builder, line, builder.gep(to_at, [builder.mul(to_pitch, INDEX(i))]))
+        return context.get_dummy_value()
+
+    integer = types.int64
+    return types.void(to, integer, integer, source, integer, integer), build
+
+
+@compiled
+def transpose(to, to0, to_pitch, source, s0, s_pitch, rows, columns):
+    """Let to[to0 + i*to_pitch + j] = source[s0 + j*s_pitch + i] for i < `rows`, j < `columns`."""
+    edge = min(EDGE, VECTOR_BYTES // to.itemsize)
+    if rows < edge or columns < edge:
+        for i in range(rows):
+            for j in range(columns):
+                to[to0 + i * to_pitch + j] = source[s0 + j * s_pitch + i]
+        return
+    for first_i in range(0, rows, edge):
+        i = min(first_i, rows - edge)  # the last block may overlap the one before
+        for first_j in range(0, columns, edge):
+            j = min(first_j, columns - edge)
+            _transpose_block(to, to0 + i * to_pitch + j, to_pitch, source, s0 + j * s_pitch + i, s_pitch)
+
+
+@compiled
+def lay_out(to, source, s0, layout):
+    """Copy images to the beginning of `to`, with a border of zeros that is there already."""
+    _, _, _, together, _, plane, channels, all_channels, H, W, PH, PW = layout
+    for i in range(together):
+        for c in range(channels):
+            for h in range(H):
+                row = (i * channels + c) * plane + (h + PH) * (W + 2 * PW) + PW
+                copy(to, row, source, s0 + ((i * all_channels + c) * H + h) * W, W)
+
+
+@compiled
+def pack(w, packed, G, each, filters, taps, NR):
+    """Copy w (G, each, filters, taps) to panels (G, blocks of NR filters, taps, each, NR)."""
+    blocks = -(-filters // NR)
+    for group in range(G):
+        for block in range(blocks):
+            for i in range(each):
+                to = ((group * blocks + block) * taps * each + i) * NR
+                at = ((group * each + i) * filters + block * NR) * taps
+                transpose(packed, to, each * NR, w, at, taps, taps, min(NR, filters - block * NR))
