@@ -1,8 +1,4 @@
-"""PyTorch on CUDA as a contestant, timed by the GPU's own clock."""
-
-from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
+"""PyTorch on CUDA as a contestant of `benchmarks.gpu_session`."""
 
 from . import on_pytorch
 
@@ -16,19 +12,16 @@ class Engine(on_pytorch.Engine):
         Of the CPU.
     compiled
         Use ``torch.compile`` on networks and losses.
-    tf32
-        Let convolutions and matrix products round their factors to TF32, with 10 bits of mantissa for
-        float32's 23: other numerics, so it is off elsewhere, although PyTorch has it on for convolutions.
 
     Raises
     ------
     ImportError
-        Where this PyTorch cannot use a GPU.
+        If this PyTorch cannot use a GPU.
     """
 
     device = "cuda"
 
-    def __init__(self, threads: int, compiled: bool = False, tf32: bool = False) -> None:
+    def __init__(self, threads: int, compiled: bool = False) -> None:
         import torch
 
         super().__init__(threads)
@@ -36,18 +29,7 @@ class Engine(on_pytorch.Engine):
             raise ImportError(f"PyTorch {torch.__version__} cannot use a GPU", name="CUDA for torch")
         if compiled:
             self.compiled = torch.compile  # type: ignore[assignment]
-        torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.backends.cudnn.allow_tf32 = tf32
+        # PyTorch has TF32 on for convolutions: its factors have 10 bits of mantissa, not float32's 23.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = True
-
-    def seconds(self, run: Callable[[], Any], runs: int) -> list[float]:
-        """Return the seconds of each run, from event to event in the GPU's queue."""
-        import torch
-
-        events = [torch.cuda.Event(enable_timing=True) for _ in range(runs + 1)]
-        events[0].record()
-        for event in events[1:]:
-            run()
-            event.record()
-        events[-1].synchronize()
-        return [a.elapsed_time(b) / 1e3 for a, b in pairwise(events)]  # from ms

@@ -110,25 +110,11 @@ def _chain(work: Work, arrays: Arrays) -> Run:
 
 
 def _conv(work: Work, arrays: Arrays) -> Run:
-    return convolution(work, arrays, None)
-
-
-def convolution(work: Work, arrays: Arrays, kernels: Any) -> Run:
-    """Return the function that does a convolution once, with `kernels` or those that serve such arrays.
-
-    Raises
-    ------
-    NotImplementedError
-        Where these kernels have no function for the direction.
-    """
     c = work.convolution
     assert c is not None
-    x, w, g = (backend.to_backend(arrays[name], backend.current()) for name in "xwg")
+    x, w, g = (arrays[name] for name in "xwg")
     geometry = conv2d_geometry(x.shape, w.shape, c.stride, c.padding)
-    kernels = kernels or kernels_for(x)
-    function = {"forward": "conv2d", "input": "conv2d_input", "weight": "conv2d_weight"}[work.direction]
-    if not hasattr(kernels, function):
-        raise NotImplementedError(f"there is no {function}")
+    kernels = kernels_for(x)
     directions: dict[str, Run] = {
         "forward": lambda: kernels.conv2d(x, w, geometry),
         "input": lambda: kernels.conv2d_input(g, w, geometry),

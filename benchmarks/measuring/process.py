@@ -90,10 +90,10 @@ class Worker:
         """Whether it can still be asked."""
         return self.process.poll() is None
 
-    def prepare(self, work: str, input: Path) -> bool:
-        """Make a work ready, from the file with its input; return False if it does none of this kind."""
+    def prepare(self, work: str, input: Path) -> None:
+        """Make a work ready, from the file with its input."""
         self.work = work
-        return self._ask("prepare", work=work, input=str(input))["able"]
+        self._ask("prepare", work=work, input=str(input))
 
     def numbers(self, runs: int) -> list[float]:
         """Run the work so many times and return a sample of the results."""

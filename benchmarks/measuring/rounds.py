@@ -45,8 +45,6 @@ class Plan:
         Interpreters by peer; the running one by default.
     instructions
         `contestants.AVX2`, to keep everybody to these.
-    one_process
-        A contestant keeps its process for all works: on a GPU starting one takes longer than the work.
     """
 
     threads: int
@@ -54,7 +52,6 @@ class Plan:
     turn: float = 0.5
     pythons: Mapping[str, str] = field(default_factory=dict)
     instructions: Mapping[str, str] = field(default_factory=dict)
-    one_process: bool = False
 
     def as_dict(self) -> dict[str, float]:
         """Return what belongs into a table; the folders of interpreters do not."""
@@ -93,7 +90,7 @@ def measure(
     works: Sequence[Work], contestants: Sequence[Contestant], plan: Plan, folder: Path
 ) -> Iterator[Measurement]:
     """Yield one measurement for each work as soon as it is there; inputs lie in `folder` meanwhile."""
-    for _, group in groupby(works, key=lambda work: plan.one_process or work.group):
+    for _, group in groupby(works, key=lambda work: work.group):
         workers: dict[str, Worker] = {}
         try:
             for work in group:
@@ -128,8 +125,7 @@ def _measure(
         if work.kind in contestant.kinds:
             with failures_in(result, contestant):
                 worker = _worker(contestant, workers, plan)
-                if not worker.prepare(work.name, path):
-                    continue
+                worker.prepare(work.name, path)
                 # The first steps after the start are compared, and warm everything up.
                 numbers = worker.numbers(STEPS_COMPARED if work.trains else 1)
                 seconds = median(worker.time(2))
