@@ -205,9 +205,18 @@ def blank_figure(
 
 @cache
 def _notebook_figure() -> type[Figure]:
+    import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     class NotebookFigure(Figure):
+        def draw(self, renderer: Any) -> None:
+            # The user's settings may ask for TeX, which need not be there, and takes names for commands.
+            with matplotlib.rc_context({"text.usetex": False}):
+                for text in self.findobj(Text):
+                    text.set_usetex(False)
+                super().draw(renderer)
+
         def _repr_png_(self) -> bytes:
             content = io.BytesIO()
             with _missing_glyphs_allowed():

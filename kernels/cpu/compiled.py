@@ -120,7 +120,7 @@ def _announce() -> None:
         said = False
 
         def on_start(self, event: Any) -> None:
-            if not self.said and sys.stderr.isatty():
+            if not self.said and sys.stderr is not None and sys.stderr.isatty():
                 self.said = True
                 print("tinycnn: compiling kernels, once (kept for the next time)", file=sys.stderr)
 

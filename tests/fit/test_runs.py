@@ -1,7 +1,10 @@
 """Runs made in Python: three lines from settings to results, and what they refuse."""
 
+import json
 import os
+import shutil
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,20 +18,35 @@ from tinycnn.storage import load_arrays, save_arrays
 SMALL = {"model": "lenet5", "epochs": 4, "batch_size": 4, "lr": 0.01}
 
 
+def make_pictures(folder, names):
+    rng = np.random.default_rng(0)
+    for name, level in zip(names, (60, 190), strict=True):
+        (folder / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.integers(level - 30, level + 30, (28, 28), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{i:02}.png")
+    return folder
+
+
 @pytest.fixture
 def pictures(tmp_path):
     """Class folders with 20 pictures each, dark ones and bright ones."""
+    return lambda *names: make_pictures(tmp_path / "data", names)
 
-    def make(*names):
-        rng = np.random.default_rng(0)
-        for name, level in zip(names, (60, 190, 125), strict=False):
-            (tmp_path / "data" / name).mkdir(parents=True)
-            for i in range(20):
-                pixels = rng.integers(level - 30, level + 30, (28, 28), dtype=np.uint8)
-                Image.fromarray(pixels).save(tmp_path / "data" / name / f"{i:02}.png")
-        return tmp_path / "data"
 
-    return make
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a run that no test may change."""
+    work = tmp_path_factory.mktemp("finished")
+    data = make_pictures(work / "data", ("cat", "dog"))
+    ClassifierRun.new(work / "run", data=data, **SMALL).train(quiet)
+    return work / "run"
+
+
+@pytest.fixture
+def run_folder(finished, tmp_path):
+    """A copy of that folder; its data stay where they are."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 def quiet(line):
@@ -151,13 +169,12 @@ def test_labels_are_matched_by_the_names_of_their_classes(trained):
     assert shown == {"cat dog": 1.0, "dog": 1.0}
 
 
-def test_classes_without_names_are_taken_by_their_numbers_and_this_is_said(trained, tmp_path):
-    _, run = trained
+def test_classes_without_names_are_taken_by_their_numbers_and_this_is_said(finished, tmp_path):
     (tmp_path / "arrays").mkdir()
     images = np.stack([np.full((28, 28), level, np.uint8) for level in (60, 190) * 10])
     np.save(tmp_path / "arrays" / "images.npy", images)
     np.save(tmp_path / "arrays" / "labels.npy", np.arange(20) % 2)
-    saved = load_classifier(run)
+    saved = load_classifier(finished)
     test, note = saved.test_data(str(tmp_path / "arrays"))
     assert note == "0, 1 are taken for cat, dog, in this order"
     assert saved.evaluate(test).accuracy == 1
@@ -181,16 +198,15 @@ def test_pictures_that_changed_since_are_refused(trained, change):
         ClassifierRun.resume(run)
 
 
-def test_resume_refuses_other_settings_and_folders_without_a_run(trained, tmp_path):
-    _, run = trained
+def test_resume_refuses_other_settings_and_folders_without_a_run(finished, tmp_path):
     with pytest.raises(DifferentSettings, match=r"epochs=9 \(the run has 4\), lr=0.1 \(the run has 0.01\)"):
-        ClassifierRun.resume(run, epochs=9, lr=0.1, seed=0)
+        ClassifierRun.resume(finished, epochs=9, lr=0.1, seed=0)
     with pytest.raises(MissingRun, match="there is no checkpoint"):
         ClassifierRun.resume(tmp_path)
     with pytest.raises(FileNotFoundError):  # as for every file
         load_classifier(tmp_path)
     with pytest.raises(RunError, match="holds a run already"):
-        ClassifierRun.new(run)
+        ClassifierRun.new(finished)
 
 
 def test_the_second_of_two_runs_that_begin_together_is_refused(pictures, tmp_path):
@@ -220,43 +236,64 @@ def test_folders_that_are_made_together_are_different(tmp_path, monkeypatch):
     assert all(folder.is_dir() for folder in found)
 
 
-def test_resume_says_if_the_last_bits_will_differ(trained):
-    _, run = trained
-    path = run / "checkpoint.safetensors"
+def test_resume_says_if_the_last_bits_will_differ(run_folder):
+    path = run_folder / "checkpoint.safetensors"
     arrays, metadata = load_arrays(path)
-    assert ClassifierRun.resume(run).notes == []
+    assert ClassifierRun.resume(run_folder).notes == []
     other = metadata["training"].replace('"kernels": "', '"kernels": "other-')
     save_arrays(path, arrays, metadata | {"training": other})
-    (note,) = ClassifierRun.resume(run).notes
+    (note,) = ClassifierRun.resume(run_folder).notes
     assert "began with the kernels other-" in note
     lines = []
-    ClassifierRun.resume(run).train(lines.append)
+    ClassifierRun.resume(run_folder).train(lines.append)
     assert lines[0] == f"note: {note}"
 
 
-def test_a_checkpoint_in_another_precision_is_refused(trained):
-    _, run = trained
-    path = run / "checkpoint.safetensors"
+def test_a_checkpoint_in_another_precision_is_refused(run_folder):
+    path = run_folder / "checkpoint.safetensors"
     arrays, metadata = load_arrays(path)
     arrays["model.0.weight"] = arrays["model.0.weight"].astype(np.float64)
     save_arrays(path, arrays, metadata)
     with pytest.raises(
         ValueError, match=r"model\.0\.weight is float64 in the checkpoint and float32 in this"
     ):
-        ClassifierRun.resume(run)
+        ClassifierRun.resume(run_folder)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("name", ["weights.safetensors", "checkpoint.safetensors"])
-def test_weights_that_are_nan_are_refused(trained, name, value):
-    _, run = trained
-    arrays, metadata = load_arrays(run / name)
+def test_weights_that_are_nan_are_refused(run_folder, name, value):
+    arrays, metadata = load_arrays(run_folder / name)
     key = next(key for key in arrays if key.endswith("0.weight"))
     arrays[key] = np.full_like(arrays[key], value)
-    save_arrays(run / name, arrays, metadata)
+    save_arrays(run_folder / name, arrays, metadata)
     load = load_classifier if name.startswith("weights") else ClassifierRun.resume
     with pytest.raises(ValueError, match=r"150 of the 150 values of .*0\.weight are NaN or infinite"):
-        load(run)
+        load(run_folder)
+
+
+BAD_CONFIGS = {
+    "no model": (lambda c: {k: v for k, v in c.items() if k != "model"}, "model missing"),
+    "no classes": (lambda c: {k: v for k, v in c.items() if k != "classes"}, "classes missing"),
+    "another model": (lambda c: c | {"model": "vgg"}, "model: unknown: 'vgg'; there are cnn28"),
+    "a model of text": (lambda c: c | {"model": None}, "model: unknown: None"),
+    "classes of numbers": (lambda c: c | {"classes": [1, 2]}, r"classes: \[0\]: 1 is no text"),
+    "one class": (lambda c: c | {"classes": ["a"]}, "classes: it is a list of 1, 2 to 2,000 fit"),
+    "millions of classes": (lambda c: c | {"classes": ["a"] * 100_000}, "a list of 100,000, 2 to 2,000 fit"),
+    "data of numbers": (lambda c: c | {"data": 7}, "data: 7 is no text"),
+    "a list": (lambda c: [c], "it is no JSON object"),
+    "a number": (lambda c: 5, "it is no JSON object"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CONFIGS)
+def test_a_config_that_was_edited_says_what_is_wrong(case, finished, tmp_path):
+    change, says = BAD_CONFIGS[case]
+    arrays, metadata = load_arrays(finished / "weights.safetensors")
+    config = json.dumps(change(json.loads(metadata["config"])))
+    save_arrays(tmp_path / "edited.safetensors", arrays, {"config": config})
+    with pytest.raises(ValueError, match=rf"edited\.safetensors does not say which network.*{says}"):
+        load_classifier(tmp_path / "edited.safetensors")
 
 
 def test_parts_that_a_killed_writer_left_are_removed(pictures, tmp_path):

@@ -12,10 +12,19 @@ MAX_BYTES = 128 << 20  # of a file, as it comes and unpacked; the largest of MNI
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads: ``TINYCNN_DATA``, or the cache folder of this system's users."""
+    """Return the folder for downloads: ``TINYCNN_DATA``, or the cache folder of this system's users.
+
+    Raises
+    ------
+    OSError
+        If there is no such folder, as the user has no home.
+    """
     import pooch
 
-    return Path(os.environ.get("TINYCNN_DATA") or pooch.os_cache("tinycnn")).expanduser()
+    try:
+        return Path(os.environ.get("TINYCNN_DATA") or pooch.os_cache("tinycnn")).expanduser()
+    except RuntimeError:  # of pathlib, which knows no home
+        raise OSError("there is no home folder to download to: set TINYCNN_DATA to a folder") from None
 
 
 def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:

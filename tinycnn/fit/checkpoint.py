@@ -132,6 +132,10 @@ def restore(path: Path, contents: Contents, training: Trainable) -> list[str]:
         state = _checked(state, training)
         if state.get("begun", True):
             training.load_state(arrays, state)
+            known = {*training.networks(), *training.state_kind()}
+            others = [plain(name) for name in arrays if name.partition(".")[0] not in known]
+            if others:
+                raise ValueError(f"{len(others):,} arrays belong to nothing in it, the first is {others[0]}")
         elif state["epoch"] or state["batch"] or arrays:
             raise ValueError("it says that nothing was trained yet, and holds more than that")
     except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as error:
