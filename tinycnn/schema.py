@@ -189,6 +189,17 @@ class ListOf(Kind):
 
 
 @dataclass(frozen=True)
+class OneOrSeveral(Kind):
+    """A value of one kind, or a list of them."""
+
+    kind: Kind
+
+    def check(self, value: Any) -> Any:
+        """Return the value."""
+        return (ListOf(self.kind, 1) if isinstance(value, list) else self.kind).check(value)
+
+
+@dataclass(frozen=True)
 class OrNothing(Kind):
     """A value of one kind, or None."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinycnn import nn, optim, storage
-from tinycnn.fit import Callback, Checkpoint, fit, load_checkpoint, save_checkpoint
+from tinycnn.fit import Callback, Checkpoint, Training, fit, load_checkpoint, save_checkpoint
 from tinycnn.storage import load_arrays, save_arrays, write_atomically
 
 KINDS = {
@@ -50,6 +50,31 @@ def test_a_stopped_run_goes_on_to_the_same_bits(make_training, tmp_path, kind, a
         np.testing.assert_array_equal(weights(resumed)[name], array, err_msg=name)
     for a, b in zip(whole.history, resumed.history, strict=True):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
+
+
+def test_groups_of_parameters_and_a_plateau_go_on_to_the_same_bits(make_training, tmp_path):
+    def make():
+        training = make_training(schedule=False)
+        *first, last = training.model.layers
+        groups = [
+            {"params": [p for layer in first for p in layer.parameters()], "lr": 1e-2},
+            {"params": last.parameters()},
+        ]
+        optimizer = optim.Adam(groups, 1e-3)
+        schedule = optim.ReduceLROnPlateau(optimizer, patience=0, threshold=10)  # nothing is ever better
+        return Training(training.model, training.train, optimizer, 4, training.validation, schedule)
+
+    whole, stopped, resumed = make(), make(), make()
+    fit(whole)
+    assert [group["lr"] for group in whole.optimizer.param_groups] == pytest.approx([1e-5, 1e-6])
+    path = tmp_path / "checkpoint.safetensors"
+    fit(stopped, [StopAt(2, 3), Checkpoint(path, {})])
+    load_checkpoint(path, resumed)
+    fit(resumed)
+    for name, array in weights(whole).items():
+        np.testing.assert_array_equal(weights(resumed)[name], array, err_msg=name)
+    with pytest.raises(ValueError, match="does not fit this run"):
+        load_checkpoint(path, make_training(epochs=4, schedule=False))
 
 
 def test_ctrl_c_is_the_users_again_after_fit(make_training):

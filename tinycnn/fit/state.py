@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from tinycnn.nn import Module
-from tinycnn.optim import Optimizer, Schedule
-from tinycnn.schema import Fields, Integer, ListOf, Number
+from tinycnn.optim import Optimizer, ReduceLROnPlateau, Schedule
+from tinycnn.schema import Fields, Integer, Kind, ListOf, Number, OneOrSeveral, OrNothing
 
-OPTIMIZER = Fields({"steps": ListOf(Integer()), "lr": Number(0)})
-SCHEDULE = Fields({"t": Integer(), "base_lr": Number(0)})
+AnySchedule = Schedule | ReduceLROnPlateau
+
+LR = OneOrSeveral(Number(0))  # one for each group of parameters
+OPTIMIZER = Fields({"steps": ListOf(Integer()), "lr": LR})
+SCHEDULE = Fields({"t": Integer(), "base_lr": LR})
+PLATEAU = Fields({"best": OrNothing(Number()), "bad_steps": Integer(), "cooling": Integer()})
 
 
 def check_optimizer(name: str, optimizer: Optimizer, *trained: Module) -> None:
@@ -79,16 +83,27 @@ def load_optimizer(
     optimizer.load_state_dict(part(arrays, name) | dict(numbers))
 
 
-def load_schedule(schedule: Schedule, state: Mapping[str, Any], steps: int) -> None:
+def kind_of_schedule(schedule: AnySchedule | None) -> Kind:
+    """Return what the state of such a schedule must be; without a schedule, None."""
+    return OrNothing(PLATEAU if isinstance(schedule, ReduceLROnPlateau) else SCHEDULE)
+
+
+def load_schedule(schedule: AnySchedule, state: Mapping[str, Any], steps: int) -> None:
     """Continue from the schedule's state, `steps` steps on from here; raise ValueError if it is of another.
 
-    The optimizer must have its state already: the checkpoint's learning rate is compared with the schedule's.
+    The optimizer must have its state already: the checkpoint's learning rates are compared with the
+    schedule's.
     """
+    if isinstance(schedule, ReduceLROnPlateau):  # it depends on what was measured, not on how many steps
+        schedule.load_state_dict(state)
+        return
     if state["t"] != schedule.t + steps:
         raise ValueError(
             f"its schedule made {state['t']} steps, but {schedule.t + steps} belong to the batches so far"
         )
-    lr = schedule.optimizer.lr
+    groups = schedule.optimizer.param_groups
+    rates = [group["lr"] for group in groups]
     schedule.load_state_dict(state)
-    if not math.isclose(schedule.optimizer.lr, lr):
-        raise ValueError(f"its learning rate is {lr:g}, this run's schedule says {schedule.optimizer.lr:g}")
+    for group, lr in zip(groups, rates, strict=True):
+        if not math.isclose(group["lr"], lr):
+            raise ValueError(f"its learning rate is {lr:g}, this run's schedule says {group['lr']:g}")

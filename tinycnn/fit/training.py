@@ -8,16 +8,17 @@ from tinycnn import backend as _backend
 from tinycnn.data import DataLoader
 from tinycnn.functional import cross_entropy
 from tinycnn.nn import Module
-from tinycnn.optim import Optimizer, Schedule
-from tinycnn.schema import Fields, Integer, Kind, Number, OrNothing
+from tinycnn.optim import Optimizer, ReduceLROnPlateau, Schedule
+from tinycnn.schema import Fields, Integer, Kind, Number
 from tinycnn.tensor import Tensor
 
 from .evaluation import Loss, Totals, evaluate
 from .loop import DivergedError, Trainable
 from .state import (
     OPTIMIZER,
-    SCHEDULE,
+    AnySchedule,
     check_optimizer,
+    kind_of_schedule,
     load_optimizer,
     load_schedule,
     load_weights_of,
@@ -51,7 +52,7 @@ class Training(Trainable):
     optimizer: Optimizer
     epochs: int
     validation: DataLoader | None = None
-    schedule: Schedule | None = None
+    schedule: AnySchedule | None = None
     loss: Loss = cross_entropy
     epoch: int = 0
     batch: int = 0
@@ -77,7 +78,7 @@ class Training(Trainable):
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
-        if self.schedule is not None and self.schedule.per_batch:
+        if isinstance(self.schedule, Schedule) and self.schedule.per_batch:
             self.schedule.step()
         self.totals.add(loss, logits, labels)
 
@@ -98,7 +99,9 @@ class Training(Trainable):
             result = evaluate(self.model, self.validation, self.loss)
             record |= {"val_loss": result.loss, "val_accuracy": result.accuracy}
         self.totals = Totals()
-        if self.schedule is not None and not self.schedule.per_batch:
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(record.get("val_loss", loss))
+        elif self.schedule is not None and not self.schedule.per_batch:
             self.schedule.step()
         return record
 
@@ -137,7 +140,7 @@ class Training(Trainable):
     def state_kind(self) -> dict[str, Kind]:
         """Return what the numbers of `state` must be."""
         totals = Fields({"loss": Number(), "right": Integer(), "images": Integer()})
-        return {"totals": totals, "optimizer": OPTIMIZER, "schedule": OrNothing(SCHEDULE)}
+        return {"totals": totals, "optimizer": OPTIMIZER, "schedule": kind_of_schedule(self.schedule)}
 
     def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
         """Continue from `state`; raise ValueError if it is one of another model, optimizer or schedule."""
@@ -147,6 +150,7 @@ class Training(Trainable):
         load_optimizer("optimizer", self.optimizer, arrays, numbers["optimizer"])
         if self.schedule is not None:
             epochs, batches = numbers["epoch"] - self.epoch, numbers["batch"] - self.batch
-            steps = epochs * len(self.train) + batches if self.schedule.per_batch else epochs
+            per_batch = isinstance(self.schedule, Schedule) and self.schedule.per_batch
+            steps = epochs * len(self.train) + batches if per_batch else epochs
             load_schedule(self.schedule, numbers["schedule"], steps)
         self.totals = Totals(**numbers["totals"])
