@@ -1,5 +1,6 @@
 """Every mistake that the tutor knows, planted, is named; right answers of all styles are right."""
 
+import re
 from collections import Counter
 
 import pytest
@@ -83,7 +84,12 @@ def test_a_sentence_does_not_give_the_code_away():
         for mistake in exercise.mistakes:
             assert not any(piece in mistake.sentence for piece in ("np.", "+=", "[:", "keepdims", "axis="))
             assert mistake.sentence.endswith(".")
-            assert mistake.sentence.count(".") + mistake.sentence.count(":") >= 1
+
+
+def test_a_sentence_says_what_was_done_and_what_to_do():
+    for exercise in EXERCISES.values():
+        for mistake in exercise.mistakes:
+            assert len(re.findall(r"[.:;?]( |$)", mistake.sentence)) >= 2, mistake.sentence
 
 
 def test_the_exercises_cover_every_equation():

@@ -164,7 +164,7 @@ ADAM_STEP = Exercise(
         ),
         Mistake(
             "lr_forgotten",
-            "You leave out the learning rate.",
+            "You leave out the learning rate. It says how long a step is.",
             ("lr * mean", "mean"),
         ),
         Mistake(

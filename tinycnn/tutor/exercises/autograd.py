@@ -69,7 +69,8 @@ UNBROADCAST = Exercise(
         ),
         Mistake(
             "ones_only",
-            "You sum where the size was 1, but leave the new axes in front.",
+            "You sum where the size was 1, but leave the new axes in front. The array was repeated along "
+            "these, too: sum over them.",
             (
                 "    for _ in range(g.ndim - len(shape)):\n        g = g.sum(axis=0)\n",
                 "    new = g.ndim - len(shape)\n",

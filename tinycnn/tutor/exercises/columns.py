@@ -184,18 +184,20 @@ IM2COL = Exercise(
         ),
         Mistake(
             "one_patch_too_few",
-            "You forget the last place of the window in each direction, so patches are missing.",
+            "Patches are missing: you forget the last place of the window in each direction. Count the first "
+            "place, too.",
             (("// SH + 1", "// SH"), ("// SW + 1", "// SW")),
         ),
         Mistake(
             "one_channel",
-            "Every channel of your columns shows the same channel of the image.",
+            "Every channel of your columns shows the same channel of the image. Each channel has its own "
+            "part of a column.",
             ("= padded[:, :,", "= padded[:, :1,"),
             ("= padded[:, :,", "= padded[:, -1:,"),
         ),
         Mistake(
             "one_image",
-            "All images of your result are the same one.",
+            "All images of your result are the same one. Lay out the patches of each image by itself.",
             ("= padded[:, :,", "= padded[:1, :,"),
             ("= padded[:, :,", "= padded[-1:, :,"),
         ),
@@ -261,14 +263,14 @@ COL2IM = Exercise(
         ),
         Mistake(
             "padding_cut_on_one_side",
-            "Your image is shifted, because the border above and left of it is still there, or cut off "
-            "twice.",
+            "Your image is shifted: you cut the border off one side only. Cut PH rows and PW columns off on "
+            "each side.",
             ("PH : PH + H, PW : PW + W", ":H, :W"),
             ("PH : PH + H, PW : PW + W", "2 * PH :, 2 * PW :"),
         ),
         Mistake(
             "padding_not_cut",
-            "Your image still has the padding around it.",
+            "Your image still has the padding around it. Cut the border off before you return it.",
             ("[:, :, PH : PH + H, PW : PW + W]", ""),
         ),
         Mistake(
@@ -287,7 +289,8 @@ COL2IM = Exercise(
         ),
         Mistake(
             "stride_of_one_direction",
-            "You put the patches back with one stride for both directions.",
+            "You put the patches back with one stride for both directions. Rows of patches are SH apart, "
+            "columns SW.",
             ("oh * SH + r, ow * SW + s", "oh * SH + r, ow * SH + s"),
             ("oh * SH + r, ow * SW + s", "oh * SW + r, ow * SW + s"),
         ),
@@ -310,13 +313,14 @@ COL2IM = Exercise(
         ),
         Mistake(
             "patch_and_output_exchanged",
-            "You take places in the output for places in the patch.",
+            "You take places in the output for places in the patch. A column of the matrix is one patch: its "
+            "rows are the places in the patch.",
             ("reshape(N, C, KH, KW, OH, OW)", "reshape(N, C, OH, OW, KH, KW).transpose(0, 1, 4, 5, 2, 3)"),
         ),
         Mistake(
             "one_image",
-            "You bring the columns of one image home, and the rest of the batch stays empty, or gets the "
-            "same.",
+            "You bring the columns of one image home only. Do the same for each image of the batch, with its "
+            "own columns.",
             (("padded[:, :, oh", "padded[:1, :, oh"), ("columns[:, :, r", "columns[:1, :, r")),
             ("columns[:, :, r", "columns[:1, :, r"),
             ("columns[:, :, r", "columns[-1:, :, r"),

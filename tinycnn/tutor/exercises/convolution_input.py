@@ -122,7 +122,8 @@ CONV2D_INPUT = Exercise(
         ),
         Mistake(
             "kernel_transposed",
-            "You spread the filter with rows and columns exchanged.",
+            "You spread the filter with rows and columns exchanged. Keep its rows along the rows of the "
+            "image.",
             ("* w[k]", "* w[k].swapaxes(1, 2)"),
         ),
         Mistake(
@@ -168,7 +169,8 @@ CONV2D_INPUT = Exercise(
         ),
         Mistake(
             "same_filter",
-            "You spread every filter's g with one and the same filter.",
+            "You spread every filter's g with one and the same filter. The g of output channel k goes with "
+            "filter k.",
             ("* w[k]", "* w[0]"),
             ("* w[k]", "* w[-1]"),
         ),

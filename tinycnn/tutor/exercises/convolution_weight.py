@@ -126,8 +126,8 @@ CONV2D_WEIGHT = Exercise(
         ),
         Mistake(
             "kernel_flipped",
-            "The gradient of your filter stands on its head, turned by 180 degrees. It has the order of the "
-            "filter itself.",
+            "The gradient of your filter is turned by 180 degrees. It has the same order as the filter "
+            "itself.",
             ("return dw", "return dw[:, :, ::-1, ::-1]"),
         ),
         Mistake(
@@ -148,7 +148,8 @@ CONV2D_WEIGHT = Exercise(
         ),
         Mistake(
             "stride_of_one_direction",
-            "You move the windows by one of the two strides in both directions.",
+            "You move the windows by one of the two strides in both directions. Move down by SH and to the "
+            "right by SW.",
             ("oh * SH, ow * SW", "oh * SH, ow * SH"),
             ("oh * SH, ow * SW", "oh * SW, ow * SW"),
             ("oh * SH, ow * SW", "oh * SH, ow"),
@@ -156,8 +157,8 @@ CONV2D_WEIGHT = Exercise(
         ),
         Mistake(
             "padding_on_one_side",
-            "You forget the zeros above and left of the image, so that every window reads too far down and "
-            "to the right.",
+            "You forget the zeros above and to the left of the image, so every window reads too far down and "
+            "to the right. Pad all four sides, as in the forward pass.",
             ("((0, 0), (0, 0), (PH, PH), (PW, PW))", "((0, 0), (0, 0), (0, 2 * PH), (0, 2 * PW))"),
         ),
         Mistake(

@@ -43,7 +43,7 @@ CROSS_ENTROPY = Exercise(
         "How surprised is the network by the right answer? It gave it a share between 0 and 1.",
         "The loss of an image is minus the logarithm of the share of its own class. Compute the logarithm "
         "directly: a share that is rounded to 0 has none.",
-        "Take the row's largest logit off; log softmax is then what is left, minus the logarithm of the sum "
+        "Subtract the row's largest logit; log softmax is then what is left, minus the logarithm of the sum "
         "of its exponentials. Choose the label's entry of each row, change the sign, take the mean.",
     ),
     mistakes=(
@@ -115,7 +115,7 @@ CROSS_ENTROPY = Exercise(
         Mistake(
             "overflow",
             "For large logits your loss is infinite or no number. Do not take the logarithm of softmax: "
-            "work with the logits, after taking off the largest.",
+            "work with the logits, after subtracting the largest.",
             ("shifted = z - z.max(axis=1, keepdims=True)", "shifted = z"),
             (
                 "log_y = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
@@ -143,7 +143,7 @@ CROSS_ENTROPY = Exercise(
         ),
         Mistake(
             "softmax_twice",
-            "You apply softmax to something that is softmax already.",
+            "You apply softmax to something that is softmax already. Once is enough.",
             (
                 "log_y = shifted",
                 "shifted = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)\n    log_y = shifted",
@@ -195,7 +195,7 @@ CROSS_ENTROPY_INPUT = Exercise(
     mistakes=(
         Mistake(
             "truth_forgotten",
-            "Your gradient is softmax itself. The truth must be taken off: it is 1 for the right class.",
+            "Your gradient is softmax itself. Subtract the truth: it is 1 for the right class.",
             ("    y[np.arange(N), labels] -= 1\n", ""),
         ),
         Mistake(
@@ -205,7 +205,7 @@ CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "divided_twice",
-            "You divide by the number of images twice.",
+            "You divide by the number of images twice. The loss is a mean once.",
             ("y / N", "y / N / N"),
         ),
         Mistake(
@@ -225,18 +225,18 @@ CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "truth_added",
-            "You add the truth to the output. Take it off.",
+            "You add the truth to the output. Subtract it.",
             ("-= 1", "+= 1"),
         ),
         Mistake(
             "labels_from_one",
-            "You take off 1 at the class before the right one. Labels count from 0.",
+            "You subtract 1 at the class before the right one. Labels count from 0.",
             ("labels] -=", "labels - 1] -="),
         ),
         Mistake(
             "label_alone",
-            "Only the right class gets a gradient from you. The others get their share: they are to become "
-            "smaller.",
+            "Only the right class gets a gradient from you. The others have one, too: their shares are to "
+            "become smaller.",
             (
                 "return y / N",
                 "only = np.zeros_like(y)\n"
@@ -257,7 +257,7 @@ CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "every_image_gets_all_labels",
-            "You take off 1 at the labels of all images, in every row. Each image has one label.",
+            "You subtract 1 at the labels of all images, in every row. Each image has one label.",
             ("y[np.arange(N), labels] -= 1", "y[:, labels] -= 1"),
         ),
         Mistake(
@@ -267,13 +267,13 @@ CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "overflow",
-            "For large logits your gradient is no number, because e to that power is none. Take the largest "
-            "logit of each row off first.",
+            "For large logits your gradient is no number, because e to that power is none. Subtract the "
+            "largest logit of each row first.",
             (" - z.max(axis=1, keepdims=True)", ""),
         ),
         Mistake(
             "logits_minus_truth",
-            "You take the truth off the logits. Turn them into shares first.",
+            "You subtract the truth from the logits. Turn them into shares first.",
             ("y = e / e.sum(axis=1, keepdims=True)", "y = z.copy()"),
         ),
         Mistake(

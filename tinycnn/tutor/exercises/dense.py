@@ -89,7 +89,7 @@ LINEAR = Exercise(
         ),
         Mistake(
             "one_image",
-            "You compute the outputs of one image and repeat them.",
+            "You compute the outputs of one image and repeat them. Each image has its own row of x.",
             ("x @ w.T", "np.repeat(x[:1], len(x), 0) @ w.T"),
             ("x @ w.T", "np.repeat(x[-1:], len(x), 0) @ w.T"),
         ),

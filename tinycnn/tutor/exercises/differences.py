@@ -92,7 +92,8 @@ NUMERICAL_GRADIENT = Exercise(
         ),
         Mistake(
             "not_divided",
-            "You forget to divide by the distance of the two points.",
+            "You return the difference of the two values of f. A slope is that, divided by the distance of "
+            "the two points.",
             (" / (2 * h)", ""),
         ),
         Mistake(

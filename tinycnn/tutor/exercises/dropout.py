@@ -73,12 +73,12 @@ DROPOUT = Exercise(
         ),
         Mistake(
             "mask_inverted",
-            "You drop what should be kept, and keep what should be dropped.",
+            "You drop what should be kept, and keep what should be dropped. A 1 in the mask means keep.",
             ("* mask", "* (1 - mask)"),
         ),
         Mistake(
             "mask_ignored",
-            "You scale everything and drop nothing.",
+            "You scale everything and drop nothing. Where the mask is 0, the result is 0.",
             ("* mask", ""),
         ),
         Mistake(

@@ -197,7 +197,7 @@ GENERATOR_LOSS = Exercise(
         ),
         Mistake(
             "sigmoid_twice",
-            "You apply the sigmoid to something that went through it already.",
+            "You apply the sigmoid to something that went through it already. Apply it to the logits, once.",
             ("-fake_logits", "-1 / (1 + np.exp(-fake_logits))"),
         ),
         Mistake(

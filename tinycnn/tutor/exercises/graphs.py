@@ -165,8 +165,8 @@ TOPOLOGICAL_ORDER = Exercise(
         ),
         Mistake(
             "seen_forgotten",
-            "A node that is used several times stands in your list several times. Remember which ones you "
-            "have been at.",
+            "A node that is used several times stands in your list several times. Remember which nodes you "
+            "have visited.",
             ("elif node not in seen", "else"),
             (_STACK, _RECURSION.replace("        if node in seen:\n            return\n", "")),
         ),
@@ -193,8 +193,8 @@ TOPOLOGICAL_ORDER = Exercise(
         ),
         Mistake(
             "level_by_level",
-            "You go level by level. A node may stand on a near level and be an input of one that is nearer "
-            "still, so its turn comes too late or too early: finish all inputs of a node first.",
+            "You go level by level, so that a node can stand before one of its inputs. Finish all inputs of "
+            "a node first, however deep they go.",
             (
                 _STACK,
                 """\

@@ -58,19 +58,19 @@ RANDOM_IMAGE = Exercise(
     mistakes=(
         Mistake(
             "never_255",
-            "Your image is never quite white: the upper bound of a draw is not drawn itself, and cutting "
-            "off what is behind the decimal point never reaches it.",
+            "Your image is never quite white: the largest value that you can draw is 254. Let 255 be drawn "
+            "as well.",
             ("(0, 256,", "(0, 255,"),
         ),
         Mistake(
             "never_0",
-            "Your image is never quite black. The smallest value is 0.",
+            "Your image is never quite black. The smallest value is 0: let it be drawn.",
             ("(0, 256,", "(1, 256,"),
         ),
         Mistake(
             "ends_half_as_likely",
-            "You round to whole numbers, so 0 and 255 get half as much room as the others and come half as "
-            "often.",
+            "You round to whole numbers, so 0 and 255 come half as often as the others. Draw whole numbers "
+            "at once, each as likely.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "np.rint(rng.random((height, width)) * 255).astype(np.uint8)",
@@ -132,7 +132,7 @@ RANDOM_IMAGE = Exercise(
         ),
         Mistake(
             "one_value",
-            "You draw once and fill the image with it.",
+            "You draw once and fill the image with that number. Draw once for every pixel.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "np.full((height, width), rng.integers(0, 256), np.uint8)",
@@ -209,7 +209,7 @@ RULE_IMAGE = Exercise(
         ),
         Mistake(
             "height_and_width_exchanged",
-            "Your image is as high as it should be wide.",
+            "Your image is as high as it should be wide. The number of rows is the height: put it first.",
             ("np.mgrid[:height, :width]", "np.mgrid[:width, :height]"),
         ),
         Mistake(
@@ -268,7 +268,8 @@ RULE_IMAGE = Exercise(
         ),
         Mistake(
             "rounded_too_early",
-            "You round the brightness before you scale it, so that only black and white are left.",
+            "You round the brightness before you scale it, so that only black and white are left. Scale "
+            "first, then round.",
             ("np.rint(f(i, j) * 255)", "(np.rint(f(i, j)) * 255)"),
         ),
     ),

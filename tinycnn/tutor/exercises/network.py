@@ -72,12 +72,12 @@ NETWORK = Exercise(
         ),
         Mistake(
             "first_bias_forgotten",
-            "The bias of your first layer is missing.",
+            "The bias of your first layer is missing. Add b1 before ReLU.",
             ("w1.T + b1", "w1.T"),
         ),
         Mistake(
             "second_bias_forgotten",
-            "The bias of your second layer is missing.",
+            "The bias of your second layer is missing. Add b2 to the logits.",
             ("w2.T + b2", "w2.T"),
         ),
         Mistake(
@@ -197,7 +197,7 @@ FEATURES = Exercise(
         ),
         Mistake(
             "one_image",
-            "Every feature vector of yours is that of the same image.",
+            "All your feature vectors are those of one image. Compute one from each image.",
             ("= x.reshape(len(x), -1)", "= np.repeat(x[:1], len(x), 0).reshape(len(x), -1)"),
             ("= x.reshape(len(x), -1)", "= np.repeat(x[-1:], len(x), 0).reshape(len(x), -1)"),
         ),

@@ -66,7 +66,7 @@ BATCH_NORM = Exercise(
     equation=5,
     hints=(
         "Whose mean is it? A channel has a mean over everything that is in it: which axes are that?",
-        "Take the mean off and divide by the standard deviation; eps keeps the root above 0. Then every "
+        "Subtract the mean and divide by the standard deviation; eps keeps the root above 0. Then every "
         "channel is stretched by its gamma and shifted by its beta.",
         "Mean and variance over images, rows and columns. eps is added to the variance, under the root. "
         "gamma and beta need two more axes to meet the channels.",
@@ -121,7 +121,7 @@ BATCH_NORM = Exercise(
         ),
         Mistake(
             "mean_not_taken_off",
-            "You scale, but the mean stays. Take it off first.",
+            "You scale, but the mean stays. Subtract it first.",
             ("(x - mean)", "x"),
         ),
         Mistake(
@@ -136,7 +136,7 @@ BATCH_NORM = Exercise(
         ),
         Mistake(
             "gamma_and_beta_exchanged",
-            "You stretch by beta and shift by gamma.",
+            "You stretch by beta and shift by gamma. It is the other way round: gamma is the factor.",
             (("gamma[:", "delta[:"), ("beta[:", "gamma[:"), ("delta[:", "beta[:")),
         ),
         Mistake(
@@ -196,7 +196,7 @@ BATCH_NORM_INPUT = Exercise(
         "spread.",
         "Whatever you do, the results keep the mean 0 and the variance 1. So what g would do to the mean "
         "and to the spread leads nowhere: take it out.",
-        "Multiply g by gamma. Take off its mean, take off the normalised x times the mean of their product, "
+        "Multiply g by gamma. Subtract its mean, subtract the normalised x times the mean of their product, "
         "and divide by the root. Means are over images, rows and columns.",
     ),
     mistakes=(
@@ -218,12 +218,12 @@ BATCH_NORM_INPUT = Exercise(
         ),
         Mistake(
             "sums_for_means",
-            "You take off sums where means belong.",
+            "You subtract sums. What is subtracted are means over the values of a channel.",
             (("h.mean(", "h.sum("), ("(h * y).mean(", "(h * y).sum(")),
         ),
         Mistake(
             "parts_added",
-            "You add the parts of mean and variance. They are taken off.",
+            "You add the parts of mean and variance. Subtract them.",
             ("h - from_mean - from_variance", "h + from_mean + from_variance"),
         ),
         Mistake(
@@ -233,7 +233,8 @@ BATCH_NORM_INPUT = Exercise(
         ),
         Mistake(
             "not_divided",
-            "You forget to divide by the root of the variance at the end.",
+            "One division is missing: the forward pass divided by the root of the variance, so the gradient "
+            "does, too.",
             ("from_variance) / s", "from_variance)"),
         ),
         Mistake(
@@ -276,7 +277,7 @@ BATCH_NORM_INPUT = Exercise(
         ),
         Mistake(
             "x_for_normalised",
-            "In the part of the variance you use x where the normalised x belongs.",
+            "In the part of the variance you use x as it came in. Use the normalised x.",
             ("from_variance = y * (h * y)", "from_variance = x * (h * x)"),
             ("from_variance = y * (h * y)", "from_variance = y * (h * x)"),
         ),

@@ -157,18 +157,20 @@ MAX_POOL2D_INPUT = Exercise(
         ),
         Mistake(
             "stride_is_the_kernel",
-            "You put the windows side by side, though the stride may be another than the kernel's size.",
+            "You put the windows side by side. The stride may be larger or smaller than the window: let it "
+            "decide where they lie.",
             ("oh * SH, ow * SW", "oh * KH, ow * KW"),
         ),
         Mistake(
             "stride_of_one_direction",
-            "You find the windows with one stride for both directions.",
+            "You find the windows with one stride for both directions. Use SH for the rows and SW for the "
+            "columns.",
             ("oh * SH, ow * SW", "oh * SH, ow * SH"),
             ("oh * SH, ow * SW", "oh * SW, ow * SW"),
         ),
         Mistake(
             "one_image",
-            "You pass g on in one image of the batch.",
+            "You pass g on in one image of the batch only. Each image has winners of its own, and its own g.",
             ("np.ndindex(N,", "np.ndindex(1,"),
         ),
         Mistake(

@@ -134,7 +134,8 @@ AVG_POOL2D_INPUT = Exercise(
         ),
         Mistake(
             "stride_of_one_direction",
-            "You place the windows with one stride for rows and columns.",
+            "You place the windows with one stride for rows and columns. Down they are SH apart, to the "
+            "right SW.",
             ("oh * SH, ow * SW", "oh * SH, ow * SH"),
             ("oh * SH, ow * SW", "oh * SW, ow * SW"),
         ),
@@ -145,13 +146,15 @@ AVG_POOL2D_INPUT = Exercise(
         ),
         Mistake(
             "one_image",
-            "You hand g back in one image of the batch.",
+            "You hand g back in one image of the batch only. Every image was pooled: hand back the g of "
+            "each.",
             ("np.ndindex(N,", "np.ndindex(1,"),
             (("dx[:, :,", "dx[:1, :,"), ("+= g /", "+= g[:1] /")),
         ),
         Mistake(
             "one_channel",
-            "You hand g back in one channel, or that of one channel to all.",
+            "You hand the g of one channel back, and no other. Every channel was pooled by itself: use the g "
+            "of each.",
             ("np.ndindex(N, C", "np.ndindex(N, 1"),
             ("+= g[n, c,", "+= g[n, 0,"),
             ("+= g[n, c,", "+= g[n, -1,"),

@@ -81,7 +81,7 @@ PRUNE = Exercise(
         ),
         Mistake(
             "kept_instead_of_cut",
-            "You keep the share that should be cut.",
+            "You keep the share that should be cut. The sparsity is the share of zeros in the end.",
             ("round(sparsity * len(sizes))", "round((1 - sparsity) * len(sizes))"),
         ),
         Mistake(
@@ -91,7 +91,7 @@ PRUNE = Exercise(
         ),
         Mistake(
             "one_too_few",
-            "You cut one weight too few.",
+            "You cut one weight too few. Count how many weights the share is, and cut all of these.",
             ("cut = round(sparsity * len(sizes))", "cut = max(round(sparsity * len(sizes)) - 1, 0)"),
         ),
         Mistake(

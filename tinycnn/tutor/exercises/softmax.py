@@ -41,8 +41,8 @@ SOFTMAX = Exercise(
         "The results of one image are shares: what do they add up to?",
         "e^1000 is more than a computer can hold. What happens to the shares if you take the same number "
         "off all logits?",
-        "Take the largest logit of each row off that row, take the exponential, and divide each row by its "
-        "own sum.",
+        "Subtract the largest logit of each row from that row, take the exponential, and divide each row by "
+        "its own sum.",
     ),
     mistakes=(
         Mistake(
@@ -59,14 +59,14 @@ SOFTMAX = Exercise(
         ),
         Mistake(
             "without_the_shift",
-            "For large logits your exponentials overflow, or all vanish. Take the largest logit of the row "
-            "off first; the shares stay the same.",
+            "For large logits your exponentials overflow, or all vanish. Subtract the largest logit of the "
+            "row first; the shares stay the same.",
             (" - z.max(axis=1, keepdims=True)", ""),
         ),
         Mistake(
             "one_shift_for_all",
-            "You take one number off the logits of all images. A row that lies far below it vanishes "
-            "altogether: each row needs its own.",
+            "You subtract one number from the logits of all images. A row that lies far below it vanishes "
+            "altogether: subtract each row's own maximum.",
             ("z.max(axis=1, keepdims=True)", "z.max()"),
             ("z.max(axis=1, keepdims=True)", "z.max(axis=0)"),
         ),
@@ -149,12 +149,13 @@ SOFTMAX_INPUT = Exercise(
         ),
         Mistake(
             "others_forgotten",
-            "You multiply g with the shares and stop. What the row has in common must be taken off.",
+            "You multiply g with the shares and stop. Subtract what the row has in common.",
             ("y * (g - (g * y).sum(axis=1, keepdims=True))", "y * g"),
         ),
         Mistake(
             "share_forgotten",
-            "You take the mean off g, but then the factor of the share itself is missing.",
+            "You subtract what the row has in common, and stop there. Each logit's gradient has its share as "
+            "a factor, too.",
             ("y * (g -", "(g -"),
         ),
         Mistake(
@@ -164,7 +165,7 @@ SOFTMAX_INPUT = Exercise(
         ),
         Mistake(
             "added",
-            "You add what the row has in common. Take it off.",
+            "You add what the row has in common. Subtract it.",
             ("(g - (g", "(g + (g"),
         ),
         Mistake(
@@ -174,7 +175,7 @@ SOFTMAX_INPUT = Exercise(
         ),
         Mistake(
             "plain_mean",
-            "You take off the plain sum or mean of g. Weigh each g with its share.",
+            "You subtract the plain sum or mean of g. Weigh each g with its share.",
             ("(g * y).sum(", "g.mean("),
             ("(g * y).sum(", "g.sum("),
         ),
@@ -200,7 +201,7 @@ SOFTMAX_INPUT = Exercise(
         ),
         Mistake(
             "without_the_shift",
-            "Your exponentials overflow or vanish where logits are large. Take the largest of each row off "
+            "Your exponentials overflow or vanish where logits are large. Subtract the largest of each row "
             "first.",
             (" - z.max(axis=1, keepdims=True)", ""),
         ),

@@ -122,7 +122,7 @@ CONV_TRANSPOSE2D = Exercise(
         ),
         Mistake(
             "padding_left_on",
-            "You forget to cut the padding off the result.",
+            "You forget to remove the padding from the result. Cut PH rows and PW columns off each side.",
             ("[:, :, PH : whole.shape[2] - PH, PW : whole.shape[3] - PW]", ""),
         ),
         Mistake(
@@ -136,7 +136,7 @@ CONV_TRANSPOSE2D = Exercise(
         ),
         Mistake(
             "padding_cut_once",
-            "You cut one border off, and the opposite one stays.",
+            "You cut one border off, and the opposite one stays. Cut both.",
             ("PH : whole.shape[2] - PH, PW : whole.shape[3] - PW", "PH:, PW:"),
             (
                 "PH : whole.shape[2] - PH, PW : whole.shape[3] - PW",
@@ -145,12 +145,13 @@ CONV_TRANSPOSE2D = Exercise(
         ),
         Mistake(
             "kernel_flipped",
-            "You turn the kernel around in its copies. Lay it down as it is.",
+            "You turn the kernel by 180 degrees in its copies. Nothing is turned: the first cell of the "
+            "kernel comes first.",
             ("* w[k]", "* w[k, :, ::-1, ::-1]"),
         ),
         Mistake(
             "kernel_transposed",
-            "In your copies the kernel's rows stand as columns.",
+            "In your copies the rows of the kernel stand as columns. Lay the kernel down as it is.",
             ("* w[k]", "* w[k].swapaxes(1, 2)"),
         ),
         Mistake(

@@ -84,8 +84,8 @@ SGD_STEP = Exercise(
         ),
         Mistake(
             "gradient_subtracted_from_velocity",
-            "You take the gradient off the velocity, and then go against the velocity. One of the two minus "
-            "signs is too much.",
+            "You subtract the gradient from the velocity, and then go against the velocity. One of the two "
+            "minus signs is too much.",
             ("momentum * v + g", "momentum * v - g"),
         ),
         Mistake(
@@ -97,7 +97,8 @@ SGD_STEP = Exercise(
         ),
         Mistake(
             "lr_twice",
-            "You multiply with the learning rate twice, in the velocity and in the step.",
+            "You multiply with the learning rate twice, in the velocity and in the step. Leave it out of the "
+            "velocity.",
             ("v + g", "v + lr * g"),
         ),
         Mistake(
@@ -208,8 +209,8 @@ L2_L1_GRAD = Exercise(
         ),
         Mistake(
             "l2_doubled",
-            "You forget the factor 1/2 that stands before the square, so that your part of l2 is twice too "
-            "large.",
+            "Your part of l2 is twice too large. The penalty has a factor 1/2 before the square: do not "
+            "forget it.",
             ("l2 * theta", "2 * l2 * theta"),
         ),
         Mistake(
@@ -235,17 +236,17 @@ L2_L1_GRAD = Exercise(
         ),
         Mistake(
             "exchanged",
-            "You exchange l1 and l2.",
+            "You exchange l1 and l2. l1 goes with the sign, l2 with theta itself.",
             ("l1 * np.sign(theta) + l2 * theta", "l2 * np.sign(theta) + l1 * theta"),
         ),
         Mistake(
             "l1_forgotten",
-            "Your gradient has no part of l1.",
+            "Your gradient has no part of l1. Add the derivative of the absolute values.",
             ("l1 * np.sign(theta) + ", ""),
         ),
         Mistake(
             "l2_forgotten",
-            "Your gradient has no part of l2.",
+            "Your gradient has no part of l2. Add the derivative of the squares.",
             (" + l2 * theta", ""),
         ),
         Mistake(
