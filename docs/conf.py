@@ -57,7 +57,7 @@ html_static_path = ["_static", str(mathjax)]
 mathjax_path = "tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}}  # the menu would load more files
 
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
 autodoc_typehints = "signature"
 add_module_names = False  # the heading says it
 autodoc_inherit_docstrings = False  # forward and backward are what their class says

@@ -7,8 +7,8 @@ from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn import nn, optim
 from tinycnn.backend import BackendError
+from tinycnn.functional.cards import CARDS
 from tinycnn.models import cnn28, lenet5
-from tinycnn.operations import EXAMPLES
 from tinycnn.tensor import Tensor
 
 OPTIMIZERS = {
@@ -110,10 +110,10 @@ class TestMixing:
         assert x.to("numpy") is x
 
     @pytest.mark.parametrize(("current", "other"), [("numpy", "cupy"), ("cupy", "numpy")])
-    @pytest.mark.parametrize("name", EXAMPLES)
+    @pytest.mark.parametrize("name", CARDS)
     def test_an_operation_runs_where_its_inputs_live(self, name, current, other):
         with tinycnn.using(current):
-            f, arrays = EXAMPLES[name](np.random.default_rng(2))
+            f, arrays = CARDS[name].example(np.random.default_rng(2))
             inputs = [Tensor(a, requires_grad=True, backend=other) for a in arrays]
             y = f(*inputs)
             (y * y).sum().backward()
@@ -153,10 +153,10 @@ def test_the_stand_in_is_strict(stand_in):
     assert a.reshape(1, 2)[0].base is a
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", CARDS)
 def test_every_operation(name, backend):
     for seed in range(5):
-        f, arrays = EXAMPLES[name](np.random.default_rng(seed))
+        f, arrays = CARDS[name].example(np.random.default_rng(seed))
         inputs = [Tensor(a, requires_grad=True, backend=backend) for a in arrays]
         y = f(*inputs)
         (y * y).sum().backward()
@@ -167,7 +167,7 @@ def test_every_operation(name, backend):
             assert x.grad.shape == x.shape
         tinycnn.gradcheck(f, inputs)
         with tinycnn.using("numpy"):
-            expected = EXAMPLES[name](np.random.default_rng(seed)).f(*map(Tensor, arrays))
+            expected = CARDS[name].example(np.random.default_rng(seed)).f(*map(Tensor, arrays))
         assert_allclose(y.numpy(), expected.numpy(), atol=1e-12)
 
 

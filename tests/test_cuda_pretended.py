@@ -8,8 +8,8 @@ import tinycnn
 from tinycnn import Tensor, models, optim
 from tinycnn import functional as F
 from tinycnn.dispatch import kernels_for
+from tinycnn.functional.cards import CARDS
 from tinycnn.kernels import table
-from tinycnn.operations import EXAMPLES
 
 pytest.importorskip("numba", reason="the CUDA kernels are compiled by Numba")
 
@@ -30,14 +30,14 @@ def test_the_set_is_that_of_cuda(pretended):
     assert kernels_for(Tensor(np.ones((2, 3, 4, 4), "float32")).data).name == "cuda"
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", CARDS)
 def test_every_operation(pretended, name):
-    f, arrays = EXAMPLES[name](np.random.default_rng(0))
+    f, arrays = CARDS[name].example(np.random.default_rng(0))
     arrays = [a.astype("float32") for a in arrays]
     y = f(*(Tensor(a, requires_grad=True) for a in arrays))
     (y * y).sum().backward()
     with tinycnn.using("numpy", kernels="plain"):
-        expected = EXAMPLES[name](np.random.default_rng(0)).f(*map(Tensor, arrays))
+        expected = CARDS[name].example(np.random.default_rng(0)).f(*map(Tensor, arrays))
     assert_allclose(y.numpy(), expected.numpy(), rtol=1e-4, atol=1e-5)
 
 

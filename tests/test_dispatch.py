@@ -16,8 +16,8 @@ from tests.helpers.geometries import EVERY_LAYOUT
 from tinycnn import Tensor, dispatch, models, optim
 from tinycnn import functional as F
 from tinycnn.dispatch import kernels_for
+from tinycnn.functional.cards import CARDS
 from tinycnn.kernels import table
-from tinycnn.operations import EXAMPLES
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def test_one_large_array_of_several_is_enough():
         assert kernels_for(np.empty(1), np.empty(1 << 9)).name == "cpu"
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "to"])
+@pytest.mark.parametrize("name", [name for name in CARDS if name != "to"])
 def test_compiled_kernels_take_arrays_that_are_not_aligned_or_of_foreign_byte_order(name):
-    f, arrays = EXAMPLES[name](np.random.default_rng(0))
+    f, arrays = CARDS[name].example(np.random.default_rng(0))
 
     def step(change):
         leaves = [Tensor(change(a), requires_grad=True) for a in arrays]

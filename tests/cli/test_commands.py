@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinycnn import models, operations
+from tinycnn import models
 from tinycnn.autograd import Function
 from tinycnn.cli import COMMANDS, main, name_of
 from tinycnn.data import digits
-from tinycnn.operations import Example
+from tinycnn.functional.cards import CARDS, Card, Example
 from tinycnn.storage import load_arrays, save_arrays
 
 
@@ -109,7 +109,7 @@ def test_gradcheck_prints_a_row_an_operation(capsys, tinycnn_json):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["operation", "conv2d", "relu", "2"]
     _, said = tinycnn_json("gradcheck", "--trials", 1)
-    assert set(said["operations"]) == set(operations.EXAMPLES)
+    assert set(said["operations"]) == set(CARDS)
     assert all(max(row["errors"]) < 1e-6 for row in said["operations"].values())
 
 
@@ -121,8 +121,11 @@ def test_gradcheck_fails_for_a_wrong_derivative(monkeypatch, capsys):
         def backward(self, g):
             return g * 2
 
+    def example(f, rng):
+        return Example(f, [rng.random(3)])
+
     monkeypatch.setitem(
-        operations.EXAMPLES, "wrong", lambda rng: Example(lambda x: Wrong()(x), [rng.random(3)])
+        CARDS, "wrong", Card("wrong", lambda x: Wrong()(x), Wrong, example, None, False, None)
     )
     assert main(["gradcheck", "wrong"]) == 1
     said = capsys.readouterr()

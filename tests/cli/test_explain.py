@@ -28,6 +28,24 @@ def test_the_documented_example(capsys):
     assert "dL/dx[0,0,2,2] = " in out
 
 
+@pytest.mark.parametrize(
+    ("short", "name"),
+    [
+        (["conv"], ["conv2d"]),
+        (["conv-transpose"], ["conv_transpose2d"]),
+        (["dense"], ["linear"]),
+        (["leaky-relu"], ["leaky_relu"]),
+        (["mse"], ["mse_loss"]),
+        (["pool", "--statistic", "avg"], ["avg_pool2d"]),
+        (["pool"], ["max_pool2d"]),
+        (["global-pool"], ["global_avg_pool2d"]),
+        (["training-step"], ["training_step"]),
+    ],
+)
+def test_short_names_are_understood(short, name, tinycnn_json):
+    assert tinycnn_json("explain", *short)[1] == tinycnn_json("explain", *name)[1]
+
+
 def test_one_step(capsys):
     assert main(["explain", "conv", "--step", "3"]) == 0
     assert capsys.readouterr().out.startswith("--- conv2d, step 3 of 9 -")
@@ -77,7 +95,7 @@ def test_the_graph(tmp_path, capsys):
     ("options", "says"),
     [
         (["dance"], "invalid choice: 'dance'"),
-        (["conv", "--lr", "1"], "conv does not take --lr; it takes --size, --batch-size"),
+        (["conv2d", "--lr", "1"], "conv2d does not take --lr; it takes --size, --batch-size"),
         (["sgd", "--backward"], "sgd has no steps for --backward"),
         (["conv", "--size", "40"], "1,444 steps; the limit is 256"),
         (["conv", "--size", "2"], "which does not fit into the input (H, W)=(2, 2)"),

@@ -1,10 +1,13 @@
 """Every operation against PyTorch's of the same name: values, dtypes and gradients, over random sizes."""
 
+from typing import Literal, get_args, get_origin, get_type_hints
+
 import numpy as np
 import pytest
 
 from tinycnn import functional as F
-from tinycnn.operations import conv2d_case, conv_transpose2d_case, pool2d_case
+from tinycnn.functional.cards import CARDS
+from tinycnn.functional.examples import conv2d_case, conv_transpose2d_case, pool2d_case
 from tinycnn.tensor import Tensor
 
 torch = pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
@@ -270,6 +273,21 @@ OPERATIONS = {
     "mse_loss": (nn.mse_loss, compared),
     "l1_loss": (nn.l1_loss, compared),
     "binary_cross_entropy_with_logits": (nn.binary_cross_entropy_with_logits, compared),
+}
+
+
+def one_with_options(function):
+    """One input; for an option that is one of several words, one of these."""
+    words = {
+        name: get_args(hint) for name, hint in get_type_hints(function).items() if get_origin(hint) is Literal
+    }
+    return lambda rng: (one(rng)[0], {name: str(rng.choice(values)) for name, values in words.items()})
+
+
+OPERATIONS |= {
+    card.name: (getattr(nn, card.name), one_with_options(card.function))
+    for card in CARDS.values()
+    if card.elementwise and card.name not in OPERATIONS
 }
 
 

@@ -13,9 +13,9 @@ from tinycnn import nn, optim
 from tinycnn.data import Augment, DataLoader, from_arrays, loader
 from tinycnn.fit import Callback, DivergedError, evaluate, fit, load_checkpoint, save_checkpoint
 from tinycnn.fit.loop import CHECK_EVERY
+from tinycnn.functional.cards import CARDS
 from tinycnn.gan.networks import one_hot
 from tinycnn.gan.training import WINDOW
-from tinycnn.operations import EXAMPLES
 from tinycnn.storage import load_weights, save_weights
 from tinycnn.tensor import Tensor
 
@@ -236,8 +236,8 @@ def test_what_is_used_of_numpy_is_there_in_cupy(make_training, make_gan, request
     with tinycnn.using("cupy"):
         fit(make_training(augment=EVERYTHING))
         fit(make_gan("wgan-gp", conditional=True))
-        for name, example in EXAMPLES.items():
-            f, arrays = example(np.random.default_rng(0))
+        for name, card in CARDS.items():
+            f, arrays = card.example(np.random.default_rng(0))
             (f(*(Tensor(a, requires_grad=True) for a in arrays)) if name != "to" else Tensor(1.0)).sum()
     used = {name for name in strict_cupy.names if not name.startswith("ndarray._")}
     assert len(used) > 40

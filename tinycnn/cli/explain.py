@@ -15,6 +15,7 @@ from tinycnn import functional as F
 from tinycnn import models, optim
 from tinycnn.data import digits
 from tinycnn.data.npy import read_npy
+from tinycnn.functional.cards import CARDS
 from tinycnn.kernels.im2col import col2im, im2col
 from tinycnn.nn import Module
 from tinycnn.storage import write_atomically
@@ -23,10 +24,18 @@ from tinycnn.tensor import Tensor
 from .common import Say, WrongUse, integer, number
 
 HELP = "show every step of an operation on small numbers or your own, forward and backward"
-EXAMPLE = "tinycnn explain conv --size 5 --kernel 3 --stride 2 --backward"
+EXAMPLE = "tinycnn explain conv2d --size 5 --kernel 3 --stride 2 --backward"
 
 POOLS = {"max": F.max_pool2d, "min": F.min_pool2d, "avg": F.avg_pool2d, "sum": F.sum_pool2d}
 GLOBAL_POOLS = {"max": F.global_max_pool2d, "avg": F.global_avg_pool2d}
+SHORT = {  # other names of operations that are understood
+    "conv": "conv2d",
+    "conv_transpose": "conv_transpose2d",
+    "dense": "linear",
+    "binary_cross_entropy": "binary_cross_entropy_with_logits",
+    "mse": "mse_loss",
+    "l1": "l1_loss",
+}
 WINDOW = ("kernel", "stride", "padding", "dilation")
 UPDATE = ("size", "lr")
 NETWORK = ("model", "run_folder", "image", "invert")
@@ -42,7 +51,9 @@ class Operation(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("operation", choices=OPERATIONS, metavar="OPERATION", help=", ".join(OPERATIONS))
+    parser.add_argument(
+        "operation", type=_name, choices=OPERATIONS, metavar="OPERATION", help=", ".join(OPERATIONS)
+    )
     parser.add_argument("--backward", action="store_true", help="explain the gradients, too")
     parser.add_argument("--size", type=integer(1), help="H and W of the input, or how many numbers")
     parser.add_argument("--batch-size", type=integer(1), help="N")
@@ -79,6 +90,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help=".gif, .html, .json, .png, .svg, .pdf; of a graph also .dot"
     )
+
+
+def _name(given: str) -> str:
+    """Return the API's name of an operation."""
+    name = given.replace("-", "_")
+    return SHORT.get(name, name)
 
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
@@ -177,7 +194,7 @@ def _col2im(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[A
 
 def _pool(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any, ...], dict[str, Any]]:
     options = {"stride": args.stride, "padding": args.padding or 0}
-    statistic = args.statistic or "max"
+    statistic = args.statistic or args.operation.partition("_")[0].replace("pool", "max")
     if args.dilation:
         if statistic not in ("max", "min"):
             raise WrongUse(f"--dilation is for the maximum and the minimum, not for {statistic}")
@@ -189,7 +206,7 @@ def _pool(args: argparse.Namespace, rng: np.random.Generator) -> tuple[tuple[Any
 def _global_pool(
     args: argparse.Namespace, rng: np.random.Generator
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    statistic = args.statistic or "avg"
+    statistic = args.statistic or args.operation.split("_")[1].replace("pool", "avg")
     if statistic not in GLOBAL_POOLS:
         raise WrongUse(f"--statistic {statistic}: a global pool takes {' or '.join(GLOBAL_POOLS)}")
     call = GLOBAL_POOLS[statistic], _input(args, rng, size=3)
@@ -312,46 +329,55 @@ def _graph_of_loss(
 
 
 OPERATIONS = {
-    "conv": Operation(
+    "conv2d": Operation(
         _conv,
         ("size", "batch_size", "channels", "filters", *WINDOW, "groups", "input", "weight", "cells"),
         True,
     ),
-    "conv-transpose": Operation(
+    "conv_transpose2d": Operation(
         _conv_transpose,
         ("size", "batch_size", "channels", "filters", *WINDOW, "input", "weight", "cells"),
         True,
     ),
     "im2col": Operation(_im2col, ("size", "batch_size", "channels", *WINDOW, "input", "cells")),
     "col2im": Operation(_col2im, ("size", "batch_size", "channels", *WINDOW, "input", "cells")),
+    **{
+        f"{statistic}_pool2d": Operation(
+            _pool, ("size", "batch_size", "channels", *WINDOW, "input", "cells"), True
+        )
+        for statistic in POOLS
+    },
+    **{
+        f"global_{statistic}_pool2d": Operation(
+            _global_pool, ("size", "batch_size", "channels", "input", "cells"), True
+        )
+        for statistic in GLOBAL_POOLS
+    },
     "pool": Operation(
         _pool, ("size", "batch_size", "channels", *WINDOW, "statistic", "input", "cells"), True
     ),
-    "global-pool": Operation(
+    "global_pool": Operation(
         _global_pool, ("size", "batch_size", "channels", "statistic", "input", "cells"), True
     ),
-    "dense": Operation(_dense, ("size", "batch_size", "filters", "input", "weight", "cells"), True),
-    "relu": _activation(F.relu),
-    "leaky-relu": _activation(F.leaky_relu),
-    "sigmoid": _activation(F.sigmoid),
-    "tanh": _activation(F.tanh),
+    "linear": Operation(_dense, ("size", "batch_size", "filters", "input", "weight", "cells"), True),
+    **{card.name: _activation(card.function) for card in CARDS.values() if card.elementwise},
     "softmax": Operation(_softmax, ("size", "batch_size", "input", "cells"), True),
-    "cross-entropy": Operation(
+    "cross_entropy": Operation(
         _cross_entropy, ("size", "batch_size", "label_smoothing", "input", "cells"), True
     ),
-    "pixel-cross-entropy": Operation(
+    "pixel_cross_entropy": Operation(
         _pixel_cross_entropy, ("size", "batch_size", "label_smoothing", "cells"), True
     ),
-    "binary-cross-entropy": _loss(F.binary_cross_entropy_with_logits),
-    "mse": _loss(F.mse_loss),
-    "l1": _loss(F.l1_loss),
-    "batch-norm": Operation(_batch_norm, ("size", "batch_size", "channels", "input", "cells"), True),
-    "instance-norm": Operation(_instance_norm, ("size", "batch_size", "channels", "input", "cells"), True),
+    "binary_cross_entropy_with_logits": _loss(F.binary_cross_entropy_with_logits),
+    "mse_loss": _loss(F.mse_loss),
+    "l1_loss": _loss(F.l1_loss),
+    "batch_norm": Operation(_batch_norm, ("size", "batch_size", "channels", "input", "cells"), True),
+    "instance_norm": Operation(_instance_norm, ("size", "batch_size", "channels", "input", "cells"), True),
     "sgd": _update("sgd"),
     "momentum": _update("momentum"),
     "adam": _update("adam"),
     "module": Operation(_module, NETWORK, True),
-    "training-step": Operation(_training_step, ("model", "run_folder", "batch_size", "lr")),
+    "training_step": Operation(_training_step, ("model", "run_folder", "batch_size", "lr")),
     "autograd": Operation(_autograd, ()),
     "graph": Operation(_graph_of_loss, ("model", "run_folder", "batch_size"), True),
 }

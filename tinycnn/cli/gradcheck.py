@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tinycnn import backend as _backend
+from tinycnn.functional.cards import CARDS
 from tinycnn.gradcheck import GradcheckError, GradcheckWarning, gradcheck
-from tinycnn.operations import EXAMPLES
 from tinycnn.tensor import Tensor
 
 from .common import FailedRun, Say, WrongUse, add_backend, integer
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print a table, one row an operation: the largest relative error of each order."""
-    unknown = [name for name in args.operations if name not in EXAMPLES]
+    unknown = [name for name in args.operations if name not in CARDS]
     if unknown:
-        raise WrongUse(f"unknown operation {', '.join(unknown)}; there are {', '.join(EXAMPLES)}")
-    names = args.operations or list(EXAMPLES)
+        raise WrongUse(f"unknown operation {', '.join(unknown)}; there are {', '.join(CARDS)}")
+    names = args.operations or list(CARDS)
     say(f"{'operation':<34} {'order 1':>8}  {'order 2':>8}  {'seconds':>7}  shapes tried")
     rows, failed = {}, []
     with _backend.using(args.backend or _backend.current()):
@@ -53,7 +53,7 @@ def _check(name: str, trials: int, seed: int) -> dict[str, Any]:
     started = time.perf_counter()
     worst, shapes, notes, failed = [0.0, 0.0], [], [], False
     for trial in range(trials):
-        f, arrays = EXAMPLES[name](np.random.default_rng([seed, trial]))
+        f, arrays = CARDS[name].example(np.random.default_rng([seed, trial]))
         shapes.append(" ".join("x".join(map(str, array.shape)) for array in arrays))
         inputs = [Tensor(array) for array in arrays]
         try:

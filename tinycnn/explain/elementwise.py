@@ -1,11 +1,17 @@
 """Steps of activations, which do the same to every number by itself, forward and backward."""
 
+import inspect
+from dataclasses import replace
+
+from tinycnn.functional.cards import CARDS, Card
+
 from .calls import Call, run
 from .recorder import Recorder, cell_of
 from .rule import Rule
 from .steps import Explanation, Index, factor, number
 
-# forward is made of x and the slope; backward of g, x, y and the slope.
+# `forward` is given x and the slope below 0; `backward` g, x, y and that slope. An operation without a rule
+# shows the equations of its Function, and `backward` is given dy/dx.
 RULES = {
     "relu": Rule(
         "y = max(x, 0)",
@@ -38,10 +44,34 @@ RULES = {
 }
 
 
-def activation(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.relu`, ``leaky_relu``, ``sigmoid`` or ``tanh`` of x of any shape."""
-    rule, slope = RULES[call.operation], float(call.arguments.get("negative_slope", 0))
-    rec = Recorder(call.operation, call.shown, run(call, {"x": "x"}), call.cells)
+def equations(card: Card) -> tuple[str, str]:
+    """Return what a Function's docstring begins with: the equation, and the derivative."""
+    doc = inspect.getdoc(card.of) or ""
+    equation, _, derivative = doc.partition("\n\n")[0].replace("\n", " ").partition(" dL/dx")
+    return equation.rstrip("."), f"dL/dx{derivative}".rstrip(".")
+
+
+def _rule_of(card: Card) -> Rule:
+    """Return the rule of an operation that is not in `RULES`: its slope is the engine's."""
+    equation, derivative = equations(card)
+    return Rule(
+        equation,
+        lambda x, _: f"{card.name}({number(x)})",
+        derivative,
+        lambda g, x, y, slope: f"{factor(g)}·{factor(slope)}",
+        "The second factor is the slope of y at this x: y changes by this much for each unit that x grows.",
+    )
+
+
+def elementwise(call: Call) -> Explanation:
+    """Explain an operation that does the same to every number by itself, of x of any shape."""
+    rule, slope = RULES.get(call.operation), float(call.arguments.get("negative_slope", 0))
+    arrays = run(call, {"x": "x"})
+    if rule is None:
+        rule = _rule_of(CARDS[call.operation])
+        if call.backward:
+            arrays["dy/dx"] = run(replace(call, gradient=None), {"x": "x"})["dL/dx"]
+    rec = Recorder(call.operation, call.shown, arrays, call.cells)
     rec.step_through_arrays("y")
     for index in rec.asked("y"):
         x, y = rec.quantity("x", index), rec.quantity("y", index)
@@ -57,7 +87,7 @@ def activation(call: Call) -> Explanation:
             ],
         )
     for index in rec.asked("dL/dx"):
-        _gradient(rec, rule, index, slope)
+        _gradient(rec, rule, index, float(arrays["dy/dx"][index]) if "dy/dx" in arrays else slope)
     return rec.explanation()
 
 

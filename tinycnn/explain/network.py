@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn import functional as F
+from tinycnn.functional.cards import CARDS
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module
 from tinycnn.nn.module import Parameter
@@ -29,6 +30,7 @@ from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
 from .calls import gradient_of
+from .elementwise import equations
 from .recorder import Recorder
 from .steps import Explanation, Index, Panel, Quantity, Term, number
 from .update import check_rule, element_update, state_arrays
@@ -55,6 +57,15 @@ EQUATIONS: dict[type[Module], tuple[str, str]] = {
     Flatten: ("y = x as one row", "dL/dx = g in x's shape"),
     Dropout: ("y = x·mask / (1 - p) in training, else x", "dL/dx = g·mask / (1 - p)"),
 }
+
+
+def _equations(module: Module) -> tuple[str, str]:
+    """Return a layer's equation and derivative; those of an elementwise operation are on its card."""
+    name = type(module).__name__
+    for card in CARDS.values():
+        if card.elementwise and card.layer == name and type(module) not in EQUATIONS:
+            return equations(card)
+    return EQUATIONS.get(type(module), (f"y = {name}(x)", f"the derivative of {name}"))
 
 
 @dataclass(frozen=True)
@@ -257,7 +268,7 @@ def _forward(rec: Recorder, layer: _Layer) -> None:
     if isinstance(layer.module, ReLU):
         zeros = int((y[0] == 0).sum())
         sentence += f" {zeros:,} of {y[0].size:,} numbers are not above 0 and become 0."
-    equation = EQUATIONS.get(type(layer.module), (f"y = {type(layer.module).__name__}(x)", ""))[0]
+    equation = _equations(layer.module)[0]
     same = layer.x.shape[1] == layer.y.shape[1] and not terms
     channel = [] if layer.y.ndim < 4 else [best[0]]
     panels = _maps(rec, source, "in", marks, "read", channel if same else [])
@@ -285,7 +296,7 @@ def _backward(rec: Recorder, layer: _Layer) -> None:
     strongest = rec.quantity(leaving, (0, *best))
     same = layer.x.shape[1] == layer.y.shape[1] and layer.x.ndim == layer.y.ndim == 4
     channel = [best[0]] if same else []
-    equation = EQUATIONS.get(type(layer.module), ("", f"the derivative of {type(layer.module).__name__}"))[1]
+    equation = _equations(layer.module)[1]
     sentence = "g comes from above and is passed on to the layer's input"
     sentence += ", and to its weights." if names else "; there are no weights."
     sentence += f" {leaving} is the sum over all uses of {source}."

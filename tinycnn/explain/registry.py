@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinycnn import functional as F
+from tinycnn.functional.cards import CARDS
 from tinycnn.kernels.im2col import col2im, im2col
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer
@@ -40,10 +41,6 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
     F.global_max_pool2d: pooling.extreme_pool2d,
     F.global_avg_pool2d: pooling.sum_pool2d,
     F.linear: dense.linear,
-    F.relu: elementwise.activation,
-    F.leaky_relu: elementwise.activation,
-    F.sigmoid: elementwise.activation,
-    F.tanh: elementwise.activation,
     F.softmax: softmax.softmax,
     F.cross_entropy: cross_entropy.cross_entropy,
     F.binary_cross_entropy_with_logits: losses.compare,
@@ -52,6 +49,7 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
     F.batch_norm: normalisation.batch_norm,
     F.instance_norm: normalisation.instance_norm,
 }
+EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
 OPERATIONS = {function.__name__: function for function in EXPLAINERS}
 
 

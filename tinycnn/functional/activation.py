@@ -5,9 +5,11 @@ from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, plain
 
-from .arithmetic import exp
-from .dims import one_dim, shape_of
+from .cards import operation
+from .elementwise import exp
+from .examples import along_dim, unary
 from .reduction import sum
+from .shape import one_dim, shape_of
 
 
 class ReLU(Function):
@@ -22,6 +24,7 @@ class ReLU(Function):
         return Gate(plain(y))(g)  # x > 0 exactly where y > 0
 
 
+@operation(ReLU, example=unary(), equation=5, elementwise=True, layer="ReLU", method=True)
 def relu(x: Tensor) -> Tensor:
     """Return max(x, 0); the derivative at 0 is taken as 0."""
     return ReLU()(x)
@@ -56,6 +59,7 @@ class LeakyReLU(Function):
         return LeakyGate(plain(x), self.negative_slope)(g)
 
 
+@operation(LeakyReLU, example=unary(negative_slope=[0.2]), equation=5, elementwise=True, layer="LeakyReLU")
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """Return x where positive, else ``negative_slope * x``."""
     return LeakyReLU(negative_slope)(x)
@@ -89,6 +93,7 @@ class Sigmoid(Function):
         return g * (y * (1 - y))
 
 
+@operation(Sigmoid, example=unary(), equation=5, elementwise=True, layer="Sigmoid", method=True)
 def sigmoid(x: Tensor) -> Tensor:
     """Return 1 / (1 + e^{-x})."""
     return Sigmoid()(x)
@@ -107,6 +112,7 @@ class Tanh(Function):
         return g * (1 - y * y)
 
 
+@operation(Tanh, example=unary(), equation=5, elementwise=True, layer="Tanh", method=True)
 def tanh(x: Tensor) -> Tensor:
     """Return the hyperbolic tangent."""
     return Tanh()(x)
@@ -126,6 +132,7 @@ class Softplus(Function):
         return g * sigmoid(x)
 
 
+@operation(Softplus, example=unary(), equation=5, elementwise=True, layer="Softplus")
 def softplus(x: Tensor) -> Tensor:
     """Return log(1 + e^x), a smooth ReLU."""
     return Softplus()(x)
@@ -148,6 +155,7 @@ class Softmax(Function):
         return y * (g - sum(g * y, self.dim, keepdim=True))
 
 
+@operation(Softmax, example=along_dim, equation=4, layer="Softmax", method=True)
 def softmax(x: Tensor, dim: int) -> Tensor:
     """Return e^x over its sum along `dim`: positive numbers that sum to 1 (Eq. 4)."""
     return Softmax(one_dim(dim, len(shape_of("softmax", x))))(x)
@@ -171,6 +179,7 @@ class LogSoftmax(Function):
         return g - exp(y) * sum(g, self.dim, keepdim=True)
 
 
+@operation(LogSoftmax, example=along_dim, method=True)
 def log_softmax(x: Tensor, dim: int) -> Tensor:
     """Return log(softmax(x)), which stays finite where softmax rounds to 0."""
     return LogSoftmax(one_dim(dim, len(shape_of("log_softmax", x))))(x)

@@ -1,4 +1,4 @@
-"""What bias and normalisation do to the channels of x (N, C, H, W). g stands for dL/dy.
+"""What normalisation does to the channels of x (N, C, H, W). g stands for dL/dy.
 
 <g, channel_affine(x, w)> = sum_{n,c,h,w} g * w[c] * x is one trilinear form again, as in `convolution`: the
 derivatives of one operation are the others.
@@ -9,19 +9,7 @@ from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
-from .broadcasting import broadcast_to
-from .shape import reshape
-
-
-class ChannelSum(Function):
-    """y[c] = sum_{n,h,w} x[n,c,h,w]. dL/dx[n,c,h,w] = g[c]."""
-
-    def forward(self, x: Array) -> Array:
-        self.from_shape = x.shape
-        return kernels_for(x).channel_sum(x)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return broadcast_to(reshape(g, 1, -1, 1, 1), self.from_shape)
+from .convolution import ChannelSum
 
 
 class ChannelDot(Function):

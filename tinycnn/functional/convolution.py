@@ -21,8 +21,9 @@ from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry, conv_transpose2d_geometry
 from tinycnn.tensor import Tensor
 
-from .channels import ChannelSum
-from .dims import shape_of
+from .cards import operation
+from .examples import conv2d_case, conv_transpose2d_case, convolution
+from .shape import broadcast_to, reshape, shape_of
 
 
 class Conv2d(Function):
@@ -48,6 +49,7 @@ class Conv2d(Function):
         )
 
 
+@operation(Conv2d, example=convolution(conv2d_case, out=0), equation=1)
 def conv2d(
     x: Tensor,
     weight: Tensor,
@@ -118,6 +120,7 @@ class Conv2dInput(Function):
         )
 
 
+@operation(Conv2dInput, example=convolution(conv_transpose2d_case, out=1))
 def conv_transpose2d(
     x: Tensor,
     weight: Tensor,
@@ -181,6 +184,17 @@ class Conv2dWeight(Function):
             Conv2dInput(self.geometry)(v, g) if need_x else None,
             Conv2d(self.geometry)(x, g) if need_v else None,
         )
+
+
+class ChannelSum(Function):
+    """y[c] = sum_{n,h,w} x[n,c,h,w]. dL/dx[n,c,h,w] = g[c]."""
+
+    def forward(self, x: Array) -> Array:
+        self.from_shape = x.shape
+        return kernels_for(x).channel_sum(x)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return broadcast_to(reshape(g, 1, -1, 1, 1), self.from_shape)
 
 
 def _bias(name: str, bias: Tensor | None, channels: int) -> tuple[Tensor, ...]:

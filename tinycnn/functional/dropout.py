@@ -4,10 +4,13 @@ from tinycnn import backend
 from tinycnn.tensor import Tensor, plain
 
 from .arithmetic import mul
-from .dims import shape_of
-from .shape import floating
+from .cards import operation
+from .conversion import floating
+from .examples import unary
+from .shape import shape_of
 
 
+@operation(example=unary(training=[False]))
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Set each element to 0 with probability `p` and divide the rest by 1 - p, so that the mean stays.
 

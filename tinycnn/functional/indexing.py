@@ -1,5 +1,6 @@
 """Reading some of the elements, and the adjoint: adding to them. g stands for dL/dy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ from tinycnn.autograd import Function
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain, refuse_mixed_backends
 
-from .dims import one_dim, shape_of
+from .cards import Example, Rng, operation
+from .examples import beside, normal
+from .shape import one_dim, shape_of
 
 
 class Index(Function):
@@ -25,6 +28,29 @@ class Index(Function):
         return IndexAdd(self.key, self.from_shape)(g)
 
 
+def _any_key(f: Callable[..., Tensor], rng: Rng) -> Example:
+    rows, columns = rng.integers(0, 4, 6), rng.integers(-3, 3, 6)
+    keys: list[Any] = [
+        (slice(None, None, 2), 1),
+        (..., slice(3, 0, -1)),
+        (None, -1),
+        rows,
+        (rows, columns),
+        (slice(1, 3), slice(None), rng.integers(0, 5, (2, 2))),
+        rng.random((4, 3)) < 0.5,
+    ]
+    key = keys[int(rng.integers(len(keys)))]
+
+    def indexed(x: Tensor) -> Tensor:
+        def here(k: Any) -> Any:
+            return beside(x, k) if isinstance(k, np.ndarray) else k
+
+        return f(x, tuple(map(here, key)) if isinstance(key, tuple) else here(key))
+
+    return Example(indexed, [normal(rng, 4, 3, 5)])
+
+
+@operation(Index, example=_any_key)
 def index(x: Tensor, key: Any) -> Tensor:
     """Return x[key], for integers, slices, None, ... and lists or arrays of integers or booleans."""
     shape_of("index", x)
@@ -72,6 +98,13 @@ class Gather(Function):
         return ScatterAdd(self.dim, self.index, self.from_shape)(g)
 
 
+def _some_of_each(f: Callable[..., Tensor], rng: Rng) -> Example:
+    dim = int(rng.integers(2))
+    index = rng.integers(0, 3, (5, 3) if dim == 0 else (3, 5))
+    return Example(lambda x: f(x, dim, beside(x, index)), [normal(rng, 3, 3)])
+
+
+@operation(Gather, example=_some_of_each)
 def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     """Return x's elements at `index` along `dim`: y[i, j] = x[index[i, j], j] for dim = 0 of two.
 

@@ -1,13 +1,16 @@
 """Matrix product and dense layer (Eq. 3). g stands for dL/dy."""
 
+from collections.abc import Callable
+
 from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
-from .arithmetic import add
-from .dims import shape_of
-from .shape import reshape, transpose
+from .cards import Example, Rng, operation
+from .examples import normal, pair
+from .reduction import Sum
+from .shape import Permute, reshape, shape_of, transpose
 
 
 class MatMul(Function):
@@ -26,6 +29,14 @@ class MatMul(Function):
         )
 
 
+def _products(f: Callable[..., Tensor], rng: Rng) -> Example:
+    (a, b), (c, batch) = pair(rng, 1, 4), pair(rng, 1, 3)
+    left, right = [(a, b), (batch, a, b), (b,)], [(b, c), (batch, b, c), (1, b, c), (b,)]
+    shapes = left[int(rng.integers(3))], right[int(rng.integers(4))]
+    return Example(f, [normal(rng, *shape) for shape in shapes])
+
+
+@operation(MatMul, example=_products)
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """Return the matrix product over the last two dimensions, the others broadcast; vectors as in NumPy.
 
@@ -56,21 +67,32 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
 
 class Linear(Function):
-    """Y = X W^T, (N, in) (out, in) -> (N, out). dL/dX = g W, dL/dW = g^T X."""
+    """Y = X W^T + b, (N, in) (out, in) -> (N, out). dL/dX = g W, dL/dW = g^T X, dL/db = sum_n g_n.
 
-    keeps = "x, weight"
+    The bias is optional.
+    """
 
-    def forward(self, x: Array, weight: Array) -> Array:
-        return kernels_for(x, weight).matmul(x, weight.T)
+    keeps = "x, w"
 
-    def backward(self, g: Tensor, x: Tensor, weight: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        need_x, need_weight = self.needs_input_grad
+    def forward(self, x: Array, w: Array, *bias: Array) -> Array:
+        y = kernels_for(x, w).matmul(x, w.T)
+        return y + bias[0] if bias else y
+
+    def backward(self, g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor | None, ...]:
+        need_x, need_w, *need_bias = self.needs_input_grad
         return (
-            matmul(g, weight) if need_x else None,
-            matmul(transpose(g, 0, 1), x) if need_weight else None,
+            MatMul()(g, w) if need_x else None,
+            MatMul()(Permute((1, 0))(g), x) if need_w else None,
+            *(Sum((0,), keepdim=False)(g) if need else None for need in need_bias),
         )
 
 
+def _dense(f: Callable[..., Tensor], rng: Rng) -> Example:
+    (N, i), o = pair(rng, 1, 5), int(rng.integers(1, 5))
+    return Example(f, [normal(rng, N, i), normal(rng, o, i), normal(rng, o)])
+
+
+@operation(Linear, example=_dense, equation=3)
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Dense layer, y = W x + b (Eq. 3): (..., in) -> (..., out).
 
@@ -99,6 +121,5 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: the bias must be (out,)={weight.shape[:1]}, got shape {bias.shape}")
     rows = x if x.ndim == 2 else reshape(x, -1, x.shape[-1])
-    y = Linear()(rows, weight)
-    y = y if bias is None else add(y, bias)
+    y = Linear()(rows, weight, *(() if bias is None else (bias,)))
     return y if x.ndim == 2 else reshape(y, *x.shape[:-1], weight.shape[0])

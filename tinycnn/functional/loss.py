@@ -8,18 +8,21 @@ from typing import Any
 
 from tinycnn.arrays import as_array
 from tinycnn.autograd import Function
+from tinycnn.autograd.safety import detecting_anomaly
 from tinycnn.backend import backend_of, to_backend
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain
 
 from .activation import softmax, softplus
-from .arithmetic import abs, add, mul, neg, sub
-from .dims import shape_of
+from .arithmetic import add, mul, neg, sub
+from .cards import operation
+from .conversion import floating
+from .elementwise import abs
+from .examples import alike, classes, probabilities
 from .indexing import gather
-from .labels import label_tensor, refuse_out_of_range
 from .reduction import mean, sum
-from .shape import floating, permute, reshape
+from .shape import permute, reshape, shape_of
 
 
 class CrossEntropy(Function):
@@ -41,29 +44,11 @@ class CrossEntropy(Function):
         return CrossEntropyInput(self.labels, self.smoothing)(g, z)
 
 
-class CrossEntropyInput(Function):
-    """y_nk = g_n * (s_nk - t_nk), s = softmax(z): `CrossEntropy`'s derivative, as a function of g and z.
-
-    For u = dL/dy: dL/dg_n = sum_k u_nk * (s_nk - t_nk), and with v_nk = g_n * u_nk, dL/dz is what `Softmax`
-    makes of v: s_nk * (v_nk - sum_j v_nj s_nj).
-    """
-
-    keeps = "g, z"
-
-    def __init__(self, labels: Array, smoothing: float) -> None:
-        self.labels, self.smoothing = labels, smoothing
-
-    def forward(self, g: Array, z: Array) -> Array:
-        return kernels_for(z).cross_entropy_input(g, z, self.labels, self.smoothing)
-
-    def backward(self, u: Tensor, g: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        xp = array_module(self.labels)
-        truth = xp.full(z.shape, self.smoothing / z.shape[1], z.dtype)
-        truth[xp.arange(len(truth)), self.labels] += 1 - self.smoothing
-        s, v = softmax(z, 1), u * reshape(g, -1, 1)
-        return sum(u * (s - truth), 1), s * (v - sum(v * s, 1, keepdim=True))
-
-
+@operation(
+    CrossEntropy,
+    example=classes(reduction=["mean", "sum", "none"], label_smoothing=[0.0, 0.1]),
+    equation=6,
+)
 def cross_entropy(
     logits: Tensor, target: Any, reduction: str = "mean", label_smoothing: float = 0.0
 ) -> Tensor:
@@ -101,12 +86,37 @@ def cross_entropy(
     return _reduce(reshape(loss, *labels.shape), reduction)
 
 
+class CrossEntropyInput(Function):
+    """y_nk = g_n * (s_nk - t_nk), s = softmax(z): `CrossEntropy`'s derivative, as a function of g and z.
+
+    For u = dL/dy: dL/dg_n = sum_k u_nk * (s_nk - t_nk), and with v_nk = g_n * u_nk, dL/dz is what `Softmax`
+    makes of v: s_nk * (v_nk - sum_j v_nj s_nj).
+    """
+
+    keeps = "g, z"
+
+    def __init__(self, labels: Array, smoothing: float) -> None:
+        self.labels, self.smoothing = labels, smoothing
+
+    def forward(self, g: Array, z: Array) -> Array:
+        return kernels_for(z).cross_entropy_input(g, z, self.labels, self.smoothing)
+
+    def backward(self, u: Tensor, g: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        xp = array_module(self.labels)
+        truth = xp.full(z.shape, self.smoothing / z.shape[1], z.dtype)
+        truth[xp.arange(len(truth)), self.labels] += 1 - self.smoothing
+        s, v = softmax(z, 1), u * reshape(g, -1, 1)
+        return sum(u * (s - truth), 1), s * (v - sum(v * s, 1, keepdim=True))
+
+
+@operation(example=classes())
 def nll_loss(log_probabilities: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Negative log-likelihood: L_n = -x[n, y_n], for x = log_softmax(logits); see `cross_entropy`."""
     labels = _check_labels("nll_loss", log_probabilities, target)
     return _reduce(neg(_picked(log_probabilities, labels)), reduction)
 
 
+@operation(example=alike())
 def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Squared error (x - target)^2, mean over all elements.
 
@@ -119,11 +129,13 @@ def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     return _reduce(mul(difference, difference), reduction)
 
 
+@operation(example=alike())
 def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Absolute error ``|x - target|``, mean over all elements; shapes as `mse_loss`."""
     return _reduce(abs(sub(*_compared("l1_loss", x, target))), reduction)
 
 
+@operation(example=alike(probabilities))
 def binary_cross_entropy_with_logits(logits: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Cross-entropy of a yes-or-no answer: -t * log sigmoid(z) - (1 - t) * log(1 - sigmoid(z)).
 
@@ -190,3 +202,21 @@ def _check_labels(name: str, x: Tensor, target: Any) -> Array:
     refuse_out_of_range(name, t, K, f" for the input (N, K, ...)={x.shape}")
     # A copy: one buffer may serve for several batches before backward.
     return to_backend(t.data, backend_of(plain(x))).copy()
+
+
+def label_tensor(target: Any) -> Tensor:
+    """Return labels as a tensor; a list as one of NumPy, where they can be looked at."""
+    return as_tensor(target) if hasattr(target, "dtype") else Tensor(target, backend="numpy")
+
+
+def refuse_out_of_range(name: str, labels: Tensor, K: int, what: str = "") -> None:
+    """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` they are the labels of.
+
+    Labels that live on a GPU are looked at under `tinycnn.detect_anomaly` only: each look waits for all the
+    work before it. Operations let their result be NaN there.
+    """
+    if not labels.numel() or (labels.backend != "numpy" and not detecting_anomaly()):
+        return
+    lowest, highest = int(labels.data.min()), int(labels.data.max())
+    if lowest < 0 or highest >= K:
+        raise ValueError(f"{name}: labels go from 0 to K-1={K - 1}{what}, got {lowest} to {highest}")

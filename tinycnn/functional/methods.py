@@ -1,6 +1,6 @@
-"""Attach the operations to Tensor as operators and methods: ``a + b``, ``x.sum(dim=1)``.
+"""Attach the operators to Tensor, ``a + b``; the methods are attached by the cards of their operations.
 
-Editors find their types in `tinycnn.operators`.
+Editors find the types of both in `tinycnn.operators`.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 
 from tinycnn.tensor import Tensor, as_tensor
 
-from . import activation, arithmetic, indexing, linear, reduction, shape
+from . import arithmetic, elementwise, indexing, linear, shape, statistics
 
 
 def _reflected(operation: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
@@ -31,34 +31,25 @@ _binary: dict[str, Callable[..., Tensor]] = {
     "sub": arithmetic.sub,
     "mul": arithmetic.mul,
     "truediv": arithmetic.div,
-    "pow": arithmetic.pow,
+    "pow": elementwise.pow,
     "matmul": linear.matmul,
 }
 for _name, _operation in _binary.items():
     setattr(Tensor, f"__{_name}__", _operation)
     setattr(Tensor, f"__r{_name}__", _reflected(_operation))
 
-_others: dict[str, Callable[..., Tensor]] = {
+_others: dict[str, Callable[..., Any]] = {
     "__neg__": arithmetic.neg,
-    "__abs__": arithmetic.abs,
-    "__eq__": arithmetic.equal,
-    "__ne__": arithmetic.not_equal,
-    "__lt__": arithmetic.less,
-    "__le__": arithmetic.less_equal,
-    "__gt__": arithmetic.greater,
-    "__ge__": arithmetic.greater_equal,
+    "__abs__": elementwise.abs,
+    "__eq__": elementwise.equal,
+    "__ne__": elementwise.not_equal,
+    "__lt__": elementwise.less,
+    "__le__": elementwise.less_equal,
+    "__gt__": elementwise.greater,
+    "__ge__": elementwise.greater_equal,
     "__getitem__": indexing.index,
+    "argmax": statistics.argmax,
 }
 for _name, _operation in _others.items():
     setattr(Tensor, _name, _operation)
-
-for _module, _names in (
-    (arithmetic, "abs exp log sqrt pow clip"),
-    (reduction, "sum mean var max min logsumexp argmax"),
-    (shape, "reshape flatten permute transpose to"),
-    (activation, "relu sigmoid tanh softmax log_softmax"),
-):
-    for _name in _names.split():
-        setattr(Tensor, _name, getattr(_module, _name))
-
 Tensor.T = property(_matrix_transpose)  # type: ignore[assignment]

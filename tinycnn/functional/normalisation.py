@@ -1,6 +1,7 @@
 """Batch and instance normalisation: the same equation over different dimensions."""
 
 import math
+from collections.abc import Callable
 
 from tinycnn.autograd import Function, grad
 from tinycnn.dispatch import kernels_for
@@ -8,11 +9,13 @@ from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes, set_grad_enabled
 from tinycnn.tensor import Tensor, plain, wrap
 
-from .arithmetic import sqrt
+from .cards import Example, Rng, operation
 from .channels import ChannelAffine
-from .dims import shape_of
-from .reduction import mean, var
-from .shape import Reshape, reshape
+from .elementwise import sqrt
+from .examples import beside, normal, pair, positive
+from .reduction import mean
+from .shape import Reshape, reshape, shape_of
+from .statistics import var
 
 OTHERS = (0, 2, 3)  # all dimensions of (N, C, H, W) but the channels
 
@@ -38,50 +41,16 @@ class Normalise(Function):
         return NormaliseInput(plain(y), self.variance, self.eps)(g, x)
 
 
-class NormaliseInput(Function):
-    """`Normalise`'s dL/dx as a function of g and x, computed from the y and the variance of x at hand.
-
-    Its own derivatives are those of the formula in `formula`, which is written in differentiable operations.
-    """
-
-    keeps = "g, x"
-
-    def __init__(self, y: Array, variance: Array, eps: float) -> None:
-        self.y, self.variance, self.eps = y, variance, eps
-
-    def formula(self, g: Tensor, x: Tensor) -> Tensor:
-        """Return (g - mean(g) - y * mean(g * y)) / s, as operations on g and x."""
-        s = sqrt(var(x, OTHERS, correction=0, keepdim=True) + self.eps)
-        y = (x - mean(x, OTHERS, keepdim=True)) / s
-        return (g - mean(g, OTHERS, keepdim=True) - y * mean(g * y, OTHERS, keepdim=True)) / s
-
-    def forward(self, g: Array, x: Array) -> Array:
-        return kernels_for(g).normalise_input(g, self.y, self.variance, self.eps)
-
-    def backward(self, u: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        recorded = modes().grad_enabled
-        with set_grad_enabled(True):
-            # Nodes of their own: g may depend on x, which is not to be counted here.
-            inputs = [
-                Reshape(t.shape)(_leaf(t, need))
-                for t, need in zip((g, x), self.needs_input_grad, strict=True)
-            ]
-            y = self.formula(*inputs)
-        needed = [t for t, need in zip(inputs, self.needs_input_grad, strict=True) if need]
-        found = iter(grad(y, needed, u, create_graph=recorded, retain_graph=True))
-        first, second = (next(found) if need else None for need in self.needs_input_grad)
-        return (first, second) if isinstance(u, Tensor) else (plain(first), plain(second))
+def _of_a_batch(f: Callable[..., Tensor], rng: Rng) -> Example:
+    N, C, H, W = int(rng.integers(2, 4)), *pair(rng, 1, 3), int(rng.integers(1, 4))
+    arrays = [normal(rng, N, C, H, W), normal(rng, C), normal(rng, C)]
+    if rng.random() < 0.5:
+        return Example(lambda x, w, b: f(x, None, None, w, b, training=True), arrays)
+    mean, variance = normal(rng, C), positive(rng, C)
+    return Example(lambda x, w, b: f(x, beside(x, mean), beside(x, variance), w, b), arrays)
 
 
-def _leaf(x: Tensor, requires_grad: bool) -> Tensor:
-    """Return an array as a leaf, a tensor as it is."""
-    if isinstance(x, Tensor):
-        return x
-    leaf = wrap(x)
-    leaf.requires_grad = requires_grad
-    return leaf
-
-
+@operation(Normalise, example=_of_a_batch)
 def batch_norm(
     x: Tensor,
     running_mean: Tensor | None,
@@ -139,6 +108,12 @@ def batch_norm(
     return reshape(_affine(y, weight, bias), *shape)
 
 
+def _of_images(f: Callable[..., Tensor], rng: Rng) -> Example:
+    N, C = pair(rng, 1, 3)
+    return Example(f, [normal(rng, N, C, 2, 3), normal(rng, C), normal(rng, C)])
+
+
+@operation(Normalise, example=_of_images)
 def instance_norm(
     x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:
@@ -167,6 +142,50 @@ def instance_norm(
         raise ValueError(f"instance_norm: every channel of an image needs more than one cell, got {x.shape}")
     y = Normalise(eps)(reshape(x, 1, N * C, cells, 1))
     return reshape(_affine(reshape(y, N, C, cells, 1), weight, bias), *x.shape)
+
+
+class NormaliseInput(Function):
+    """`Normalise`'s dL/dx as a function of g and x, computed from the y and the variance of x at hand.
+
+    Its own derivatives are those of the formula in `formula`, which is written in differentiable operations.
+    """
+
+    keeps = "g, x"
+
+    def __init__(self, y: Array, variance: Array, eps: float) -> None:
+        self.y, self.variance, self.eps = y, variance, eps
+
+    def formula(self, g: Tensor, x: Tensor) -> Tensor:
+        """Return (g - mean(g) - y * mean(g * y)) / s, as operations on g and x."""
+        s = sqrt(var(x, OTHERS, correction=0, keepdim=True) + self.eps)
+        y = (x - mean(x, OTHERS, keepdim=True)) / s
+        return (g - mean(g, OTHERS, keepdim=True) - y * mean(g * y, OTHERS, keepdim=True)) / s
+
+    def forward(self, g: Array, x: Array) -> Array:
+        return kernels_for(g).normalise_input(g, self.y, self.variance, self.eps)
+
+    def backward(self, u: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        recorded = modes().grad_enabled
+        with set_grad_enabled(True):
+            # Nodes of their own: g may depend on x, which is not to be counted here.
+            inputs = [
+                Reshape(t.shape)(_leaf(t, need))
+                for t, need in zip((g, x), self.needs_input_grad, strict=True)
+            ]
+            y = self.formula(*inputs)
+        needed = [t for t, need in zip(inputs, self.needs_input_grad, strict=True) if need]
+        found = iter(grad(y, needed, u, create_graph=recorded, retain_graph=True))
+        first, second = (next(found) if need else None for need in self.needs_input_grad)
+        return (first, second) if isinstance(u, Tensor) else (plain(first), plain(second))
+
+
+def _leaf(x: Tensor, requires_grad: bool) -> Tensor:
+    """Return an array as a leaf, a tensor as it is."""
+    if isinstance(x, Tensor):
+        return x
+    leaf = wrap(x)
+    leaf.requires_grad = requires_grad
+    return leaf
 
 
 def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:

@@ -12,10 +12,11 @@ from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.kernels.geometry import Pool2dGeometry, pair, pool2d_geometry
 from tinycnn.tensor import Tensor, plain
 
-from .dims import shape_of
-from .reduction import max as reduce_max
-from .reduction import mean as reduce_mean
-from .shape import flatten, reshape
+from .cards import operation
+from .examples import images, pooling, upsampling
+from .reduction import mean
+from .shape import flatten, reshape, shape_of
+from .statistics import max
 
 
 class ExtremePool2d(Function):
@@ -35,6 +36,7 @@ class ExtremePool2d(Function):
         return PoolScatter(index, self.geometry)(g)
 
 
+@operation(ExtremePool2d, example=pooling(), equation=2)
 def max_pool2d(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
 ) -> Tensor:
@@ -57,6 +59,7 @@ def max_pool2d(
     return ExtremePool2d(geometry, largest=True)(x)
 
 
+@operation(ExtremePool2d, example=pooling(), equation=2)
 def min_pool2d(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
 ) -> Tensor:
@@ -65,10 +68,11 @@ def min_pool2d(
     return ExtremePool2d(geometry, largest=False)(x)
 
 
+@operation(example=images)
 def global_max_pool2d(x: Tensor) -> Tensor:
     """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
     _images("global_max_pool2d", x)
-    return reshape(reduce_max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
+    return reshape(max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
 
 
 class PoolGather(Function):
@@ -112,11 +116,13 @@ class SumPool2d(Function):
         return SumPool2dInput(self.geometry)(g)
 
 
+@operation(SumPool2d, example=pooling(), equation=2)
 def sum_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
     """Sum of each window, padding counting as 0; arguments as `max_pool2d`."""
     return SumPool2d(pool2d_geometry(shape_of("sum_pool2d", x), kernel_size, stride, padding))(x)
 
 
+@operation(SumPool2d, example=pooling(count_include_pad=[True, False]), equation=2)
 def avg_pool2d(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
 ) -> Tensor:
@@ -132,10 +138,11 @@ def avg_pool2d(
     return total / SumPool2d(geometry._replace(N=1, C=1))(ones)
 
 
+@operation(example=images)
 def global_avg_pool2d(x: Tensor) -> Tensor:
     """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
     _images("global_avg_pool2d", x)
-    return reduce_mean(x, (2, 3), keepdim=True)
+    return mean(x, (2, 3), keepdim=True)
 
 
 class SumPool2dInput(Function):
@@ -151,6 +158,7 @@ class SumPool2dInput(Function):
         return SumPool2d(self.geometry)(g)
 
 
+@operation(SumPool2dInput, example=upsampling)
 def upsample_nearest(x: Tensor, scale_factor: Any) -> Tensor:
     """Repeat every cell: (N, C, H, W) -> (N, C, H*a, W*b) for the factor (a, b) or one for both.
 

@@ -1,37 +1,33 @@
-"""Many numbers to one: sum, mean, variance, extremes, log of a sum of exponentials."""
+"""Sums and means. g stands for dL/dy."""
 
 import math
 
-import numpy as np
-
 from tinycnn.autograd import Function
-from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Tensor, plain
+from tinycnn.kernels.arrays import Array
+from tinycnn.tensor import Tensor
 
-from .arithmetic import constant, exp
-from .broadcasting import broadcast_to
-from .dims import Dims, many_dims, one_dim, shape_of
-from .indexing import Gather
-from .shape import reshape
+from .cards import operation
+from .examples import over_dims
+from .shape import BroadcastTo, Dims, Reshape, many_dims, shape_of
 
 
-def _kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
+def kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape with size 1 in every dimension that was reduced."""
     return tuple(1 if d in dims else size for d, size in enumerate(shape))
 
 
-def _left(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple[int, ...]:
-    """Return the shape of the result of a reduction."""
-    return _kept(shape, dims) if keepdim else tuple(s for d, s in enumerate(shape) if d not in dims)
-
-
-def _dims(name: str, x: Tensor, dim: Dims) -> tuple[int, ...]:
+def some_dims(name: str, x: Tensor, dim: Dims) -> tuple[int, ...]:
     """Return the dimensions to reduce, counted from the front; none without an element."""
     shape = shape_of(name, x)
     dims = many_dims(dim, len(shape))
     if math.prod(shape[d] for d in dims) == 0:
         raise ValueError(f"{name} of no elements: {shape} over the dimensions {dims}")
     return dims
+
+
+def _spread(g: Tensor, dims: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
+    """Repeat the gradient of a reduction over `dims` to the shape that was reduced."""
+    return BroadcastTo(shape)(Reshape(kept(shape, dims))(g))
 
 
 class Sum(Function):
@@ -45,9 +41,10 @@ class Sum(Function):
         return x.sum(axis=self.dims, keepdims=self.keepdim)
 
     def backward(self, g: Tensor) -> Tensor:
-        return broadcast_to(reshape(g, _kept(self.from_shape, self.dims)), self.from_shape)
+        return _spread(g, self.dims, self.from_shape)
 
 
+@operation(Sum, example=over_dims, method=True)
 def sum(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Return the sum over `dim`, one, several or (None) all."""
     return Sum(many_dims(dim, len(shape_of("sum", x))), keepdim)(x)
@@ -67,9 +64,10 @@ class Mean(Function):
 
     def backward(self, g: Tensor) -> Tensor:
         count = math.prod(self.from_shape[d] for d in self.dims)
-        return broadcast_to(reshape(g / count, _kept(self.from_shape, self.dims)), self.from_shape)
+        return _spread(g / count, self.dims, self.from_shape)
 
 
+@operation(Mean, example=over_dims, method=True)
 def mean(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Return the mean over `dim`.
 
@@ -78,95 +76,4 @@ def mean(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     ValueError
         For a mean of no elements.
     """
-    return Mean(_dims("mean", x, dim), keepdim)(x)
-
-
-class Var(Function):
-    """y = sum_i (x_i - m)^2 / (M - correction), m the mean. dL/dx_i = g * 2 (x_i - m) / (M - correction).
-
-    m depends on every x_i too, but that adds nothing: sum_i (x_i - m) = 0.
-    """
-
-    keeps = "x"
-    floats = True
-
-    def __init__(self, dims: tuple[int, ...], correction: int, keepdim: bool) -> None:
-        self.dims, self.correction, self.keepdim = dims, correction, keepdim
-
-    def forward(self, x: Array) -> Array:
-        return x.var(axis=self.dims, ddof=self.correction, keepdims=self.keepdim)
-
-    def backward(self, g: Tensor, x: Tensor) -> Tensor:
-        divisor = math.prod(x.shape[d] for d in self.dims) - self.correction
-        g = reshape(g, _kept(x.shape, self.dims))
-        return (x - mean(x, self.dims, keepdim=True)) * (g * (2 / divisor))
-
-
-def var(x: Tensor, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
-    """Return the variance over `dim`: the sum of squared deviations over (number of elements - correction).
-
-    Raises
-    ------
-    ValueError
-        If the number of elements does not exceed `correction`.
-    """
-    dims = _dims("variance", x, dim)
-    count = math.prod(x.shape[d] for d in dims)
-    if count <= correction:
-        raise ValueError(f"variance of {count} elements with correction={correction}: more are needed")
-    return Var(dims, correction, keepdim)(x)
-
-
-class LogSumExp(Function):
-    """y = log sum_i e^{x_i}. dL/dx_i = g * e^{x_i - y}, which is softmax(x)_i.
-
-    Computed as m + log sum_i e^{x_i - m} with m = max_i x_i, so that nothing overflows.
-    """
-
-    keeps = "x, y"
-    floats = True
-
-    def __init__(self, dims: tuple[int, ...]) -> None:
-        self.dims = dims
-
-    def forward(self, x: Array) -> Array:
-        xp = array_module(x)
-        m = x.max(axis=self.dims, keepdims=True)
-        m = xp.where(xp.isfinite(m), m, 0)  # inf - inf would be NaN
-        with np.errstate(divide="ignore"):  # log(0) = -inf is right if every x is -inf
-            return m + xp.log(xp.exp(x - m).sum(axis=self.dims, keepdims=True))
-
-    def backward(self, g: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        return g * exp(x - y)
-
-
-def logsumexp(x: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
-    """Return log(sum(e^x)) over `dim`, without overflow."""
-    dims = _dims("logsumexp", x, dim)
-    return reshape(LogSumExp(dims)(x), _left(x.shape, dims, keepdim))
-
-
-def max(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Return the maximum along `dim` (None: of all); the first of equal ones takes the gradient."""
-    return _extreme(x, dim, keepdim, "max")
-
-
-def min(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Return the minimum along `dim` (None: of all); the first of equal ones takes the gradient."""
-    return _extreme(x, dim, keepdim, "min")
-
-
-def _extreme(x: Tensor, dim: int | None, keepdim: bool, which: str) -> Tensor:
-    dims = _dims(which, x, dim)
-    flat = reshape(x, -1) if dim is None else x
-    axis = 0 if dim is None else one_dim(dim, len(x.shape))
-    values = plain(flat)
-    winners = (values.argmax if which == "max" else values.argmin)(axis=axis)
-    return reshape(
-        Gather(axis, winners.reshape(_kept(flat.shape, (axis,))))(flat), _left(x.shape, dims, keepdim)
-    )
-
-
-def argmax(x: Tensor, dim: int | None = None) -> Tensor:
-    """Return the place of the (first) maximum along `dim` (None: of all, counted row by row); no gradient."""
-    return constant(lambda a: a.argmax(axis=dim), x)
+    return Mean(some_dims("mean", x, dim), keepdim)(x)

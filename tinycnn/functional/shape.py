@@ -1,18 +1,70 @@
-"""Operations that move numbers without changing them: each one's derivative moves the gradient back."""
+"""The shape of a tensor, its dimensions, and operations that change no number. g stands for dL/dy."""
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tinycnn import backend as _backend
 from tinycnn.autograd import Function
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Tensor, plain
+from tinycnn.tensor import Tensor
 
-from .dims import one_dim, shape_of
+from .cards import Example, Rng, operation
+from .examples import normal, sizes, unary, with_options
+
+Dims = int | Sequence[int] | None
+
+
+def shape_of(name: str, *inputs: Any) -> tuple[int, ...]:
+    """Return the shape of the first input of the operation `name`; None may stand for a further one.
+
+    Raises
+    ------
+    TypeError
+        If one is neither a tensor nor an array, such as a list.
+    """
+    for x in inputs:
+        if not hasattr(x, "dtype") and x is not None:
+            kinds = ", ".join(type(x).__name__ for x in inputs)
+            raise TypeError(
+                f"{name} takes tensors or arrays, got {kinds}: make tensors of lists with Tensor()"
+            )
+    return inputs[0].shape
+
+
+def one_dim(dim: int, ndim: int) -> int:
+    """Return `dim` counted from the front.
+
+    Raises
+    ------
+    TypeError, IndexError
+        If it is no integer, or no dimension of a tensor with `ndim` of them.
+    """
+    try:
+        index = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"dim must be an integer, got {dim!r}") from None
+    if not -ndim <= index < ndim:
+        raise IndexError(f"dim {dim} is out of range for {ndim} dimensions: -{ndim} to {ndim - 1} fit")
+    return index % ndim
+
+
+def many_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
+    """Return `dim`, one or several, counted from the front; None stands for all.
+
+    Raises
+    ------
+    TypeError, IndexError, ValueError
+        As `one_dim`, and if one is named twice.
+    """
+    if dim is None:
+        return tuple(range(ndim))
+    dims = tuple(one_dim(d, ndim) for d in (dim if isinstance(dim, Sequence) else [dim]))
+    if len(set(dims)) != len(dims):
+        raise ValueError(f"dim {dim} names a dimension twice")
+    return dims
 
 
 class Reshape(Function):
@@ -29,6 +81,12 @@ class Reshape(Function):
         return reshape(g, self.from_shape)
 
 
+def _to_two_dims(f: Callable[..., Tensor], rng: Rng) -> Example:
+    x = normal(rng, *sizes(rng))
+    return with_options(f, x, -1, x.shape[0])
+
+
+@operation(Reshape, example=_to_two_dims, method=True)
 def reshape(x: Tensor, *shape: Any) -> Tensor:
     """Return `x` in another shape of as many elements; one size may be -1, "whatever is left".
 
@@ -49,6 +107,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     return x if sizes == given else Reshape(sizes)(x)
 
 
+@operation(Reshape, example=unary(), method=True)
 def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Return `x` with the dimensions from `start_dim` to `end_dim` (included) as one."""
     shape = shape_of("flatten", x)
@@ -71,6 +130,12 @@ class Permute(Function):
         return Permute(tuple(int(d) for d in np.argsort(self.dims)))(g)
 
 
+def _in_any_order(f: Callable[..., Tensor], rng: Rng) -> Example:
+    x = normal(rng, *sizes(rng))
+    return with_options(f, x, rng.permutation(x.ndim).tolist())
+
+
+@operation(Permute, example=_in_any_order, method=True)
 def permute(x: Tensor, *dims: Any) -> Tensor:
     """Return `x` with its dimensions in the order `dims`.
 
@@ -87,6 +152,11 @@ def permute(x: Tensor, *dims: Any) -> Tensor:
     return Permute(order)(x)
 
 
+@operation(
+    Permute,
+    example=lambda f, rng: with_options(f, normal(rng, *sizes(rng, 2)), 0, -1),
+    method=True,
+)
 def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     """Return `x` with two dimensions exchanged."""
     dims = list(range(len(shape_of("transpose", x))))
@@ -95,139 +165,44 @@ def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     return Permute(tuple(dims))(x)
 
 
-class Concatenate(Function):
-    """y = the inputs one after another along dim. dL/d(input) = its slice of g."""
+class BroadcastTo(Function):
+    """y = x, repeated along new dimensions and along those of size 1. dL/dx = g, summed over the copies.
 
-    def __init__(self, dim: int) -> None:
-        self.dim = dim
+    The sum is what backward does with every gradient that has the shape an input was broadcast to.
+    """
 
-    def forward(self, *arrays: Array) -> Array:
-        self.ends = np.cumsum([a.shape[self.dim] for a in arrays]).tolist()
-        return array_module(arrays[0]).concatenate(arrays, axis=self.dim)
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.to_shape = shape
 
-    def backward(self, g: Tensor) -> tuple[Tensor, ...]:
-        before = (slice(None),) * self.dim
-        starts = [0, *self.ends[:-1]]
-        return tuple(g[(*before, slice(a, b))] for a, b in zip(starts, self.ends, strict=True))
+    def forward(self, x: Array) -> Array:
+        return array_module(x).broadcast_to(x, self.to_shape)
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g
 
 
-def concatenate(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Return the tensors one after another along `dim`; all other sizes must be equal.
+def _copied(f: Callable[..., Tensor], rng: Rng) -> Example:
+    shape = sizes(rng)
+    x = normal(rng, *[1 if rng.random() < 0.5 else n for n in shape])
+    return with_options(f, x, (2, *shape))
+
+
+@operation(BroadcastTo, example=_copied)
+def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Repeat `x` to `shape` by NumPy's broadcasting rule.
 
     Raises
     ------
     ValueError
-        If there is none, or the sizes differ.
+        If the shapes do not fit.
     """
-    tensors = list(tensors)
-    if not tensors:
-        raise ValueError("concatenate needs at least one tensor")
-    dim = one_dim(dim, len(shape_of("concatenate", *tensors)))
-    rests = {(*x.shape[:dim], None, *x.shape[dim + 1 :]) for x in tensors}
-    if len(rests) > 1:
-        shapes = ", ".join(str(x.shape) for x in tensors)
-        raise ValueError(f"concatenate: shapes must be equal except in dimension {dim}, got {shapes}")
-    return Concatenate(dim)(*tensors)
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Return tensors of one shape as slices along a new dimension `dim`.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or the shapes differ.
-    """
-    tensors = list(tensors)
-    if not tensors:
-        raise ValueError("stack needs at least one tensor")
-    shape = shape_of("stack", *tensors)
-    if len({x.shape for x in tensors}) > 1:
-        raise ValueError(f"stack: shapes must be equal, got {', '.join(str(x.shape) for x in tensors)}")
-    dim = one_dim(dim, len(shape) + 1)
-    return concatenate([reshape(x, *shape[:dim], 1, *shape[dim:]) for x in tensors], dim)
-
-
-class Pad(Function):
-    """y = x with a constant around it. dL/dx = the inside of g."""
-
-    def __init__(self, widths: tuple[tuple[int, int], ...], value: float) -> None:
-        self.widths, self.value = widths, value
-
-    def forward(self, x: Array) -> Array:
-        return array_module(x).pad(x, self.widths, constant_values=self.value)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return g[tuple(slice(a, size - b) for (a, b), size in zip(self.widths, g.shape, strict=True))]
-
-
-def pad(x: Tensor, widths: Sequence[int], value: float = 0.0) -> Tensor:
-    """Return `x` with `value` around it; `widths` as PyTorch's: (left, right, top, bottom, ...).
-
-    Pairs start from the last dimension.
-
-    Raises
-    ------
-    ValueError
-        If a width is negative, or they are not pairs for at most all dimensions.
-    """
-    ndim = len(shape_of("pad", x))
-    if len(widths) % 2 or len(widths) > 2 * ndim or any(w < 0 for w in widths):
-        raise ValueError(f"pad: {tuple(widths)} must be pairs of widths >= 0 for at most {ndim} dimensions")
-    pairs = [(widths[i], widths[i + 1]) for i in range(0, len(widths), 2)]
-    full = [(0, 0)] * (ndim - len(pairs)) + pairs[::-1]
-    return Pad(tuple(full), value)(x)
-
-
-class Cast(Function):
-    """y = x in another dtype. dL/dx = g in x's dtype."""
-
-    def __init__(self, dtype: Any) -> None:
-        self.to_dtype = dtype
-
-    def forward(self, x: Array) -> Array:
-        self.from_dtype = x.dtype
-        return x.astype(self.to_dtype)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return Cast(self.from_dtype)(g)
-
-
-class Move(Function):
-    """y = x in another backend. dL/dx = g in x's backend."""
-
-    def __init__(self, backend: str) -> None:
-        self.to_backend = backend
-
-    def forward(self, x: Array) -> Array:
-        self.from_backend = _backend.backend_of(x)
-        return _backend.to_backend(x, self.to_backend)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return Move(self.from_backend)(g)
-
-
-def to(x: Tensor, target: Any) -> Tensor:
-    """Return `x` in another backend ("numpy", "cupy") or dtype; the gradient comes back the same way.
-
-    Raises
-    ------
-    TypeError
-        If `target` is neither.
-    """
-    shape_of("to", x)
-    if target in _backend.BACKENDS:
-        return x if _backend.backend_of(plain(x)) == target else Move(target)(x)
-    try:
-        dtype = np.dtype(target)
-    except TypeError:
-        dtype = None
-    if dtype is None or dtype.kind not in "fiub":
-        backends = ", ".join(map(repr, _backend.BACKENDS))
-        raise TypeError(f"to() takes a backend ({backends}) or a dtype of real numbers, got {target!r}")
-    return x if x.dtype == dtype else Cast(dtype)(x)
-
-
-def floating(x: Tensor) -> Tensor:
-    """Return `x`, integers as float32: for operations that subtract or average."""
-    return x if x.dtype.kind == "f" else to(x, "float32")
+    sizes, shape = shape_of("broadcast_to", x), tuple(shape)
+    if sizes == shape:
+        return x
+    new = len(shape) - len(sizes)
+    if new < 0 or any(size not in (1, to) for size, to in zip(sizes, shape[new:], strict=True)):
+        raise ValueError(
+            f"broadcast_to: {sizes} does not fit into {shape}: counted from the last dimension, "
+            "every size must be equal or 1"
+        )
+    return BroadcastTo(shape)(x)

@@ -1,5 +1,8 @@
 """Layers, under PyTorch's names, weight layouts, state_dict keys and initial values."""
 
+from tinycnn.functional.cards import CARDS
+
+from . import fast as _fast  # noqa: F401  (takes effect by itself)
 from . import utils
 from .containers import ModuleDict, ModuleList, Sequential
 from .layers import Conv2d, ConvTranspose2d, Linear
@@ -23,6 +26,7 @@ from .plain import (
     Tanh,
     Unflatten,
     Upsample,
+    layer_of,
 )
 
 __all__ = [
@@ -57,3 +61,8 @@ __all__ = [
     "Upsample",
     "utils",
 ]
+
+for _card in CARDS.values():
+    if _card.layer and _card.layer not in __all__:
+        globals()[_card.layer] = layer_of(_card)
+        __all__.append(_card.layer)

@@ -6,7 +6,6 @@ from typing import Any, Self, overload
 from tinycnn.tensor import Tensor
 
 from .module import Module
-from .plain import MaxPool2d, ReLU
 
 
 class _Container(Module):
@@ -111,7 +110,7 @@ class Sequential(_Numbered):
         super().__init__(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in _in_running_order(self.layers):
+        for layer in self.layers:
             x = layer(x)
         return x
 
@@ -183,20 +182,3 @@ class ModuleDict(_Container):
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names, as a dict does."""
         return iter(self.keys())
-
-
-def _in_running_order(layers: Sequence[Module]) -> Iterator[Module]:
-    """Yield the layers, but max-pooling before the ReLU in front of it.
-
-    max and ReLU both keep the order of numbers, so max(relu(x)) = relu(max(x)), the gradient included, and
-    after the pooling ReLU has a fraction of the work. Not if a hook wants to see what lies between.
-    """
-    i = 0
-    while i < len(layers):
-        pair = layers[i : i + 2]
-        if [type(layer) for layer in pair] == [ReLU, MaxPool2d] and not any(layer.hooks for layer in pair):
-            yield from reversed(pair)
-            i += 2
-        else:
-            yield layers[i]
-            i += 1

@@ -1,8 +1,10 @@
 """Layers without weights: activations, pooling, dropout, reshaping."""
 
+import inspect
 from typing import Any
 
 from tinycnn import functional as F
+from tinycnn.functional.cards import Card
 from tinycnn.tensor import Tensor
 
 from .module import Module
@@ -57,6 +59,33 @@ class Softplus(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.softplus(x)
+
+
+def layer_of(card: Card) -> type[Module]:
+    """Return the layer of an elementwise operation: the operation's options are the layer's.
+
+    `tinycnn.nn` has one for every card with a layer that is not written here.
+    """
+    signature = inspect.signature(card.function)
+    options = signature.replace(parameters=list(signature.parameters.values())[1:])
+
+    class Layer(Module):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            given = options.bind(*args, **kwargs)
+            given.apply_defaults()
+            for name, value in given.arguments.items():
+                setattr(self, name, value)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return card.function(x, **{name: getattr(self, name) for name in options.parameters})
+
+        def extra_repr(self) -> str:
+            return ", ".join(f"{name}={getattr(self, name)!r}" for name in options.parameters)
+
+    assert card.layer is not None
+    Layer.__name__ = Layer.__qualname__ = card.layer
+    Layer.__module__, Layer.__doc__ = __package__, card.function.__doc__
+    return Layer
 
 
 class Softmax(Module):

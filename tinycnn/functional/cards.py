@@ -1,0 +1,105 @@
+"""Cards: what there is to say about an operation, said once, directly above its function.
+
+The gradient check, `explain`, the layers of `nn`, methods of `Tensor` and the command line read them. So a
+new operation is one class and one function below it, in one file::
+
+    class Square(Function):
+        "y = x^2. dL/dx = g * 2 * x."
+
+        keeps = "x"
+
+        def forward(self, x):
+            return x * x
+
+        def backward(self, g, x):
+            return g * 2 * x
+
+
+    @operation(Square, example=unary(), elementwise=True, layer="Square", method=True)
+    def square(x):
+        "Return x^2."
+        return Square()(x)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from tinycnn.autograd import Function
+from tinycnn.tensor import Tensor
+
+Rng = np.random.Generator
+Operation = TypeVar("Operation", bound=Callable[..., Tensor])
+
+
+class Example(NamedTuple):
+    """A function of tensors, and float64 arrays to try it on."""
+
+    f: Callable[..., Tensor]
+    inputs: Sequence[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What there is to say about one operation.
+
+    Attributes
+    ----------
+    name, function
+        As in `tinycnn.functional`.
+    of
+        The Function that it applies; its docstring has the equation and the derivative.
+    make_example
+        From the function and a random generator to an `Example`.
+    equation
+        The number in the documented equations.
+    elementwise
+        Whether it does the same to every number by itself.
+    layer
+        The name of its layer in `tinycnn.nn`.
+    """
+
+    name: str
+    function: Callable[..., Tensor]
+    of: type[Function] | None
+    make_example: Callable[[Callable[..., Tensor], Rng], Example]
+    equation: int | None
+    elementwise: bool
+    layer: str | None
+
+    def example(self, rng: Rng) -> Example:
+        """Return random inputs of random sizes for the gradient check."""
+        return self.make_example(self.function, rng)
+
+
+CARDS: dict[str, Card] = {}
+
+
+def operation(
+    of: type[Function] | None = None,
+    *,
+    example: Callable[[Callable[..., Tensor], Rng], Example],
+    equation: int | None = None,
+    elementwise: bool = False,
+    layer: str | None = None,
+    method: bool = False,
+) -> Callable[[Operation], Operation]:
+    """Write the card of the function below; see `Card`. As a `method` it is one of `Tensor` too.
+
+    The function is what ``from its_module import *`` takes, so `tinycnn.functional` has it by itself.
+    """
+
+    def register(function: Operation) -> Operation:
+        name = function.__name__
+        CARDS[name] = Card(name, function, of, example, equation, elementwise, layer)
+        vars(sys.modules[function.__module__]).setdefault("__all__", []).append(name)
+        if method:
+            setattr(Tensor, name, function)
+        return function
+
+    return register
