@@ -19,7 +19,7 @@ SUMS = [
     *((tile, 1) for tile in (few_results.TILE, *sums.TILES)),
     *((tile, 3) for tile in (BIG, MIDDLE, FLAT, MIDDLE16, BIG16)),
     *((BIG, 4), (MIDDLE, 4)),
-    *((tile, 1) for tile in (Tile(32, 32, 8, 4, 4), MIDDLE16, BIG16, Tile(64, 128, 8, 8, 8))),
+    *((tile, 1) for tile in (Tile(32, 32, 8, 4, 4), BIG, MIDDLE)),
 ]
 WEIGHTS = [
     *((tile, 1) for tile in (*weights.TILES, BIG16, MIDDLE16)),

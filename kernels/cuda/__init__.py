@@ -7,6 +7,7 @@
 `implicit_gemm`                   rung 4: a matrix product whose second matrix is never written
 `register_tiles`, `weight_tiles`  rung 5: 64 sums in registers, loads of 128 bits, everything unrolled
 `epilogue`                        rung 6: bias and ReLU before the sums are written
+`async_tiles`, `async_weights`    rung 7: copies that nobody waits for; it serves the gradient by the weights
 ================================= =======================================================================
 
 Each rung is the three convolutions: what it has no kernel of its own for, the rung below does. They

@@ -7,7 +7,7 @@ are all needed for sums, and fills in zeros itself if a cell lies outside the in
 left: it says that all threads' copies of the next tile have arrived, and that all are done with the last one.
 
 All else is as in rung 5: the same weights, the same product, the same sums. GPUs from compute capability 8.0
-on can do it.
+on can do it. On an H200 it was no faster here than rung 5, which serves; see `async_weights` for where it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Rung 7 for the gradient by the weights: as `async_tiles`, with the sums of `weight_tiles`.
 
 A tile of rung 5 is written to shared memory number by number, as it is turned round: from memory, where
-pixels are neighbours, to rows of one pixel. cp.async can do that too, four bytes at a time.
+pixels are neighbours, to rows of one pixel. cp.async can do that too, four bytes at a time. On an H200 that
+was up to 1.2 times as fast as rung 5, so it serves this direction, from compute capability 8.0 on.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ measured times say how long a step takes: `alone` on its multiprocessor a block 
 time; with as many blocks as fit, one computes while another waits, and `together` they take little longer
 than one. Between these two the time grows evenly, block by block.
 
-The figures are of an H200, fitted to ``benchmarks/results/gpu-2026-11-27-h200.jsonl``; on another GPU other
-times, but much the same order. A test compares each choice with the fastest that was measured.
+The figures are of an H200, fitted to ``benchmarks/results/gpu-2026-11-27-h200-tiles.jsonl``. Another GPU has
+other times, but much the same order. A test compares each choice with the fastest that was measured.
+It matters more that every choice is good than that every estimate is exact: a sum in pieces costs more than
+its second launch takes, so `ADDING_START` is longer than that launch.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from typing import NamedTuple
 from .toolchain import SIMULATED
 
 CORES = 132  # multiprocessors of an H100 or H200
+CAPABILITY = (9, 0)  # of the same
 START = 2.0  # us: of a launch
-ADDING_START, ADDING_BYTES = 3.0, 6e6  # us of the launch that adds pieces, and the bytes it moves in a us
+ADDING_START, ADDING_BYTES = 8.0, 6e6  # us that pieces cost in any case, and the bytes that are added in a us
 
 
 class Pace(NamedTuple):
@@ -60,3 +63,17 @@ def cores() -> int:
         return int(Device().attributes["MultiProcessorCount"])
     except Exception:  # no GPU: an estimate for one
         return CORES
+
+
+@cache
+def capability() -> tuple[int, int]:
+    """Return the GPU's compute capability, (9, 0) if there is none to ask."""
+    if SIMULATED:
+        return CAPABILITY
+    try:
+        from cupy.cuda import Device
+
+        digits = str(Device().compute_capability)  # "90", "120"
+        return int(digits[:-1]), int(digits[-1])
+    except Exception:  # no GPU: an answer for that of the estimates
+        return CAPABILITY

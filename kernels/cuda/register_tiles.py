@@ -53,14 +53,15 @@ from .target import (
 from .tile_product import Tile, product
 
 # For many, some and few results (filters in the forward pass), and the last for few channels as well: a tile
-# that is not full computes for nothing. The last tile's pace is a guess, see `pace`.
+# that is not full computes for nothing. See `pace`.
 TILES = {
-    Tile(128, 128, 8, 8, 8): Pace(2, 1.10, 0.903, 3),
-    Tile(64, 64, 8, 8, 4): Pace(5, 0.50, 0.248, 3),
-    Tile(32, 128, 8, 8, 4): Pace(5, 0.58, 0.326, 3),
-    Tile(32, 128, 4, 8, 4): Pace(5, 0.40, 0.200, 4),
+    Tile(128, 128, 16, 8, 8): Pace(2, 1.878, 1.569, 6.8),
+    Tile(64, 128, 8, 8, 8): Pace(3, 0.795, 0.478, 12.7),
+    Tile(64, 64, 16, 8, 4): Pace(5, 0.769, 0.427, 11.7),
+    Tile(32, 128, 8, 8, 4): Pace(8, 0.597, 0.308, 10.9),
+    Tile(32, 128, 4, 8, 4): Pace(6, 0.423, 0.190, 16.2),
 }
-MOST_PIECES = 16
+PIECES = (1, 2, 4, 8)  # that a sum may be cut into: those that were measured
 COPIERS = 128  # threads of a block that lays out weights
 
 
@@ -202,13 +203,8 @@ def plan(
 
     `transposed` if w's first channels, the filters, are summed over. With more `stages` than one by rung 7.
     """
-    if tile is None:
-        choices = sorted((estimate(gather, t, p), t, p) for t in TILES for p in splits(gather, t))
-    else:
-        choices = [(0.0, tile, pieces or 1)]
-    if tile is None and gather.M <= few_results.MOST:
-        choices = [(0.0, few_results.TILE, few_results.pieces(gather)), *choices]
-    for _, tile, pieces in choices:
+    best = choices(gather) if tile is None else [(tile, pieces or 1)]
+    for tile, pieces in best:
         C, M, G, taps = gather.C, gather.M, gather.G, gather.KH * gather.KW
         CP, MP = -(-C // tile.BK) * tile.BK, -(-M // tile.BM) * tile.BM
         weights_shape = G, gather.KH, gather.KW, CP, MP
@@ -239,16 +235,24 @@ def plan(
     return None
 
 
+def choices(gather: Gather) -> list[tuple[Tile, int]]:
+    """Return tiles and into how many pieces the sum is cut, by the time that they are estimated to take."""
+    found = sorted((estimate(gather, t, p), t, p) for t in TILES for p in splits(gather, t))
+    few = [(few_results.TILE, few_results.pieces(gather))] if gather.M <= few_results.MOST else []
+    return few + [(tile, pieces) for _, tile, pieces in found]
+
+
 def splits(gather: Gather, tile: Tile) -> list[int]:
     """Return into how many pieces the sum over channels may be cut."""
     steps = -(-gather.C // tile.BK)
-    return sorted({-(-steps // -(-steps // p)) for p in range(1, min(steps, MOST_PIECES) + 1)})
+    return [p for p in PIECES if p == 1 or (p <= steps and -(-steps // -(-steps // p)) == p)]  # none empty
 
 
 def estimate(gather: Gather, tile: Tile, pieces: int = 1) -> float:
     """Return how many us all sums take, see `pace`."""
     across, down, others = grid(gather, tile, pieces)
-    steps = gather.taps * -(-gather.C // tile.BK) / pieces
+    steps_of_all = -(-gather.C // tile.BK)
+    steps = gather.taps * -(-steps_of_all // pieces)
     return steps_time(across * down * others, steps, TILES[tile]) + adding_time(_size(gather), pieces)
 
 

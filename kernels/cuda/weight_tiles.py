@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
-from . import async_weights
+from . import async_tiles, async_weights
 from .direct import split
 from .launch import LAUNCHES, Launch
 from .operands import LIMIT, result
-from .pace import Pace, adding_time, cores, steps_time
+from .pace import Pace, adding_time, capability, cores, steps_time
 from .parts import adding
 from .target import (
     FLOAT32,
@@ -42,7 +42,8 @@ from .target import (
 from .tile_product import Tile, product
 
 TILES = {Tile(128, 128, 8, 8, 8): Pace(2, 1.70, 1.244, 1), Tile(64, 64, 8, 8, 4): Pace(4, 1.00, 0.406, 1)}
-MOST_ROUNDS = 8  # so many times as many blocks as are resident: more only make more parts to add
+ASYNC = {Tile(128, 128, 8, 8, 8): Pace(2, 1.00, 1.055, 0.57), Tile(64, 64, 8, 8, 4): Pace(4, 1.09, 0.325, 0)}
+ROUNDS = (1, 2, 4)  # so many times as many blocks as are resident: more only make more parts to add
 PADDING = 4  # float32 behind every row in shared memory
 
 
@@ -137,13 +138,10 @@ def plan(
 
     With more `stages` than one by rung 7.
     """
+    best = choices(geometry, stages) if tile is None else [(tile, pieces or 1)]
     K, KH, KW, CG = geometry.K, geometry.KH, geometry.KW, geometry.C // geometry.G
     P, shape = geometry.N * geometry.OH * geometry.OW, (K, CG, KH, KW)
-    if tile is None:
-        choices = sorted((estimate(geometry, t, p), t, p) for t in TILES for p in splits(geometry, t))
-    else:
-        choices = [(0.0, tile, pieces or 1)]
-    for _, tile, pieces in choices:
+    for tile, pieces in best:
         across, down, G = grid(geometry, tile)
         if max(down, G * pieces) > MOST_BLOCKS or pieces * K * CG * KH * KW >= LIMIT:
             continue
@@ -158,24 +156,32 @@ def plan(
     return None
 
 
+def choices(geometry: Conv2dGeometry, stages: int = 1) -> list[tuple[Tile, int]]:
+    """Return tiles and into how many pieces the sum is cut, by the time that they are estimated to take."""
+    tiles = ASYNC if stages > 1 else TILES
+    found = sorted((estimate(geometry, t, p, stages), t, p) for t in tiles for p in splits(geometry, t))
+    return [(tile, pieces) for _, tile, pieces in found]
+
+
 def splits(geometry: Conv2dGeometry, tile: Tile) -> list[int]:
     """Return into how many pieces the sum over pixels may be cut: full rounds of blocks."""
     across, down, G = grid(geometry, tile)
     steps = -(-geometry.N * geometry.OH * geometry.OW // tile.BK)
     round_ = TILES[tile].resident * cores()
     found = {1}
-    for share in (0.5, *range(1, MOST_ROUNDS + 1)):
-        wanted = max(1, min(steps, int(share * round_) // (across * down * G)))
+    for rounds in ROUNDS:
+        wanted = max(1, min(steps, rounds * round_ // (across * down * G)))
         found.add(-(-steps // -(-steps // wanted)) if steps else 1)  # none of them empty
     return sorted(found)
 
 
-def estimate(geometry: Conv2dGeometry, tile: Tile, pieces: int) -> float:
+def estimate(geometry: Conv2dGeometry, tile: Tile, pieces: int, stages: int = 1) -> float:
     """Return how many us the gradient takes, see `pace`."""
     across, down, G = grid(geometry, tile)
     steps = -(-geometry.N * geometry.OH * geometry.OW // (tile.BK * pieces))
     size = geometry.K * geometry.C // geometry.G * geometry.KH * geometry.KW
-    return steps_time(across * down * G * pieces, steps, TILES[tile]) + adding_time(size, pieces)
+    pace = (ASYNC if stages > 1 else TILES)[tile]
+    return steps_time(across * down * G * pieces, steps, pace) + adding_time(size, pieces)
 
 
 def grid(geometry: Conv2dGeometry, tile: Tile) -> tuple[int, int, int]:
@@ -205,3 +211,10 @@ def write_weight(
         planned.multiply(x, g, parts)
         planned.add(parts, w, w)
     return True
+
+
+def write_weight_async(x: Array, g: Array, w: Array, geometry: Conv2dGeometry) -> bool:
+    """Write w by rung 7; or return False, if the GPU has no copies that nobody waits for."""
+    if capability() < async_tiles.CAPABILITY:
+        return False
+    return write_weight(x, g, w, geometry, stages=async_tiles.STAGES)

@@ -134,9 +134,9 @@ def test_tiles_of_their_own_size(gpu, rng):
         gather = Gather.output(geometry)
         assert register_tiles.write_sums(gpu.to(x), gpu.to(w), out, gather, False, tile)
         assert_allclose(gpu.back(out), y, atol=1e-5)
-    for tile in weight_tiles.TILES:
+    for tile, stages in (*((t, 1) for t in weight_tiles.TILES), *((t, 3) for t in weight_tiles.ASYNC)):
         out = gpu.to(np.full_like(w, np.nan))
-        assert weight_tiles.write_weight(gpu.to(x), gpu.to(y), out, geometry, tile, 2)
+        assert weight_tiles.write_weight(gpu.to(x), gpu.to(y), out, geometry, tile, 2, stages)
         assert_allclose(gpu.back(out), IM2COL.conv2d_weight(x, y, geometry), rtol=1e-4)
 
 
