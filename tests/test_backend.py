@@ -239,3 +239,13 @@ def test_tensors_that_live_elsewhere_say_so(stand_in):
         x[0] = 3
         x[1:] = Tensor(np.array([4.0]), backend="cupy")
     assert x.numpy().tolist() == [3, 4]
+
+
+def test_pytorchs_names_of_devices(stand_in):
+    x = Tensor([1.0, 2.0], backend="numpy", requires_grad=True)
+    there = x.to("cuda")
+    assert there.backend == "cupy"
+    assert there.to("cpu").backend == "numpy"
+    assert x.to("cpu") is x
+    there.sum().backward()
+    assert x.grad.backend == "numpy"

@@ -122,3 +122,20 @@ def test_graphs_that_are_none():
         x = x + 1
     with pytest.raises(ValueError, match="201 nodes cannot be read, the limit is 150"):
         graph(x).draw()
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda z: explain(F.cross_entropy, z, [0, 1], weight=[1.0, 2.0, 3.0]), "shown without weight="),
+        (lambda z: explain(F.cross_entropy, z, [0, 1], ignore_index=0), "shown without ignore_index="),
+        (lambda z: explain(F.cross_entropy, z, np.eye(3)[:2]), "for labels, not for probabilities"),
+        (
+            lambda z: explain(F.binary_cross_entropy_with_logits, z, z, pos_weight=[1.0, 2.0, 3.0]),
+            "shown without pos_weight=",
+        ),
+    ],
+)
+def test_weights_of_losses_are_not_passed_over(call, says):
+    with pytest.raises(ValueError, match=says):
+        call(Tensor(np.ones((2, 3), "f")))

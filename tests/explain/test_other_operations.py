@@ -80,7 +80,7 @@ def test_cross_entropy(pixels, N, K, reduction, smoothing, rng):
     steps = explain(F.cross_entropy, z, labels, **options, backward=True)
     arrays = {
         "y": y.numpy(),
-        "L": F.cross_entropy(z, labels, "none", smoothing).numpy(),
+        "L": F.cross_entropy(z, labels, reduction="none", label_smoothing=smoothing).numpy(),
         **gradients(y, np.ones(y.shape), z=z),
     }
     check_panels(steps)
@@ -214,11 +214,11 @@ def test_activations(name, shape, rng):
 def test_losses(name, shape, reduction, rng):
     x, t = Tensor(rng.standard_normal(shape) * 2, requires_grad=True), Tensor(rng.random(shape))
     operation = getattr(F, name)
-    y = operation(x, t, reduction)
+    y = operation(x, t, reduction=reduction)
     steps = explain(operation, x, t, reduction=reduction, backward=True)
     assert len(steps) == 2 * x.numel() + (reduction != "none")
     found = gradients(y, np.ones(y.shape), x=x)
-    check_each_number(steps, {"y": y.numpy(), "L": operation(x, t, "none").numpy(), **found})
+    check_each_number(steps, {"y": y.numpy(), "L": operation(x, t, reduction="none").numpy(), **found})
 
 
 RULES = {

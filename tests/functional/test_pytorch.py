@@ -176,18 +176,39 @@ def reduction(rng):
 
 def nll_loss(rng):
     N, K, *pixels = sizes(rng, 2, 2) + (sizes(rng, 2, 2) if rng.random() < 0.4 else ())
-    options = {"target": rng.integers(0, K, (N, *pixels)), "reduction": reduction(rng)}
+    labels = rng.integers(0, K, (N, *pixels))
+    options = {"target": labels, "reduction": reduction(rng)}
+    if rng.random() < 0.5:
+        options["weight"] = rng.uniform(0, 2, K)
+    if rng.random() < 0.5:
+        options["ignore_index"] = int(rng.integers(-1, K))
+        labels[rng.random(labels.shape) < 0.3] = options["ignore_index"]
+        labels[labels < 0] = options["ignore_index"]
     return [rng.standard_normal((N, K, *pixels))], options
 
 
 def cross_entropy(rng):
-    arrays, options = nll_loss(rng)
-    return arrays, options | {"label_smoothing": float(rng.choice([0, 0.1, 1]))}
+    (logits,), options = nll_loss(rng)
+    options["label_smoothing"] = float(rng.choice([0, 0.1, 1]))
+    if rng.random() < 0.3:  # the truth is a distribution over the classes
+        options.pop("ignore_index", None)
+        options["target"] = rng.dirichlet(np.ones(logits.shape[1]), options["target"].shape)
+        options["target"] = np.moveaxis(options["target"], -1, 1)
+    return [logits], options
 
 
 def compared(rng):
     shape = sizes(rng)
     return [rng.standard_normal(shape), rng.random(shape)], {"reduction": reduction(rng)}
+
+
+def yes_or_no(rng):
+    (logits, target), options = compared(rng)
+    for name in ("weight", "pos_weight"):
+        if rng.random() < 0.5:
+            shape = [n if rng.random() < 0.6 else 1 for n in logits.shape]
+            options[name] = rng.uniform(0, 2, shape[int(rng.integers(0, len(shape))) :])
+    return [logits, target], options
 
 
 # name: (PyTorch's operation, random inputs and options); a third entry calls ours where that differs.
@@ -272,7 +293,7 @@ OPERATIONS = {
     "nll_loss": (nn.nll_loss, nll_loss),
     "mse_loss": (nn.mse_loss, compared),
     "l1_loss": (nn.l1_loss, compared),
-    "binary_cross_entropy_with_logits": (nn.binary_cross_entropy_with_logits, compared),
+    "binary_cross_entropy_with_logits": (nn.binary_cross_entropy_with_logits, yes_or_no),
 }
 
 

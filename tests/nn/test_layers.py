@@ -200,16 +200,37 @@ def test_repr(layer, text):
     assert repr(layer) == text
 
 
-def test_the_losses_are_their_functions(rng, torch):
-    z, labels = rng.standard_normal((4, 3)).astype("float32"), rng.integers(0, 3, 4)
-    t = rng.random((4, 3)).astype("float32")
-    for name, target, options in [
-        ("CrossEntropyLoss", labels, {"label_smoothing": 0.1, "reduction": "sum"}),
-        ("NLLLoss", labels, {}),
-        ("MSELoss", t, {"reduction": "none"}),
-        ("L1Loss", t, {}),
-        ("BCEWithLogitsLoss", t, {"reduction": "sum"}),
-    ]:
-        ours = getattr(losses, name)(**options)(Tensor(z), Tensor(target))
-        theirs = getattr(torch.nn, name)(**options)(torch.tensor(z), torch.tensor(target))
-        assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5)
+LOSSES = [
+    ("CrossEntropyLoss", "labels", {}),
+    ("CrossEntropyLoss", "labels", {"label_smoothing": 0.1, "reduction": "sum"}),
+    ("CrossEntropyLoss", "labels", {"weight": [0.5, 1.0, 2.0], "ignore_index": 1, "label_smoothing": 0.2}),
+    ("CrossEntropyLoss", "rows", {"weight": [0.5, 1.0, 2.0]}),
+    ("NLLLoss", "labels", {}),
+    ("NLLLoss", "labels", {"weight": [0.5, 1.0, 2.0], "ignore_index": 1, "reduction": "none"}),
+    ("MSELoss", "rows", {"reduction": "none"}),
+    ("L1Loss", "rows", {}),
+    ("BCEWithLogitsLoss", "rows", {"reduction": "sum"}),
+    ("BCEWithLogitsLoss", "rows", {"weight": [0.5, 1.0, 2.0], "pos_weight": [3.0, 1.0, 2.0]}),
+]
+
+
+@pytest.mark.parametrize(("name", "kind", "options"), LOSSES)
+def test_losses_are_pytorchs(name, kind, options, rng, torch):
+    z = rng.standard_normal((4, 3)).astype("float32")
+    target = rng.random((4, 3)).astype("float32") if kind == "rows" else np.array([0, 1, 2, 2])
+    weights = {key: torch.tensor(value) for key, value in options.items() if key.endswith("weight")}
+    ours, theirs = getattr(nn, name)(**options), getattr(torch.nn, name)(**(options | weights))
+    y, expected = ours(Tensor(z), Tensor(target)), theirs(torch.tensor(z), torch.tensor(target))
+    assert_allclose(y.numpy(), expected.numpy(), rtol=1e-5)
+    assert getattr(losses, name) is getattr(nn, name)
+    # The weights are buffers, which move with the network.
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert list(ours.parameters()) == []
+    with pytest.raises(ValueError, match="reduction must be 'mean', 'sum' or 'none', got 'avg'"):
+        getattr(nn, name)(reduction="avg")
+
+
+def test_a_reduction_in_the_place_of_weights():
+    for loss in (nn.CrossEntropyLoss, nn.NLLLoss, nn.BCEWithLogitsLoss):
+        with pytest.raises(TypeError, match="weight must be numbers, got 'sum'; write reduction='sum'"):
+            loss("sum")

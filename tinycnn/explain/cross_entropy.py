@@ -5,7 +5,7 @@ import numpy as np
 from tinycnn.tensor import Tensor, as_tensor
 
 from .calls import Call, run
-from .losses import reduce_losses, share_of_each
+from .losses import reduce_losses, refuse_weights, share_of_each
 from .recorder import Recorder, difference
 from .softmax import class_panels, exponentials, place_panel, powers, with_class
 from .steps import Explanation, Index, Panel, factor, number
@@ -13,6 +13,9 @@ from .steps import Explanation, Index, Panel, factor, number
 
 def cross_entropy(call: Call) -> Explanation:
     """Explain `tinycnn.functional.cross_entropy` of logits (N, K), or (N, K, H, W) with a label a pixel."""
+    refuse_weights(call, "weight", "ignore_index")
+    if as_tensor(call["target"]).dtype.kind == "f":
+        raise ValueError("cross_entropy: steps are shown for labels, not for probabilities")
     arrays = run(call, {"logits": "z"})
     z, smoothing = arrays["z"], call["label_smoothing"]
     if z.ndim not in (2, 4):

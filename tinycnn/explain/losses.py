@@ -43,11 +43,12 @@ RULES = {
 def compare(call: Call) -> Explanation:
     """Explain `tinycnn.functional.mse_loss`, ``l1_loss`` or ``binary_cross_entropy_with_logits``."""
     rule, reduction = RULES[call.operation], call["reduction"]
+    refuse_weights(call, "weight", "pos_weight")
     x_name = next(iter(call.arguments))
     arrays = run(call, {x_name: "x"})
     x = Tensor(arrays["x"], backend="numpy")
     arrays["t"] = as_tensor(call["target"], like=x).numpy()
-    arrays["L"] = call.function(x, arrays["t"], "none").numpy()
+    arrays["L"] = call.function(x, arrays["t"], reduction="none").numpy()
     if "σ" in rule.derivative:
         arrays["σ(x)"] = F.sigmoid(x).numpy()
     if call.backward:
@@ -61,6 +62,13 @@ def compare(call: Call) -> Explanation:
     for index in rec.asked("dL/dx"):
         _gradient(rec, rule, index, reduction)
     return rec.explanation()
+
+
+def refuse_weights(call: Call, *names: str) -> None:
+    """Refuse options that the steps do not show."""
+    for name in names:
+        if call.arguments.get(name) is not None:
+            raise ValueError(f"{call.operation}: steps are shown without {name}=")
 
 
 def share_of_each(g: np.ndarray, losses: np.ndarray, reduction: str) -> np.ndarray:

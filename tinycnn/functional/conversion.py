@@ -51,12 +51,15 @@ def _there_and_back(f: Callable[..., Tensor], rng: Rng) -> Example:
 def to(x: Tensor, target: Any) -> Tensor:
     """Return `x` in another backend ("numpy", "cupy") or dtype; the gradient comes back the same way.
 
+    PyTorch's names of the devices, "cpu" and "cuda", stand for these backends.
+
     Raises
     ------
     TypeError
         If `target` is neither.
     """
     shape_of("to", x)
+    target = _backend.PYTORCHS.get(target, target) if isinstance(target, str) else target
     if target in _backend.BACKENDS:
         return x if _backend.backend_of(plain(x)) == target else Move(target)(x)
     try:
@@ -64,8 +67,7 @@ def to(x: Tensor, target: Any) -> Tensor:
     except TypeError:
         dtype = None
     if dtype is None or dtype.kind not in "fiub":
-        backends = ", ".join(map(repr, _backend.BACKENDS))
-        raise TypeError(f"to() takes a backend ({backends}) or a dtype of real numbers, got {target!r}")
+        raise TypeError(f"to() takes {_backend.LISTED}, or a dtype of real numbers, got {target!r}")
     return x if x.dtype == dtype else Cast(dtype)(x)
 
 

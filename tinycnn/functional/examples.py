@@ -115,14 +115,21 @@ def upsampling(f: Callable[..., Tensor], rng: Rng) -> Example:
     return images(lambda x: f(x, scale), rng)
 
 
-def classes(**options: Sequence[Any]) -> Make:
-    """Logits (N, K) or (N, K, H, W), with labels; for each option one of these values."""
+def classes(weighted: bool = False, **options: Sequence[Any]) -> Make:
+    """Logits (N, K) or (N, K, H, W), with labels; for each option one of these values.
+
+    If `weighted`, some have weights of the classes, and leave out the labels of one number.
+    """
 
     def example(f: Callable[..., Tensor], rng: Rng) -> Example:
         N, K = int(rng.integers(1, 5)), int(rng.integers(2, 5))
         pixels = pair(rng, 1, 2) if rng.random() < 0.3 else ()
         labels = rng.integers(0, K, (N, *pixels))
         taken = chosen(rng, options)
+        if weighted and rng.random() < 0.5:
+            taken["weight"] = positive(rng, K)
+        if weighted and rng.random() < 0.3:
+            taken["ignore_index"] = (int(labels.flat[0]) + 1) % K  # at least one label counts
         return Example(lambda z: f(z, labels, **taken), [normal(rng, N, K, *pixels)])
 
     return example

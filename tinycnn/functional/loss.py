@@ -6,23 +6,25 @@ steps is log(0) = -inf as soon as softmax rounds to 0, in one step it is not.
 
 from typing import Any
 
+import numpy as np
+
 from tinycnn.arrays import as_array
 from tinycnn.autograd import Function
-from tinycnn.autograd.safety import detecting_anomaly
 from tinycnn.backend import backend_of, to_backend
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain
 
-from .activation import softmax, softplus
+from .activation import log_softmax, softmax, softplus
 from .arithmetic import add, mul, neg, sub
 from .cards import operation
 from .conversion import floating
-from .elementwise import abs
+from .elementwise import abs, where
 from .examples import alike, classes, probabilities
 from .indexing import gather
 from .reduction import mean, sum
 from .shape import permute, reshape, shape_of
+from .targets import are_probabilities, check_labels, class_weights, of_labels
 
 
 class CrossEntropy(Function):
@@ -46,24 +48,34 @@ class CrossEntropy(Function):
 
 @operation(
     CrossEntropy,
-    example=classes(reduction=["mean", "sum", "none"], label_smoothing=[0.0, 0.1]),
+    example=classes(reduction=["mean", "sum", "none"], label_smoothing=[0.0, 0.1], weighted=True),
     equation=6,
 )
 def cross_entropy(
-    logits: Tensor, target: Any, reduction: str = "mean", label_smoothing: float = 0.0
+    logits: Tensor,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Cross-entropy from logits: L_n = -log softmax(z_n)[y_n] (Eq. 6).
 
-    dL_n/dz_nk = softmax(z_n)[k] - [k = y_n]: the output minus the one-hot truth.
+    dL_n/dz_nk = softmax(z_n)[k] - [k = y_n]: the output minus the one-hot truth. With weights w, and a truth
+    t_n that is a distribution over the classes: L_n = -sum_k w_k * t_nk * log softmax(z_n)_k.
 
     Parameters
     ----------
     logits
-        (N, K), or (N, K, H, W) for one label a pixel.
+        (N, K), or (N, K, H, W) for one label per pixel.
     target
-        (N,) or (N, H, W) integer labels, 0 to K-1.
+        (N,) or (N, H, W) integer labels, 0 to K-1; or floats of the shape of the logits, the truth itself.
+    weight
+        (K,), how much each class counts.
+    ignore_index
+        Labels with this number are left out. PyTorch leaves out -100 by default; here nothing is.
     reduction
-        "mean" over N, "sum" or "none".
+        "mean" over what counts, weighted for labels by the w of the label as in PyTorch; "sum"; or "none".
     label_smoothing
         This share of the truth is spread evenly over all K classes.
 
@@ -79,11 +91,26 @@ def cross_entropy(
     >>> F.cross_entropy(Tensor([[0.0, 0.0]]), [1]).item()  # log(2): two classes, no idea
     0.6931471824645996
     """
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing must be in [0, 1], got {label_smoothing}")
-    labels = _check_labels("cross_entropy", logits, target)
-    loss = CrossEntropy(labels.reshape(-1), label_smoothing)(_rows(logits))
-    return _reduce(reshape(loss, *labels.shape), reduction)
+    name, s = "cross_entropy", label_smoothing
+    if not 0 <= s <= 1:
+        raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {s}")
+    w = class_weights(name, logits, weight)
+    if are_probabilities(logits, target):
+        if ignore_index is not None:
+            raise ValueError(f"{name}: ignore_index is for labels, not for probabilities")
+        # A copy: one buffer may serve for several batches before backward.
+        truth = target if isinstance(target, Tensor) else as_array(target).copy()
+        truth = as_tensor(truth, like=logits) if isinstance(logits, Tensor) else plain(truth)
+        truth = truth if s == 0 else add(mul(truth, 1 - s), s / logits.shape[1])
+        return _reduce(_against(truth, logits, w), reduction)
+    labels, counted = check_labels(name, logits, target, ignore_index)
+    each = CrossEntropy(labels.reshape(-1), s if w is None else 0.0)(_rows(logits))
+    each, weights = reshape(each, *labels.shape), None if w is None else of_labels(w, labels)
+    if weights is not None:
+        each = mul(each, weights * (1 - s))
+    if w is not None and s > 0:
+        each = add(each, _against(s / len(w), logits, w))
+    return _reduce_counted(each, weights, counted, reduction)
 
 
 class CrossEntropyInput(Function):
@@ -109,11 +136,22 @@ class CrossEntropyInput(Function):
         return sum(u * (s - truth), 1), s * (v - sum(v * s, 1, keepdim=True))
 
 
-@operation(example=classes())
-def nll_loss(log_probabilities: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """Negative log-likelihood: L_n = -x[n, y_n], for x = log_softmax(logits); see `cross_entropy`."""
-    labels = _check_labels("nll_loss", log_probabilities, target)
-    return _reduce(neg(_picked(log_probabilities, labels)), reduction)
+@operation(example=classes(reduction=["mean", "sum", "none"], weighted=True))
+def nll_loss(
+    log_probabilities: Tensor,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Negative log-likelihood: L_n = -w[y_n] * x[n, y_n], for x = log_softmax(logits).
+
+    The options are those of `cross_entropy`.
+    """
+    w = class_weights("nll_loss", log_probabilities, weight)
+    labels, counted = check_labels("nll_loss", log_probabilities, target, ignore_index)
+    each, weights = neg(_picked(log_probabilities, labels)), None if w is None else of_labels(w, labels)
+    return _reduce_counted(each if weights is None else mul(each, weights), weights, counted, reduction)
 
 
 @operation(example=alike())
@@ -136,7 +174,9 @@ def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
 
 
 @operation(example=alike(probabilities))
-def binary_cross_entropy_with_logits(logits: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+def binary_cross_entropy_with_logits(
+    logits: Tensor, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Tensor:
     """Cross-entropy of a yes-or-no answer: -t * log sigmoid(z) - (1 - t) * log(1 - sigmoid(z)).
 
     Computed as t * softplus(-z) + (1 - t) * softplus(z), since log sigmoid(z) = -softplus(-z).
@@ -147,14 +187,55 @@ def binary_cross_entropy_with_logits(logits: Tensor, target: Any, reduction: str
         Any shape.
     target
         The same shape, probabilities from 0 to 1.
+    weight
+        How much each element counts; broadcast to the shape.
+    reduction
+        "mean" over all elements, "sum" or "none".
+    pos_weight
+        How much the first term, of the answer yes, counts more than the second; broadcast to the shape.
 
     Raises
     ------
     ValueError
-        If the shapes differ: they are not broadcast.
+        If the shapes differ: logits and target are not broadcast.
     """
-    z, t = _compared("binary_cross_entropy_with_logits", logits, target)
-    return _reduce(add(mul(t, softplus(neg(z))), mul(sub(1, t), softplus(z))), reduction)
+    name = "binary_cross_entropy_with_logits"
+    z, t = _compared(name, logits, target)
+    yes, no = mul(t, softplus(neg(z))), mul(sub(1, t), softplus(z))
+    if pos_weight is not None:
+        yes = mul(yes, _fitting(name, "pos_weight", z, pos_weight))
+    each = add(yes, no)
+    return _reduce(each if weight is None else mul(each, _fitting(name, "weight", z, weight)), reduction)
+
+
+def _fitting(name: str, what: str, x: Tensor, weight: Any) -> Array:
+    """Return weights that are broadcast to the shape of x, in its backend and dtype."""
+    if isinstance(weight, str):
+        raise TypeError(f"{name}: {what} must be numbers, got {weight!r}; write reduction={weight!r}")
+    w = to_backend(as_array(plain(weight)), backend_of(plain(x))).astype(x.dtype)
+    if w.ndim > x.ndim or any(n not in (1, m) for n, m in zip(w.shape[::-1], x.shape[::-1], strict=False)):
+        raise ValueError(f"{name}: {what} of shape {w.shape} cannot be broadcast to the input {x.shape}")
+    return w
+
+
+def _against(truth: Any, logits: Tensor, w: Array | None) -> Tensor:
+    """Return L_n = -sum_k w_k * t_nk * log softmax(z_n)_k."""
+    log_p = log_softmax(logits, 1)
+    if w is not None:
+        log_p = mul(log_p, w.reshape(-1, *[1] * (logits.ndim - 2)))  # (K, 1, 1) beside (N, K, H, W)
+    return neg(sum(mul(log_p, truth), 1))
+
+
+def _reduce_counted(each: Tensor, weights: Array | None, counted: Array | None, reduction: str) -> Tensor:
+    """Reduce weighted losses of labels, of which some may be left out; the mean is over the weights."""
+    if counted is not None:
+        each = where(counted, each, 0.0)
+    left = counted if weights is None else weights if counted is None else weights * counted
+    if reduction != "mean" or left is None:
+        return _reduce(each, reduction)
+    # If nothing is left, the mean of nothing is NaN and its gradient 0, as in PyTorch.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return mul(sum(each), 1 / left.sum().astype(each.dtype))
 
 
 def _reduce(loss: Tensor, reduction: str) -> Tensor:
@@ -186,37 +267,3 @@ def _rows(x: Tensor) -> Tensor:
     if x.ndim == 2:
         return x
     return reshape(permute(x, 0, *range(2, x.ndim), 1), -1, x.shape[1])  # (N, H, W, K) -> (N*H*W, K)
-
-
-def _check_labels(name: str, x: Tensor, target: Any) -> Array:
-    """Return a copy of the labels in x's backend, after checking shape, dtype and range."""
-    if len(shape_of(name, x)) < 2:
-        raise ValueError(f"{name}: the input must be (N, K) or (N, K, H, W), got shape {x.shape}")
-    t = label_tensor(target)
-    if t.dtype.kind not in "iu":
-        raise TypeError(f"{name}: labels must be integers, got {t.dtype}; one-hot targets are not taken")
-    N, K = x.shape[:2]
-    expected = (N, *x.shape[2:])
-    if t.shape != expected:
-        raise ValueError(f"{name}: labels for the input {x.shape} must have shape {expected}, got {t.shape}")
-    refuse_out_of_range(name, t, K, f" for the input (N, K, ...)={x.shape}")
-    # A copy: one buffer may serve for several batches before backward.
-    return to_backend(t.data, backend_of(plain(x))).copy()
-
-
-def label_tensor(target: Any) -> Tensor:
-    """Return labels as a tensor; a list as one of NumPy, where they can be looked at."""
-    return as_tensor(target) if hasattr(target, "dtype") else Tensor(target, backend="numpy")
-
-
-def refuse_out_of_range(name: str, labels: Tensor, K: int, what: str = "") -> None:
-    """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` they are the labels of.
-
-    Labels that live on a GPU are looked at under `tinycnn.detect_anomaly` only: each look waits for all the
-    work before it. Operations let their result be NaN there.
-    """
-    if not labels.numel() or (labels.backend != "numpy" and not detecting_anomaly()):
-        return
-    lowest, highest = int(labels.data.min()), int(labels.data.max())
-    if lowest < 0 or highest >= K:
-        raise ValueError(f"{name}: labels go from 0 to K-1={K - 1}{what}, got {lowest} to {highest}")

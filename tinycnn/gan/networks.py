@@ -17,7 +17,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import functional as F
-from tinycnn.functional.loss import label_tensor, refuse_out_of_range
+from tinycnn.functional.targets import label_tensor, refuse_out_of_range
 from tinycnn.nn import (
     BatchNorm2d,
     Conv2d,

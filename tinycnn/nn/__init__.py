@@ -6,6 +6,7 @@ from . import fast as _fast  # noqa: F401  (takes effect by itself)
 from . import utils
 from .containers import ModuleDict, ModuleList, Sequential
 from .layers import Conv2d, ConvTranspose2d, Linear
+from .losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .module import Buffer, Module, Parameter
 from .normalisation import BatchNorm1d, BatchNorm2d, InstanceNorm2d
 from .plain import (
@@ -31,24 +32,29 @@ from .plain import (
 
 __all__ = [
     "AvgPool2d",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
     "Conv2d",
     "ConvTranspose2d",
+    "CrossEntropyLoss",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "Identity",
     "InstanceNorm2d",
+    "L1Loss",
     "LeakyReLU",
     "Linear",
+    "MSELoss",
     "MaxPool2d",
     "MinPool2d",
     "Module",
     "ModuleDict",
     "ModuleList",
+    "NLLLoss",
     "Parameter",
     "ReLU",
     "Sequential",
