@@ -49,11 +49,10 @@ RUNGS = (
         "loops", "Eq. 1 as Python loops; one thread up to the rung of that name", {"TINYCNN_KERNELS": "loops"}
     ),
     Rung(
-        "im2col whole",
+        "im2col",
         "one matrix product; the columns of the whole batch in memory",
-        {"TINYCNN_KERNELS": "im2col", "TINYCNN_PIECE_BYTES": str(1 << 40), **ONE},
+        {"TINYCNN_KERNELS": "im2col", **ONE},
     ),
-    Rung("im2col in pieces", "columns that stay in the cache", {"TINYCNN_KERNELS": "im2col", **ONE}),
     Rung(
         "compiled",
         "filters along the vector, sums of a tile in registers",

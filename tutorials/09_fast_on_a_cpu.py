@@ -93,7 +93,7 @@ print(f"{threads} threads, at most about {ceiling:.0f} GFLOP/s")
 # %% [markdown]
 # ## How fast is it?
 #
-# The second convolution of cnn28, batch 32, written five ways. They compute the same. The loops in Python
+# The second convolution of cnn28, batch 32, written four ways. They compute the same. The loops in Python
 # get a smaller one: they would take minutes.
 #
 # `along_rows` is the same loops, compiled by Numba. The innermost one goes along a row of the image. The
@@ -107,12 +107,6 @@ w = rng.standard_normal((K, C, KH, KW), dtype=np.float32)
 geometry = conv2d_geometry(x.shape, w.shape)
 small_x, small_w = x[:1, :4], w[:4, :4]
 small = conv2d_geometry(small_x.shape, small_w.shape)
-
-
-def whole_batch():
-    """One matrix product over the columns of all images, as the textbook has it."""
-    columns = im2col.im2col(x, (KH, KW))  # (N, C*KH*KW, OH*OW)
-    return np.matmul(w.reshape(K, -1), columns)  # (N, K, OH*OW)
 
 
 @njit(fastmath={"contract"}, nogil=True)
@@ -141,8 +135,7 @@ def compiled_loops():
 compare(compiled_loops(), cpu.conv2d(x, w, geometry))
 ways = {
     "loops": (lambda: loops.conv2d(small_x, small_w, small), flop(1, 4, H, W, 4, KH, KW)),
-    "im2col, whole batch": (whole_batch, flop(N, C, H, W, K, KH, KW)),
-    "im2col, in pieces": (lambda: im2col.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
+    "im2col": (lambda: im2col.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
     "compiled loops": (compiled_loops, flop(N, C, H, W, K, KH, KW)),
     "micro-kernel": (lambda: cpu.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
 }
