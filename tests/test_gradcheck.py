@@ -1,11 +1,14 @@
 """gradcheck accepts right gradients, and every way to be wrong that we could think of it rejects."""
 
+import itertools
 import re
 
 import numpy as np
 import pytest
 
+import tinycnn
 from tinycnn import functional as F
+from tinycnn import nn
 from tinycnn.autograd import Function
 from tinycnn.functional.convolution import Conv2d
 from tinycnn.functional.indexing import Index
@@ -165,6 +168,41 @@ def test_inputs_are_left_as_they_are():
     assert (x.numpy() == before).all()
 
 
+def test_a_random_function_is_rejected():
+    wrong = square(lambda g, x: 7 * g * x)
+    calls = itertools.count()
+    for f in (
+        lambda x: F.dropout(wrong(x), 0.5).sum(),  # not one entry could be compared
+        lambda x: F.dropout(x * x, 0.5),
+        lambda x: x * x + 1e-3 * tinycnn.randn(4),
+        lambda x: x * (1 + 1e-9 * next(calls)),
+        lambda x: nn.Linear(4, 2)(x.to("float32")),
+    ):
+        with pytest.raises(GradcheckError, match=r"order 1: the function gave two results"):
+            gradcheck(f, point(4))
+
+
+def test_a_random_derivative_is_rejected():
+    f = square(lambda g, x: g * 2 * x * (1 + 1e-9 * tinycnn.rand(4, dtype="float64")))
+    with pytest.raises(GradcheckError, match=r"order 2: the function gave two results"):
+        gradcheck(f, point(4))
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (F.relu, np.zeros(3)),
+        (F.relu, np.zeros(3000)),
+        (lambda x: F.relu(x.sum()), [1.0, 2.0, -3.0]),
+        (lambda x: F.max(x, 0), [1.0, 1.0, 1.0]),
+    ],
+)
+def test_a_result_in_which_nothing_was_compared_is_a_failure(f, x):
+    for seed in range(5):
+        with pytest.raises(GradcheckError, match=r"order 1: nothing could be compared, .* tie is closer"):
+            gradcheck(f, np.array(x), seed=seed)
+
+
 KINKS = {
     "relu": (F.relu, [0.0, 1.0, -1.0]),
     "relu just beside": (F.relu, [3e-7, 1.0, -4e-7]),
@@ -172,11 +210,11 @@ KINKS = {
     "leaky relu": (lambda x: F.leaky_relu(x, 0.1), [0.0, 1.0]),
     "clip": (lambda x: F.clip(x, -1, 1), [1.0, -1.0, 0.3]),
     "max": (lambda x: F.max(x, 0), [1.0, 1.0, 0.5]),
-    "max, a tie of three": (lambda x: F.max(x, 0), [1.0, 1.0, 1.0]),
+    "max, a tie of three": (lambda x: F.max(x, 0), [1.0, 1.0, 1.0, 0.5]),
     "max, nearly": (lambda x: F.max(x, 0), [1.0, 1.0 + 1e-7, 0.5]),
     "pooling": (lambda x: F.max_pool2d(x.reshape(1, 1, 2, 3), 2, 1), [1.0, 2, 2, 0, 1, 2]),
-    "of a sum": (lambda x: F.relu(x.sum()), [1.0, 2.0, -3.0]),
-    "everywhere": (F.relu, np.zeros(3000)),
+    "of a sum": (lambda x: F.relu(x[:3].sum()) + x[3], [1.0, 2.0, -3.0, 1.0]),
+    "nearly everywhere": (F.relu, np.append(np.zeros(3000), 1.0)),
 }  # fmt: skip
 
 

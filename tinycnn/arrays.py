@@ -20,7 +20,9 @@ def new_array(data: Any, dtype: Any = None, backend: str | None = None) -> Array
         raise TypeError(
             "a list of tensors is no tensor: use stack() or concatenate(), which gradients follow"
         )
-    if not is_array(data):
+    if is_array(data):
+        data = ordinary(data)
+    else:
         given = np.asarray(data)
         if given.dtype.kind == "f" and not hasattr(data, "dtype"):
             given = given.astype(np.float32)
@@ -31,6 +33,26 @@ def new_array(data: Any, dtype: Any = None, backend: str | None = None) -> Array
         backend = _backend.current() if isinstance(data, np.ndarray) else _backend.backend_of(data)
     array = _backend.to_backend(data, backend)
     return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def ordinary(array: Array) -> Array:
+    """Return an array as one of NumPy's or CuPy's own class, in the byte order of this machine.
+
+    A subclass has rules of its own: `numpy.matrix` multiplies as matrices do.
+
+    Raises
+    ------
+    TypeError
+        For a masked array: what is masked would count.
+    """
+    if isinstance(array, np.ndarray) and type(array) is not np.ndarray:
+        if hasattr(array, "mask"):
+            raise TypeError(
+                f"a masked array of shape {array.shape}: a tensor has no mask, what is hidden would count; "
+                "fill it first, as in array.filled(0)"
+            )
+        array = np.asarray(array)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def is_array(value: Any) -> bool:

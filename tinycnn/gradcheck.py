@@ -84,7 +84,8 @@ def gradcheck(
     Raises
     ------
     GradcheckError
-        Names order, input and worst entry, with both values.
+        Names order, input and worst entry, with both values; or says that the function is random, or that
+        there was nothing to compare but kinks.
     ValueError
         Where there is nothing to check, or f gives something that is not finite.
 
@@ -118,13 +119,13 @@ def gradcheck(
     result = GradcheckResult()
     settings = _settings(outputs(*points), _Settings(step, rtol, atol), result)
     names = [f"input {i} of shape {x.shape}" for i, x in enumerate(points)]
-    _check(_Problem(outputs, points, [f"order 1, {name}" for name in names], settings), rng, result)
+    _check(1, _Problem(outputs, points, [f"order 1, {name}" for name in names], settings), rng, result)
     if order == 2:
         v = [_random_like(y, rng) for y in outputs(*points)]
         names += [f"incoming gradient {i} of shape {t.shape}" for i, t in enumerate(v)]
         derivative = _first_derivative(outputs, points)
         names = [f"order 2, {name}" for name in names]
-        _check(_Problem(derivative, [*points, *v], names, settings), rng, result)
+        _check(2, _Problem(derivative, [*points, *v], names, settings), rng, result)
     for kink in result.kinks:
         warnings.warn(kink, GradcheckWarning, stacklevel=2)
     return result
@@ -199,10 +200,16 @@ def _first_derivative(
     return derivative
 
 
-def _check(problem: _Problem, rng: np.random.Generator, result: GradcheckResult) -> None:
+def _check(order: int, problem: _Problem, rng: np.random.Generator, result: GradcheckResult) -> None:
     settings = problem.settings
     outputs = problem.f(*problem.points)
-    for y in outputs:
+    for y, again in zip(outputs, problem.f(*problem.points), strict=True):
+        if not np.array_equal(y.numpy(), again.numpy(), equal_nan=True):
+            raise GradcheckError(
+                f"order {order}: the function gave two results for the same inputs, of shape {y.shape}: it "
+                "draws random numbers (dropout in training, a layer that is made anew) or remembers earlier "
+                "calls. Seed it in each call, or use eval()"
+            )
         if not np.isfinite(y.numpy()).all():
             raise ValueError(
                 f"the function, or its gradient, gives values that are not finite, in shape {y.shape}"
@@ -217,7 +224,7 @@ def _check(problem: _Problem, rng: np.random.Generator, result: GradcheckResult)
         [seed for _, seed in connected],
         allow_unused=True,
     )
-    worst = 0.0
+    worst, compared_entries = 0.0, 0
     for i, gradient in zip(checked, gradients, strict=True):
         analytic = np.zeros(problem.points[i].shape) if gradient is None else gradient.numpy()
         if not analytic.size:
@@ -227,8 +234,14 @@ def _check(problem: _Problem, rng: np.random.Generator, result: GradcheckResult)
         compared = probe.compare(u)
         if compared.agree:
             worst = max(worst, compared.error / max(compared.scale, 1.0))
+            compared_entries += u.size
         else:
-            _diagnose(probe, u, problem.names[i], settings, result)
+            compared_entries += _diagnose(probe, u, problem.names[i], settings, result)
+    if not compared_entries and any(problem.points[i].numel() for i in checked):
+        raise GradcheckError(
+            f"order {order}: nothing could be compared, there is a kink or a tie at every entry: "
+            f"{result.kinks[-1]}"
+        )
     result.errors.append(worst)
 
 
@@ -278,18 +291,22 @@ class _Probe:
         return (here - self.at(-h * u)) / h, (self.at(h * u) - here) / h
 
 
-def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, result: GradcheckResult) -> None:
-    """Halve the input down to where it differs: raise for the worst wrong entry, note those at a kink."""
+def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, result: GradcheckResult) -> int:
+    """Halve the input down to where it differs, and return how many entries agreed.
+
+    Raises for the worst wrong entry, and notes those at a kink.
+    """
     worst: tuple[float, tuple[int, ...], float, float] | None = None
     kinks: list[tuple[int, ...]] = []
     unclear = False
-    parts, tries = [np.arange(u.size)], 0
+    parts, tries, agreed = [np.arange(u.size)], 0, 0
     while parts and tries < TRIES:
         cells = parts.pop()
         smaller = [part for part in np.array_split(cells, 2) if not probe.compare(_only(u, part)).agree]
         tries += 2
         if len(cells) > 1 and smaller:
             parts += smaller
+            agreed += len(cells) - sum(map(len, smaller))
             continue
         # One entry; or several, none of which differs by itself: a kink that only together they reach.
         entry = tuple(int(c) for c in np.unravel_index(cells[0], u.shape))
@@ -316,6 +333,7 @@ def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, res
         f"{where}: a kink or a tie is closer than the step {settings.step:g} at {len(kinks)} entries, the "
         f"first {min(kinks)}; no derivative exists there to compare with. Move the input away from it"
     )
+    return agreed
 
 
 def _only(u: np.ndarray, cells: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -62,15 +62,25 @@ class set_grad_enabled:  # noqa: N801 (a ``with`` block, and PyTorch's name)
             @functools.wraps(function)
             def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
                 generator, sent = function(*args, **kwargs), None
-                while True:
-                    with set_grad_enabled(self.enabled):
-                        try:
-                            value = generator.send(sent)
-                        except StopIteration as end:
-                            return end.value
-                    sent = yield value
+                with closing(generator):
+                    while True:
+                        with set_grad_enabled(self.enabled):
+                            try:
+                                value = generator.send(sent)
+                            except StopIteration as end:
+                                return end.value
+                        sent = yield value
 
             return steps
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                with set_grad_enabled(self.enabled):
+                    return await function(*args, **kwargs)
+
+            return awaited
 
         @functools.wraps(function)
         def whole(*args: Any, **kwargs: Any) -> Any:

@@ -14,9 +14,8 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import dlpack
-from tinycnn.arrays import is_array, new_array
+from tinycnn.arrays import is_array, new_array, ordinary
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.modes import modes
 from tinycnn.operators import Operators
 
 if TYPE_CHECKING:
@@ -101,9 +100,10 @@ class Tensor(Operators):
         """Return the array of a tensor, or an array as it is, if its shape is this tensor's."""
         array = value._data if isinstance(value, Tensor) else value
         if not is_array(array):
-            raise TypeError(f"{what} of a tensor is an array or a tensor, not {type(value).__name__}")
+            raise TypeError(f"the {what} of a tensor is an array or a tensor, not {type(value).__name__}")
+        array = ordinary(array)
         if array.shape != self.shape:
-            raise ValueError(f"{what} of a tensor of shape {self.shape} cannot have shape {array.shape}")
+            raise ValueError(f"the {what} of a tensor of shape {self.shape} cannot have shape {array.shape}")
         return array
 
     def mark_dirty(self) -> None:
@@ -153,6 +153,14 @@ class Tensor(Operators):
         """Whether this is no operation's result."""
         return self.creator is None
 
+    def size(self, dim: int | None = None) -> Any:
+        """Return the shape, or the size of one dimension."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def tolist(self) -> Any:
+        """Return the elements as Python's numbers, in nested lists."""
+        return self.numpy().tolist()
+
     def numel(self) -> int:
         """Return the number of elements."""
         return self._data.size
@@ -179,23 +187,14 @@ class Tensor(Operators):
                 setattr(self, name, value)
         self._changed_at[0] = 0  # a pickle may come from another process, whose clock was ahead
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        followed = self._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
-        if (followed and modes().grad_enabled) or self.creator is not None:
-            raise RuntimeError(
-                f"cannot write into {self!r}: gradients do not follow assignments. Under tinycnn.no_grad() a "
-                "leaf can be written to; else build a new tensor with where() or concatenate()"
-            )
-        key = tuple(map(plain, key)) if isinstance(key, tuple) else plain(key)
-        self._data[key] = plain(value)
-        self.mark_dirty()
-
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("a tensor without dimensions has no length")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("a tensor without dimensions cannot be iterated over; item() is its number")
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
@@ -208,6 +207,13 @@ class Tensor(Operators):
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return repr(self)
+        if self._data.size != 1:
+            raise TypeError(f"only one element has the format {spec!r}, this tensor has shape {self.shape}")
+        return format(self.item(), spec)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if not isinstance(self._data, np.ndarray):
@@ -256,13 +262,13 @@ def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     if like is not None and isinstance(value, int | float | np.number | np.bool_):
         kind = like.dtype.kind
         fits = kind == "f" or (kind != "b" and isinstance(value, int | np.integer))
-        given = np.asarray(value, like.dtype if fits else None)
+        given = np.asarray(value, like.dtype if fits else np.float32 if type(value) is float else None)
         if isinstance(like._data, np.ndarray):
             return wrap(given)
         return wrap(array_module(like._data).full((), value, given.dtype))  # filled in on the GPU
     if like is not None and not hasattr(value, "dtype"):
         return Tensor(value, backend=like.backend)
-    return wrap(value) if is_array(value) else Tensor(value)
+    return wrap(ordinary(value)) if is_array(value) else Tensor(value)
 
 
 def wrap(array: Array) -> Tensor:

@@ -169,7 +169,7 @@ for step in range(len(tie)):
 # %%
 with warnings.catch_warnings(record=True):
     warnings.simplefilter("always")
-    result = tinycnn.gradcheck(lambda x: F.max_pool2d(x, (1, 2)), np.array([[[[7.0, 7.0]]]]))
+    result = tinycnn.gradcheck(lambda x: F.max_pool2d(x, (1, 2)), np.array([[[[7.0, 7.0, 1.0, 2.0]]]]))
 print(result.kinks)
 assert result.kinks
 

@@ -40,9 +40,9 @@ def call(self: Function, *inputs: Any) -> Any:
         a, b = inputs
         try:
             u, v = a._data, b._data
+            needs = need_a, need_b = a._requires_grad, b._requires_grad
         except AttributeError:
             return _call_with_constants(self, a, b)
-        needs = need_a, need_b = a._requires_grad, b._requires_grad
         usual = u.dtype is v.dtype and type(u) is type(v) is ndarray
     elif len(inputs) == 1 and isinstance(inputs[0], Tensor):
         a = inputs[0]

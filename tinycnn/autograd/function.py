@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import as_array
+from tinycnn.arrays import as_array, is_array, ordinary
 from tinycnn.kernels.arrays import Array
 from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, as_tensor, clock, refuse_mixed_backends, wrap
@@ -92,7 +92,7 @@ class Function:
         """Compute the result, and record the operation if one of the inputs requires a gradient."""
         like = next((x for x in inputs if isinstance(x, Tensor)), None)
         if like is None and any(hasattr(x, "dtype") for x in inputs):
-            return self.compute(inputs)
+            return self.compute([ordinary(x) if is_array(x) else x for x in inputs])
         tensors = [self.tensor(x, like) for x in inputs]
         refuse_mixed_backends(self.name, tensors)
         if self.parents:
@@ -183,8 +183,8 @@ class Function:
 def _promoted(inputs: Sequence[Any], floats: bool) -> Sequence[Any]:
     """Return the arrays, integers beside floats in the dtype of these: PyTorch's rule, NumPy's is float64."""
     dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")]
-    target = [dtype for dtype in dtypes if dtype.kind == "f"] or ([np.dtype("float32")] if floats else [])
-    if not target or len(target) == len(dtypes):
+    real = [dtype for dtype in dtypes if dtype.kind == "f"]
+    if len(real) == len(dtypes) or not (real or floats):
         return inputs
-    to = np.result_type(*target)
+    to = np.result_type(*real) if real else np.dtype("float32")
     return [x.astype(to) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in inputs]

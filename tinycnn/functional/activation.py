@@ -250,6 +250,8 @@ class Softmax(Function):
         self.dim = dim
 
     def forward(self, x: Array) -> Array:
+        if not x.size:
+            return x.copy()  # of nothing there is no maximum
         e = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
         return e / e.sum(axis=self.dim, keepdims=True)
 
@@ -273,6 +275,8 @@ class LogSoftmax(Function):
         self.dim = dim
 
     def forward(self, x: Array) -> Array:
+        if not x.size:
+            return x.copy()
         xp = array_module(x)
         shifted = x - x.max(axis=self.dim, keepdims=True)
         return shifted - xp.log(xp.exp(shifted).sum(axis=self.dim, keepdims=True))

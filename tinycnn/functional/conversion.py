@@ -11,7 +11,7 @@ from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor, plain
 
 from .cards import Example, Rng, operation
-from .examples import normal, sizes
+from .examples import normal, sizes, unary
 from .shape import shape_of
 
 
@@ -27,6 +27,22 @@ class Cast(Function):
 
     def backward(self, g: Tensor) -> Tensor:
         return Cast(self.from_dtype)(g)
+
+
+class Clone(Function):
+    """y = x, in memory of its own. dL/dx = g."""
+
+    def forward(self, x: Array) -> Array:
+        return x.copy()
+
+    def backward(self, g: Tensor) -> Tensor:
+        return g
+
+
+@operation(Clone, example=unary(), method=True)
+def clone(x: Tensor) -> Tensor:
+    """Return a copy of x that gradients flow through; `Tensor.detach` is without."""
+    return Clone()(x)
 
 
 class Move(Function):

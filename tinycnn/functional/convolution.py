@@ -23,7 +23,7 @@ from tinycnn.tensor import Tensor
 
 from .cards import operation
 from .examples import conv2d_case, conv_transpose2d_case, convolution
-from .shape import broadcast_to, reshape, shape_of
+from .shape import broadcast_to, images, reshape, shape_of
 
 
 class Conv2d(Function):
@@ -96,7 +96,8 @@ def conv2d(
               [1., 1.]]]])
     """
     shape_of("conv2d", x, weight, bias)
-    geometry = conv2d_geometry(x.shape, weight.shape, stride, padding, dilation, groups)
+    C = weight.shape[1] * groups if weight.ndim == 4 and isinstance(groups, int) else None
+    geometry = conv2d_geometry(images("conv2d", x, C), weight.shape, stride, padding, dilation, groups)
     return Conv2d(geometry)(x, weight, *_bias("conv2d", bias, weight.shape[0]))
 
 

@@ -227,6 +227,26 @@ def greater_equal(a: Tensor, b: Any) -> Tensor:
     return _compare(operator.ge, a, b)
 
 
+def bitwise_and(a: Tensor, b: Any) -> Tensor:
+    """Return a & b: of booleans, whether both are true."""
+    return _compare(operator.and_, a, b)
+
+
+def bitwise_or(a: Tensor, b: Any) -> Tensor:
+    """Return a | b: of booleans, whether one is true."""
+    return _compare(operator.or_, a, b)
+
+
+def bitwise_xor(a: Tensor, b: Any) -> Tensor:
+    """Return a ^ b: of booleans, whether they differ."""
+    return _compare(operator.xor, a, b)
+
+
+def bitwise_not(x: Tensor) -> Tensor:
+    """Return ~x: of booleans, the opposite."""
+    return constant(operator.invert, x)
+
+
 def _compare(operation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:
     if isinstance(a, Tensor):
         b = as_tensor(b, like=a)

@@ -104,7 +104,7 @@ def along_dim(f: Callable[..., Tensor], rng: Rng) -> Example:
     return Example(lambda x: f(x, dim), [normal(rng, *shape)])
 
 
-def images(f: Callable[..., Tensor], rng: Rng) -> Example:
+def pictures(f: Callable[..., Tensor], rng: Rng) -> Example:
     """(N, C, H, W)."""
     return Example(f, [normal(rng, *pair(rng, 1, 3), *pair(rng, 1, 4))])
 
@@ -112,7 +112,7 @@ def images(f: Callable[..., Tensor], rng: Rng) -> Example:
 def upsampling(f: Callable[..., Tensor], rng: Rng) -> Example:
     """(N, C, H, W), and a scale of each direction."""
     scale = pair(rng, 1, 3)
-    return images(lambda x: f(x, scale), rng)
+    return pictures(lambda x: f(x, scale), rng)
 
 
 def classes(weighted: bool = False, **options: Sequence[Any]) -> Make:

@@ -13,9 +13,9 @@ from tinycnn.kernels.geometry import Pool2dGeometry, pair, pool2d_geometry
 from tinycnn.tensor import Tensor, plain
 
 from .cards import operation
-from .examples import images, pooling, upsampling
+from .examples import pictures, pooling, upsampling
 from .reduction import mean
-from .shape import flatten, reshape, shape_of
+from .shape import flatten, images, reshape
 from .statistics import max
 
 
@@ -55,7 +55,7 @@ def max_pool2d(
     TypeError, ValueError
         With every size involved and what would fit.
     """
-    geometry = pool2d_geometry(shape_of("max_pool2d", x), kernel_size, stride, padding, dilation)
+    geometry = pool2d_geometry(images("max_pool2d", x), kernel_size, stride, padding, dilation)
     return ExtremePool2d(geometry, largest=True)(x)
 
 
@@ -64,14 +64,14 @@ def min_pool2d(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
 ) -> Tensor:
     """Minimum of each window; see `max_pool2d`."""
-    geometry = pool2d_geometry(shape_of("min_pool2d", x), kernel_size, stride, padding, dilation)
+    geometry = pool2d_geometry(images("min_pool2d", x), kernel_size, stride, padding, dilation)
     return ExtremePool2d(geometry, largest=False)(x)
 
 
-@operation(example=images)
+@operation(example=pictures)
 def global_max_pool2d(x: Tensor) -> Tensor:
     """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
-    _images("global_max_pool2d", x)
+    _some_cells("global_max_pool2d", x)
     return reshape(max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
 
 
@@ -119,7 +119,7 @@ class SumPool2d(Function):
 @operation(SumPool2d, example=pooling(), equation=2)
 def sum_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
     """Sum of each window, padding counting as 0; arguments as `max_pool2d`."""
-    return SumPool2d(pool2d_geometry(shape_of("sum_pool2d", x), kernel_size, stride, padding))(x)
+    return SumPool2d(pool2d_geometry(images("sum_pool2d", x), kernel_size, stride, padding))(x)
 
 
 @operation(SumPool2d, example=pooling(count_include_pad=[True, False]), equation=2)
@@ -130,7 +130,7 @@ def avg_pool2d(
 
     With `count_include_pad` the sum is divided by KH*KW everywhere, else by the number of cells inside.
     """
-    geometry = pool2d_geometry(shape_of("avg_pool2d", x), kernel_size, stride, padding)
+    geometry = pool2d_geometry(images("avg_pool2d", x), kernel_size, stride, padding)
     total = SumPool2d(geometry)(x)
     if count_include_pad:
         return total / (geometry.KH * geometry.KW)
@@ -138,10 +138,10 @@ def avg_pool2d(
     return total / SumPool2d(geometry._replace(N=1, C=1))(ones)
 
 
-@operation(example=images)
+@operation(example=pictures)
 def global_avg_pool2d(x: Tensor) -> Tensor:
     """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
-    _images("global_avg_pool2d", x)
+    _some_cells("global_avg_pool2d", x)
     return mean(x, (2, 3), keepdim=True)
 
 
@@ -164,12 +164,12 @@ def upsample_nearest(x: Tensor, scale_factor: Any) -> Tensor:
 
     It is the adjoint of summing windows of that size side by side.
     """
-    _images("upsample_nearest", x)
+    _some_cells("upsample_nearest", x)
     a, b = pair(scale_factor, "scale_factor")
     N, C, H, W = x.shape
     return SumPool2dInput(pool2d_geometry((N, C, H * a, W * b), (a, b)))(x)
 
 
-def _images(name: str, x: Tensor) -> None:
-    if len(shape_of(name, x)) != 4 or 0 in x.shape[2:]:
+def _some_cells(name: str, x: Tensor) -> None:
+    if 0 in images(name, x)[2:]:
         raise ValueError(f"{name}: the input must be (N, C, H, W) with H, W at least 1, got shape {x.shape}")

@@ -34,6 +34,39 @@ def shape_of(name: str, *inputs: Any) -> tuple[int, ...]:
     return inputs[0].shape
 
 
+def images(name: str, x: Tensor, C: int | None = None) -> tuple[int, ...]:
+    """Return the shape of (N, C, H, W).
+
+    Raises
+    ------
+    ValueError
+        For another number of dimensions, and for (N, H, W, C); says how to make it (N, C, H, W).
+    """
+    shape = shape_of(name, x)
+    if len(shape) != 4 or (shape[1] != C == shape[3]):
+        raise ValueError(f"{name}: the input must be (N, C, H, W), got shape {shape}{image_fix(shape, C)}")
+    return shape
+
+
+def image_fix(shape: tuple[int, ...], C: int | None) -> str:
+    """Return what to do about a wrong shape, if that is clear."""
+    if len(shape) == 4:
+        if shape[3] == C:
+            return ": these are (N, H, W, C); x.permute(0, 3, 1, 2) makes them (N, C, H, W)"
+        return "" if C is None else f": these images have C={shape[1]}"
+    if len(shape) == 3 and shape[0] == C:
+        return ": this is one image (C, H, W) without N; x[None] adds it"
+    if len(shape) == 3 and shape[2] == C:
+        return ": this is one image (H, W, C); x.permute(2, 0, 1)[None] makes it (N, C, H, W)"
+    if len(shape) == 3 and C == 1:
+        return ": these are grey images (N, H, W) without C; x[:, None] adds it"
+    if len(shape) == 3 and C is None:
+        return ": if this is one image (C, H, W) without N, x[None] adds it"
+    if len(shape) == 2 and C in (1, None):
+        return ": this is one grey image (H, W); x[None, None] adds N and C"
+    return ""
+
+
 def one_dim(dim: int, ndim: int) -> int:
     """Return `dim` counted from the front.
 
@@ -115,6 +148,29 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in {shape}")
     return reshape(x, *shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+
+
+def _a_size_of_one(f: Callable[..., Tensor], rng: Rng) -> Example:
+    shape = list(sizes(rng))
+    dim = int(rng.integers(0, len(shape)))
+    shape[dim] = 1
+    return with_options(f, normal(rng, *shape), dim)
+
+
+@operation(Reshape, example=_a_size_of_one, method=True)
+def squeeze(x: Tensor, dim: Dims = None) -> Tensor:
+    """Return `x` without dimensions of size 1: all of them, or those named by `dim` that are."""
+    shape = shape_of("squeeze", x)
+    dims = many_dims(dim, len(shape))
+    return reshape(x, *(size for d, size in enumerate(shape) if d not in dims or size != 1))
+
+
+@operation(Reshape, example=lambda f, rng: with_options(f, normal(rng, *sizes(rng)), -1), method=True)
+def unsqueeze(x: Tensor, dim: int) -> Tensor:
+    """Return `x` with a new dimension of size 1 at `dim` of the result."""
+    shape = shape_of("unsqueeze", x)
+    dim = one_dim(dim, len(shape) + 1)
+    return reshape(x, *shape[:dim], 1, *shape[dim:])
 
 
 class Permute(Function):

@@ -10,7 +10,7 @@ from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, plain
 
 from .cards import Example, Rng, operation
-from .elementwise import constant, exp
+from .elementwise import constant, exp, sqrt
 from .examples import along_dim, over_dims
 from .indexing import Gather
 from .reduction import kept, mean, some_dims
@@ -57,6 +57,12 @@ def var(x: Tensor, dim: Dims = None, correction: int = 1, keepdim: bool = False)
     if count <= correction:
         raise ValueError(f"variance of {count} elements with correction={correction}: more are needed")
     return Var(dims, correction, keepdim)(x)
+
+
+@operation(example=_corrected, method=True)
+def std(x: Tensor, dim: Dims = None, correction: int = 1, keepdim: bool = False) -> Tensor:
+    """Return the standard deviation over `dim`: the square root of `var`."""
+    return sqrt(var(x, dim, correction, keepdim))
 
 
 class LogSumExp(Function):
@@ -117,6 +123,22 @@ def _left(shape: tuple[int, ...], dims: tuple[int, ...], keepdim: bool) -> tuple
     return kept(shape, dims) if keepdim else tuple(s for d, s in enumerate(shape) if d not in dims)
 
 
-def argmax(x: Tensor, dim: int | None = None) -> Tensor:
+def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Return the place of the (first) maximum along `dim` (None: of all, counted row by row); no gradient."""
-    return constant(lambda a: a.argmax(axis=dim), x)
+    return _place(x, dim, keepdim, "max")
+
+
+def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """Return the place of the (first) minimum along `dim` (None: of all, counted row by row); no gradient."""
+    return _place(x, dim, keepdim, "min")
+
+
+def _place(x: Tensor, dim: int | None, keepdim: bool, which: str) -> Tensor:
+    dims = some_dims(f"arg{which}", x, dim)
+    axis = None if dim is None else dims[0]
+
+    def place(a: Array) -> Array:
+        found = a.argmax(axis=axis) if which == "max" else a.argmin(axis=axis)
+        return found.reshape(_left(a.shape, dims, keepdim))
+
+    return constant(place, x)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tinycnn.functional.shape import image_fix
 from tinycnn.tensor import Tensor
 
 from .module import Module
@@ -33,7 +34,7 @@ def check_images(layer: Module, x: Tensor, C: int) -> None:
     if x.ndim != 4 or x.shape[1] != C:
         raise ValueError(
             f"{type(layer).__name__}({C}): the input must be (N, C, H, W) with C={C}, got shape {x.shape}"
-            f"{_image_fix(x.shape, C)}"
+            f"{image_fix(x.shape, C)}"
         )
 
 
@@ -55,20 +56,3 @@ def check_features(layer: Module, x: Tensor, size: int) -> None:
         fix = "; put Flatten() in front of this layer"
         fix += "" if flat == size else f", and make it in={flat}"
     raise ValueError(f"{type(layer).__name__}: the input {x.shape} must end in in={size}{fix}")
-
-
-def _image_fix(shape: tuple[int, ...], C: int) -> str:
-    """Return what to do about a wrong shape, if that is clear."""
-    if len(shape) == 4:
-        if shape[3] == C:
-            return ": these are (N, H, W, C); x.permute(0, 3, 1, 2) makes them (N, C, H, W)"
-        return f": these images have C={shape[1]}"
-    if len(shape) == 3 and shape[0] == C:
-        return ": this is one image (C, H, W) without N; x[None] adds it"
-    if len(shape) == 3 and shape[2] == C:
-        return ": this is one image (H, W, C); x.permute(2, 0, 1)[None] makes it (N, C, H, W)"
-    if len(shape) == 3 and C == 1:
-        return ": these are grey images (N, H, W) without C; x[:, None] adds it"
-    if len(shape) == 2 and C == 1:
-        return ": this is one grey image (H, W); x[None, None] adds N and C"
-    return ""

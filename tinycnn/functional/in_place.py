@@ -1,0 +1,65 @@
+"""Changes in place, ``x[0] = 1`` and ``w -= lr * w.grad``: only where no gradient would have to follow."""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from tinycnn.modes import modes
+from tinycnn.tensor import Tensor, plain, refuse_mixed_backends
+
+
+def write(x: Tensor, key: Any, value: Any) -> None:
+    """Write a value into some elements of x.
+
+    Raises
+    ------
+    RuntimeError
+        If a gradient would have to follow.
+    """
+    _refuse_if_followed(x, value, "build a new tensor with where() or concatenate()")
+    key = tuple(map(plain, key)) if isinstance(key, tuple) else plain(key)
+    x._data[key] = plain(value)
+    x.mark_dirty()
+
+
+def _changing(symbol: str, change: Callable[[Any, Any], Any]) -> Callable[[Tensor, Any], Tensor]:
+    """Return ``x += y``, or another operator that changes x."""
+
+    def changed(x: Tensor, other: Any) -> Tensor:
+        _refuse_if_followed(x, other, f"make a new tensor, as in x = x {symbol} y")
+        if isinstance(other, Tensor):
+            refuse_mixed_backends(f"{symbol}=", (x, other))
+        y = plain(other)
+        try:
+            change(x._data, y)
+        except (TypeError, ValueError) as error:
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            what = f"{y.shape}, {y.dtype}" if hasattr(y, "dtype") else f"{type(y).__name__} {y!r:.40}"
+            raise kind(
+                f"x {symbol}= y keeps the shape and dtype of x, {x.shape}, {x.dtype}, and y is {what}; "
+                f"x = x {symbol} y makes a new tensor"
+            ) from None
+        x.mark_dirty()
+        return x
+
+    changed.__doc__ = f"Change x in place by ``x {symbol}= y``; raises as `write`."
+    return changed
+
+
+IN_PLACE = {
+    "__iadd__": _changing("+", operator.iadd),
+    "__isub__": _changing("-", operator.isub),
+    "__imul__": _changing("*", operator.imul),
+    "__itruediv__": _changing("/", operator.itruediv),
+    "__ipow__": _changing("**", operator.ipow),
+    "__imatmul__": _changing("@", operator.imatmul),
+}
+
+
+def _refuse_if_followed(x: Tensor, value: Any, instead: str) -> None:
+    followed = x._requires_grad or (isinstance(value, Tensor) and value._requires_grad)
+    if (followed and modes().grad_enabled) or x.creator is not None:
+        raise RuntimeError(
+            f"cannot write into {x!r}: gradients do not follow assignments. Under tinycnn.no_grad() a leaf "
+            f"can be changed in place; else {instead}"
+        )
