@@ -7,10 +7,10 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.kernels.arrays import Array
+from tinycnn.schema import plain
 from tinycnn.tensor import Tensor
 
 MOST_PROBLEMS = 20  # that a message lists
-LONGEST_NAME = 60  # characters of a name in a message
 
 
 def copy_by_name(
@@ -54,12 +54,6 @@ def copy_by_name(
     moved = {name: _backend.to_backend(arrays[name], _backend.backend_of(a)) for name, a in own.items()}
     for name, array in own.items():
         array[...] = moved[name]
-
-
-def plain(text: object) -> str:
-    """Return a text from a file as one short line without control characters."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-    return line if len(line) <= LONGEST_NAME else line[: LONGEST_NAME - 1] + "…"
 
 
 def _array(value: Any) -> Array:
