@@ -26,10 +26,20 @@ from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.data import DataLoader, digits
 from tinycnn.fit import fit
-from tinycnn.gan import Discriminator, GanTraining, Generator, diagnose, sample, scale, toy
+from tinycnn.gan import (
+    Discriminator,
+    ExponentialMovingAverage,
+    Gan,
+    GanTraining,
+    GanWithAdditions,
+    Generator,
+    diagnose,
+    sample,
+    scale,
+    toy,
+)
 from tinycnn.gan import losses as gan_losses
 from tinycnn.gan.diagnosis import Observation
-from tinycnn.gan.step import discriminator_step, generator_step
 from tinycnn.generate import RULES, random_image, rule_image
 from tinycnn.optim import Adam
 from tinycnn.plot import blank_figure
@@ -191,8 +201,8 @@ figure
 # rest.
 
 # %%
-print(inspect.getsource(discriminator_step).split('"""')[2])
-print(inspect.getsource(generator_step).split('"""')[2])
+for method in (Gan.step, Gan.train_D, Gan.D_loss, Gan.train_G, Gan.G_loss):
+    print(inspect.getsource(method))
 
 # %% [markdown]
 # ## A GAN that can be watched
@@ -237,19 +247,18 @@ tinycnn.manual_seed(0)
 train, _ = digits()
 few = train.subset(slice(0, 2048))
 G, D_network = Generator(latent=32, width=16), Discriminator(width=16)
-run = GanTraining(
+digits_gan = GanWithAdditions(
     G,
     D_network,
-    DataLoader(few, batch_size=64, shuffle=True, drop_last=True),
     Adam(G.parameters(), 3e-3, (0.5, 0.999)),
     Adam(D_network.parameters(), 6e-4, (0.5, 0.999)),
-    epochs=3,
-    ema_decay=0.9,
+    additions=[ExponentialMovingAverage(G, 0.9)],  # samples come from an average of G's last weights
 )
+run = GanTraining(digits_gan, DataLoader(few, batch_size=64, shuffle=True, drop_last=True), epochs=3)
 z = Tensor(np.random.default_rng(0).standard_normal((12, 32), np.float32))
 before = sample(G, z)
 fit(run)
-after = sample(run.average.model, z)
+after = sample(run.sampler, z)
 print(run.report())
 figure = blank_figure(12, 3.6)
 rows = {"before": before, "after": after, "real": few.scaled(slice(0, 12))}
@@ -282,9 +291,7 @@ for name in ("minimax", "non-saturating"):
     for _ in range(150):
         real_points = Tensor(toy.ring(points, 256).astype(np.float32))
         made_points = starved.G(Tensor(points.standard_normal((256, 2), np.float32)))
-        _, _, on_made = discriminator_step(
-            starved.D, starved.D_optimizer, starved.loss, real_points, made_points
-        )
+        on_made = starved.train_D(real_points, made_points).fake
     pull = np.linalg.norm(starved.push(starved.samples(256)), axis=1).sum()
     pulls[name] = float(pull)
     print(f"{name:14} D(G(z)) = {F.sigmoid(on_made).mean().item():.4f}, D pulls with {pull:.4f}")

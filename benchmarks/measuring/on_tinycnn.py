@@ -10,7 +10,7 @@ import tinycnn
 from tinycnn import Tensor, backend, models, no_grad, optim
 from tinycnn import functional as F
 from tinycnn.dispatch import kernels_for
-from tinycnn.gan import LOSSES, Discriminator, Generator, discriminator_step, generator_step
+from tinycnn.gan import Discriminator, Gan, Generator
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.nn import Sequential
 
@@ -70,14 +70,11 @@ def _gan(work: Work, arrays: Arrays) -> Run:
     G, D = _loaded(Generator(), weights_of(arrays, "G.")), _loaded(Discriminator(), weights_of(arrays, "D."))
     G_optimizer, D_optimizer = (optim.Adam(m.parameters(), 2e-4, betas=(0.5, 0.999)) for m in (G, D))
     batches = cycle([(Tensor(x), Tensor(z)) for x, z in zip(arrays["x"], arrays["z"], strict=True)])
-    loss = LOSSES["non-saturating"]
+    gan = Gan(G, D, G_optimizer, D_optimizer)
 
     def run() -> tuple[Tensor, Tensor]:
-        x, z = next(batches)
-        fake = G(z)
-        D_loss, _, _ = discriminator_step(D, D_optimizer, loss, x, fake)
-        G_loss = generator_step(D, G_optimizer, loss, x, fake)
-        return D_loss, G_loss
+        judged, G_loss = gan.step(*next(batches))
+        return judged.loss, G_loss
 
     return run
 

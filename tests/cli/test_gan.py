@@ -11,7 +11,16 @@ from PIL import Image
 
 from tests.helpers import HANGS
 from tinycnn.cli import main
-from tinycnn.gan import load_discriminator, load_generator
+from tinycnn.gan import (
+    ExponentialMovingAverage,
+    Gan,
+    GanRun,
+    NameClasses,
+    Shift,
+    load_discriminator,
+    load_generator,
+)
+from tinycnn.gan.settings import PLAIN
 from tinycnn.storage import load_arrays
 
 SMALL = ["--g-width", 4, "--d-width", 4, "--latent", 8, "--batch-size", 16]
@@ -71,6 +80,34 @@ def test_a_run_leaves_networks_curves_and_pictures(gan):
 def test_a_conditional_run_has_its_class_grid(conditional_gan):
     drawn(conditional_gan / "classes.png")
     assert load_generator(conditional_gan)[0].num_classes == 10
+
+
+def test_a_plain_gan_is_the_step_on_one_screen_and_nothing_else(digits_folder, tmp_path, tinycnn_json):
+    command = ["gan", "--data", digits_folder, *SMALL, "--epochs", 1, "--plain"]
+    status, said = tinycnn_json(*command, "--out", tmp_path / "run")
+    assert (status, said["epochs"]) == (0, 1)
+    (G, config), (D, _) = load_generator(tmp_path / "run"), load_discriminator(tmp_path / "run")
+    assert (G.latent, G.kinds, D.outputs) == (8, 0, 1)
+    assert {name: config[name] for name in PLAIN} == PLAIN
+    run = GanRun.resume(tmp_path / "run")
+    assert type(run.training.gan) is Gan
+    assert run.training.sampler is run.training.G
+    for name, array in G.state_dict().items():  # no average: the weights of the last step
+        np.testing.assert_array_equal(array.numpy(), run.training.G.state_dict()[name].numpy())
+    # What is added is added: an option beside --plain counts.
+    assert tinycnn_json(*command, "--shift", 1, "--out", tmp_path / "other")[0] == 0
+    assert [type(a) for a in GanRun.resume(tmp_path / "other").training.additions] == [Shift]
+    assert tinycnn_json("gan", "--resume", tmp_path / "run", "--plain")[0] == 0
+    assert (
+        "--shift 0 (the run has 1)"
+        in tinycnn_json("gan", "--resume", tmp_path / "other", "--plain")[1]["error"]
+    )
+
+
+def test_the_default_adds_what_its_options_name(gan):
+    run = GanRun.resume(gan)
+    assert [type(a) for a in run.training.additions] == [NameClasses, ExponentialMovingAverage]
+    assert run.training.G.kinds == 10
 
 
 def test_what_it_says(digits_folder, tmp_path, capsys):

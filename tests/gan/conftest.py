@@ -4,7 +4,16 @@ import pytest
 import tinycnn
 from tinycnn import optim
 from tinycnn.data import DataLoader, digits
-from tinycnn.gan import LOSSES, Discriminator, GanTraining, Generator
+from tinycnn.gan import (
+    LOSSES,
+    Discriminator,
+    ExponentialMovingAverage,
+    Gan,
+    GanTraining,
+    GanWithAdditions,
+    Generator,
+    Shift,
+)
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +27,9 @@ def some_digits():
 def make_gan(some_digits):
     """A small run of a GAN; the same at every call."""
 
-    def make(loss="non-saturating", conditional=False, epochs=2, seed=0, lr=1e-3, **options):
+    def make(
+        loss="non-saturating", conditional=False, epochs=2, seed=0, lr=1e-3, shift=0, smoothing=0, plain=False
+    ):
         tinycnn.manual_seed(seed)
         K = 10 if conditional else 0
         norm = "instance" if LOSSES[loss].penalty else "batch"
@@ -26,6 +37,10 @@ def make_gan(some_digits):
         optimizers = [optim.Adam(network.parameters(), lr, (0.5, 0.999)) for network in (G, D)]
         loader = DataLoader(some_digits, 16, shuffle=True, seed=seed, drop_last=True)
         schedules = [optim.CosineAnnealingLR(optimizer, epochs * len(loader)) for optimizer in optimizers]
-        return GanTraining(G, D, loader, *optimizers, epochs, loss, schedules=schedules, **options)
+        additions = [ExponentialMovingAverage(G, 0.99)]
+        additions += [Shift(shift)] if shift else []
+        rule = LOSSES[loss].smoothed(smoothing)
+        gan = Gan(G, D, *optimizers, rule) if plain else GanWithAdditions(G, D, *optimizers, rule, additions)
+        return GanTraining(gan, loader, epochs, schedules)
 
     return make

@@ -7,7 +7,7 @@ import pytest
 
 import tinycnn
 from tinycnn.fit import Callback, fit
-from tinycnn.gan import Observation, Watch, diagnose, diagnosis, scale, training
+from tinycnn.gan import Observation, Watch, diagnose, diagnosis, sampling, scale
 from tinycnn.tensor import Tensor
 
 SOUND = Observation(50, 1.2, 0.6, 0.4, 0.1, 0.9, (-1.0, 1.0))
@@ -66,7 +66,7 @@ def test_not_finite(field):
 def test_a_discriminator_far_too_fast_is_seen_while_training(make_gan):
     gan = make_gan("minimax", epochs=3)
     gan.schedules = []
-    gan.G_optimizer.lr, gan.D_optimizer.lr = 0.0, 2e-2
+    gan.gan.G_optimizer.lr, gan.gan.D_optimizer.lr = 0.0, 2e-2
     findings, said = watched(gan)
     assert "D is always right" in findings["D has won"]
     assert len(said) == len(findings)  # each kind once
@@ -85,8 +85,7 @@ def test_a_generator_deaf_to_its_noise_is_seen_while_training(make_gan):
 
 @pytest.mark.parametrize("wrong", [lambda x: x, lambda x: Tensor(x.data * 255)], ids=["0 to 1", "0 to 255"])
 def test_images_not_scaled_are_seen_while_training(wrong, make_gan, monkeypatch):
-    for module in (training, diagnosis):
-        monkeypatch.setattr(module, "scale", wrong)
+    monkeypatch.setattr(diagnosis, "scale", wrong)
     findings, _ = watched(make_gan(epochs=1))
     assert "tells them apart by their range" in findings["not scaled"]
 
@@ -103,4 +102,4 @@ def test_the_norm_of_a_gradient(make_gan):
     fit(gan)
     squares = sum((p.grad.numpy().astype(float) ** 2).sum() for p in gan.G.parameters())
     assert diagnosis.gradient_norm(gan.G) == pytest.approx(np.sqrt(squares), rel=1e-5)
-    assert scale is training.scale
+    assert scale is sampling.scale

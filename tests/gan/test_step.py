@@ -5,13 +5,15 @@ import pytest
 from numpy.testing import assert_allclose
 
 import tinycnn
+from tinycnn import functional as F
 from tinycnn import optim
 from tinycnn.gan import (
     LOSSES,
     Discriminator,
+    Gan,
+    GanWithAdditions,
     Generator,
-    discriminator_step,
-    generator_step,
+    NameClasses,
     gradient_penalty,
 )
 from tinycnn.gan.step import frozen
@@ -99,7 +101,8 @@ def test_both_players_gradients_and_weights_equal_pytorchs(loss, rng, monkeypatc
     theirs = [torch.optim.SGD(network.parameters(), LR) for network in (their_G, their_D)]
 
     fake, their_fake = G(Tensor(z)), their_G(torch.tensor(z))
-    D_value, _, _ = discriminator_step(D, optimizers[1], LOSSES[loss], Tensor(real), fake)
+    gan = GanWithAdditions(G, D, *optimizers, LOSSES[loss])
+    D_value = gan.train_D(Tensor(real), fake).loss
     D_loss, G_loss = their_losses(loss, their_D, torch.tensor(real), their_fake, torch.tensor(mix))
     expected = D_loss()
     expected.backward()
@@ -108,7 +111,7 @@ def test_both_players_gradients_and_weights_equal_pytorchs(loss, rng, monkeypatc
     assert all(p.grad is None for p in G.parameters())  # D's step is none of G's business
     theirs[1].step()
 
-    G_value = generator_step(D, optimizers[0], LOSSES[loss], Tensor(real), fake)
+    G_value = gan.train_G(Tensor(real), fake)
     theirs[0].zero_grad()
     expected = G_loss()
     expected.backward()
@@ -127,10 +130,8 @@ def test_a_discriminator_that_names_classes_equals_pytorchs(rng):
     real, fake = rng.uniform(-1, 1, (2, N, 1, 28, 28))
     classes = np.array([2, 0, 1, 1])
     optimizer = optim.SGD(D.parameters(), LR)
-    loss = LOSSES["non-saturating"]
-    value, on_real, _ = discriminator_step(
-        D, optimizer, loss, Tensor(real), Tensor(fake), classes=classes, class_weight=0.7
-    )
+    gan = GanWithAdditions(Generator(width=4), D, optimizer, optimizer, additions=[NameClasses(0.7)])
+    value, on_real, _, _ = gan.train_D(Tensor(real), Tensor(fake), classes)
 
     scores, on_fake = other(torch.tensor(real)), other(torch.tensor(fake))
     likely = scores.exp().sum(1)  # D(x) = likely / (likely + 1)
@@ -149,9 +150,7 @@ def test_in_float32_too(rng):
     real = rng.uniform(-1, 1, (8, 1, 28, 28)).astype(np.float32)
     z = rng.standard_normal((8, 20)).astype(np.float32)
     optimizers = [optim.SGD(network.parameters(), 0.0) for network in (G, D)]
-    fake = G(Tensor(z))
-    discriminator_step(D, optimizers[1], LOSSES["non-saturating"], Tensor(real), fake)
-    generator_step(D, optimizers[0], LOSSES["non-saturating"], Tensor(real), fake)
+    Gan(G, D, *optimizers).step(Tensor(real), Tensor(z))
     their_fake = their_G(torch.tensor(z).double())
     pair = their_losses("non-saturating", their_D, torch.tensor(real).double(), their_fake, None)
     pair[0]().backward()
@@ -177,9 +176,19 @@ def test_what_a_step_refuses():
     with pytest.raises(
         ValueError, match=r"real images have shape \(4, 1, 28, 28\), generated ones \(2, 1, 28"
     ):
-        discriminator_step(D, optimizer, LOSSES["minimax"], x, x[:2])
-    with pytest.raises(ValueError, match="label smoothing changes"):
-        discriminator_step(D, optimizer, LOSSES["wgan-gp"], x, x, smoothing=0.1)
+        Gan(Generator(width=4), D, optimizer, optimizer).train_D(x, x[:2])
+    for G, D_, loss in (
+        (Generator(width=4, num_classes=3), Discriminator(width=4, num_classes=3), "minimax"),
+        (Generator(width=4), Discriminator(width=4, outputs=3), "minimax"),
+        (Generator(width=4), D, "wgan-gp"),
+        (Generator(width=4), D, "feature-matching"),
+    ):
+        with pytest.raises(ValueError, match="for these use GanWithAdditions instead of Gan"):
+            Gan(G, D_, optimizer, optimizer, LOSSES[loss])
+    with pytest.raises(ValueError, match=r"smoothing 0.1: the loss wgan-gp has no labels to smooth"):
+        LOSSES["wgan-gp"].smoothed(0.1)
+    with pytest.raises(ValueError, match="smoothing must be at least 0 and below 1, got 1"):
+        LOSSES["minimax"].smoothed(1)
 
 
 def test_a_generator_that_minimises_the_classes_entropy_equals_pytorchs(rng):
@@ -189,7 +198,9 @@ def test_a_generator_that_minimises_the_classes_entropy_equals_pytorchs(rng):
     real, z = rng.uniform(-1, 1, (N, 1, 28, 28)), rng.standard_normal((N, 6))
     optimizer = optim.SGD(G.parameters(), LR)
     fake = G(Tensor(z))
-    value = generator_step(D, optimizer, LOSSES["non-saturating"], Tensor(real), fake, class_weight=0.7)
+    value = GanWithAdditions(G, D, optimizer, optimizer, additions=[NameClasses(0.7)]).train_G(
+        Tensor(real), fake
+    )
 
     scores = their_D(their_G(torch.tensor(z)))
     likely = scores.exp().sum(1)
@@ -197,3 +208,46 @@ def test_a_generator_that_minimises_the_classes_entropy_equals_pytorchs(rng):
     assert value.item() == pytest.approx(expected.item(), rel=1e-9)
     (expected + 0.7 * torch.distributions.Categorical(logits=scores).entropy().mean()).backward()
     compare(G, their_G)
+
+
+def test_weights_that_were_frozen_stay_frozen():
+    D = Discriminator(width=4)
+    first = next(D.parameters())
+    first.requires_grad = False
+    with frozen(D):
+        pass
+    assert [p.requires_grad for p in D.parameters()].count(False) == 1
+    assert not first.requires_grad
+
+
+def test_the_plain_step_is_the_loop_that_books_show(rng):
+    """D's loss, D's step; G's loss, G's step: written out, with the same bits."""
+    z = Tensor(rng.standard_normal((N, 6)).astype(np.float32))
+    real = Tensor(rng.uniform(-1, 1, (N, 1, 28, 28)).astype(np.float32))
+    pairs = []
+    for _ in range(2):
+        tinycnn.manual_seed(0)
+        G, D = Generator(width=4, latent=6), Discriminator(width=4)
+        pairs.append((G, D, *(optim.Adam(network.parameters(), LR) for network in (G, D))))
+    G, D, G_optimizer, D_optimizer = pairs[1]
+    for _ in range(3):
+        Gan(*pairs[0]).step(real, z)
+
+        fake = G(z)
+        D_loss = F.mean(F.softplus(-D(real))) + F.mean(F.softplus(D(fake.detach())))
+        D_optimizer.zero_grad()
+        D_loss.backward()
+        D_optimizer.step()
+        G_loss = F.mean(F.softplus(-D(fake)))
+        G_optimizer.zero_grad()
+        G_loss.backward()
+        G_optimizer.step()
+    tinycnn.manual_seed(0)
+    G, D = Generator(width=4, latent=6), Discriminator(width=4)
+    richer = GanWithAdditions(G, D, *(optim.Adam(network.parameters(), LR) for network in (G, D)))
+    for _ in range(3):
+        richer.step(real, z)
+    others = [*zip(pairs[0][:2], pairs[1][:2], strict=True), *zip((G, D), pairs[1][:2], strict=True)]
+    for network, other in others:
+        for name, t in network.state_dict().items():
+            np.testing.assert_array_equal(t.numpy(), other.state_dict()[name].numpy(), err_msg=name)

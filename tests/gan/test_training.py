@@ -8,8 +8,8 @@ import tinycnn
 from tinycnn import optim
 from tinycnn.data import DataLoader, Dataset
 from tinycnn.fit import Callback, Checkpoint, DivergedError, fit, load_checkpoint
-from tinycnn.gan import LOSSES, Discriminator, GanTraining, Generator, sample, scale, training
-from tinycnn.gan.training import move
+from tinycnn.gan import LOSSES, Discriminator, Gan, GanTraining, Generator, additions, sample, scale
+from tinycnn.gan.additions import move
 from tinycnn.tensor import Tensor
 
 
@@ -25,7 +25,7 @@ class StopAt(Callback):
 
 
 def weights(gan):
-    networks = {"G": gan.G, "D": gan.D, "average": gan.average.model}
+    networks = gan.networks()
     return {f"{a}.{b}": t.numpy().copy() for a, n in networks.items() for b, t in n.state_dict().items()}
 
 
@@ -135,7 +135,7 @@ def test_networks_that_do_not_fit_each_other_or_the_data(some_digits):
 
     def make(G, D):
         optimizers = [optim.SGD(network.parameters(), 0.1) for network in (G, D)]
-        return GanTraining(G, D, loader, *optimizers, 1)
+        return GanTraining(Gan(G, D, *optimizers), loader, 1)
 
     with pytest.raises(ValueError, match=r"G makes \(3, 32, 32\), D takes \(1, 28, 28\), 'digits train' has"):
         make(Generator((3, 32, 32), width=4), Discriminator(width=4))
@@ -145,15 +145,39 @@ def test_networks_that_do_not_fit_each_other_or_the_data(some_digits):
         make(Generator(width=4, num_classes=7), Discriminator(width=4, num_classes=7))
 
 
-def test_options_that_make_no_sense(make_gan):
-    with pytest.raises(ValueError, match=r"unknown loss 'hinge'; there are non-saturating"):
-        fit(GanTraining(*_parts(make_gan()), 1, "hinge"))
-    with pytest.raises(ValueError, match="smoothing must be at least 0 and below 1, got 1"):
-        make_gan(smoothing=1)
+@pytest.mark.parametrize("swap", ["G", "D"])
+def test_optimizers_of_other_networks_are_refused(swap, make_gan):
+    gan, other = make_gan().gan, make_gan().gan
+    setattr(gan, f"{swap}_optimizer", getattr(other, f"{swap}_optimizer"))
+    with pytest.raises(
+        ValueError, match=rf"{swap}_optimizer: \d+ of its \d+ parameters.* are not parameters of"
+    ):
+        GanTraining(gan, make_gan().train, 1)
 
 
-def _parts(gan):
-    return gan.G, gan.D, gan.train, gan.G_optimizer, gan.D_optimizer
+def test_a_plain_gan_samples_from_g_itself_and_resumes(make_gan, tmp_path):
+    whole, stopped, resumed = (make_gan(plain=True) for _ in range(3))
+    assert whole.sampler is whole.G
+    fit(whole)
+    path = tmp_path / "checkpoint.safetensors"
+    fit(stopped, [StopAt(1, 5), Checkpoint(path, {})])
+    load_checkpoint(path, resumed)
+    fit(resumed)
+    assert set(whole.networks()) == {"G", "D"}
+    for name, array in weights(whole).items():
+        np.testing.assert_array_equal(weights(resumed)[name], array, err_msg=name)
+    with pytest.raises(ValueError, match="does not fit"):
+        load_checkpoint(path, make_gan())  # which has an average
+
+
+def test_modules_that_were_frozen_stay_frozen(make_gan):
+    gan = make_gan(epochs=1)
+    norm = gan.G.layers[2]
+    norm.eval()
+    sample(gan.G, tinycnn.zeros(3, 8))
+    assert (gan.G.training, norm.training) == (True, False)
+    fit(gan)
+    assert (gan.G.training, norm.training) == (True, False)
 
 
 def test_scale(rng, backend):
@@ -189,11 +213,11 @@ def test_real_and_generated_images_are_moved_alike_and_g_learns_through_it(make_
         seen.append((int(dy), int(dx)))
         return move(images, dy, dx)
 
-    monkeypatch.setattr(training, "move", spy)
+    monkeypatch.setattr(additions, "move", spy)
     gan = make_gan(epochs=1, shift=2)
     before = weights(gan)
     fit(gan)
-    assert seen[::2] == seen[1::2]
+    assert seen[::3] == seen[1::3] == seen[2::3]  # real and generated ones for D, and generated ones for G
     assert len(set(seen)) > 5
     assert max(map(max, seen)) == 2
     assert min(map(min, seen)) == -2

@@ -9,7 +9,16 @@ from tests.helpers import strict_cupy
 from tinycnn import nn, optim
 from tinycnn.data import Augment, DataLoader, digits
 from tinycnn.fit import Training
-from tinycnn.gan import LOSSES, Discriminator, GanTraining, Generator
+from tinycnn.gan import (
+    LOSSES,
+    Discriminator,
+    ExponentialMovingAverage,
+    GanTraining,
+    GanWithAdditions,
+    Generator,
+    NameClasses,
+    Shift,
+)
 
 RULES = {
     "Adam": lambda theta: optim.Adam(theta, 3e-3, weight_decay=1e-3),
@@ -54,17 +63,21 @@ def make_training(few_digits):
 def make_gan(few_digits):
     """A run of a small GAN, in the current backend; the same at every call."""
 
-    def make(loss="non-saturating", conditional=False, epochs=1, **options):
+    def make(loss="non-saturating", conditional=False, epochs=1, shift=0, class_weight=0.0):
         tinycnn.manual_seed(0)
         K = 10 if conditional else 0
         norm = "instance" if LOSSES[loss].penalty else "batch"
-        outputs = 10 if options.get("class_weight") else 1
+        outputs = 10 if class_weight else 1
         G = Generator(width=4, latent=8, num_classes=K, kinds=0 if conditional else 4)
         D = Discriminator(width=4, num_classes=K, norm=norm, outputs=outputs)
         optimizers = [optim.Adam(network.parameters(), 1e-3, (0.5, 0.999)) for network in (G, D)]
         loader = DataLoader(few_digits[0], 8, shuffle=True, drop_last=True)
         schedules = [optim.CosineAnnealingLR(optimizer, epochs * len(loader)) for optimizer in optimizers]
-        return GanTraining(G, D, loader, *optimizers, epochs, loss, schedules=schedules, **options)
+        additions = [ExponentialMovingAverage(G, 0.99)]
+        additions += [Shift(shift)] if shift else []
+        additions += [NameClasses(class_weight)] if class_weight else []
+        gan = GanWithAdditions(G, D, *optimizers, LOSSES[loss], additions)
+        return GanTraining(gan, loader, epochs, schedules)
 
     return make
 

@@ -6,6 +6,7 @@ from typing import Any
 from tinycnn import backend as _backend
 from tinycnn import memory
 from tinycnn.gan import GanRun, GanSettings
+from tinycnn.gan.settings import PLAIN
 
 from .common import Say, add_backend, add_folders, add_settings, given
 from .train import begin
@@ -17,6 +18,8 @@ EXAMPLE = "tinycnn gan --data mnist --conditional --epochs 10"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_settings(parser, GanSettings)
+    added = ", ".join(f"--{name.replace('_', '-')}" for name in PLAIN)
+    parser.add_argument("--plain", action="store_true", help=f"a plain DCGAN, without what {added} add to it")
     add_backend(parser)
     add_folders(parser)
 
@@ -24,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Train, and fill the run folder."""
     memory.keep_freed()
-    settings = given(args, GanSettings)
+    settings = {**(PLAIN if args.plain else {}), **given(args, GanSettings)}
     with _backend.using(args.backend or _backend.current()):
         run = begin(GanRun, args, settings)
         result = run.train(say, progress=not args.json)

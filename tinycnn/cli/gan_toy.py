@@ -19,7 +19,7 @@ EXAMPLE = "tinycnn gan-toy --density two-moons"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    fits = [name for name, rule in LOSSES.items() if rule.generator is not None]
+    fits = [name for name, rule in LOSSES.items() if not rule.matches_features]
     add("--density", choices=DENSITIES, default="ring", help="where the data are (default: ring)")
     add("--loss", choices=fits, default="non-saturating", help="(default: non-saturating)")
     add("--steps", type=integer(1), default=1500, help="of G (default: 1500)")

@@ -1,40 +1,45 @@
 """Generative adversarial networks (Eq. 12 and 13): networks, losses, training, and what to make of samples.
 
-Read in this order: `networks`, `losses`, `step`, `training`; then `diagnosis` for what goes wrong, `latent`
-for walks through z, and `tinycnn.gan.score` for numbers to hold a generator to.
+Read in this order: `networks`, `losses`, `step` (a plain GAN), `additions` (what makes it better) and
+`training`; then `diagnosis` for what goes wrong, `latent` for walks through z, and `tinycnn.gan.score` for
+numbers that judge a generator.
 """
 
+from .additions import Addition, ExponentialMovingAverage, GanWithAdditions, NameClasses, Shift
 from .diagnosis import Finding, Observation, Watch, diagnose
-from .ema import ExponentialMovingAverage
 from .latent import class_by_style, diversity, nearest, slerp, strips
 from .losses import LOSSES, Loss, feature_matching, gradient_penalty
 from .networks import LATENT, Discriminator, Generator, check_image_shape
 from .run import GanRun
+from .sampling import sample, scale
 from .saved import load_discriminator, load_generator, save_networks
 from .settings import GanSettings
-from .step import discriminator_step, generator_step
-from .training import GanTraining, sample, scale
+from .step import Gan
+from .training import GanTraining
 
 __all__ = [
     "LATENT",
     "LOSSES",
+    "Addition",
     "Discriminator",
     "ExponentialMovingAverage",
     "Finding",
+    "Gan",
     "GanRun",
     "GanSettings",
     "GanTraining",
+    "GanWithAdditions",
     "Generator",
     "Loss",
+    "NameClasses",
     "Observation",
+    "Shift",
     "Watch",
     "check_image_shape",
     "class_by_style",
     "diagnose",
-    "discriminator_step",
     "diversity",
     "feature_matching",
-    "generator_step",
     "gradient_penalty",
     "load_discriminator",
     "load_generator",

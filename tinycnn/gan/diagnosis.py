@@ -15,7 +15,8 @@ from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
 from .latent import diversity
-from .training import GanTraining, sample, scale
+from .sampling import sample, scale
+from .training import GanTraining
 
 SEPARATED = 0.95  # D(x) - D(G(z)): D is right nearly always
 COLLAPSED = 0.4  # diversity relative to real images
@@ -120,7 +121,7 @@ def _collapsed(observations: Sequence[Observation]) -> Finding | None:
     )
 
 
-def _D_has_won(observations: Sequence[Observation]) -> Finding | None:  # noqa: N802
+def _D_has_won(observations: Sequence[Observation]) -> Finding | None:
     recent = observations[-LASTS:]
     if len(recent) < LASTS or any(o.D_real - o.D_fake < SEPARATED for o in recent):
         return None
@@ -155,7 +156,7 @@ class Watch(Callback):
         if training.steps % self.every or not training.curve:
             return
         self.observations.append(observe(training))
-        for finding in diagnose(self.observations, bounded=training.loss != "wgan-gp"):
+        for finding in diagnose(self.observations, bounded=training.gan.loss.penalty == 0):
             if finding.name not in [known.name for known in self.findings]:
                 self.findings.append(finding)
                 self.say(f"step {training.steps}: {finding}")
@@ -163,7 +164,7 @@ class Watch(Callback):
 
 def observe(training: GanTraining) -> Observation:
     """Return what is to be seen now; the training's random numbers are left alone."""
-    last, G = training.curve[-1], training.average.model
+    last, G = training.curve[-1], training.sampler
     real = training.train.dataset.scaled(slice(0, SAMPLES))
     rng = np.random.default_rng(0)
     z = Tensor(rng.standard_normal((len(real), training.G.latent), np.float32))

@@ -23,7 +23,7 @@ from tinycnn.nn import Linear
 from tinycnn.tensor import Tensor
 
 from .networks import Discriminator
-from .training import scale
+from .sampling import scale
 
 GRID = 4  # every map is max-pooled to 4x4
 L2 = (1e-3, 1e-2, 1e-1)  # of the linear classifiers, to choose from; their inputs have variance 1

@@ -17,8 +17,10 @@ d is the logit itself, f are D's features: the input of its last layer.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+import tinycnn
 from tinycnn import functional as F
 from tinycnn.autograd import grad
 from tinycnn.tensor import Tensor
@@ -71,7 +73,9 @@ def generator_wasserstein(fake: Tensor) -> Tensor:
     return -F.mean(fake)
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor | None = None
+) -> Tensor:
     """Return ``E (|d critic(x)/dx| - 1)^2`` at x = mix * real + (1 - mix) * fake.
 
     The penalty contains a gradient, so its own gradient is of second order: through D's convolutions.
@@ -83,12 +87,14 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Ten
     real, fake
         (N, ...), the same shape; no gradient flows to them.
     mix
-        N numbers from U(0, 1), as (N, 1, ...).
+        N numbers from U(0, 1), as (N, 1, ...); drawn by default.
 
     References
     ----------
     Gulrajani et al. 2017, Improved training of Wasserstein GANs.
     """
+    if mix is None:
+        mix = tinycnn.rand(len(real), *(1,) * (real.ndim - 1))
     x = Tensor(real.data * mix.data + fake.data * (1 - mix.data), requires_grad=True, backend=real.backend)
     (slope,) = grad(F.sum(critic(x)), x, create_graph=True)
     assert slope is not None
@@ -107,40 +113,84 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
     return F.mean((F.mean(real, 0) - F.mean(fake, 0)) ** 2)
 
 
+def logit(scores: Tensor) -> Tensor:
+    """Return D's logits (N, 1) for "real", given what D says, (N, 1) or (N, K).
+
+    A D with K outputs has a score for each class, l. An image is as real as it is likely to be one of them::
+
+        D(x) = sum(e^l) / (sum(e^l) + 1),   so its logit is log(sum(e^l))
+
+    References
+    ----------
+    Salimans et al. 2016, Improved techniques for training GANs, section 5.
+    """
+    return scores if scores.shape[1] == 1 else F.logsumexp(scores, 1, keepdim=True)
+
+
 @dataclass(frozen=True)
 class Loss:
     """What each player minimises.
 
     Attributes
     ----------
+    name
+        Its name in `LOSSES`.
     discriminator
-        Of D's logits of real and generated images, and of the smoothing where it is `smoothable`.
+        Of D's logits of real and generated images, and of the smoothing if it is `smoothable`.
     generator
-        Of D's logits of generated images; None where G matches features instead.
+        Of D's logits of generated images.
     penalty
         The gradient penalty's factor, lambda.
     critic_steps
-        Steps of D for one of G.
+        Steps of D for one step of G.
     smoothable
-        Whether there is a truth to smooth.
+        Whether D's loss has labels that can be smoothed.
+    probability
+        Whether sigmoid(logit) is D(x), a probability.
+    matches_features
+        Whether G minimises `feature_matching` instead, of D's features.
     """
 
+    name: str
     discriminator: Callable[..., Tensor]
-    generator: Callable[[Tensor], Tensor] | None
+    generator: Callable[[Tensor], Tensor]
     penalty: float = 0.0
     critic_steps: int = 1
     smoothable: bool = True
+    probability: bool = True
+    matches_features: bool = False
 
     @property
-    def probability(self) -> bool:
-        """Whether sigmoid(logit) is D(x), a probability."""
-        return self.discriminator is discriminator_minimax
+    def is_plain(self) -> bool:
+        """Whether D's logits are all that the two losses need."""
+        return not (self.penalty or self.matches_features)
+
+    def smoothed(self, smoothing: float) -> "Loss":
+        """Return this loss with label smoothing; see `discriminator_minimax`.
+
+        Raises
+        ------
+        ValueError
+            If the smoothing is not in [0, 1), or the loss has no labels to smooth.
+        """
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}")
+        if not smoothing:
+            return self
+        if not self.smoothable:
+            raise ValueError(f"smoothing {smoothing}: the loss {self.name} has no labels to smooth")
+        return replace(self, discriminator=partial(self.discriminator, smoothing=smoothing))
 
 
 LOSSES = {
-    "non-saturating": Loss(discriminator_minimax, generator_non_saturating),
-    "minimax": Loss(discriminator_minimax, generator_minimax),
-    "least-squares": Loss(discriminator_least_squares, generator_least_squares),
-    "wgan-gp": Loss(critic_wasserstein, generator_wasserstein, 10.0, 5, smoothable=False),
-    "feature-matching": Loss(discriminator_minimax, None),
+    loss.name: loss
+    for loss in (
+        Loss("non-saturating", discriminator_minimax, generator_non_saturating),
+        Loss("minimax", discriminator_minimax, generator_minimax),
+        Loss("least-squares", discriminator_least_squares, generator_least_squares, probability=False),
+        Loss(
+            "wgan-gp", critic_wasserstein, generator_wasserstein, 10.0, 5, smoothable=False, probability=False
+        ),
+        Loss("feature-matching", discriminator_minimax, generator_non_saturating, matches_features=True),
+    )
 }

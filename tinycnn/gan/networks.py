@@ -13,11 +13,7 @@ networks; Mirza & Osindero 2014, Conditional generative adversarial nets.
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
-
-from tinycnn import backend as _backend
 from tinycnn import functional as F
-from tinycnn.functional.targets import label_tensor, refuse_out_of_range
 from tinycnn.nn import (
     BatchNorm2d,
     Conv2d,
@@ -34,6 +30,8 @@ from tinycnn.nn import (
 )
 from tinycnn.schema import Choice, Fields, Integer, ListOf
 from tinycnn.tensor import Tensor
+
+from .kinds import Kinds, one_hot, refuse_labels
 
 LATENT = 100  # numbers z that an image is made from
 DOUBLINGS = {28: 2, 32: 3}  # 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32
@@ -59,10 +57,7 @@ class Generator(Sequential):
     num_classes
         Of a conditional generator, which takes labels (N,) beside z; 0 for none.
     kinds
-        So many of the numbers z only choose: which of them is largest is all that counts. A generator is
-        continuous, so without such a choice it has to make something between an 8 and a 1, too (Gurumurthy
-        et al. 2017, DeLiGAN, draw z from a mixture for that reason); a walk through z jumps where the choice
-        changes. 0 for none.
+        How many of the numbers z only choose a kind of image, see `tinycnn.gan.kinds.Kinds`; 0 for none.
     """
 
     OPTIONS: ClassVar = Fields(
@@ -82,6 +77,7 @@ class Generator(Sequential):
             raise ValueError(f"kinds must be at least 0 and below latent={latent}, got {kinds}")
         self.image_shape, self.latent, self.num_classes = image_shape, latent, num_classes
         self.width, self.kinds = width, kinds
+        self.choose = Kinds(kinds) if kinds else None
         side, K = image_shape[1] >> doublings, width << (doublings - 1)
         layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
         layers += [BatchNorm2d(K), ReLU()]  # K x side x side
@@ -115,15 +111,12 @@ class Generator(Sequential):
         """
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"Generator: z must be (N, latent) with latent={self.latent}, got {z.shape}")
-        if self.kinds:
-            K = self.kinds
-            largest = Tensor(z.data[:, :K].argmax(1), backend=z.backend)
-            chosen = one_hot("Generator", largest, K, z) * K**0.5  # mean square 1, as z has
-            z = F.concatenate([chosen, z[:, K:]], 1)
+        if self.choose is not None:
+            z = self.choose(z)
         if self.num_classes:
             z = F.concatenate([z, one_hot("Generator", labels, self.num_classes, z)], 1)
         else:
-            _refuse_labels("Generator", labels)
+            refuse_labels("Generator", labels)
         return super().forward(z)
 
 
@@ -142,7 +135,7 @@ class Discriminator(Sequential):
         many as the generator has. One more sees larger parts of an image at once.
     outputs
         Of the last layer: with one for every class, the layers are a classifier, or a D that is one as well
-        (see `tinycnn.gan.step.judge`).
+        (see `tinycnn.gan.losses.logit`).
     """
 
     OPTIONS: ClassVar = Fields(
@@ -228,7 +221,7 @@ class Discriminator(Sequential):
                 f"got shape {x.shape}"
             )
         if self.class_pictures is None:
-            _refuse_labels("Discriminator", labels)
+            refuse_labels("Discriminator", labels)
             return x
         rows = self.class_pictures(one_hot("Discriminator", labels, self.num_classes, x))  # (N, H*W)
         return F.concatenate([x, F.reshape(rows, len(x), 1, *x.shape[2:])], 1)
@@ -257,34 +250,3 @@ def check_convolutions(image_shape: tuple[int, int, int], convolutions: int) -> 
     if not 1 <= convolutions <= most:
         raise ValueError(f"{convolutions} convolutions for images {image_shape}: 1 to {most} fit")
     return convolutions
-
-
-def one_hot(name: str, labels: Any, K: int, like: Tensor) -> Tensor:
-    """Return (N, K) with 1 at each label and 0 elsewhere, in the dtype and backend of `like`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Where labels are missing, no integers, not (N,), or outside 0 .. K-1; begins with `name`. Of labels
-        that live on a GPU, those outside make their row NaN instead.
-    """
-    N = len(like)
-    if labels is None:
-        raise ValueError(f"{name}: it is conditional, so it needs labels (N,) with N={N}, 0 to K-1={K - 1}")
-    t = label_tensor(labels)
-    if t.dtype.kind not in "iu":
-        raise TypeError(f"{name}: labels must be integers, got {t.dtype}")
-    if t.shape != (N,):
-        raise ValueError(f"{name}: labels must have shape (N,)=({N},), got {t.shape}")
-    refuse_out_of_range(name, t, K)
-    xp = _backend.library(like.backend)
-    labels = t.to(like.backend).data[:, None]  # (N, 1)
-    rows = (labels == xp.arange(K)).astype(np.dtype(like.dtype))  # (N, K)
-    if xp is not np:  # not looked at: a label out of range is no class
-        rows = xp.where((labels >= 0) & (labels < K), rows, rows.dtype.type(np.nan))
-    return Tensor(rows, backend=like.backend)
-
-
-def _refuse_labels(name: str, labels: Any) -> None:
-    if labels is not None:
-        raise ValueError(f"{name}: it is not conditional and takes no labels; make it with num_classes=K")

@@ -15,7 +15,8 @@ from tinycnn.tensor import Tensor
 
 from .latent import class_by_style, nearest, strips
 from .networks import Generator
-from .training import GanTraining, sample
+from .sampling import sample
+from .training import GanTraining
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +73,7 @@ class SampleGrids(Callback):
     def _write(self, training: GanTraining) -> None:
         training.check()  # NaN is no picture
         path = self.folder / f"step-{training.steps:06}.png"
-        save_png(sample_grid(training.average.model), path, FRAME_ZOOM)
+        save_png(sample_grid(training.sampler), path, FRAME_ZOOM)
 
 
 def save_animation(folder: Path) -> None:
@@ -137,8 +138,8 @@ def loss_curves(training: GanTraining) -> Figure:
     losses, opinions = figure.subplots(1, 2)
     for name, label, colour in (("D_loss", "D", "#c8102e"), ("G_loss", "G", "#1f5fa8")):
         _curve(losses, training.curve, name, label, colour)
-    losses.set_title(f"loss ({training.loss})")
-    probability = training.rule.probability
+    losses.set_title(f"loss ({training.gan.loss.name})")
+    probability = training.gan.loss.probability
     for name, label, colour in (
         ("D_real", "real, D(x)", "#2a7f3f"),
         ("D_fake", "generated, D(G(z))", "#e08a00"),

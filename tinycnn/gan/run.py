@@ -21,12 +21,15 @@ from tinycnn.pictures import save_png
 from tinycnn.schema import plain
 
 from . import pictures
+from .additions import Addition, ExponentialMovingAverage, GanWithAdditions, NameClasses, Shift
 from .diagnosis import Finding, Watch
 from .losses import LOSSES
 from .networks import Discriminator, Generator, check_image_shape
+from .sampling import sample
 from .saved import save_networks
 from .settings import GanSettings
-from .training import GanTraining, sample
+from .step import Gan
+from .training import GanTraining
 
 PICTURE_SIZE = (32, 32)  # to which a folder of pictures is resized
 FRAMES = 40  # of the animation, about
@@ -61,39 +64,12 @@ class GanRun(Run[GanSettings, GanTraining, GanResult]):
                 f"data {plain(settings.data, 200)}: {len(train)} training images make no batch of "
                 f"{settings.batch_size}; more images or a smaller batch would do"
             )
-        if settings.smoothing and not LOSSES[settings.loss].smoothable:
-            raise RunError(
-                f"smoothing {settings.smoothing}: the loss {settings.loss} has no labels to smooth"
-            )
-        num_classes = len(train.classes) if settings.conditional else 0
-        tinycnn.manual_seed(settings.seed)
-        shape = train.image_shape
-        kinds = 0 if settings.conditional else settings.g_kinds  # there the labels choose
-        G = Generator(shape, kinds + settings.latent, settings.g_width, num_classes, kinds)
-        norm = "instance" if LOSSES[settings.loss].penalty else "batch"
-        teach = settings.class_weight > 0 and not num_classes and len(train.classes) > 1
-        outputs = len(train.classes) if teach else 1
-        D = Discriminator(shape, settings.d_width, num_classes, norm, settings.d_layers, outputs)
-        betas = (0.0, 0.9) if LOSSES[settings.loss].penalty else (0.5, 0.999)  # as in the papers
-        loader = DataLoader(train, settings.batch_size, shuffle=True, seed=settings.seed, drop_last=True)
-        optimizers = (
-            optim.Adam(G.parameters(), settings.g_lr, betas),
-            optim.Adam(D.parameters(), settings.d_lr, betas),
-        )
+        gan, loader = make_gan(settings, train), make_loader(settings, train)
         steps = settings.epochs * len(loader)
+        optimizers = (gan.G_optimizer, gan.D_optimizer)
         schedules = [optim.CosineAnnealingLR(optimizer, steps) for optimizer in optimizers]
         training = GanTraining(
-            G,
-            D,
-            loader,
-            *optimizers,
-            settings.epochs,
-            settings.loss,
-            settings.smoothing,
-            settings.shift,
-            settings.class_weight if teach else 0.0,
-            settings.ema,
-            schedules if settings.schedule == "cosine" else [],
+            gan, loader, settings.epochs, schedules if settings.schedule == "cosine" else []
         )
         return cls(settings, training, train, test)
 
@@ -120,7 +96,7 @@ class GanRun(Run[GanSettings, GanTraining, GanResult]):
         sizes = [sum(p.numel() for p in network.parameters()) for network in (training.G, training.D)]
         return (
             f"{'conditional ' if training.conditional else ''}DCGAN, {sizes[0]:,} parameters in G and "
-            f"{sizes[1]:,} in D, {training.loss} loss, on {plain(self.train_data.name)}: "
+            f"{sizes[1]:,} in D, {training.gan.loss.name} loss, on {plain(self.train_data.name)}: "
             f"{len(self.train_data):,} images"
         )
 
@@ -132,7 +108,7 @@ class GanRun(Run[GanSettings, GanTraining, GanResult]):
 
     def save_results(self, folder: Path, config: dict[str, Any], say: Callable[[str], None]) -> GanResult:
         """Write networks and pictures, and return what went wrong."""
-        training, G = self.training, self.training.average.model
+        training, G = self.training, self.training.sampler
         save_networks(folder, G, training.D, config)
         plot.save(pictures.loss_curves(training), folder / "losses.png")
         save_png(pictures.sample_grid(G), folder / "samples.png", pictures.ZOOM)
@@ -149,6 +125,43 @@ class GanRun(Run[GanSettings, GanTraining, GanResult]):
             f"{folder}"
         )
         return GanResult(self.watch.findings)
+
+
+def make_loader(settings: GanSettings, train: Dataset) -> DataLoader:
+    """Return the batches that a GAN is trained on, all of the same size."""
+    return DataLoader(train, settings.batch_size, shuffle=True, seed=settings.seed, drop_last=True)
+
+
+def make_gan(settings: GanSettings, train: Dataset) -> Gan:
+    """Return both networks, their optimizers, and what is added to the plain step."""
+    try:
+        loss = LOSSES[settings.loss].smoothed(settings.smoothing)
+    except ValueError as error:
+        raise RunError(str(error)) from None
+    shape, K = train.image_shape, len(train.classes)
+    num_classes = K if settings.conditional else 0
+    kinds = 0 if settings.conditional else settings.g_kinds  # there the labels choose
+    named = settings.class_weight > 0 and not settings.conditional and K > 1
+    tinycnn.manual_seed(settings.seed)
+    G = Generator(shape, kinds + settings.latent, settings.g_width, num_classes, kinds)
+    # A gradient penalty looks at each image by itself: D must not mix the images of a batch.
+    norm = "instance" if loss.penalty else "batch"
+    D = Discriminator(shape, settings.d_width, num_classes, norm, settings.d_layers, K if named else 1)
+    betas = (0.0, 0.9) if loss.penalty else (0.5, 0.999)  # as in the papers
+    optimizers = (
+        optim.Adam(G.parameters(), settings.g_lr, betas),
+        optim.Adam(D.parameters(), settings.d_lr, betas),
+    )
+    additions: list[Addition] = []
+    if settings.shift:
+        additions.append(Shift(settings.shift))
+    if named:
+        additions.append(NameClasses(settings.class_weight))
+    if settings.ema:
+        additions.append(ExponentialMovingAverage(G, settings.ema))
+    if additions or num_classes or not loss.is_plain:
+        return GanWithAdditions(G, D, *optimizers, loss, additions)
+    return Gan(G, D, *optimizers, loss)
 
 
 def load_gan_data(source: str, conditional: bool) -> tuple[Dataset, Dataset]:

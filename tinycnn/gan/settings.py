@@ -10,6 +10,8 @@ from .losses import LOSSES
 SCHEDULES = ("cosine", "constant")
 FRACTION = Number(0, below=1)
 WIDTH = Integer(1, 256)
+# The settings of a plain DCGAN: nothing is added to the step in tinycnn/gan/step.py, nor to the generator.
+PLAIN = {"g_kinds": 0, "class_weight": 0.0, "ema": 0.0, "shift": 0}
 
 
 @dataclass(frozen=True)
@@ -41,5 +43,5 @@ class GanSettings(Settings):
     )
     d_width: int = option(32, WIDTH, "channels of D's first layer")
     d_layers: int = option(3, Integer(1, 5), "strided convolutions of D")
-    ema: float = option(0.995, FRACTION, "decay of the average of G's weights")
+    ema: float = option(0.995, FRACTION, "decay of the average of G's weights; 0: samples come from G itself")
     seed: int = option(0, SEED, "of weights, order and noise")

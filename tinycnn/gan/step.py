@@ -1,138 +1,106 @@
-"""One step of the two-player game: D learns to tell, then G learns to be taken for real (Eq. 12 and 13)."""
+"""One step of a plain GAN (Eq. 12 and 13): D learns to tell real images, then G learns to be taken for real.
+
+This is what ``tinycnn gan --plain`` runs. What makes the images of ``tinycnn gan`` better is added to it in
+`tinycnn.gan.additions`.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import tinycnn
-from tinycnn import functional as F
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
-from .losses import Loss, feature_matching, gradient_penalty
+from .losses import LOSSES, Loss
 
 
-def discriminator_step(
-    D: Module,
-    optimizer: Optimizer,
-    loss: Loss,
-    real: Tensor,
-    fake: Tensor,
-    labels: Any = None,
-    smoothing: float = 0.0,
-    classes: Any = None,
-    class_weight: float = 0.0,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Let D learn from real and generated images; return its loss and its logits of both.
+class Judged(NamedTuple):
+    """What D made of a batch: its loss, its logits of real and generated images, and what it minimises."""
 
-    Parameters
+    loss: Tensor
+    real: Tensor
+    fake: Tensor
+    whole: Tensor  # the loss, and what an addition adds to it
+
+
+@dataclass
+class Gan:
+    """A generator G and a discriminator D, and how both learn from one batch.
+
+    Attributes
     ----------
-    D, optimizer
-        The discriminator, and what changes its weights.
-    loss, smoothing
-        See `tinycnn.gan.losses`.
-    real, fake
-        (N, C, H, W), in the same range. No gradient flows from here into the generator.
-    labels
-        (N,), of a conditional D.
-    classes, class_weight
-        (N,), of the real images: a D with one output a class also learns to name them, by the cross-entropy
-        times this weight, which the loss returned leaves out. A generated image has no class to name.
-
-    Raises
-    ------
-    ValueError
-        Where the shapes of `real` and `fake` differ, or a loss without a truth shall be smoothed.
+    G, D
+        z (N, latent) -> images (N, C, H, W) in [-1, 1], and images -> logits (N, 1) for "real".
+    G_optimizer, D_optimizer
+        What changes the weights of each.
+    loss
+        What the two minimise.
     """
-    if real.shape != fake.shape:
-        raise ValueError(f"real images have shape {real.shape}, generated ones {fake.shape}: must be equal")
-    fake = fake.detach()
-    scores = _scores(D, real, labels)
-    real_logits, fake_logits = _logit(scores), judge(D, fake, labels)
-    if loss.smoothable:
-        value = loss.discriminator(real_logits, fake_logits, smoothing)
-    elif smoothing:
-        raise ValueError("label smoothing changes what D takes for the truth; this loss has no such target")
-    else:
-        value = loss.discriminator(real_logits, fake_logits)
-    if loss.penalty:
-        mix = tinycnn.rand(len(real), *(1,) * (real.ndim - 1))
-        penalty = gradient_penalty(lambda x: judge(D, x, labels), real, fake, mix)
-        value = value + penalty * loss.penalty
-    whole = value + F.cross_entropy(scores, classes) * class_weight if class_weight else value
-    optimizer.zero_grad()
-    whole.backward()
-    optimizer.step()
-    return value, real_logits, fake_logits
 
+    G: Module
+    D: Module
+    G_optimizer: Optimizer
+    D_optimizer: Optimizer
+    loss: Loss = LOSSES["non-saturating"]
 
-def generator_step(
-    D: Module,
-    optimizer: Optimizer,
-    loss: Loss,
-    real: Tensor,
-    fake: Tensor,
-    labels: Any = None,
-    class_weight: float = 0.0,
-) -> Tensor:
-    """Let G, whose result `fake` is, learn from what D thinks of it; return its loss.
+    def __post_init__(self) -> None:
+        """Raise ValueError for what takes more than the plain step."""
+        if getattr(self.G, "num_classes", 0) or getattr(self.D, "outputs", 1) > 1 or not self.loss.is_plain:
+            raise ValueError(
+                f"labels, a D with several outputs, and the loss {self.loss.name!r} if it is wgan-gp or "
+                "feature-matching: for these use GanWithAdditions instead of Gan"
+            )
 
-    D's weights rest, so the walk back computes no gradients of them. Parameters as `discriminator_step`; with
-    a `class_weight`, G also learns to make images that D can name: it minimises the entropy of the classes'
-    probabilities, of each image by itself, times this weight, which the loss returned leaves out.
-    """
-    with frozen(D):
-        whole = None
-        if loss.generator is not None:
-            scores = _scores(D, fake, labels)
-            value = loss.generator(_logit(scores))
-            if class_weight:
-                whole = value + entropy(scores) * class_weight
-        else:
-            features = [D.features(x) if labels is None else D.features(x, labels) for x in (real, fake)]  # type: ignore[attr-defined]
-            value = feature_matching(*features)
-        optimizer.zero_grad()
-        (value if whole is None else whole).backward()
-    optimizer.step()
-    return value
+    def step(self, real: Tensor, z: Tensor, labels: Any = None) -> tuple[Judged, Tensor]:
+        """Let D learn, then G; return what D made of the batch, and G's loss."""
+        fake = self.generate(z, labels)
+        return self.train_D(real, fake, labels), self.train_G(real, fake, labels)
 
+    def generate(self, z: Tensor, labels: Any = None) -> Tensor:
+        """Return x = G(z)."""
+        return self.G(z)
 
-def entropy(scores: Tensor) -> Tensor:
-    """Return the mean of -sum(p log p) of p = softmax(scores) (N, K): from 0, sure, to log K."""
-    return -F.mean(F.sum(F.softmax(scores, 1) * F.log_softmax(scores, 1), 1))
+    def train_D(self, real: Tensor, fake: Tensor, labels: Any = None) -> Judged:
+        """Let D learn to tell real images from generated ones."""
+        if real.shape != fake.shape:
+            raise ValueError(f"real images have shape {real.shape}, generated ones {fake.shape}: not equal")
+        judged = self.D_loss(real, fake.detach(), labels)  # detach: no gradient flows on, into G
+        self.D_optimizer.zero_grad()
+        judged.whole.backward()
+        self.D_optimizer.step()
+        return judged
 
+    def D_loss(self, real: Tensor, fake: Tensor, labels: Any) -> Judged:
+        """Return what D minimises: -E log D(x) - E log(1 - D(G(z))), or that of another `loss`."""
+        on_real, on_fake = self.D(real), self.D(fake)
+        loss = self.loss.discriminator(on_real, on_fake)
+        return Judged(loss, on_real, on_fake, loss)
 
-def judge(D: Module, images: Tensor, labels: Any = None) -> Tensor:
-    """Return D's logits (N, 1) for "real", of a conditional D with the labels.
+    def train_G(self, real: Tensor, fake: Tensor, labels: Any = None) -> Tensor:
+        """Let G, which made `fake`, learn to be taken for real; return its loss."""
+        with frozen(self.D):  # the gradient flows through D, back to G, and changes nothing in D
+            loss, whole = self.G_loss(real, fake, labels)
+            self.G_optimizer.zero_grad()
+            whole.backward()
+        self.G_optimizer.step()
+        return loss
 
-    A D with K outputs has a score for each class, l; an image is real as far as it is one of them::
-
-        D(x) = sum(e^l) / (sum(e^l) + 1),   so its logit is log(sum(e^l))
-
-    References
-    ----------
-    Salimans et al. 2016, Improved techniques for training GANs, section 5.
-    """
-    return _logit(_scores(D, images, labels))
-
-
-def _scores(D: Module, images: Tensor, labels: Any) -> Tensor:
-    return D(images) if labels is None else D(images, labels)
-
-
-def _logit(scores: Tensor) -> Tensor:
-    return scores if scores.shape[1] == 1 else F.logsumexp(scores, 1, keepdim=True)
+    def G_loss(self, real: Tensor, fake: Tensor, labels: Any) -> tuple[Tensor, Tensor]:
+        """Return G's loss, -E log D(G(z)) or that of another `loss`, and what it minimises: the same."""
+        loss = self.loss.generator(self.D(fake))
+        return loss, loss
 
 
 @contextmanager
 def frozen(module: Module) -> Iterator[None]:
     """Let no gradients flow to a module's weights inside the ``with`` block."""
-    parameters = list(module.parameters())
-    for parameter in parameters:
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
         parameter.requires_grad = False
     try:
         yield
     finally:
-        for parameter in parameters:
+        for parameter in trained:
             parameter.requires_grad = True

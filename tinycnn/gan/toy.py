@@ -6,7 +6,7 @@ The networks are small dense ones; losses and steps are those of the images.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +20,9 @@ from tinycnn.nn import LeakyReLU, Linear, Module, ReLU, Sequential
 from tinycnn.plot import blank_figure
 from tinycnn.tensor import Tensor
 
-from .ema import ExponentialMovingAverage
-from .losses import LOSSES, Loss
-from .step import discriminator_step, frozen, generator_step, judge
+from .additions import ExponentialMovingAverage, GanWithAdditions
+from .losses import LOSSES
+from .step import frozen
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,27 +61,23 @@ DENSITIES: dict[str, Density] = {"ring": ring, "two-moons": two_moons, "spiral":
 
 
 @dataclass
-class ToyGan:
+class ToyGan(GanWithAdditions):
     """A GAN on a density of the plane.
 
     Attributes
     ----------
     G, D
         z (N, 2) -> points (N, 2) -> logits (N, 1).
-    average
-        The generator that the picture's samples come from.
+    density
+        Where the real points are.
+    rng
+        What draws them, and z.
     steps
         Batches so far.
     """
 
-    G: Module
-    D: Module
-    density: Density
-    loss: Loss
-    G_optimizer: optim.Optimizer
-    D_optimizer: optim.Optimizer
-    average: ExponentialMovingAverage[Sequential]
-    rng: np.random.Generator
+    density: Density = ring
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
     steps: int = 0
 
     @classmethod
@@ -93,11 +89,11 @@ class ToyGan:
         Raises
         ------
         ValueError
-            For an unknown name, and feature matching, which is for D's with features.
+            For an unknown name, and for feature matching, as these networks have no features.
         """
         if density not in DENSITIES:
             raise ValueError(f"unknown density {density!r}; there are {', '.join(DENSITIES)}")
-        fits = [name for name, rule in LOSSES.items() if rule.generator is not None]
+        fits = [name for name, rule in LOSSES.items() if not rule.matches_features]
         if loss not in fits:
             raise ValueError(f"loss {loss!r} is none for points of the plane; there are {', '.join(fits)}")
         tinycnn.manual_seed(seed)
@@ -108,19 +104,24 @@ class ToyGan:
             rule = replace(rule, penalty=PENALTY)
         betas = (0.0, 0.9) if rule.penalty else (0.5, 0.999)
         G_optimizer, D_optimizer = (optim.Adam(network.parameters(), lr, betas) for network in (G, D))
-        average, rng = ExponentialMovingAverage(G, 0.99), np.random.default_rng(seed)
-        return cls(G, D, DENSITIES[density], rule, G_optimizer, D_optimizer, average, rng)
+        additions, rng = [ExponentialMovingAverage(G, 0.99)], np.random.default_rng(seed)
+        return cls(G, D, G_optimizer, D_optimizer, rule, additions, DENSITIES[density], rng)
+
+    @property
+    def average(self) -> Module:
+        """The generator that the picture's samples come from."""
+        (average,) = self.additions
+        assert isinstance(average, ExponentialMovingAverage)
+        return average.model
 
     def train(self, steps: int, batch_size: int = 256) -> None:
         """Make so many steps of G, each after as many of D as the loss wants."""
         for _ in range(steps):
-            for critic_step in range(self.loss.critic_steps):
+            for _ in range(self.loss.critic_steps):
                 real = Tensor(self.density(self.rng, batch_size).astype(np.float32))
-                fake = self.G(self._z(batch_size))
-                discriminator_step(self.D, self.D_optimizer, self.loss, real, fake)
-                if critic_step + 1 == self.loss.critic_steps:
-                    generator_step(self.D, self.G_optimizer, self.loss, real, fake)
-            self.average.update()
+                fake = self.generate(self._z(batch_size))
+                self.train_D(real, fake)
+            self.train_G(real, fake)
             self.steps += 1
 
     def _z(self, n: int) -> Tensor:
@@ -130,7 +131,7 @@ class ToyGan:
     def samples(self, n: int, seed: int = 0) -> np.ndarray:
         """Return n generated points, (n, 2); the training's random numbers are left alone."""
         z = np.random.default_rng(seed).standard_normal((n, LATENT), np.float32)
-        return self.average.model(Tensor(z)).numpy()
+        return self.average(Tensor(z)).numpy()
 
     @no_grad()
     def belief(self) -> np.ndarray:
@@ -143,10 +144,9 @@ class ToyGan:
 
     def push(self, points: np.ndarray) -> np.ndarray:
         """Return -dL_G/dx at every point, (N, 2): where G's loss wants the sample to go."""
-        assert self.loss.generator is not None
         x = Tensor(points, requires_grad=True)
         with frozen(self.D):
-            (gradient,) = grad(self.loss.generator(judge(self.D, x)), x)
+            (gradient,) = grad(self.loss.generator(self.D(x)), x)
         assert gradient is not None
         return -gradient.numpy()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.gan.sampling import sample
 from tinycnn.gan.saved import load_generator
-from tinycnn.gan.training import sample
 from tinycnn.tensor import Tensor
 
 

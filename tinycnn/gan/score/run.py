@@ -13,8 +13,8 @@ from tinycnn.fit.run import names_of
 from tinycnn.fit.saved import SavedClassifier, load_classifier
 from tinycnn.fit.settings import RunError
 from tinycnn.gan.run import load_gan_data
+from tinycnn.gan.sampling import sample
 from tinycnn.gan.saved import load_generator
-from tinycnn.gan.training import sample
 from tinycnn.schema import plain
 from tinycnn.storage import save_weights
 from tinycnn.tensor import Tensor
