@@ -76,7 +76,7 @@ class ToyGan(GanWithAdditions):
         Batches so far.
     """
 
-    density: Density = ring
+    density: Density = field(default_factory=lambda: ring)
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
     steps: int = 0
 
