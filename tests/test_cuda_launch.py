@@ -90,7 +90,7 @@ def forget():
     for kept in (launch._launch, register_tiles.plan, weight_tiles.plan):
         kept.cache_clear()
     for loaded in gc.get_objects():
-        if isinstance(loaded, Kernel):
+        if type(loaded) is Kernel:  # isinstance() would ask objects of other libraries, and these may warn
             loaded._loaded.clear()
 
 

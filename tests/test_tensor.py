@@ -655,7 +655,7 @@ class TestChangesInPlace:
         index = np.array([[1], [0]])
         mask = np.array([True, False])
         y = {
-            "labels": lambda: F.nll_loss(x, index[:, 0], "sum") * -1,
+            "labels": lambda: F.nll_loss(x, index[:, 0], reduction="sum") * -1,
             "index": lambda: x[np.array([0, 1]), index[:, 0]].sum(),
             "mask": lambda: x[mask].sum() * 1,
             "gather": lambda: F.gather(x, 1, index).sum(),

@@ -187,7 +187,7 @@ def test_out_of_memory(model):
     with pytest.raises(tinycnn.OutOfMemoryError) as caught:
         step(model, rule, 64)
     assert str(caught.value).startswith(
-        "Conv2d of (64, 1, 12, 12), (4, 1, 3, 3), (4,): the GPU has no 102,400 bytes for it, "
+        "Conv2d of (64, 1, 12, 12), (4, 1, 3, 3), (4,): the GPU has no 230,400 bytes for it, "
         "2.00 GiB of 8.00 GiB are free, and 3.00 GiB are in use by arrays of this process. A smaller batch"
     )
     assert isinstance(caught.value, MemoryError)

@@ -81,7 +81,7 @@ def test_a_large_data_set_goes_there_in_batches(stand_in, make_training, monkeyp
     [
         ("non-saturating", {"class_weight": 0.1, "shift": 1}),
         ("non-saturating", {"conditional": True}),
-        ("least-squares", {"smoothing": 0.1}),
+        ("least-squares", {}),
         ("wgan-gp", {}),
         ("feature-matching", {}),
     ],
@@ -173,7 +173,7 @@ def test_labels_out_of_range_on_a_gpu(stand_in, label, smoothing):
     labels = Tensor(np.array([0, label % 3]), backend="cupy")
     labels.data.host[1] = label if label < 0 else -1  # NumPy wraps negative ones, as CuPy does all
     strict_cupy.waits.clear()
-    loss = F.cross_entropy(z, labels, "none", smoothing)
+    loss = F.cross_entropy(z, labels, reduction="none", label_smoothing=smoothing)
     F.sum(loss).backward()
     assert strict_cupy.waits == []
     assert np.isnan(loss.numpy()).tolist() == [False, True]
