@@ -135,7 +135,7 @@ def test_networks_that_do_not_fit_each_other_or_the_data(some_digits):
 
     def make(G, D):
         optimizers = [optim.SGD(network.parameters(), 0.1) for network in (G, D)]
-        return GanTraining(GanWithAdditions(G, D, *optimizers, LOSSES["non-saturating"]), loader, 1)
+        return GanTraining(additions.GanWithAdditions(G, D, *optimizers, LOSSES["non-saturating"]), loader, 1)
 
     with pytest.raises(ValueError, match=r"G makes \(3, 32, 32\), D takes \(1, 28, 28\), 'digits train' has"):
         make(Generator((3, 32, 32), width=4), Discriminator(width=4))
