@@ -8,7 +8,7 @@ import tinycnn
 from tinycnn import optim
 from tinycnn.data import DataLoader, Dataset
 from tinycnn.fit import Callback, Checkpoint, DivergedError, fit, load_checkpoint
-from tinycnn.gan import LOSSES, Discriminator, Gan, GanTraining, Generator, additions, sample, scale
+from tinycnn.gan import LOSSES, Discriminator, GanTraining, Generator, additions, sample, scale
 from tinycnn.gan.additions import move
 from tinycnn.tensor import Tensor
 
