@@ -77,7 +77,9 @@ def test_what_changes_before_backward_does_not_matter():
     for loss in (
         lambda x: F.cross_entropy(x, LABELS, weight, label_smoothing=0.1),
         lambda x: F.cross_entropy(x, truth, weight),
-        lambda x: F.binary_cross_entropy_with_logits(x, truth.copy(), weight, pos_weight=pos),
+        lambda x: F.binary_cross_entropy_with_logits(x, truth, weight, pos_weight=pos),
+        lambda x: F.mse_loss(x, truth),
+        lambda x: F.l1_loss(x, truth),
     ):
         expected = gradient(loss)[1]
         x = Tensor(Z, requires_grad=True)
@@ -88,6 +90,12 @@ def test_what_changes_before_backward_does_not_matter():
         for array in (weight, truth, pos):
             array /= 5
         assert_allclose(x.grad.numpy(), expected, rtol=1e-12)
+
+
+def test_lists_as_the_truth_have_the_dtype_of_the_logits():
+    z = Tensor(Z.astype("float32"))
+    for loss in (F.cross_entropy, F.binary_cross_entropy_with_logits, F.mse_loss):
+        assert loss(z, np.full((4, 3), 1 / 3).tolist()).dtype == np.float32
 
 
 def test_gradients_flow_to_the_truth(torch):

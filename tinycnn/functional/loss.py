@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import as_array
+from tinycnn.arrays import as_array, is_array
 from tinycnn.autograd import Function
 from tinycnn.backend import backend_of, to_backend
 from tinycnn.dispatch import kernels_for
@@ -98,9 +98,8 @@ def cross_entropy(
     if are_probabilities(logits, target):
         if ignore_index is not None:
             raise ValueError(f"{name}: ignore_index is for labels, not for probabilities")
-        # A copy: one buffer may serve for several batches before backward.
-        truth = target if isinstance(target, Tensor) else as_array(target).copy()
-        truth = as_tensor(truth, like=logits) if isinstance(logits, Tensor) else plain(truth)
+        truth = target.copy() if is_array(target) else target  # it may change before backward
+        truth = as_tensor(truth, like=logits) if isinstance(logits, Tensor) else as_array(plain(truth))
         truth = truth if s == 0 else add(mul(truth, 1 - s), s / logits.shape[1])
         return _reduce(_against(truth, logits, w), reduction)
     labels, counted = check_labels(name, logits, target, ignore_index)
@@ -251,6 +250,7 @@ def _reduce(loss: Tensor, reduction: str) -> Tensor:
 def _compared(name: str, x: Tensor, target: Any) -> tuple[Tensor, Tensor]:
     """Return what is compared elementwise: two of one shape, integers as float32."""
     shape = shape_of(name, x)
+    target = target.copy() if is_array(target) else target  # it may change before backward
     t = as_tensor(target, like=x) if isinstance(x, Tensor) else as_array(target)
     if t.shape != shape:
         raise ValueError(f"{name}: the target has shape {t.shape}, the input {shape}: they must be equal")
