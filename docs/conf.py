@@ -57,6 +57,9 @@ html_static_path = ["_static", str(mathjax)]
 mathjax_path = "tex-svg.js"
 mathjax3_config = {"options": {"enableMenu": False}}  # the menu would load more files
 
+# [source] leads into the module that defines a name, and back to the page that documents it.
+viewcode_follow_imported_members = False
+
 autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
 autodoc_typehints = "signature"
 add_module_names = False  # the heading says it
