@@ -15,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-HEAVY = ("numba", "matplotlib", "PIL", "pooch", "safetensors", "tqdm", "scipy", "rich", "cupy", "torch")
+HEAVY = ("numba", "matplotlib", "PIL", "pooch", "safetensors", "tqdm", "rich", "cupy", "torch")
+HEAVY += ("scipy", "sklearn", "skimage")
 
 TRY = """
 import sys

@@ -48,7 +48,7 @@ def _cases(rng: np.random.Generator) -> list[Arguments]:
 
 
 def _engine_scores(labels, predictions, K):
-    return tuple(metrics.precision_recall_f1(labels, predictions, "macro", K))
+    return tuple(metrics.precision_recall_f1(labels, predictions, "macro", K, zero_division=0))
 
 
 _MEANS = "np.mean(precisions), np.mean(recalls), np.mean(f1s)"

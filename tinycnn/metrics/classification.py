@@ -1,0 +1,201 @@
+"""Classification: accuracy, top-k, confusion matrix, precision, recall and F1 (Eq. 15)."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinycnn.host import as_numpy
+
+MAX_CLASSES = 4096  # the confusion matrix of 4,096 classes has 128 MiB
+MOST_NAMED = 10  # classes in a warning
+AVERAGES = ("macro", "micro", "weighted")
+
+
+class UndefinedMetricWarning(UserWarning):
+    """A metric divides by zero: of a class that was never predicted no prediction is right or wrong."""
+
+
+class Scores(NamedTuple):
+    """Precision, recall and F1: one number each, or one for each class."""
+
+    precision: Any
+    recall: Any
+    f1: Any
+
+
+def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.ndarray:
+    """Return how often label i was predicted as j: (K, K) integers.
+
+    Parameters
+    ----------
+    labels, predictions
+        (N,) integers, 0 to K-1: lists, arrays or tensors, also of a GPU. Or both are texts, the names of the
+        classes: then class 0 is the first name in the order of `sorted`.
+    K
+        The number of classes, at most 4,096; by default one more than the largest number seen.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no integers, differ in shape, are empty, or are out of range.
+    """
+    labels, predictions = _numbers(as_numpy(labels), as_numpy(predictions))
+    if labels.dtype.kind not in "iu" or predictions.dtype.kind not in "iu":
+        raise TypeError(
+            f"labels and predictions must be integers, got {labels.dtype} and {predictions.dtype}"
+        )
+    if labels.ndim != 1 or labels.shape != predictions.shape:
+        raise ValueError(f"labels and predictions must both be (N,), got {labels.shape}, {predictions.shape}")
+    if not labels.size:
+        raise ValueError("there are no predictions to evaluate")
+    lowest = min(int(labels.min()), int(predictions.min()))
+    highest = max(int(labels.max()), int(predictions.max()))
+    K = highest + 1 if K is None else K
+    if lowest < 0 or highest >= K:
+        raise ValueError(f"classes go from 0 to K-1={K - 1}, got {lowest} to {highest}")
+    if K > MAX_CLASSES:
+        raise ValueError(f"K={K} classes would need a matrix of {K}x{K}; at most {MAX_CLASSES} classes fit")
+    cells = labels.astype(np.int64) * K + predictions.astype(np.int64)
+    return np.bincount(cells, minlength=K * K).reshape(K, K)
+
+
+def accuracy(labels: Any, predictions: Any) -> float:
+    """Return the share of predictions that are right, 0 to 1; arguments as of `confusion_matrix`."""
+    matrix = confusion_matrix(labels, predictions)
+    return float(np.trace(matrix) / matrix.sum())
+
+
+def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
+    """Return the share of images whose label is among the k classes with the largest scores.
+
+    Of equal scores the class with the lower number comes first, as in ``argmax``: k = 1 is the accuracy.
+
+    Parameters
+    ----------
+    labels
+        (N,) integers, 0 to K-1.
+    scores
+        (N, K): logits or probabilities.
+    k
+        1 to K.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For labels or scores of another kind or shape, NaN, and another k.
+    """
+    labels, scores = check_scores(labels, scores)
+    K = scores.shape[1]
+    if not 1 <= k <= K:
+        raise ValueError(f"k={k}: with K={K} classes, 1 to {K} fit")
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # (N, k)
+    return float((best == labels[:, None]).any(axis=1).mean())
+
+
+def precision_recall_f1(
+    labels: Any,
+    predictions: Any,
+    average: str | None = "macro",
+    K: int | None = None,
+    zero_division: str | float = "warn",
+) -> Scores:
+    """Return precision, recall and their harmonic mean F1.
+
+    For one class: precision = right / predicted as it, recall = right / labelled as it,
+    F1 = 2 * precision * recall / (precision + recall) = 2 * right / (predicted + labelled).
+
+    Parameters
+    ----------
+    labels, predictions, K
+        As of `confusion_matrix`.
+    average
+        "macro": the mean over the classes that occur or were predicted. "weighted": the same, each class
+        with the number of its labels as its weight. "micro": from the counts of all classes together; then
+        all three equal the accuracy. None: one number for each class.
+    zero_division
+        What is undefined (0 / 0): the precision of a class that was never predicted, the recall of one that
+        never occurs, F1 if both. "warn" counts it as 0 and says so; a number counts as that number; NaN is
+        left out of the averages.
+
+    Warns
+    -----
+    UndefinedMetricWarning
+        Names the classes for which a number is undefined, if that changes what is returned.
+    """
+    matrix = confusion_matrix(labels, predictions, K)
+    right, predicted, labelled = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    if average not in (None, *AVERAGES):
+        raise ValueError(f"average must be {', '.join(map(repr, AVERAGES))} or None, got {average!r}")
+    if average == "micro":
+        share = float(right.sum() / matrix.sum())
+        return Scores(share, share, share)
+    weights = {None: np.ones(len(matrix), int), "macro": predicted + labelled > 0, "weighted": labelled}[
+        average
+    ]
+    if zero_division == "warn":
+        _say_undefined("precision", "were never predicted", (weights > 0) & (predicted == 0))
+        _say_undefined("recall", "never occur", (weights > 0) & (labelled == 0))
+    instead = 0.0 if zero_division == "warn" else float(zero_division)
+    each = Scores(
+        _share(right, predicted, instead),
+        _share(right, labelled, instead),
+        _share(2 * right, predicted + labelled, instead),
+    )
+    return each if average is None else Scores(*(_mean(score, weights) for score in each))
+
+
+def check_scores(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels (N,) and scores (N, K) as arrays; raise TypeError or ValueError if they are others."""
+    labels, scores = as_numpy(labels), as_numpy(scores)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, got {labels.dtype}")
+    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
+        raise ValueError(f"labels must be (N,) and scores (N, K), got {labels.shape} and {scores.shape}")
+    if not scores.size:
+        raise ValueError("there are no predictions to evaluate")
+    if scores.dtype.kind not in "iuf" or np.isnan(scores).any():
+        raise ValueError("scores must be numbers, and none may be NaN")
+    if labels.min() < 0 or labels.max() >= scores.shape[1]:
+        raise ValueError(
+            f"labels go from 0 to K-1={scores.shape[1] - 1}, got {labels.min()} to {labels.max()}"
+        )
+    return labels, scores
+
+
+def _numbers(labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return names of classes as their numbers in sorted order; numbers stay as they are."""
+    if not (_are_texts(labels) and _are_texts(predictions)):
+        return labels, predictions
+    both = np.concatenate([labels.ravel(), predictions.ravel()]).astype(str)
+    _, numbers = np.unique(both, return_inverse=True)
+    return numbers[: labels.size].reshape(labels.shape), numbers[labels.size :].reshape(predictions.shape)
+
+
+def _are_texts(array: np.ndarray) -> bool:
+    return array.dtype.kind == "U" or (
+        array.dtype.kind == "O" and all(isinstance(entry, str) for entry in array.ravel())
+    )
+
+
+def _say_undefined(what: str, why: str, classes: np.ndarray) -> None:
+    """Warn that `what` is undefined for the classes (K,) that are marked."""
+    numbers = np.flatnonzero(classes)
+    if len(numbers):
+        listed = ", ".join(map(str, numbers[:MOST_NAMED])) + ", …" * (len(numbers) > MOST_NAMED)
+        warnings.warn(
+            f"{what} is undefined for classes that {why} ({listed}) and counts as 0; zero_division=0 does "
+            "the same without this warning, zero_division=nan leaves it out of the averages",
+            UndefinedMetricWarning,
+            stacklevel=3,
+        )
+
+
+def _share(part: np.ndarray, whole: np.ndarray, undefined: float) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(len(part), undefined), where=whole > 0)
+
+
+def _mean(score: np.ndarray, weights: np.ndarray) -> float:
+    """Return the weighted mean of the scores that are not NaN; NaN if there is none."""
+    weights = weights * ~np.isnan(score)
+    return float(np.nansum(score * weights) / weights.sum()) if weights.sum() else float("nan")
