@@ -57,7 +57,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def tests_avx2(session: nox.Session) -> None:
     """Run the tests of kernels and models as on a processor without AVX-512."""
-    files = ("tests/kernels", "tests/functional", "tests/test_models.py", "tests/test_same_bits.py")
+    files = ("tests/kernels", "tests/functional", "tests/models", "tests/test_same_bits.py")
     command = (sys.executable, "-m", "pytest", *(session.posargs or files))
     python(session, "-m", "benchmarks.avx2", *command)
 

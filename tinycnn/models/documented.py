@@ -1,7 +1,5 @@
 """The documented networks, and LeNet-5. Outputs are logits: softmax belongs to the loss (Eq. 6)."""
 
-from collections.abc import Callable
-
 from tinycnn.nn import AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential, Tanh
 
 
@@ -65,22 +63,3 @@ def lenet5(num_classes: int = 10) -> Sequential:
         Tanh(),
         Linear(84, num_classes),
     )
-
-
-MODELS: dict[str, Callable[[int], Sequential]] = {"cnn28": cnn28, "cnn224": cnn224, "lenet5": lenet5}
-INPUT_SHAPES = {"cnn28": (1, 28, 28), "cnn224": (3, 224, 224), "lenet5": (1, 28, 28)}  # (C, H, W)
-
-
-def build(name: str, num_classes: int = 10) -> Sequential:
-    """Return the network called `name`.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, or fewer than two classes.
-    """
-    if name not in MODELS:
-        raise ValueError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
-    if num_classes < 2:
-        raise ValueError(f"{name}: a classifier needs at least 2 classes, got {num_classes}")
-    return MODELS[name](num_classes)
