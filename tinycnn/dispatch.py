@@ -109,8 +109,9 @@ def _choose(chosen: Kernels | None, decided: bool = True) -> None:
 
 
 def tell(listener: Callable[[Kernels | None], None]) -> None:
-    """Call `listener` with the set that was chosen, None for "auto", from here on whenever one is."""
+    """Call `listener` with the chosen set, None for "auto": now, and whenever another one is chosen."""
     _listeners.append(listener)
+    listener(_chosen)
 
 
 def find(kernels: str | Kernels) -> Kernels | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import dlpack
-from tinycnn.arrays import is_array, new_array, ordinary
+from tinycnn.backend import is_array, new_array, ordinary
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.operators import Operators
 

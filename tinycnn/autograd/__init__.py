@@ -1,16 +1,16 @@
-"""How gradients come about: four small files, to be read in this order.
+"""How gradients come about: small files, to be read in this order.
 
 ========== ===========================================================================================
 `function` an operation: forward, backward, what it keeps, and what a call of it leaves behind
 `backward` the order of the nodes, the walk, `grad` and `Tensor.backward`
-`safety`   what looks on: arrays changed in place, NaN, out of memory
+`safety`   what looks on: arrays changed in place, out of memory; `anomaly` looks for NaN
 `fast`     the same call and the same walk, faster
 ========== ===========================================================================================
 """
 
 from . import fast as _fast  # noqa: F401  (takes effect by itself)
+from .anomaly import AnomalyError, detect_anomaly
 from .backward import grad, topological_order
 from .function import Function
-from .safety import AnomalyError, detect_anomaly
 
 __all__ = ["AnomalyError", "Function", "detect_anomaly", "grad", "topological_order"]

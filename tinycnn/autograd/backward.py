@@ -44,19 +44,8 @@ def walk(
 ) -> dict[Node, Tensor]:
     """Pass gradients from the outputs down, and return those of the nodes that are wanted.
 
-    Parameters
-    ----------
-    seeds
-        dL/d(output) of every output.
-    wanted
-        None for all leaves, and the results that `retain_grad` was called for.
-    create_graph, retain_graph
-        As `grad`.
-
-    Returns
-    -------
-    dict
-        Gradients that share memory with nothing: they are changed in place.
+    `seeds` are dL/d(output). None wants all leaves, and the results that `retain_grad` was called for. The
+    gradients share memory with nothing, as they are changed in place. The flags are those of `grad`.
     """
     order = topological_order(seeds)
     for observer in modes().observers:
@@ -76,8 +65,10 @@ def walk(
 
 def _pass_on(node: Function, g: Tensor, gradients: dict[Node, Tensor]) -> None:
     """Add what `node` contributes to the gradients of its parents."""
-    for parent, share in zip(node.parents, shares(node, g), strict=True):
-        if parent is not None and share is not None:
+    for i, (parent, share) in enumerate(zip(node.parents, shares(node, g), strict=True)):
+        if parent is not None and share is not None and node.needs_input_grad[i]:
+            if share.shape != parent.shape or share.dtype != parent.dtype:
+                share = fitted(node, i, share)
             gradients[parent] = gradients[parent] + share if parent in gradients else share
 
 
@@ -114,7 +105,7 @@ def _copy(g: Tensor, create_graph: bool) -> Tensor:
 
 
 def shares(node: Function, g: Tensor) -> Sequence[Tensor | None]:
-    """Return what `node` adds to the gradient of each input that needs one, in its shape and dtype."""
+    """Return what `node` contributes to the gradient of each input: what its `backward` returns."""
     if not any(node.needs_input_grad):
         return [None] * len(node.parents)
     observers = modes().observers
@@ -133,10 +124,7 @@ def shares(node: Function, g: Tensor) -> Sequence[Tensor | None]:
         )
     for observer in observers:
         observer.passed(node, found)
-    return [
-        fitted(node, i, as_tensor(share)) if need and share is not None else None
-        for i, (share, need) in enumerate(zip(found, node.needs_input_grad, strict=True))
-    ]
+    return [share if share is None or isinstance(share, Tensor) else as_tensor(share) for share in found]
 
 
 def fitted(node: Function, i: int, share: Any) -> Any:

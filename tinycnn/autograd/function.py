@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import as_array, is_array, ordinary
+from tinycnn.backend import as_array, is_array, ordinary
 from tinycnn.kernels.arrays import Array
 from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, as_tensor, clock, refuse_mixed_backends, wrap
@@ -93,7 +93,7 @@ class Function:
         like = next((x for x in inputs if isinstance(x, Tensor)), None)
         if like is None and any(hasattr(x, "dtype") for x in inputs):
             return self.compute([ordinary(x) if is_array(x) else x for x in inputs])
-        tensors = [self.tensor(x, like) for x in inputs]
+        tensors = [x if isinstance(x, Tensor) else self.tensor(x, like) for x in inputs]
         refuse_mixed_backends(self.name, tensors)
         if self.parents:
             raise RuntimeError(f"{self.name} was called before: an instance is one use, make one for each")

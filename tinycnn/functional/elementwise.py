@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import as_array
 from tinycnn.autograd import Function
+from tinycnn.backend import as_array
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain, refuse_mixed_backends, wrap
 

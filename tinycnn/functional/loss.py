@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import as_array, is_array
 from tinycnn.autograd import Function
-from tinycnn.backend import backend_of, to_backend
+from tinycnn.backend import as_array, backend_of, is_array, to_backend
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain
@@ -94,7 +93,7 @@ def cross_entropy(
     name, s = "cross_entropy", label_smoothing
     if not 0 <= s <= 1:
         raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {s}")
-    w = class_weights(name, logits, weight)
+    w = None if weight is None else class_weights(name, logits, weight)
     if are_probabilities(logits, target):
         if ignore_index is not None:
             raise ValueError(f"{name}: ignore_index is for labels, not for probabilities")

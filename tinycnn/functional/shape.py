@@ -18,13 +18,7 @@ Dims = int | Sequence[int] | None
 
 
 def shape_of(name: str, *inputs: Any) -> tuple[int, ...]:
-    """Return the shape of the first input of the operation `name`; None may stand for a further one.
-
-    Raises
-    ------
-    TypeError
-        If one is neither a tensor nor an array, such as a list.
-    """
+    """Return the shape of the first input of the operation `name`; refuse lists. Further ones may be None."""
     for x in inputs:
         if not hasattr(x, "dtype") and x is not None:
             kinds = ", ".join(type(x).__name__ for x in inputs)
@@ -35,13 +29,7 @@ def shape_of(name: str, *inputs: Any) -> tuple[int, ...]:
 
 
 def images(name: str, x: Tensor, C: int | None = None) -> tuple[int, ...]:
-    """Return the shape of (N, C, H, W).
-
-    Raises
-    ------
-    ValueError
-        For another number of dimensions, and for (N, H, W, C); says how to make it (N, C, H, W).
-    """
+    """Return the shape of (N, C, H, W); refuse others, and (N, H, W, C) if C says that it is that."""
     shape = shape_of(name, x)
     if len(shape) != 4 or (shape[1] != C == shape[3]):
         raise ValueError(f"{name}: the input must be (N, C, H, W), got shape {shape}{image_fix(shape, C)}")
@@ -68,13 +56,7 @@ def image_fix(shape: tuple[int, ...], C: int | None) -> str:
 
 
 def one_dim(dim: int, ndim: int) -> int:
-    """Return `dim` counted from the front.
-
-    Raises
-    ------
-    TypeError, IndexError
-        If it is no integer, or no dimension of a tensor with `ndim` of them.
-    """
+    """Return `dim` counted from the front; refuse what is no dimension of a tensor with `ndim` of them."""
     try:
         index = operator.index(dim)
     except TypeError:
@@ -85,13 +67,7 @@ def one_dim(dim: int, ndim: int) -> int:
 
 
 def many_dims(dim: Dims, ndim: int) -> tuple[int, ...]:
-    """Return `dim`, one or several, counted from the front; None stands for all.
-
-    Raises
-    ------
-    TypeError, IndexError, ValueError
-        As `one_dim`, and if one is named twice.
-    """
+    """Return `dim`, one or several, counted from the front; None stands for all of them."""
     if dim is None:
         return tuple(range(ndim))
     dims = tuple(one_dim(d, ndim) for d in (dim if isinstance(dim, Sequence) else [dim]))

@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.arrays import as_array
-from tinycnn.autograd.safety import detecting_anomaly
-from tinycnn.backend import backend_of, to_backend
+from tinycnn.autograd.anomaly import detecting_anomaly
+from tinycnn.backend import as_array, backend_of, to_backend
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor, as_tensor, plain
 
