@@ -20,8 +20,6 @@ from .vectors import INDEX, SHORT, VECTOR_BYTES, load, pointer, store
 EDGE = 8  # rows of a block that is transposed in registers, at most
 LINE = 64  # bytes: a vector that begins with a line of the cache is loaded at once
 
-copy = copy_row(1)
-
 
 def aligned(rows: int, columns: int, dtype: np.dtype) -> Array:
     """Return a new matrix with any content, whose rows begin with a line of the cache."""
@@ -88,7 +86,7 @@ def lay_out(to, source, s0, layout):
         for c in range(channels):
             for h in range(H):
                 row = (i * channels + c) * plane + (h + PH) * (W + 2 * PW) + PW
-                copy(to, row, source, s0 + ((i * all_channels + c) * H + h) * W, W)
+                copy_row(to, row, source, s0 + ((i * all_channels + c) * H + h) * W, W)
 
 
 @compiled
