@@ -8,7 +8,7 @@ holds a reference that Python counts. So an array that somebody kept is never ha
 
 There is no lock: a signal handler or a ``__del__`` may ask for an array while another call is under way in
 the same thread, and would wait for ever. Instead a block is taken out of the list of blocks, which Python
-does in one step, before it is used. What is out of the list nobody else can take.
+does in one step, before it is used. Nobody else can take what is not in the list.
 """
 
 import math
@@ -80,7 +80,7 @@ def _take(size: int) -> list[np.ndarray]:
 
 
 def _pop(blocks: list[np.ndarray], i: int) -> list[np.ndarray]:
-    """Take block `i` out of the list, if there still are so many."""
+    """Take block `i` out of the list, if the list still is that long."""
     try:
         return [blocks.pop(i)]
     except IndexError:
@@ -103,7 +103,7 @@ _UNUSED = _references([np.empty(0)], 0)  # what is counted if only the list refe
 
 
 def _forget(most: int) -> None:
-    """Forget free blocks until at most so many bytes of them are left."""
+    """Forget free blocks until at most `most` bytes of them are left."""
     left = 0
     for size, blocks in list(_blocks.items()):
         for _ in range(len(blocks)):

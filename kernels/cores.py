@@ -25,7 +25,7 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(count: int) -> None:
-    """Let the kernels use so many threads from here on.
+    """Set how many threads the kernels use from here on.
 
     Results are the same bits for every number.
 

@@ -164,7 +164,7 @@ def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
 
 
 def cross_entropy(z: Array, labels: Array, smoothing: float) -> Array:
-    """Return -sum_k t_nk * log softmax(z_n)_k, (N,); NaN where the label is out of range."""
+    """Return -sum_k t_nk * log softmax(z_n)_k, (N,); NaN for a label that is out of range."""
     return _kernel("cross_entropy", z)(z, labels.astype(np.int64, copy=False), z.shape[1], float(smoothing))
 
 

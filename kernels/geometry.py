@@ -153,7 +153,7 @@ def conv2d_geometry(
         raise ValueError(f"the weight must be (K, C/G, KH, KW), got shape {tuple(w_shape)}")
     N, C, H, W = x_shape
     K, C_per_group, KH, KW = w_shape
-    G = _groups(groups, C, K)
+    G = group_count(groups, C, K)
     if C_per_group * G != C:
         raise ValueError(
             f"the input {tuple(x_shape)} has C={C} channels, but a weight {tuple(w_shape)} with G={G} "
@@ -163,62 +163,6 @@ def conv2d_geometry(
         raise ValueError(f"no size of the weight {tuple(w_shape)} may be 0")
     SH, SW, PH, PW, DH, DW, OH, OW = _windows("convolution", H, W, (KH, KW), stride, padding, dilation)
     return Conv2dGeometry(N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW)
-
-
-def conv_transpose2d_geometry(
-    y_shape: Sequence[int],
-    w_shape: Sequence[int],
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> Conv2dGeometry:
-    """Return the sizes of the convolution that leads back from a transposed convolution's result.
-
-    The transposed convolution takes `y_shape` (N, K, OH, OW) and `w_shape` (K, C/G, KH, KW), and makes
-    (N, C, H, W) with H = (OH-1)*SH - 2*PH + DH*(KH-1) + output_padding + 1, W likewise.
-
-    OH and OW are those of `y_shape`. With an output_padding of a stride or more, further windows would fit
-    into (H, W): they are no part of this convolution.
-
-    Raises
-    ------
-    TypeError, ValueError
-        With every size involved and what would fit.
-    """
-    name = "conv_transpose2d"
-    if len(y_shape) != 4 or len(w_shape) != 4:
-        raise ValueError(
-            f"{name}: the input must be (N, K, OH, OW) and the weight (K, C/G, KH, KW), "
-            f"got {tuple(y_shape)} and {tuple(w_shape)}"
-        )
-    (N, K, *outputs), (_, C_per_group, *kernel) = y_shape, w_shape
-    if w_shape[0] != K:
-        raise ValueError(
-            f"{name}: the input {tuple(y_shape)} has K={K} channels, but the weight "
-            f"(K, C/G, KH, KW)={tuple(w_shape)} takes K={w_shape[0]}"
-        )
-    steps, borders = pair(stride, "stride"), pair(padding, "padding", minimum=0)
-    spread, extra = pair(dilation, "dilation"), pair(output_padding, "output_padding", minimum=0)
-    sizes = []
-    for axis, out, k, S, P, D, e in zip("HW", outputs, kernel, steps, borders, spread, extra, strict=True):
-        if e >= max(S, D):
-            raise ValueError(
-                f"{name}: output_padding {extra} must be less than stride {steps} or dilation {spread}"
-            )
-        sizes.append((out - 1) * S - 2 * P + D * (k - 1) + e + 1)
-        if sizes[-1] < 1:
-            raise ValueError(
-                f"{name}: the output {axis} would be {sizes[-1]} for the input {tuple(y_shape)}, "
-                f"kernel (KH, KW)={tuple(kernel)}, stride {steps}, padding {borders}, dilation {spread}: "
-                f"use less padding"
-            )
-    x_shape = (N, C_per_group * _groups(groups, K=K), *sizes)
-    whole = conv2d_geometry(x_shape, w_shape, steps, borders, spread, groups)
-    OH, OW = outputs
-    SH, SW = _steps(steps, (OH, OW))
-    return whole._replace(SH=SH, SW=SW, OH=OH, OW=OW)
 
 
 def pool2d_geometry(
@@ -257,7 +201,14 @@ def pool2d_geometry(
     return Pool2dGeometry(N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW)
 
 
-def _groups(groups: int, C: int = 0, K: int = 0) -> int:
+def group_count(groups: int, C: int = 0, K: int = 0) -> int:
+    """Return G after checking that it is positive and divides the channels that are given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        With the numbers of groups that would fit.
+    """
     try:
         G = operator.index(groups)
     except TypeError:
@@ -288,13 +239,13 @@ def _windows(
             f"({H + 2 * PH}, {W + 2 * PW}); "
             f"use a smaller kernel or dilation, or more padding"
         )
-    return *_steps((SH, SW), (OH, OW)), PH, PW, *_steps((DH, DW), kernel), OH, OW
+    return *steps_between((SH, SW), (OH, OW)), PH, PW, *steps_between((DH, DW), kernel), OH, OW
 
 
-def _steps(steps: Pair, counts: Pair) -> Pair:
-    """Return the steps between so many places; 1 if there is only one place, as then they mean nothing.
+def steps_between(steps: Pair, counts: Pair) -> Pair:
+    """Return the steps between neighbouring places, 1 along an axis with a single place.
 
-    A huge stride would only make a kernel ask for memory, or overflow.
+    There a step leads nowhere, and a huge one would only make a kernel ask for memory, or overflow.
     """
     return steps[0] if counts[0] > 1 else 1, steps[1] if counts[1] > 1 else 1
 

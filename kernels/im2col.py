@@ -1,10 +1,10 @@
 """Convolution as a matrix product: im2col lays the patches out as a matrix (Eq. 1). NumPy or CuPy arrays.
 
-Eq. 1 as documented, ``y_ij = sum_k x_ik * w_kj``, has one patch a row and one filter a column. Here both
-stand transposed, one patch a column and one filter a row, because ``w (K, C*KH*KW) @ columns (C*KH*KW,
-OH*OW)`` then is the output in N, C, H, W order with nothing left to move.
+Eq. 1 as documented, ``y_ij = sum_k x_ik * w_kj``, has a row for each patch and a column for each filter. Here
+both are transposed, with a column for each patch and a row for each filter. Then ``w (K, C*KH*KW) @ columns
+(C*KH*KW, OH*OW)`` is the output of one image in the order (K, OH, OW), and nothing has to be moved.
 
-`im2col` and `col2im` are each other's adjoint, not inverse: where patches overlap, `col2im` ADDS, because
+`im2col` and `col2im` are each other's adjoint, not inverse. If patches overlap, `col2im` ADDS, because
 an input cell that was copied into several patches collects the gradient of every copy.
 """
 
@@ -41,7 +41,9 @@ def col2im(
     padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
 ) -> Array:
-    """Add `columns` (N, C*KH*KW, OH*OW) up where they came from, (N, C, H, W): `im2col`'s adjoint.
+    """Return zeros (N, C, H, W) with every number of `columns` (N, C*KH*KW, OH*OW) added at its cell.
+
+    This is the adjoint of `im2col`.
 
     >>> import numpy as np
     >>> col2im(np.ones((1, 4, 2)), (2, 3), (2, 2))  # the middle column was in both patches
@@ -87,7 +89,7 @@ def _columns(x: Array, geometry: Conv2dGeometry) -> Array:
 
 
 def _add_columns(columns: Array, geometry: Conv2dGeometry) -> Array:
-    """Return zeros (N, C, H, W) with every column added where it came from."""
+    """Return zeros (N, C, H, W) with every number of the columns added at the cell it belongs to."""
     N, C, _, _, _, KH, KW, *_, OH, OW = geometry
     columns = columns.reshape(N, C, KH, KW, OH, OW)
     padded = array_module(columns).zeros(geometry.padded_shape, columns.dtype)

@@ -40,7 +40,7 @@ def use(backend: str) -> None:
     ValueError
         For an unknown name.
     BackendError
-        Where CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
+        If CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
     """
     global _current
     library(backend)
@@ -73,7 +73,7 @@ def library(backend: str) -> ModuleType:
     Raises
     ------
     ValueError, BackendError
-        As `use`.
+        For an unknown name, or a backend that cannot be used here; see `use`.
     """
     if backend == "numpy":
         return np
@@ -89,7 +89,7 @@ def library(backend: str) -> ModuleType:
 
 
 def why_not(backend: str) -> str | None:
-    """Return the reason that `backend` cannot be used here, or None where it can."""
+    """Return the reason that `backend` cannot be used here, or None if it can."""
     try:
         library(backend)
     except BackendError as error:
@@ -103,7 +103,7 @@ def backend_of(array: Array) -> str:
 
 
 def to_backend(array: Array, backend: str) -> Array:
-    """Return `array` in `backend`: a copy where it lives elsewhere, else `array` itself."""
+    """Return `array` in `backend`: `array` itself if it lives there, else a copy."""
     xp = library(backend)
     if backend_of(array) == backend:
         return array
@@ -200,6 +200,6 @@ def generator(backend: str | None = None) -> Any:
         if backend == "numpy":
             _generators[backend] = random.default_rng(_seed)
         else:
-            # CuPy's own default computes where each of its streams starts: far too long for one a batch.
+            # CuPy's default generator first works out where each stream starts: too slow for every batch.
             _generators[backend] = random.Generator(random.Philox4x3210(_seed))
     return _generators[backend]

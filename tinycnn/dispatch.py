@@ -120,7 +120,7 @@ def find(kernels: str | Kernels) -> Kernels | None:
     Raises
     ------
     ValueError
-        As `use`.
+        For an unknown name, or kernels that cannot be used here; see `use`.
     """
     if isinstance(kernels, Kernels):
         return kernels

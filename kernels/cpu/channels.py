@@ -13,7 +13,7 @@ from .compiled import compiled
 from .rows import dot_rows, sum_row
 from .threads import split
 
-SERIAL = 1 << 16  # elements that are done before another thread has started
+SERIAL = 1 << 16  # elements: fewer are done before another thread has started
 
 
 def channel_sum(x: Array) -> Array:
@@ -66,7 +66,7 @@ def _split(kernel, x: Array, *others: Array) -> None:
     split(lambda _, start, stop: kernel(x, *others, start, stop), x.shape[1], 1 + x.size // SERIAL)
 
 
-# The sum of a plane is one of its own dtype; sums over planes are kept in float64, so that no bits are lost
+# The sum of one plane has the dtype of the plane. Sums over planes are kept in float64: no bits are lost,
 # however large the batch is.
 
 

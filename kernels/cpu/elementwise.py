@@ -16,7 +16,7 @@ from ..plain import passes
 from .compiled import compiled
 from .threads import split
 
-SERIAL = 1 << 16  # elements that are done before another thread has started
+SERIAL = 1 << 16  # elements: fewer are done before another thread has started
 
 
 def relu(x: Array) -> Array:

@@ -19,7 +19,7 @@ from .threads import Job, split
 _largest, _largest_by_2 = largest_row(1), largest_row(2)
 
 
-SERIAL = 1 << 16  # elements that are done before another thread has started
+SERIAL = 1 << 16  # elements: fewer are done before another thread has started
 
 
 def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
@@ -51,7 +51,7 @@ def _winners(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, 
 
 @lru_cache(maxsize=256)
 def _offsets(geometry: Pool2dGeometry) -> Array:
-    """Return how far behind a window's first cell each of its cells is, in a plane, (KH*KW,)."""
+    """Return the distance in memory from a window's first cell to each of its cells, (KH*KW,)."""
     rows, columns = np.arange(geometry.KH) * geometry.DH, np.arange(geometry.KW) * geometry.DW
     return (rows[:, None] * geometry.W + columns).ravel()
 
@@ -128,7 +128,7 @@ def _best_of_planes(x, y, index, geometry, largest, start, stop):
 
 @compiled
 def _largest_of_planes(cells, best, winner, offsets, sizes, start, stop):
-    """As `_best_of_planes`, for the maximum of windows without padding and SW = 1 or 2: a row at a time."""
+    """Write the maximum and its index for planes start.. without padding and SW = 1 or 2, row by row."""
     H, W, SH, SW, OH, OW = sizes
     for plane in range(start, stop):
         for oh in range(OH):

@@ -1,7 +1,7 @@
-"""Matrix products by BLAS, each thread its own part of the result.
+"""Matrix products by BLAS: each thread computes its own part of the result.
 
-BLAS has threads of its own, but its threads and those of our kernels would fight for the same cores. So it is
-held to one thread, and called by each of ours.
+BLAS has threads of its own, which would fight with those of our kernels for the same cores. So BLAS is held
+to one thread, and each of our threads calls it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from .. import arena
 from ..arrays import Array
 from .threads import split
 
-BLOCK = 1 << 20  # multiply-adds of one block, at least: less is done before another thread has started
+BLOCK = 1 << 20  # multiply-adds in a block, at least: fewer are done before another thread has started
 MOST_BLOCKS = 16  # of one product
-UNIT = 16  # rows or columns: a block is a multiple, as BLAS computes so many at a time
+UNIT = 16  # a block has a multiple of this many rows or columns, as BLAS computes that many at a time
 
 
 def matmul(a: Array, b: Array) -> Array:

@@ -14,28 +14,28 @@ from ..cores import get_num_threads
 from .spin import spin, turn
 
 Job = Callable[[int, int, int], None]
-SPINS = 200_000  # looks at a counter, some 0.1 ms: about as long as the Python code between two kernels takes
+SPINS = 200_000  # looks at a counter, about 0.1 ms: as long as the Python code between two kernels takes
 
 
 def split(job: Job, count: int, most: int | None = None) -> None:
-    """Run ``job(part, start, stop)`` for equal parts of ``range(count)``, one a thread, and wait for all.
+    """Run ``job(part, start, stop)`` for equal parts of ``range(count)``, one per thread; wait for all.
 
     Parameters
     ----------
     job
-        Compiled code that does not hold Python's lock, for the most part.
+        Mostly compiled code, which does not hold Python's lock.
     count
         How many units of work there are.
     most
-        As many parts at most: small work is done sooner than a thread is told of it.
+        How many parts there are at most. Small work is done before a thread has been told of it.
     """
     parts = min(get_num_threads(), count, count if most is None else most)
     if parts <= 1:
         job(0, 0, count)
         return
     bounds = [count * part // parts for part in range(parts + 1)]
-    # A mailbox for this call alone. If Ctrl-C ends the call before its answers have come, they arrive where
-    # nobody looks; in a mailbox that calls share, the next call would take them for its own.
+    # Each call has mailboxes of its own for the answers. If Ctrl-C ends a call before its answers have come,
+    # nobody reads them. The next call would take them for its own, if calls shared a mailbox.
     results = [Mailbox() for _ in range(parts - 1)]
     for part, (helper, result) in enumerate(zip(_team.helpers(parts - 1), results, strict=True), 1):
         helper.put((job, part, bounds[part], bounds[part + 1], result))
@@ -98,7 +98,7 @@ class _Team(threading.local):
         self.process, self.mailboxes = os.getpid(), _Mailboxes()
 
     def helpers(self, count: int) -> list[Mailbox]:
-        """Return the mailboxes of so many helpers."""
+        """Return the mailboxes of `count` helpers."""
         if self.process != os.getpid():  # a process that was forked has none of them
             self.mailboxes.clear()
             self.process = os.getpid()

@@ -4,8 +4,8 @@ Eq. 1, "convolution" as every framework has it (a cross-correlation: the kernel 
 
     y[n,k,oh,ow] = sum_{c,r,s} x[n, c, oh*SH - PH + r*DH, ow*SW - PW + s*DW] * w[k,c,r,s]
 
-where x is 0 outside. Every product ``x * w * g`` of the trilinear form ``<g, conv2d(x, w)>`` is one turn of
-the same loop; the three functions differ only in which array they add to.
+and x is 0 outside the image. Every product ``x * w * g`` of the trilinear form ``<g, conv2d(x, w)>`` is one
+turn of the same loop; the three functions differ only in which array they add to.
 """
 
 import operator

@@ -11,7 +11,8 @@ from tests.helpers.geometries import SEEDS, arrays, conv2d_geometries, convoluti
 from tests.helpers.thread_counts import computing_with
 from tinycnn.kernels import im2col, table
 from tinycnn.kernels.cpu import convolution
-from tinycnn.kernels.geometry import conv2d_geometry, conv_transpose2d_geometry
+from tinycnn.kernels.geometry import conv2d_geometry
+from tinycnn.kernels.transposed import conv_transpose2d_geometry
 
 LOOPS = table.LOOPS
 SETS = [table.PLAIN, table.LOOPS, table.IM2COL, table.cpu()]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tinycnn.kernels import im2col
-from tinycnn.kernels.geometry import conv2d_geometry, conv_transpose2d_geometry, pool2d_geometry
+from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
+from tinycnn.kernels.transposed import conv_transpose2d_geometry
 
 X, W, G = (2, 4, 5, 6), (6, 4, 3, 3), (2, 6, 3, 4)
 

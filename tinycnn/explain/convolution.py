@@ -8,7 +8,8 @@ input cell collects, and where a weight was used. Forward of one operation is ba
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tinycnn.kernels.geometry import Conv2dGeometry, Pair, conv2d_geometry, conv_transpose2d_geometry
+from tinycnn.kernels.geometry import Conv2dGeometry, Pair, conv2d_geometry
+from tinycnn.kernels.transposed import conv_transpose2d_geometry
 
 from .calls import Call, run
 from .recorder import Recorder, tag

@@ -18,7 +18,8 @@ from typing import Any
 from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry, conv_transpose2d_geometry
+from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry
+from tinycnn.kernels.transposed import conv_transpose2d_geometry
 from tinycnn.tensor import Tensor
 
 from .cards import operation
