@@ -1,5 +1,6 @@
 import os
 import shutil
+import signal
 import sys
 
 import numpy as np
@@ -19,6 +20,11 @@ from tinycnn.kernels import table
 # not depend on the number of threads is tested with several numbers: test_same_bits.py and others set them.
 if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
     os.environ.setdefault("TINYCNN_THREADS", "1")
+
+# A shell makes programs in the background ignore Ctrl-C, and so do the programs that they start: tests that
+# send Ctrl-C would wait forever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The machine may be busy: how long one example takes says nothing.
 settings.register_profile("tinycnn", deadline=None)
