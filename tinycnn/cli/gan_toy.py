@@ -1,14 +1,14 @@
-"""``tinycnn gan-toy``: watch a GAN on points of the plane, with D's belief and its pull on every sample."""
+"""``tinycnn gan-toy``: train a GAN on points of the plane, and draw what D says and how it pulls."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
+from tinycnn import backend as _backend
 from tinycnn.fit.folder import new_folder
 from tinycnn.gan import LOSSES
-from tinycnn.gan.toy import DENSITIES, ToyGan, draw
+from tinycnn.gan.toy import DENSITIES, ToyGan, animate
 from tinycnn.pictures import save_gif, save_png
-from tinycnn.plot import pixels
 
 from .common import Say, add_backend, integer
 
@@ -31,18 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Train, and write toy.gif and its last frame, toy.png."""
-    from tinycnn import backend as _backend
-
     folder = args.out or new_folder(f"toy-{args.density}")
     folder.mkdir(parents=True, exist_ok=True)
     with _backend.using(args.backend or _backend.current()):
         gan = ToyGan.of(args.density, args.loss, args.seed)
-        frames = [pixels(draw(gan))]
-        for n in range(args.frames):
-            gan.train(args.steps * (n + 1) // args.frames - gan.steps)
-            frames.append(pixels(draw(gan)))
-            if (n + 1) % 10 == 0:
-                say(f"step {gan.steps} of {args.steps}")
+        frames = animate(gan, args.steps, args.frames, say)
     save_gif(frames, folder / "toy.gif")
     save_png(frames[-1], folder / "toy.png")
     say(f"the animation is {folder / 'toy.gif'}, its last frame {folder / 'toy.png'}")

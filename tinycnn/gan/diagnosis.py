@@ -18,16 +18,16 @@ from .latent import diversity
 from .sampling import sample, scale
 from .training import GanTraining
 
-SEPARATED = 0.95  # D(x) - D(G(z)): D is right nearly always
+SEPARATED = 0.95  # D(x) - D(G(z)): D is nearly always right
 COLLAPSED = 0.4  # diversity relative to real images
-LASTS = 3  # observations in a row before anything is said: every GAN stumbles now and then
-GRACE = 6  # observations before a collapse is one: untrained generators make the same image always
+LASTS = 3  # observations in a row until anything is said: every GAN has a bad moment now and then
+GRACE = 6  # observations until a collapse counts: an untrained generator always makes the same image
 SAMPLES = 64
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What is seen at one moment.
+    """What can be seen at one moment.
 
     Attributes
     ----------
@@ -66,12 +66,12 @@ class Finding:
 
 
 def diagnose(observations: Sequence[Observation], bounded: bool = True) -> list[Finding]:
-    """Return what is wrong at the last of the observations.
+    """Return the failures that the last observations show.
 
     Parameters
     ----------
     bounded
-        D's opinion is a probability or aims at 0 and 1; False for a Wasserstein critic.
+        Whether D's output is a probability or is trained towards 0 and 1; False for a Wasserstein critic.
     """
     if not observations:
         return []
@@ -87,7 +87,7 @@ def _not_finite(observations: Sequence[Observation]) -> Finding | None:
         return None
     return Finding(
         "NaN",
-        f"by step {last.step} a loss or a gradient is no number any more (D's loss {last.D_loss:g}, norm of "
+        f"by step {last.step} a loss or a gradient is NaN or infinite (D's loss {last.D_loss:g}, norm of "
         f"G's gradient {last.G_gradient:g})",
         "a lower learning rate, and tinycnn.detect_anomaly() to find the operation it begins in",
     )
@@ -97,7 +97,7 @@ def _not_scaled(observations: Sequence[Observation]) -> Finding | None:
     last = observations[-1]
     (low, high), (reach_low, reach_high) = last.real, last.fake
     span = reach_high - reach_low
-    # Real images with a black and a white spot reach both ends of the range; a tenth of it is allowed for.
+    # Real images with a black and a white spot reach both ends of the range, or nearly: a tenth is allowed.
     if abs(low - reach_low) <= 0.1 * span and abs(high - reach_high) <= 0.1 * span:
         return None
     return Finding(
@@ -135,12 +135,12 @@ def _D_has_won(observations: Sequence[Observation]) -> Finding | None:
 
 
 class Watch(Callback):
-    """Look at a GAN in training every so often, and say each kind of failure once.
+    """Look at a GAN while it trains, and say each kind of failure once.
 
     Parameters
     ----------
     say
-        Takes the sentence.
+        A function that takes the sentence.
     every
         Batches between two looks.
     """
@@ -151,7 +151,7 @@ class Watch(Callback):
         self.findings: list[Finding] = []
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Look."""
+        """Look, if it is time."""
         assert isinstance(training, GanTraining)
         if training.steps % self.every or not training.curve:
             return
@@ -163,7 +163,7 @@ class Watch(Callback):
 
 
 def observe(training: GanTraining) -> Observation:
-    """Return what is to be seen now; the training's random numbers are left alone."""
+    """Return what can be seen now. The training's random numbers are not used."""
     last, G = training.curve[-1], training.sampler
     real = training.train.dataset.scaled(slice(0, SAMPLES))
     rng = np.random.default_rng(0)

@@ -1,8 +1,8 @@
 """What the discriminator has learned without labels: its features, for a classifier with few labels.
 
-D has looked at thousands of unlabelled images. Are its convolutions of use to somebody with a hundred
-labels? A linear classifier on them is held against the same layers trained with these labels alone, and
-against raw pixels.
+D has looked at thousands of images without labels. Do its convolutions help if there are labels for only a
+hundred images? A linear classifier on D's features is compared with two others that see the same labels: the
+same layers, trained with these labels alone, and a linear classifier on the pixels.
 
 References
 ----------
@@ -17,7 +17,7 @@ import tinycnn
 from tinycnn import functional as F
 from tinycnn import optim
 from tinycnn.data import DataLoader, Dataset
-from tinycnn.fit import Training, evaluate, fit
+from tinycnn.fit import Training, evaluate, evaluation_mode, fit
 from tinycnn.modes import no_grad
 from tinycnn.nn import Linear
 from tinycnn.tensor import Tensor
@@ -26,7 +26,7 @@ from .networks import Discriminator
 from .sampling import scale
 
 GRID = 4  # every map is max-pooled to 4x4
-L2 = (1e-3, 1e-2, 1e-1)  # of the linear classifiers, to choose from; their inputs have variance 1
+L2 = (1e-3, 1e-2, 1e-1)  # penalties of a linear classifier, to choose from; its inputs have variance 1
 STEPS = 400
 SUPERVISED_STEPS = 1500
 
@@ -43,12 +43,12 @@ class FewLabels:
 
 @no_grad()
 def pooled_features(D: Discriminator, images: np.ndarray, chunk: int = 250) -> np.ndarray:
-    """Return D's maps of every convolution, max-pooled to 4x4 and put side by side, (N, features).
+    """Return the outputs of all of D's convolutions, max-pooled to 4x4, as one row per image (N, features).
 
     Parameters
     ----------
     D
-        Not conditional: it would ask for the labels.
+        It must not be conditional: it would ask for the labels.
     images
         (N, C, H, W) in [0, 1].
 
@@ -59,18 +59,18 @@ def pooled_features(D: Discriminator, images: np.ndarray, chunk: int = 250) -> n
     """
     if D.num_classes:
         raise ValueError("the discriminator is conditional: it takes the labels that are to be predicted")
-    D.eval()
     parts = []
-    for start in range(0, len(images), chunk):
-        maps = D.maps(scale(Tensor(images[start : start + chunk])))
-        parts.append(np.concatenate([_pooled(m).numpy() for m in maps], axis=1))
+    with evaluation_mode(D):
+        for start in range(0, len(images), chunk):
+            maps = D.maps(scale(Tensor(images[start : start + chunk])))
+            parts.append(np.concatenate([_pooled(m).numpy() for m in maps], axis=1))
     return np.concatenate(parts)
 
 
 def _pooled(m: Tensor) -> Tensor:
-    """Return (N, K, H, W) max-pooled to (N, K*4*4): windows overlap where 4 does not divide H.
+    """Return (N, K, H, W) max-pooled to (N, K*4*4); the windows overlap if 4 does not divide H.
 
-    Smaller maps stay as they are.
+    Smaller maps are only flattened.
     """
     H = m.shape[2]
     if H <= GRID:
@@ -81,23 +81,23 @@ def _pooled(m: Tensor) -> Tensor:
 
 
 def linear_error(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, K: int) -> float:
-    """Return the test error of a linear classifier: softmax regression with an L2 penalty, all rows a step.
+    """Return the test error of a linear classifier: softmax regression with an L2 penalty.
 
-    Which penalty, the labelled rows say: every other one is left out, and predicted from the rest.
+    The penalty is the one that does best on the labelled rows: half of them are predicted from the others.
 
     Parameters
     ----------
     x, test_x
-        (N, features) and (M, features); both are brought to mean 0 and variance 1 of `x`.
+        (N, features) and (M, features); both are scaled as `x` must be to get mean 0 and variance 1.
     y, test_y
         (N,) and (M,), labels 0 .. K-1.
     K
         How many classes.
     """
     mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation[deviation < 1e-6] = 1  # a pixel that is black in all few images says nothing
+    deviation[deviation < 1e-6] = 1  # a pixel that is black in all of these few images
     x, test_x = (((rows - mean) / deviation).astype(np.float32) for rows in (x, test_x))
-    held_out = np.arange(len(x)) // K % 2 == 1  # `few_of_each` goes round the classes, K rows a round
+    held_out = np.arange(len(x)) // K % 2 == 1  # `few_of_each` takes one row of each class in turn
     errors = [
         _error(_linear(x[~held_out], y[~held_out], K, penalty), x[held_out], y[held_out]) for penalty in L2
     ]
@@ -123,13 +123,13 @@ def _linear(x: np.ndarray, y: np.ndarray, K: int, penalty: float) -> Linear:
 
 @no_grad()
 def _error(model: Linear, x: np.ndarray, y: np.ndarray) -> float:
-    """Return the share of rows that `model` gets wrong; of no rows none."""
+    """Return the share of rows that `model` gets wrong; 0 if there are no rows."""
     predictions = model(Tensor(x)).numpy().argmax(axis=1)
     return float((predictions != y).mean()) if len(y) else 0.0
 
 
 def supervised_error(D: Discriminator, few: Dataset, test: Dataset, seed: int = 0) -> float:
-    """Return the test error of a network like D, with K outputs, trained on the few labels alone."""
+    """Return the test error of a network like D with K outputs that is trained on the few labels alone."""
     tinycnn.manual_seed(seed)
     network = Discriminator(D.image_shape, D.width, 0, D.norm, D.convolutions, outputs=len(few.classes))
     loader = DataLoader(few, min(50, len(few)), shuffle=True, seed=seed)
@@ -140,7 +140,7 @@ def supervised_error(D: Discriminator, few: Dataset, test: Dataset, seed: int = 
 
 
 def few_of_each(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
-    """Return `count` images, as many of every class as possible.
+    """Return `count` images, spread over the classes as evenly as possible.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def few_of_each(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
 
 
 def compare(D: Discriminator, train: Dataset, test: Dataset, count: int, seed: int = 0) -> FewLabels:
-    """Return the three test errors with `count` labelled training images; raises as the parts do."""
+    """Return the three test errors with `count` labelled training images; raises as `few_of_each` does."""
     few, K = few_of_each(train, count, seed), len(train.classes)
     x, test_x = few.scaled(np.arange(len(few))), test.scaled(np.arange(len(test)))
     pixels = linear_error(x.reshape(len(x), -1), few.labels, test_x.reshape(len(test_x), -1), test.labels, K)

@@ -1,11 +1,11 @@
-"""Walks through the space of z, and how near samples are to the training images."""
+"""Walks through the space of z, and how far samples are from the training images."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-CHUNK = 1000  # rows of a distance matrix at a time
+CHUNK = 1000  # rows of a distance matrix that are computed at a time
 
 
 def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
@@ -15,8 +15,8 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
 
         z(t) = sin((1 - t) w) / sin(w) * a + sin(t w) / sin(w) * b,   cos(w) = <a, b> / (|a| |b|)
 
-    In 100 dimensions nearly all of N(0, I) lies at a distance of about 10 from the origin. A straight line
-    leaves that shell, to where the generator has never been trained; the arc stays in it.
+    In 100 dimensions nearly all points of N(0, I) are at a distance of about 10 from the origin. A straight
+    line leaves this shell, and the generator was never trained inside it; the arc stays in it.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        For fewer than two steps, points of different shapes, a point at the origin.
+        For fewer than two steps, points of different shapes, and a point at the origin.
 
     References
     ----------
@@ -48,13 +48,13 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
         raise ValueError("slerp: the origin has no direction")
     t = np.linspace(0, 1, steps, dtype=a.dtype)[:, None]  # (steps, 1)
     w = np.arccos(np.clip(a @ b / lengths, -1, 1))
-    if np.sin(w) < 1e-6:  # the same direction, or opposite ones with no arc of their own
+    if np.sin(w) < 1e-6:  # the same direction, or opposite ones, which have no arc of their own
         return (1 - t) * a + t * b
     return (np.sin((1 - t) * w) * a + np.sin(t * w) * b) / np.sin(w)
 
 
 def strips(rows: int, steps: int, latent: int, seed: int = 0) -> np.ndarray:
-    """Return z (rows * steps, latent): every row walks from one random point to another."""
+    """Return z (rows * steps, latent): each row is a walk from one random point to another."""
     ends = np.random.default_rng(seed).standard_normal((rows, 2, latent), np.float32)
     return np.concatenate([slerp(a, b, steps) for a, b in ends])
 
@@ -62,21 +62,21 @@ def strips(rows: int, steps: int, latent: int, seed: int = 0) -> np.ndarray:
 def class_by_style(
     num_classes: int, styles: int, latent: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return z (styles * K, latent) and labels for a conditional GAN: a row one z, a column one class."""
+    """Return z (styles * K, latent) and labels of a grid: each row has one z, each column one class."""
     z = np.random.default_rng(seed).standard_normal((styles, latent), np.float32)
     return np.repeat(z, num_classes, axis=0), np.tile(np.arange(num_classes), styles)
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest of some images to each of others.
+    """For each of some images, the nearest of others.
 
     Attributes
     ----------
     index
-        (N,): which image.
+        (N,), which image it is.
     distance
-        (N,): Euclidean, of the pixels.
+        (N,), the Euclidean distance of the pixels.
     """
 
     index: np.ndarray
@@ -89,14 +89,14 @@ def nearest(images: np.ndarray, among: np.ndarray, leave_out_self: bool = False)
     Parameters
     ----------
     images, among
-        (N, ...) and (M, ...), the same from the second dimension on.
+        (N, ...) and (M, ...), equal from the second dimension on.
     leave_out_self
-        Both are the same images, and the distance of each to itself does not count.
+        For images and themselves: an image is not its own neighbour.
 
     Raises
     ------
     ValueError
-        Where the shapes differ or `among` has nothing to choose from.
+        If the shapes differ, or `among` has nothing to choose from.
     """
     if images.shape[1:] != among.shape[1:]:
         raise ValueError(f"images of shapes {images.shape} and {among.shape} cannot be compared")
@@ -112,25 +112,26 @@ def nearest(images: np.ndarray, among: np.ndarray, leave_out_self: bool = False)
             d2[rows, start + rows] = np.inf
         best = d2.argmin(axis=1)
         index[start : start + CHUNK] = best
-        # |x|^2 - 2 x y + |y|^2 has rounding errors where x is y: the winner's distance is computed anew.
+        # |x|^2 - 2 x y + |y|^2 has rounding errors if x is y: the smallest distance is computed again.
         squares[start : start + CHUNK] = ((part - y[best]) ** 2).sum(axis=1)
     return Nearest(index, np.sqrt(squares))
 
 
 def diversity(images: np.ndarray, real: np.ndarray) -> float:
-    """Return how far each image is from the nearest other one, relative to real images: 0 is collapse.
+    """Return how far an image is from its nearest neighbour on average, divided by that of real images.
 
     Parameters
     ----------
     images, real
-        As many of each, as distances shrink with the number.
+        The same number of each: the more images there are, the smaller the distances. The result is 0 if all
+        `images` are the same.
     """
     own, others = (nearest(x, x, leave_out_self=True).distance.mean() for x in (images, real))
     return float(own / others) if others else 1.0
 
 
 def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return ``|x_n - y_m|^2``, (N, M), of rows x (N, D) and y (M, D); rounding can make it negative."""
+    """Return ``|x_n - y_m|^2``, (N, M), for rows x (N, D) and y (M, D); rounding can make it negative."""
     return (x**2).sum(1)[:, None] - 2 * (x @ y.T) + (y**2).sum(1)
 
 

@@ -1,7 +1,8 @@
-"""The losses of the two players, side by side: what D minimises, and what G does.
+"""The losses of both players side by side: what D minimises, and what G minimises.
 
-D's take its logits of real and of generated images, G's those of generated ones; D(x) = sigmoid(logit), and
-E is the mean over the batch. log D = -softplus(-logit) and log(1 - D) = -softplus(logit) never meet log(0).
+D's losses take its logits of real and of generated images, G's losses those of generated images. D(x) is
+sigmoid(logit), and E is the mean over the batch. log D = -softplus(-logit) and log(1 - D) = -softplus(logit),
+so nothing takes the logarithm of 0.
 
 ============== ======================================== ================================== =================
 name           D minimises                              G minimises                        source
@@ -13,7 +14,8 @@ Wasserstein    E d(G(z)) - E d(x) + 10 * penalty        -E d(G(z))              
 feature match. as minimax                               mean square of E f(x) - E f(G(z))  Salimans 2016
 ============== ======================================== ================================== =================
 
-d is the logit itself, f are D's features: the input of its last layer.
+d is the logit itself, and f are D's features, the input of its last layer. `LOSSES` calls the last two
+"wgan-gp" and "feature-matching".
 """
 
 from collections.abc import Callable
@@ -34,7 +36,7 @@ def discriminator_minimax(real: Tensor, fake: Tensor, smoothing: float = 0.0) ->
     real, fake
         D's logits of real and generated images.
     smoothing
-        The truth of real images is 1 - `smoothing`: D is kept from growing sure, while that of generated
+        The label of real images is 1 - `smoothing`, so that D does not become too sure; that of generated
         images stays 0 (one-sided label smoothing, Salimans et al. 2016).
     """
     if not smoothing:
@@ -44,12 +46,12 @@ def discriminator_minimax(real: Tensor, fake: Tensor, smoothing: float = 0.0) ->
 
 
 def generator_minimax(fake: Tensor) -> Tensor:
-    """Return E log(1 - D(G(z))) (Eq. 12): its gradient vanishes where D is sure, which it is at first."""
+    """Return E log(1 - D(G(z))) (Eq. 12). Its gradient is nearly 0 if D is sure, as it is at first."""
     return -F.mean(F.softplus(fake))
 
 
 def generator_non_saturating(fake: Tensor) -> Tensor:
-    """Return -E log D(G(z)): the same goal as minimax, with the most gradient where D is sure."""
+    """Return -E log D(G(z)): the same goal as minimax, with the largest gradient if D is sure."""
     return F.mean(F.softplus(-fake))
 
 
@@ -64,7 +66,7 @@ def generator_least_squares(fake: Tensor) -> Tensor:
 
 
 def critic_wasserstein(real: Tensor, fake: Tensor) -> Tensor:
-    """Return E d(G(z)) - E d(x); the critic d must not be steep: see `gradient_penalty`."""
+    """Return E d(G(z)) - E d(x); the slope of the critic d must be limited: see `gradient_penalty`."""
     return F.mean(fake) - F.mean(real)
 
 
@@ -78,14 +80,14 @@ def gradient_penalty(
 ) -> Tensor:
     """Return ``E (|d critic(x)/dx| - 1)^2`` at x = mix * real + (1 - mix) * fake.
 
-    The penalty contains a gradient, so its own gradient is of second order: through D's convolutions.
+    The penalty contains a gradient, so its own gradient is of second order. It goes through D's convolutions.
 
     Parameters
     ----------
     critic
-        Images to logits, each image by itself (no batch norm).
+        Images -> logits. It must look at each image by itself (no batch norm).
     real, fake
-        (N, ...), the same shape; no gradient flows to them.
+        (N, ...), of the same shape. No gradient flows to them.
     mix
         N numbers from U(0, 1), as (N, 1, ...); drawn by default.
 
@@ -99,12 +101,12 @@ def gradient_penalty(
     (slope,) = grad(F.sum(critic(x)), x, create_graph=True)
     assert slope is not None
     squares = F.sum(F.reshape(slope, len(x), -1) ** 2, 1)  # (N,)
-    norm = F.sqrt(squares + 1e-12)  # the root's derivative at 0 is infinite
+    norm = F.sqrt(squares + 1e-12)  # the derivative of the root is infinite at 0
     return F.mean((norm - 1) ** 2)
 
 
 def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
-    """Return the mean square of E f(x) - E f(G(z)), for features (N, features) of D.
+    """Return the mean square of E f(x) - E f(G(z)), for D's features (N, features).
 
     References
     ----------

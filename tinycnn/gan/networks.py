@@ -1,8 +1,9 @@
 """DCGAN's generator G and discriminator D (Eq. 12 and 13), and their conditional variants.
 
-The paper's rules: strided and transposed convolutions instead of pooling; batch norm, but not at the images'
-end of either network; ReLU in G with tanh at its end, LeakyReLU in D; one dense layer, at the end far from
-the images. Conditional networks get the class as a further input: G beside z, D as one more channel.
+The rules of the paper: strided and transposed convolutions instead of pooling; batch norm, but not in the
+layers next to the images; ReLU in G, tanh after its last layer, LeakyReLU in D; one dense layer in each, the
+one that is farthest from the images. A conditional network gets the class too: G beside z, D as one more
+channel.
 
 References
 ----------
@@ -33,7 +34,7 @@ from tinycnn.tensor import Tensor
 
 from .kinds import Kinds, one_hot, refuse_labels
 
-LATENT = 100  # numbers z that an image is made from
+LATENT = 100  # how many numbers z an image is made from
 DOUBLINGS = {28: 2, 32: 3}  # 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32
 NORMS: dict[str, Callable[[int], Module]] = {
     "batch": BatchNorm2d,
@@ -89,7 +90,7 @@ class Generator(Sequential):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What this network was made with, for JSON."""
+        """The arguments that this network was made with; JSON can hold them."""
         return {name: getattr(self, name) for name in self.OPTIONS.kinds}
 
     @classmethod
@@ -107,7 +108,7 @@ class Generator(Sequential):
         Raises
         ------
         ValueError
-            Where z is not (N, latent), or labels are missing or out of place.
+            If z is not (N, latent), or labels are missing or must not be given.
         """
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"Generator: z must be (N, latent) with latent={self.latent}, got {z.shape}")
@@ -171,7 +172,7 @@ class Discriminator(Sequential):
 
     @property
     def options(self) -> dict[str, Any]:
-        """What this network was made with, for JSON."""
+        """The arguments that this network was made with; JSON can hold them."""
         return {name: getattr(self, name) for name in self.OPTIONS.kinds}
 
     @classmethod
@@ -195,12 +196,12 @@ class Discriminator(Sequential):
         Raises
         ------
         ValueError
-            Where x is not (N, C, H, W) of the network's size, or labels are missing or out of place.
+            If x is not (N, C, H, W) of the network's size, or labels are missing or must not be given.
         """
         return self.layers[-1](self.features(x, labels))
 
     def features(self, x: Tensor, labels: Any = None) -> Tensor:
-        """Return what the last layer decides on, (N, features); raises as `forward`."""
+        """Return the input of the last layer, (N, features); raises as `forward`."""
         return self.layers[-2](self.maps(x, labels)[-1])
 
     def maps(self, x: Tensor, labels: Any = None) -> list[Tensor]:
@@ -214,7 +215,7 @@ class Discriminator(Sequential):
         return maps
 
     def _input(self, x: Tensor, labels: Any) -> Tensor:
-        """Return the images, with the class's picture as a further channel."""
+        """Return the images, with the picture of the class as one more channel."""
         if x.ndim != 4 or x.shape[1:] != self.image_shape:
             raise ValueError(
                 f"Discriminator: the images must be (N, C, H, W) with (C, H, W)={self.image_shape}, "
@@ -245,7 +246,7 @@ def check_image_shape(image_shape: tuple[int, int, int]) -> int:
 
 
 def check_convolutions(image_shape: tuple[int, int, int], convolutions: int) -> int:
-    """Return `convolutions`; raise ValueError where so many leave nothing of the image."""
+    """Return `convolutions`; raise ValueError if this many halvings leave less than one pixel."""
     most = image_shape[1].bit_length() - 1  # 28 -> 14 -> 7 -> 3 -> 1
     if not 1 <= convolutions <= most:
         raise ValueError(f"{convolutions} convolutions for images {image_shape}: 1 to {most} fit")

@@ -1,4 +1,4 @@
-"""What a GAN's run leaves to look at: samples and their animation, curves, walks, and neighbours."""
+"""Pictures of a GAN's run: samples and their animation, curves, walks through z, and nearest images."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 SIDE = 10  # rows and columns of the sample grid
 STEPS = 12  # of an interpolation strip
-ZOOM = 3  # screen pixels a pixel, in a row and in a column
+ZOOM = 3  # each pixel becomes 3 x 3 pixels of the file
 FRAME_ZOOM = 2
 
 
 def fixed_noise(G: Generator, rows: int = SIDE) -> tuple[Tensor, np.ndarray | None]:
-    """Return the z of every sample grid, and labels where G is conditional: a column one class."""
+    """Return the z of every sample grid, and labels if G is conditional: each column has one class."""
     columns = G.num_classes if 0 < G.num_classes <= SIDE else SIDE
     z = np.random.default_rng(0).standard_normal((rows * columns, G.latent), np.float32)
     labels = np.tile(np.arange(columns), rows) % G.num_classes if G.num_classes else None
@@ -44,14 +44,14 @@ def sample_grid(G: Generator) -> np.ndarray:
 
 
 class SampleGrids(Callback):
-    """Write the sample grid every so often, as samples/step-000000.png and so on.
+    """Write a sample grid after every so many batches, as samples/step-000000.png and so on.
 
     Parameters
     ----------
     folder
         The run folder.
     every
-        Batches between two grids.
+        How many batches there are between two grids.
     """
 
     def __init__(self, folder: Path, every: int) -> None:
@@ -65,13 +65,13 @@ class SampleGrids(Callback):
             self._write(training)
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Write where it is time."""
+        """Write a grid, if it is time."""
         assert isinstance(training, GanTraining)
         if training.steps % self.every == 0:
             self._write(training)
 
     def _write(self, training: GanTraining) -> None:
-        training.check()  # NaN is no picture
+        training.check()  # NaN cannot be drawn
         path = self.folder / f"step-{training.steps:06}.png"
         save_png(sample_grid(training.sampler), path, FRAME_ZOOM)
 
@@ -89,25 +89,26 @@ def save_animation(folder: Path) -> None:
 
 
 def interpolations(G: Generator, rows: int = 8, seed: int = 0) -> np.ndarray:
-    """Return strips from one random z to another, along arcs; of a conditional G a row one class."""
+    """Return a picture: each row walks from one random z to another, for one class if G is conditional."""
     z = strips(rows, STEPS, G.latent, seed)
     labels = np.repeat(np.arange(rows) % G.num_classes, STEPS) if G.num_classes else None
     return tile(sample(G, Tensor(z), labels), STEPS)
 
 
 def classes_by_styles(G: Generator, styles: int = 8, seed: int = 0) -> np.ndarray:
-    """Return a conditional generator's grid: a row one z, a column one class."""
+    """Return a picture of a conditional generator: each row has one z, each column one class."""
     z, labels = class_by_style(G.num_classes, styles, G.latent, seed)
     return tile(sample(G, Tensor(z), labels), G.num_classes)
 
 
 def neighbours(images: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Figure:
-    """Draw samples above the training images nearest to them, which shows whether G is copying.
+    """Draw samples above their nearest training images, to show whether G copies them.
 
     Parameters
     ----------
     images, train, held_out
-        (N, C, H, W) in [0, 1]. How far held-out real images are from the training images says what is near.
+        (N, C, H, W) in [0, 1]. The distances of held-out real images from the training images are what a
+        distance can be compared with.
     """
     found, real = nearest(images, train), nearest(held_out, train)
     columns, rows = 10, -(-len(images) // 10)
@@ -133,7 +134,7 @@ def neighbours(images: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> F
 
 
 def loss_curves(training: GanTraining) -> Figure:
-    """Draw both losses, and D's opinion of real and generated images, over the steps."""
+    """Draw both losses, and what D says of real and generated images, over the steps."""
     figure = blank_figure(9, 3.6)
     losses, opinions = figure.subplots(1, 2)
     for name, label, colour in (("D_loss", "D", "#c8102e"), ("G_loss", "G", "#1f5fa8")):

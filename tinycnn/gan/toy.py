@@ -1,6 +1,6 @@
-"""A GAN on points of the plane, where all of it can be seen: data, samples, D everywhere, and its pull.
+"""A GAN on points of the plane. There all of it can be drawn: data, samples, D everywhere, and how it pulls.
 
-The networks are small dense ones; losses and steps are those of the images.
+The networks are small and dense; losses and steps are those of the GANs for images.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tinycnn import optim
 from tinycnn.autograd import grad
 from tinycnn.modes import no_grad
 from tinycnn.nn import LeakyReLU, Linear, Module, ReLU, Sequential
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, pixels
 from tinycnn.tensor import Tensor
 
 from .additions import ExponentialMovingAverage, GanWithAdditions
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 LATENT = 2
 EXTENT = 1.6  # half the side of the square that is drawn
-PENALTY = 1.0  # of WGAN-GP. The critic overshoots by more than all points span with the 10 that images take
-GRID = 48  # cells of the heat map a side
-ARROWS = 60  # samples that an arrow is drawn at
+PENALTY = 1.0  # of WGAN-GP: with 10, as for images, the critic overshoots by more than the square's size
+GRID = 48  # rows and columns of the heat map
+ARROWS = 60  # samples at which an arrow is drawn
 
 Density = Callable[[np.random.Generator, int], np.ndarray]
 
 
 def ring(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return n points of eight narrow normal distributions on a circle: each is a mode to forget."""
+    """Return n points of eight narrow normal distributions on a circle: eight modes that G may miss."""
     angles = 2 * np.pi * rng.integers(0, 8, n) / 8
     return np.stack([np.cos(angles), np.sin(angles)], axis=1) + 0.06 * rng.standard_normal((n, 2))
 
 
 def two_moons(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return n points of two half circles that reach into each other."""
+    """Return n points of two half circles, each with one end inside the other."""
     angles, upper = np.pi * rng.random(n), rng.integers(0, 2, n)
     x = np.where(upper, np.cos(angles) - 0.5, 0.5 - np.cos(angles))
     y = np.where(upper, np.sin(angles) - 0.25, 0.25 - np.sin(angles))
@@ -129,13 +129,13 @@ class ToyGan(GanWithAdditions):
 
     @no_grad()
     def samples(self, n: int, seed: int = 0) -> np.ndarray:
-        """Return n generated points, (n, 2); the training's random numbers are left alone."""
+        """Return n generated points, (n, 2). The training's random numbers are not used."""
         z = np.random.default_rng(seed).standard_normal((n, LATENT), np.float32)
         return self.average(Tensor(z)).numpy()
 
     @no_grad()
     def belief(self) -> np.ndarray:
-        """Return D at every cell of the square, (GRID, GRID), row 0 at the bottom."""
+        """Return what D says at each cell of the square, (GRID, GRID); row 0 is at the bottom."""
         line = np.linspace(-EXTENT, EXTENT, GRID, dtype=np.float32)
         x, y = np.meshgrid(line, line)
         logits = self.D(Tensor(np.stack([x.ravel(), y.ravel()], axis=1)))
@@ -143,7 +143,7 @@ class ToyGan(GanWithAdditions):
         return values.numpy().reshape(GRID, GRID)
 
     def push(self, points: np.ndarray) -> np.ndarray:
-        """Return -dL_G/dx at every point, (N, 2): where G's loss wants the sample to go."""
+        """Return -dL_G/dx at each point, (N, 2): the direction in which G's loss pulls a sample."""
         x = Tensor(points, requires_grad=True)
         with frozen(self.D):
             (gradient,) = grad(self.loss.generator(self.D(x)), x)
@@ -152,7 +152,7 @@ class ToyGan(GanWithAdditions):
 
 
 def draw(gan: ToyGan) -> Figure:
-    """Draw D as a heat map, the data, the samples, and an arrow at some of them."""
+    """Draw D as a heat map, the data, the samples, and arrows at some of the samples."""
     figure = blank_figure(5.6, 5.2)
     axes = figure.subplots()
     belief, square = gan.belief(), (-EXTENT, EXTENT, -EXTENT, EXTENT)
@@ -168,7 +168,7 @@ def draw(gan: ToyGan) -> Figure:
     push = gan.push(at)
     length = np.linalg.norm(push, axis=1, keepdims=True)
     longest = max(float(length.max()), 1e-12)
-    arrows = push / longest * 0.35  # the longest arrow 0.35 long, the others in proportion
+    arrows = push / longest * 0.35  # the longest arrow is 0.35 long, the others are in proportion
     axes.quiver(*at.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.004, color="#7a1fa8")
     axes.set_xlim(-EXTENT, EXTENT)
     axes.set_ylim(-EXTENT, EXTENT)
@@ -177,3 +177,22 @@ def draw(gan: ToyGan) -> Figure:
     axes.set_title(f"step {gan.steps}: arrows are -dL/dx, where D pulls the samples", fontsize=9)
     axes.legend(loc="lower left", fontsize=8, framealpha=0.9)
     return figure
+
+
+def animate(
+    gan: ToyGan, steps: int = 1500, frames: int = 40, say: Callable[[str], None] = print
+) -> list[np.ndarray]:
+    """Train for so many steps, and return pictures: one of the start, and `frames` at equal distances.
+
+    Parameters
+    ----------
+    say
+        A function that takes a line on how far it is, after every tenth picture.
+    """
+    pictures = [pixels(draw(gan))]
+    for n in range(1, frames + 1):
+        gan.train(steps * n // frames - gan.steps)
+        pictures.append(pixels(draw(gan)))
+        if n % 10 == 0:
+            say(f"step {gan.steps} of {steps}")
+    return pictures

@@ -1,6 +1,6 @@
 """Images made at random (Eq. 9), by a rule (Eq. 10), and by a trained generator (Eq. 11).
 
-Images that come out are uint8: (H, W) where grey, (H, W, 3) where RGB.
+The images are uint8: (H, W) if grey, (H, W, 3) if RGB.
 """
 
 from .generator import learned

@@ -1,4 +1,4 @@
-"""The third way: a trained generator."""
+"""The third of the three ways to make an image: a trained generator."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def learned(run: str | Path, count: int = 1, seed: int = 0, labels: Any = None) 
     seed
         Of z.
     labels
-        (N,): which classes a conditional generator shall make; 0, 1, ... K-1, 0, ... by default.
+        (N,), the classes that a conditional generator is asked for; by default 0, 1, ... K-1, 0, ...
 
     Returns
     -------
@@ -32,7 +32,7 @@ def learned(run: str | Path, count: int = 1, seed: int = 0, labels: Any = None) 
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no generator, the file is damaged, `count` is below 1, or labels do not fit.
+        If there is no generator, the file is damaged, `count` is below 1, or labels do not fit.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1, got {count}")

@@ -1,4 +1,4 @@
-"""The first two of the three ways: chance, and a rule."""
+"""The first two of the three ways to make an image: chance, and a rule."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def random_image(height: int, width: int, channels: int = 1, seed: int = 0) -> np.ndarray:
-    """Return x_ij = U(0, 255) (Eq. 9): every pixel a random integer, 0 to 255, each as likely.
+    """Return x_ij = U(0, 255) (Eq. 9): each pixel is a random integer, and 0 to 255 are equally likely.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: i
     Parameters
     ----------
     f
-        Of all row numbers i and all column numbers j at once, (H, W) each; returns brightness in [0, 1] as
-        (H, W) or (H, W, 3). There is a gallery in `tinycnn.generate.RULES`.
+        Takes all row numbers i and all column numbers j at once, (H, W) each; returns brightness in [0, 1] as
+        (H, W) or (H, W, 3). `tinycnn.generate.RULES` is a gallery.
     height, width
         H and W.
 
@@ -60,7 +60,7 @@ def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: i
     Raises
     ------
     ValueError
-        For a size below 1; where f returns another shape, values outside [0, 1], NaN or infinity.
+        For a size below 1; and if f returns another shape, values outside [0, 1], NaN or infinity.
 
     Examples
     --------

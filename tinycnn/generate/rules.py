@@ -1,7 +1,7 @@
 """Rules that make images (Eq. 10): x_ij = f(i, j), a gallery.
 
-A rule takes row and column numbers i, j, whole arrays of them, and returns brightness in [0, 1]: (H, W) for
-grey, (H, W, 3) for RGB. What a rule needs beside (i, j), size and seed included, are options with defaults.
+A rule takes row and column numbers i and j as whole arrays, and returns brightness in [0, 1]: (H, W) for
+grey, (H, W, 3) for RGB. Whatever else a rule needs is an option with a default.
 """
 
 from collections.abc import Callable

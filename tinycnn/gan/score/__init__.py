@@ -1,4 +1,4 @@
-"""Numbers for a generator, each beside what real images get: distance, class coverage, 1-NN test, density."""
+"""Scores of a generator, each beside the score of real images: distance, classes, 1-NN test, density."""
 
 from .classifier import Opinion, opinion
 from .density import Parzen, log_density, parzen

@@ -1,10 +1,11 @@
-"""What a classifier of real images makes of generated ones: sure, of all classes, and different."""
+"""What a classifier of real images says of generated ones: how sure it is, and of which classes they are."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinycnn import functional as F
+from tinycnn.fit.evaluation import evaluation_mode
 from tinycnn.modes import no_grad
 from tinycnn.nn import Sequential
 from tinycnn.tensor import Tensor
@@ -14,7 +15,7 @@ CONFIDENT = 0.9
 
 @dataclass(frozen=True)
 class Opinion:
-    """A classifier's features and probabilities of some images.
+    """A classifier's features and probabilities for some images.
 
     Attributes
     ----------
@@ -34,20 +35,20 @@ class Opinion:
 
     @property
     def confident(self) -> float:
-        """The share of images with a class of p > 0.9."""
+        """The share of images that have a class with p > 0.9."""
         return float((self.probabilities.max(axis=1) > CONFIDENT).mean())
 
     @property
     def coverage(self) -> np.ndarray:
-        """The share of images whose likeliest class each is, (K,)."""
+        """For each class, the share of images whose likeliest class it is, (K,)."""
         K = self.probabilities.shape[1]
         return np.bincount(self.predictions, minlength=K) / len(self.probabilities)
 
     @property
     def score(self) -> float:
-        """exp(E KL(p(y|x) || p(y))), from 1 to K: sure of each image, and every class as often.
+        """exp(E KL(p(y|x) || p(y))): K if it is sure of each image and all K classes are equally frequent.
 
-        Called so and not Inception score: its features are another network's, so the numbers do not compare.
+        It is not called Inception score because the network is another one: the numbers cannot be compared.
 
         References
         ----------
@@ -59,11 +60,12 @@ class Opinion:
 
 @no_grad()
 def opinion(classifier: Sequential, images: np.ndarray, chunk: int = 250) -> Opinion:
-    """Return what `classifier`, in evaluation mode, makes of images (N, C, H, W) in [0, 1]."""
-    body, last = classifier.eval()[:-1], classifier[-1]  # type: ignore[index]
+    """Return what `classifier` says of images (N, C, H, W) in [0, 1]; it is in evaluation mode meanwhile."""
     features, probabilities = [], []
-    for start in range(0, len(images), chunk):
-        f = body(Tensor(images[start : start + chunk]))
-        features.append(f.numpy())
-        probabilities.append(F.softmax(last(f), 1).numpy())
+    with evaluation_mode(classifier):
+        body, last = classifier[:-1], classifier[-1]
+        for start in range(0, len(images), chunk):
+            f = body(Tensor(images[start : start + chunk]))
+            features.append(f.numpy())
+            probabilities.append(F.softmax(last(f), 1).numpy())
     return Opinion(np.concatenate(features), np.concatenate(probabilities))

@@ -1,9 +1,9 @@
-"""Parzen-window log-likelihood, the measure of 2014: how probable real images are, going by samples alone.
+"""Parzen-window log-likelihood, the measure of 2014: how probable real images are, according to samples.
 
-Every sample becomes a small normal distribution, their mean is a density, and real test images are put into
-it. It is known to mislead: in 784 dimensions no number of samples fills the space, the best width blurs
-everything, and centres of k-means clusters score higher than real training images do (Theis et al. 2016). It
-is here to be held against the published numbers of that time.
+Each sample becomes a small normal distribution, and the mean of these is a density, which is computed at real
+test images. The measure is known to mislead: in 784 dimensions no number of samples fills the space, the best
+width blurs everything, and centres of k-means clusters score higher than real training images (Theis et al.
+2016). It is here because the papers of that time give it.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 
 from tinycnn.gan.latent import CHUNK, squared_distances
 
-WIDTHS = np.logspace(-1, 0, 10)  # the standard deviations tried, in units of white minus black
+WIDTHS = np.logspace(-1, 0, 10)  # the standard deviations that are tried; white minus black is 1
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Parzen:
 
 
 def log_density(x: np.ndarray, samples: np.ndarray, sigma: float) -> np.ndarray:
-    """Return log(1/n sum_i N(x; sample_i, sigma^2 I)) of every row, (N,).
+    """Return log(1/n sum_i N(x; sample_i, sigma^2 I)) for each row, (N,).
 
     ::
 
@@ -36,12 +36,12 @@ def log_density(x: np.ndarray, samples: np.ndarray, sigma: float) -> np.ndarray:
     x, samples
         (N, D) and (n, D).
     sigma
-        Standard deviation of every window.
+        Standard deviation of each window.
 
     Raises
     ------
     ValueError
-        Where the shapes do not fit, or sigma is not positive.
+        If the shapes do not fit, or sigma is not positive.
     """
     if x.ndim != 2 or samples.ndim != 2 or x.shape[1] != samples.shape[1] or not len(samples):
         raise ValueError(
@@ -61,13 +61,13 @@ def log_density(x: np.ndarray, samples: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def parzen(samples: np.ndarray, validation: np.ndarray, test: np.ndarray) -> Parzen:
-    """Return the mean log-likelihood of `test`, with the width that suits `validation` best.
+    """Return the mean log-likelihood of `test`, with the width that is best for `validation`.
 
     Parameters
     ----------
     samples, validation, test
-        Images (N, C, H, W) in [0, 1]; the protocol takes 10,000 samples and validation images that are in
-        none of the others.
+        Images (N, C, H, W) in [0, 1]. The protocol takes 10,000 samples, and validation images that are
+        neither samples nor test images.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The 1-nearest-neighbour test: how good generated, labelled images are to learn from."""
+"""The 1-nearest-neighbour test: how well a classifier does that has only generated images with labels."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def nearest_neighbour_error(
     Parameters
     ----------
     images, labels
-        (N, C, H, W) and (N,): what the classifier is "fitted" on.
+        (N, C, H, W) and (N,): the images among which the nearest is looked for.
     test_images, test_labels
         (M, C, H, W) and (M,): real.
 

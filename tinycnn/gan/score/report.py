@@ -1,4 +1,4 @@
-"""All the measures at once, of generated images and, as what can be had at best, of real training images."""
+"""All measures at once, of generated images and of real training images, which show what is possible."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .neighbour import nearest_neighbour_error
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-VALIDATION = 1000  # training images that the width of the Parzen window is chosen by
-LEAST_SHARE = 0.03  # of the samples: what a class must have to count as covered
+VALIDATION = 1000  # training images that choose the width of the Parzen window
+LEAST_SHARE = 0.03  # of the samples that a class must have to count as covered
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one set of images got.
+    """The scores of one set of images.
 
     Attributes
     ----------
@@ -53,14 +53,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Report:
-    """Generated images beside as many real ones.
+    """The scores of generated images, and of the same number of real ones.
 
     Attributes
     ----------
     images, test_images
-        How many of each set, and how many real ones both are held against.
+        How many images each set has, and with how many real test images both are compared.
     labelled_by
-        Where the labels of the generated images are from: "the condition" or "cnn28".
+        What gave the generated images their labels: "the condition" or "cnn28".
     """
 
     generated: Measured
@@ -116,25 +116,25 @@ def measure(
     test: Dataset,
     seed: int = 0,
 ) -> Report:
-    """Measure generated images, and as many real training images.
+    """Return the scores of generated images, and of the same number of real training images.
 
     Parameters
     ----------
     images
         (N, C, H, W) in [0, 1].
     labels
-        (N,), what a conditional generator was asked for; None takes the classifier's word.
+        (N,), what a conditional generator was asked for; if None, the classifier's predictions.
     classifier
         A trained network for these images, whose last layer is dense.
     train, test
-        What the generator was trained on, and images that it was not.
+        What the generator was trained on, and images on which it was not trained.
     seed
         Of the choice of real training images.
 
     Raises
     ------
     ValueError
-        Where the training images are too few for N and the validation of the Parzen window.
+        If there are too few training images for N and for the validation of the Parzen window.
     """
     N = len(images)
     order = np.random.default_rng(seed).permutation(len(train))
@@ -162,7 +162,7 @@ def measure(
 
 
 def coverage_chart(report: Report) -> Figure:
-    """Draw which share of the images each class has, by the classifier."""
+    """Draw the share of the images that each class has, according to the classifier."""
     figure = blank_figure(7, 3.4)
     axes = figure.subplots()
     k = np.arange(len(report.classes))
