@@ -22,6 +22,8 @@ def test_evaluate(trained, tinycnn_json, digits_folder, capsys):
     assert said["images"] == matrix.sum() == 79
     assert said["accuracy"] == np.trace(matrix) / 79
     assert said["data"] == "some-digits test"
+    assert said["interval"][0] < said["accuracy"] < said["interval"][1]
+    assert (trained / "report.png").read_bytes().startswith(b"\x89PNG")
     assert main(["evaluate", str(trained / "weights.safetensors"), "--data", str(digits_folder)]) == 0
     out = capsys.readouterr().out
     assert f"accuracy {said['accuracy']:.2%}" in out

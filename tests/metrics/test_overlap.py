@@ -32,6 +32,12 @@ def test_right_wrong_right():
     assert coco == pytest.approx((51 + 50 * 2 / 3) / 101)
 
 
+def test_precision_is_made_to_fall():
+    # Wrong, right, right: precision 0, 1/2, 2/3 at recall 0, 1/2, 1. Made to fall: 2/3 everywhere.
+    found = [([FAR, A, B], [0.9, 0.8, 0.7], [0, 0, 0])]
+    assert mean_average_precision([([A, B], [0, 0])], found).mean == pytest.approx(2 / 3)
+
+
 def test_a_second_detection_of_the_same_object_is_wrong():
     # Right, wrong (A is taken), and B is never found: recall ends at 1/2, with precision 1.
     truths, found = [([A, B], [0, 0])], [([A, NEAR_A], [0.9, 0.8], [0, 0])]

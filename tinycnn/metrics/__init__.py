@@ -2,6 +2,7 @@
 
 from .calibration import Reliability, expected_calibration_error, reliability
 from .classification import (
+    AVERAGES,
     Scores,
     UndefinedMetricWarning,
     accuracy,
@@ -22,6 +23,7 @@ from .ranking import (
 from .segmentation import mean_iou, per_class_iou
 
 __all__ = [
+    "AVERAGES",
     "Interval",
     "McNemar",
     "MeanAveragePrecision",

@@ -1,0 +1,118 @@
+"""Pictures of how good classifiers are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinycnn import metrics
+from tinycnn.plot import RIGHT, WRONG, blank_figure, name_style, shown
+
+from .report import Report, interval_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WORST = 3  # curves that are drawn in colour
+MOST_BARS = 30  # classes
+
+
+def report_figure(report: Report) -> Figure:
+    """Draw the scores of every class, both kinds of curves, and the reliability diagram."""
+    figure = blank_figure(11, 8)
+    (scores, roc), (precision_recall, calibration) = figure.subplots(2, 2)
+    between = "" if report.interval is None else f", {interval_text(report.interval)}"
+    figure.suptitle(f"{len(report.labels):,} images: accuracy {report.accuracy:.2%}{between}")
+    _scores(scores, report)
+    _roc(roc, report)
+    _precision_recall(precision_recall, report)
+    _reliability(calibration, report)
+    return figure
+
+
+def _scores(axes: Axes, report: Report) -> None:
+    """Draw precision and recall of every class; of many classes those with the lowest F1."""
+    each = report.scores(None)
+    order = np.arange(len(report.classes))
+    title = "every class"
+    if len(order) > MOST_BARS:
+        order = np.argsort(np.nan_to_num(each.f1, nan=2.0), kind="stable")[:MOST_BARS]
+        title = f"the {MOST_BARS} classes with the lowest F1"
+    places = np.arange(len(order))
+    axes.bar(places - 0.2, 100 * each.precision[order], 0.4, label="precision", color="#1f5fa8")
+    axes.bar(places + 0.2, 100 * each.recall[order], 0.4, label="recall", color="#e08a00")
+    undefined = np.isnan(each.precision[order])
+    axes.plot(places[undefined] - 0.2, np.zeros(undefined.sum()), "x", color=WRONG, label=None)
+    names = [shown(report.classes[k]) for k in order]
+    axes.set_xticks(places, names, rotation=0 if max(map(len, names)) < 4 else 60, **name_style())
+    lowest = np.nanmin([*each.precision[order], *each.recall[order], 1.0])
+    axes.set_ylim(max(0, 100 * lowest - 5) if not undefined.any() else 0, 100.5)
+    axes.set_ylabel("%")
+    axes.set_title(title + (" (x: never predicted, precision undefined)" if undefined.any() else ""))
+    axes.legend(loc="lower right")
+
+
+def _roc(axes: Axes, report: Report) -> None:
+    """Draw a ROC curve for each class; few false positives are what matters, so their axis is logarithmic."""
+    negatives = len(report.labels) - np.bincount(report.labels, minlength=len(report.classes))
+    least = 0.5 / max(negatives.max(), 1)
+    for k, style in _curves(report, report.areas, "AUC"):
+        curve = metrics.roc_curve(report.labels == k, report.probabilities[:, k])
+        axes.plot(np.maximum(curve.fpr, least), 100 * curve.tpr, drawstyle="steps-post", **style)
+    chance = np.geomspace(least, 1)
+    axes.plot(chance, 100 * chance, ":", color="grey", label="chance")
+    axes.set_xscale("log")
+    axes.set_xlabel("false positives, share of the other classes' images (leftmost: 0)")
+    axes.set_ylabel("recall (%)")
+    axes.set_title("ROC: each class against the rest")
+    axes.legend(fontsize=8, loc="lower right")
+
+
+def _precision_recall(axes: Axes, report: Report) -> None:
+    lowest = 1.0
+    for k, style in _curves(report, report.average_precisions, "AP"):
+        curve = metrics.precision_recall_curve(report.labels == k, report.probabilities[:, k])
+        axes.plot(100 * curve.recall, 100 * curve.precision, drawstyle="steps-pre", **style)
+        lowest = min(lowest, curve.precision.min())
+    axes.set_ylim(max(0, 100 * lowest - 5), 101)
+    axes.set_xlabel("recall (%)")
+    axes.set_ylabel("precision (%)")
+    axes.set_title("precision and recall at every threshold")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, loc="lower left")
+
+
+def _curves(report: Report, areas: np.ndarray, what: str) -> list[tuple[int, dict[str, Any]]]:
+    """Return the classes that have a curve, and how it is drawn: the worst ones last, and in colour."""
+    there = [int(k) for k in np.argsort(-areas, kind="stable") if not np.isnan(areas[k])]
+    coloured = there[-WORST:]
+    styles: list[tuple[int, dict[str, Any]]] = []
+    for k in there:
+        if k in coloured:
+            colour = (WRONG, "#e08a00", "#1f5fa8")[coloured[::-1].index(k)]
+            label = f"{shown(report.classes[k])}: {what} {areas[k]:.4f}".replace("$", r"\$")
+            styles.append((k, {"color": colour, "label": label}))
+        else:
+            styles.append((k, {"color": "0.8", "linewidth": 1}))
+    return styles
+
+
+def _reliability(axes: Axes, report: Report) -> None:
+    """Draw how often answers of each confidence are right, and how many there are."""
+    bars = metrics.reliability(report.labels, report.probabilities)
+    there = bars.images > 0
+    middles, width = (bars.edges[1:] + bars.edges[:-1]) / 2, bars.edges[1]
+    axes.bar(100 * middles[there], 100 * bars.accuracy[there], 96 * width, color="#9cc2e5")
+    axes.plot([0, 100], [0, 100], ":", color="grey", label="as sure as it is right")
+    confidence, right = 100 * bars.confidence[there], 100 * bars.accuracy[there]
+    axes.plot(confidence, right, "o-", color=RIGHT, label="the network")
+    for middle, images in zip(middles[there], bars.images[there], strict=True):
+        axes.text(100 * middle, 1.5, f"{images:,}", ha="center", fontsize=8)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 108)
+    axes.set_xlabel("confidence (%)")
+    axes.set_ylabel("right (%)")
+    axes.set_title(f"calibration: expected error {report.calibration_error:.4f}; numbers are images")
+    axes.legend(fontsize=8, loc="upper left")
