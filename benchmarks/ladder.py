@@ -82,7 +82,8 @@ def convolution_only():
     """Return the compiled kernels without the compiled passes over elements and channels."""
     passes = ("relu", "gate", "leaky_relu", "leaky_gate", "adam")
     passes += ("channel_sum", "channel_dot", "channel_affine", "normalise", "normalise_input")
-    return replace(table.cpu(), **{name: getattr(table.PLAIN, name) for name in passes})
+    plain = {name: getattr(table.PLAIN, name) for name in passes}
+    return replace(table.cpu(), conv2d_epilogue=None, **plain)
 
 
 def convolution(c):

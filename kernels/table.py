@@ -48,6 +48,19 @@ class Affine(Protocol):
         ...
 
 
+class Epilogue(Protocol):
+    """A convolution, and on its sums what often follows it: 2x2 max-pooling and an activation."""
+
+    def __call__(
+        self, x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float, pooled: bool, /
+    ) -> tuple[Array, Array | None]:
+        """Return the result, and the winners' indices if it is pooled.
+
+        The activation is y where y is not negative, else slope * y: ReLU for 0, none for 1.
+        """
+        ...
+
+
 Betas = tuple[float, float]
 
 
@@ -81,6 +94,9 @@ class Kernels:
     normalise_input: Callable[[Array, Array, Array, float], Array]  # g, y, variance, eps
     cross_entropy: Callable[[Array, Array, float], Array]  # z (N, K), labels, smoothing -> (N,)
     cross_entropy_input: Callable[[Array, Array, Array, float], Array]  # g, z, labels, smoothing -> (N, K)
+    # Instead of conv2d, max_pool2d and relu or leaky_relu one after another. None: these are called. A set
+    # that replaces one of them replaces this too.
+    conv2d_epilogue: Epilogue | None = None
     takes: tuple[str, str] | None = None  # library and type characters of the arrays it takes; None: all
 
     def serves(self, array: Array) -> bool:
@@ -152,6 +168,7 @@ def cpu() -> Kernels:
         conv2d=convolution.conv2d,
         conv2d_input=convolution.conv2d_input,
         conv2d_weight=convolution.conv2d_weight,
+        conv2d_epilogue=convolution.conv2d_epilogue,
         max_pool2d=pooling.max_pool2d,
         min_pool2d=pooling.min_pool2d,
         pool_gather=pooling.pool_gather,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .compiled import compiled
-from .micro_kernel import NARROW_ROWS, ROWS, narrow_tile, wide_tile
+from .epilogue import activate, largest_of_4
+from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, narrow_tile, wide_tile
 from .panels import lay_out, transpose
 
 NEAR = 60  # cells of g whose numbers stay there, from tap to tap: a multiple of the rows of every tile
@@ -22,12 +23,20 @@ def macro_kernel(a, a0, rows, first, last, steps, v, v0, pitch, sums, s0, places
 
 
 @compiled
-def forward_blocks(geometry, layout, x, packed, start, y, rows, places, steps, taps, scratch, first, last):
-    """Write the output for the units first.. of all (images, group, block of cells, panel of filters)."""
-    _, C, H, W, K, _, _, _, _, _, _, _, _, G, OH, OW = geometry
+def forward_blocks(
+    geometry, layout, x, packed, start, y, rows, places, steps, numbers, index, slope, scratch, first, last
+):
+    """Write the output for the units first.. of all (images, group, block of cells, panel of filters).
+
+    If `index` is not empty, of four cells that follow each other the largest is written to y, and its number
+    to `index`, as bits. A `slope` other than 1 is that of an activation below 0.
+    """
+    _, C, H, W, K, _, _, _, _, _, _, _, _, G, _, OW = geometry
     NR, panels, block, together, copied = layout[:5]
-    filters, P, T = K // G, OH * OW, len(steps)
-    blocks, most = -(-together * P // block), PANEL // (NR * x.itemsize)
+    window = 4 if len(index) else 1
+    cells, T = len(places) - MOST_ROWS + 1, len(steps)
+    filters, blocks, P = K // G, -(-cells // block), cells // (together * window)
+    most, w0 = PANEL // (NR * x.itemsize), len(scratch) - block // window * NR
     scratch[:copied] = 0
     there = -1
     for unit in range(first, last):
@@ -39,7 +48,7 @@ def forward_blocks(geometry, layout, x, packed, start, y, rows, places, steps, t
                 lay_out(scratch, x, a0, layout)
                 there = images
             a, a0 = scratch, 0
-        p1, s0 = min(together * P, p0 + block), copied - p0 * NR
+        p1, s0 = min(cells, p0 + block), copied - p0 * NR
         k0, k = group * filters + panel * NR, min(NR, filters - panel * NR)
         panel += group * panels
         begin = start[panel * NR :]
@@ -47,11 +56,21 @@ def forward_blocks(geometry, layout, x, packed, start, y, rows, places, steps, t
             some, v0 = steps[t : t + most], (panel * T + t) * NR
             fresh, narrow = t == 0, 2 * k <= NR
             macro_kernel(a, a0, rows, p0, p1, some, packed, v0, NR, scratch, s0, places, begin, fresh, narrow)
+        p0, p1, s0 = p0 // window, p1 // window, copied - p0 // window * NR
+        for p in range(p0, p1):
+            if window > 1:
+                at, to = copied + (p - p0) * window * NR, w0 + (p - p0) * NR
+                largest_of_4(scratch, at, numbers[p * window], OW, s0 + p * NR, to, slope)
+            elif slope != 1:
+                activate(scratch, s0 + p * NR, slope)
         p = p0
         while p < p1:  # image after image
             i = p // P
             stop = min(p1, (i + 1) * P)
-            transpose(y, ((n + i) * K + k0 - i) * P + p, P, scratch, s0 + p * NR, NR, k, stop - p)
+            to = ((n + i) * K + k0 - i) * P + p
+            transpose(y, to, P, scratch, s0 + p * NR, NR, k, stop - p)
+            if window > 1:
+                transpose(index, to, P, scratch, w0 + (p - p0) * NR, NR, k, stop - p)
             p = stop
 
 

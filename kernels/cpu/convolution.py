@@ -5,6 +5,7 @@
 `plan`         every stride, padding and dilation as tables of distances
 `panels`       weights and gradients side by side, as vectors want them
 `blocks`       the loops around the micro-kernel, for each direction
+`epilogue`     an activation and max-pooling, on sums that are still in the cache
 `few`          the gradient by the input for few channels, vectors of cells instead
 ============== ==================================================================================
 
@@ -14,6 +15,7 @@ No column matrix is written, and an image without a border is read where it lies
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -35,12 +37,48 @@ FEW = 12  # channels of a group, at most: for more, vectors of channels are fast
 
 def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
     """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
+    return _forward(x, w, geometry, bias, 1, pooled=False)[0]
+
+
+def conv2d_epilogue(
+    x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float, pooled: bool
+) -> tuple[Array, Array | None]:
+    """Return what `conv2d` does, max-pooled if asked for and then activated; and the winners of the pooling.
+
+    Parameters
+    ----------
+    slope
+        Of the activation below 0: 0 for ReLU, 1 for none.
+    pooled
+        Whether of each 2x2 window of the output the largest is taken: (N, K, OH//2, OW//2). The winners are
+        those of `max_pool2d`. None if it is not pooled.
+    """
+    y, index = _forward(x, w, geometry, bias, slope, pooled)
+    return y, index if pooled else None
+
+
+def _forward(
+    x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float, pooled: bool
+) -> tuple[Array, Array]:
+    """Return the output and the winners of its pooling, which are none without one."""
     x, w = _prepared(x, w)
-    plan, G, K = forward_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
+    plan, G, K = forward_plan(geometry, x.itemsize, BLOCK, pooled), geometry.G, geometry.K
     packed = _packed(w, plan, G, 1, K // G, len(plan.steps))
-    y = arena.empty(geometry.y_shape, x.dtype)
-    _run(forward_blocks, plan, geometry, x, packed, bias, y)
-    return y
+    N, K, OH, OW = geometry.y_shape
+    y = arena.empty((N, K, OH // 2, OW // 2) if pooled else (N, K, OH, OW), x.dtype)
+    index = arena.empty(y.shape if pooled else (0,), f"i{x.itemsize}")
+    _run(
+        forward_blocks,
+        plan,
+        geometry,
+        x,
+        packed,
+        bias,
+        y,
+        index.reshape(-1).view(x.dtype),
+        x.dtype.type(slope),
+    )
+    return y, index
 
 
 def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
@@ -103,6 +141,7 @@ def _run(
     weights: Array,
     bias: Array | None,
     result: Array,
+    *more: Any,
 ) -> None:
     """Let threads write their shares of the output or of the gradient by the input."""
     layout, G = plan.layout, geometry.G
@@ -111,7 +150,7 @@ def _run(
         start[: -layout.NR].reshape(G, -1)[:, : len(bias) // G] = bias.reshape(G, -1)
     scratch = aligned(get_num_threads(), plan.scratch, result.dtype)
     arrays = source.reshape(-1), weights, start, result.reshape(-1)
-    args = tuple(geometry), tuple(layout), *arrays, plan.rows, plan.places, plan.steps, plan.taps
+    args = tuple(geometry), tuple(layout), *arrays, plan.rows, plan.places, plan.steps, plan.taps, *more
     split(lambda part, *units: blocks(*args, scratch[part], *units), plan.units, _threads(plan))
 
 

@@ -56,25 +56,30 @@ def table(values: Array) -> Array:
 
 
 @lru_cache(maxsize=1024)
-def forward_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
+def forward_plan(geometry: Conv2dGeometry, itemsize: int, block: int, pooled: bool = False) -> Plan:
     """Return the plan of the output: rows are output cells, and steps are taps, as distances in x.
 
     A cell's distance says where its window begins, a tap's where it lies in a window. Their sum is the place
     of the number that the two meet at. So a stride, a dilation and a border are only distances.
+
+    If the output is pooled, the four cells of each 2x2 window follow each other, and `taps` are their numbers
+    h*OW + w. Cells that no window meets are left out.
     """
     N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
     layout = _layout(geometry, itemsize, block, K // G, (C, H, W, PH, PW))
-    n, oh, ow = np.ogrid[: layout.together, :OH, :OW]
+    Q = 2 if pooled else 1  # height and width of a window
+    n, i, j, h, w = np.ogrid[: layout.together, : OH // Q, : OW // Q, :Q, :Q]
+    oh, ow = i * Q + h, j * Q + w
     c, r, s = np.ogrid[: C // G, :KH, :KW]
-    image, WP, P = _image(layout), W + 2 * PW, layout.together * OH * OW
+    image, WP, P = _image(layout), W + 2 * PW, layout.together * oh.size * ow.size
     return Plan(
         layout,
         rows=table(n * image + oh * SH * WP + ow * SW),
         places=table(np.arange(P) * layout.NR),
         steps=np.ravel(c * layout.plane + r * DH * WP + s * DW),
-        taps=np.empty(0, np.int64),
+        taps=np.ravel(0 * n + oh * OW + ow),
         packed=G * layout.panels * C // G * KH * KW * layout.NR,
-        scratch=layout.copy + (min(block, P) + MOST_ROWS) * layout.NR,
+        scratch=layout.copy + (min(block, P) + MOST_ROWS + block // Q**2) * layout.NR,
         units=N // layout.together * G * -(-P // block) * layout.panels,
         work=_work(geometry),
     )

@@ -70,6 +70,8 @@ def calls(rng: np.random.Generator, dtype: str) -> Iterator[tuple]:
         yield "conv2d", (x, w, geometry, new(geometry.K))
         yield "conv2d_input", (g, w, geometry, new(geometry.C))
         yield "conv2d_weight", (x, g, geometry)
+        for slope, pooled in ((0.0, min(geometry.OH, geometry.OW) >= 2), (0.2, False)):
+            yield "conv2d_epilogue", (x, w, geometry, new(geometry.K), slope, pooled)
     for kernel, options in POOLINGS:
         x = new(2, 3, 7, 9)
         geometry = pool2d_geometry(x.shape, kernel, **options)
@@ -96,13 +98,24 @@ def main() -> None:
         for name, arguments in calls(np.random.default_rng(0), dtype):
             print(name, dtype, flush=True)  # the last line says what a process was at that ends here
             guarded = [guard.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
-            compare(getattr(table.cpu(), name)(*guarded), getattr(table.PLAIN, name)(*arguments))
+            compare(getattr(table.cpu(), name)(*guarded), expected(name, arguments))
             compare(tuple(guarded), arguments)  # what is written in place
     array = guard.empty((5,), "float32")
     print("and now outside", flush=True)
     outside = array.ctypes.data + (array.nbytes if guard.after else -1)
     ctypes.string_at(outside, 1)  # proves that the guard is there: this must end the process
     print("no guard")
+
+
+def expected(name: str, arguments: tuple) -> object:
+    """Return what the plain kernels compute."""
+    if name != "conv2d_epilogue":
+        return getattr(table.PLAIN, name)(*arguments)
+    x, w, geometry, bias, slope, pooled = arguments
+    y, index = table.PLAIN.conv2d(x, w, geometry, bias), None
+    if pooled:
+        y, index = table.PLAIN.max_pool2d(y, pool2d_geometry(y.shape, 2))
+    return table.PLAIN.leaky_relu(y, slope), index
 
 
 def compare(ours: object, expected: object) -> None:

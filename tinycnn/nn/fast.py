@@ -1,42 +1,145 @@
-"""The same networks, faster: what `Sequential` does in another order than it is written in.
+"""The same networks, faster: what `Sequential` does in another order than it is written in, or in one pass.
 
-This replaces `Sequential.forward`, unless the plain kernels are chosen; see `tinycnn.autograd.fast`.
+This replaces `Sequential.forward`, unless the plain kernels are chosen; see `tinycnn.autograd.fast`. If a
+hook on a layer, or an observer of operations, wants to see what lies between, nothing of this is done.
+
+- max(relu(x)) = relu(max(x)), the gradient included, as both keep the order of numbers. So max-pooling goes
+  before the ReLU in front of it, which then has a fraction of the work.
+- A convolution, the activation and the 2x2 max-pooling behind it are one kernel, if the set of kernels has
+  one: what lies between is never written to memory. The graph has the same operations all the same. None of
+  their derivatives needs what lies between: a convolution's needs its input, pooling's the places of the
+  maxima, and an activation's which results are positive.
 """
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
 
-from tinycnn.dispatch import tell
-from tinycnn.tensor import Tensor
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from tinycnn.autograd import Function
+from tinycnn.dispatch import kernels_for, tell
+from tinycnn.functional.activation import LeakyReLU as LeakyReLUFunction
+from tinycnn.functional.activation import ReLU as ReLUFunction
+from tinycnn.functional.convolution import Conv2d as Conv2dFunction
+from tinycnn.functional.pooling import ExtremePool2d
+from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
+from tinycnn.modes import modes
+from tinycnn.tensor import Tensor, clock, wrap
 
 from .containers import Sequential as Layers
+from .layers import Conv2d
 from .module import Module
-from .plain import MaxPool2d, ReLU
+from .plain import LeakyReLU, MaxPool2d, ReLU
 
 _plain_forward = Layers.forward
+_always = modes().observers  # nobody else looks on
+_geometry = lru_cache(maxsize=256)(conv2d_geometry)
+
+
+class Followers(NamedTuple):
+    """What follows a convolution and is done with it."""
+
+    layers: int  # how many
+    slope: float  # of an activation below 0: 0 for ReLU, 1 for none
+    pooled: bool
 
 
 def forward(self: Layers, x: Tensor) -> Tensor:
     """Do as `Sequential.forward`."""
-    for layer in in_running_order(self.layers):
-        x = layer(x)
+    layers, i = self.layers, 0
+    in_one_pass = modes().observers is _always
+    while i < len(layers):
+        layer = layers[i]
+        if in_one_pass and type(layer) is Conv2d and (found := followers(layers[i : i + 3])).layers:
+            y = convolved(layer, x, found)
+            if y is not None:
+                x, i = y, i + 1 + found.layers
+                continue
+        pair = layers[i : i + 2]
+        if type(layer) is ReLU and len(pair) == 2 and type(pair[1]) is MaxPool2d and not hooked(pair):
+            x = layer(pair[1](x))
+            i += 2
+        else:
+            x = layer(x)
+            i += 1
     return x
 
 
-def in_running_order(layers: Sequence[Module]) -> Iterator[Module]:
-    """Yield the layers, but max-pooling before the ReLU in front of it.
+def hooked(layers: Sequence[Module]) -> bool:
+    """Return whether a hook looks at the result of one of the layers."""
+    return any(layer.hooks for layer in layers)
 
-    max and ReLU both keep the order of numbers, so max(relu(x)) = relu(max(x)), the gradient included, and
-    after the pooling ReLU has a fraction of the work. Not if a hook wants to see what lies between.
-    """
-    i = 0
-    while i < len(layers):
-        pair = layers[i : i + 2]
-        if [type(layer) for layer in pair] == [ReLU, MaxPool2d] and not any(layer.hooks for layer in pair):
-            yield from reversed(pair)
-            i += 2
+
+def followers(layers: Sequence[Module]) -> Followers:
+    """Return how many layers behind the first, a convolution, are done with it, and what they do."""
+    slope, pooled, count = 1.0, False, 0
+    for layer in layers[1:]:
+        if type(layer) is MaxPool2d and not pooled and slope in (0, 1) and _halves(layer):
+            pooled = True
+        elif type(layer) is ReLU and slope == 1:
+            slope = 0.0
+        elif type(layer) is LeakyReLU and slope == 1 and not pooled and 0 < layer.negative_slope < 1:
+            slope = layer.negative_slope
         else:
-            yield layers[i]
-            i += 1
+            break
+        count += 1
+    if hooked(layers[: 1 + count]):
+        count = 0
+    return Followers(count, slope, pooled)
+
+
+def _halves(layer: MaxPool2d) -> bool:
+    """Return whether the windows are 2x2, side by side."""
+    two = 2, (2, 2)
+    return layer.kernel_size in two and layer.stride in two and layer.padding in (0, (0, 0))
+
+
+def convolved(layer: Conv2d, x: Tensor, then: Followers) -> Tensor | None:
+    """Return the result of a convolution and its followers; None if they must be called one by one."""
+    w, bias = layer.weight, layer.bias
+    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != layer.in_channels or x.dtype != w.dtype:
+        return None
+    if (kernel := kernels_for(x.data).conv2d_epilogue) is None or not kernels_for(x.data).serves(w.data):
+        return None
+    try:
+        geometry = _geometry(x.shape, w.shape, layer.stride, layer.padding, layer.dilation, layer.groups)
+    except (TypeError, ValueError):  # the layer itself will say what is wrong
+        return None
+    if then.pooled and min(geometry.OH, geometry.OW) < 2:
+        return None
+    inputs = (x, w) if bias is None else (x, w, bias)
+    y, index = kernel(x.data, w.data, geometry, None if bias is None else bias.data, then.slope, then.pooled)
+    result = wrap(y)
+    if modes().grad_enabled and any(tensor.requires_grad for tensor in inputs):
+        node: Function = _recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
+        node._kept = inputs[:2]
+        if index is not None:
+            pooling = ExtremePool2d(pool2d_geometry(geometry.y_shape, 2), largest=True)
+            node = _recorded(pooling, (node,), y.shape, y.dtype)
+            node._kept = (wrap(index),)
+        if then.slope != 1:
+            activation = LeakyReLUFunction(then.slope) if then.slope else ReLUFunction()
+            node = _recorded(activation, (node,), y.shape, y.dtype)
+            node._kept = (result.detach(),)  # a leaky ReLU keeps x, but asks only for its sign: that of y
+        result.creator, result._requires_grad = node, True
+    return result
+
+
+def _recorded(
+    function: Function, inputs: Sequence[Function | Tensor], shape: tuple[int, ...], dtype: np.dtype
+) -> Function:
+    """Make an operation a node of the graph, as `Function` does, without calling it."""
+    needed = [isinstance(x, Function) or x.requires_grad for x in inputs]
+    function.recorded_at, function.needs_input_grad = next(clock), tuple(needed)
+    function.parents = [
+        (x if isinstance(x, Function) else x.creator or x) if need else None
+        for x, need in zip(inputs, needed, strict=True)
+    ]
+    function.shape, function.dtype = shape, dtype
+    return function
 
 
 def switch(on: bool) -> None:

@@ -1,0 +1,164 @@
+"""A `Sequential` runs some layers in another order, or in one kernel: nobody can tell by what comes out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import tinycnn
+from tinycnn import Tensor, detect_anomaly, nn
+from tinycnn.autograd import grad
+from tinycnn.autograd.backward import topological_order
+from tinycnn.kernels import table
+from tinycnn.nn import Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential
+
+NETWORKS = {
+    "ReLU": lambda: Sequential(Conv2d(3, 8, 3), ReLU()),
+    "LeakyReLU": lambda: Sequential(Conv2d(3, 8, 3, padding=1), LeakyReLU(0.2), Conv2d(8, 5, 2), ReLU()),
+    "pooling": lambda: Sequential(Conv2d(3, 8, (2, 3), stride=(1, 2), bias=False), MaxPool2d(2)),
+    "ReLU, pooling": lambda: Sequential(Conv2d(3, 6, 4, groups=3), ReLU(), MaxPool2d((2, 2), 2)),
+    "pooling, ReLU": lambda: Sequential(Conv2d(3, 8, 3, dilation=2), MaxPool2d(2), ReLU()),
+    "two": lambda: Sequential(
+        Conv2d(3, 17, 3), ReLU(), MaxPool2d(2), Conv2d(17, 9, 2), ReLU(), MaxPool2d(2), nn.Flatten()
+    ),
+    "other windows": lambda: Sequential(Conv2d(3, 8, 3), ReLU(), MaxPool2d(3, 1, padding=1)),
+    "in a network": lambda: Sequential(Sequential(Conv2d(3, 8, 3), ReLU()), MaxPool2d(2)),
+}
+IN_ONE_KERNEL = {"ReLU": 1, "LeakyReLU": 2, "pooling": 1, "ReLU, pooling": 1, "pooling, ReLU": 1, "two": 2}
+
+
+class Counting:
+    """The compiled kernels; counts the calls of the one that does several layers."""
+
+    def __init__(self):
+        self.calls = 0
+        self.kernels = replace(table.cpu(), conv2d_epilogue=self.call)
+
+    def call(self, *args):
+        self.calls += 1
+        return table.cpu().conv2d_epilogue(*args)
+
+
+SEPARATE = replace(table.cpu(), conv2d_epilogue=None)
+
+
+def double(network):
+    """Return the network with float64 weights."""
+    for parameter in network.parameters():
+        parameter.data = parameter.data.astype("float64")
+    return network
+
+
+@pytest.fixture(params=NETWORKS)
+def case(request, rng):
+    """A network, images, and what its result is multiplied with for a loss."""
+    network = double(NETWORKS[request.param]())
+    x = Tensor(rng.standard_normal((4, 3, 15, 14)), requires_grad=True)
+    return request.param, network, x, rng.standard_normal(network(x).shape)
+
+
+def everything(network, x, g):
+    """Return the result, the gradients, and the gradients of their squares."""
+    y = network(x)
+    wanted = [x, *network.parameters()]
+    first = grad((y * y * g).sum(), wanted, create_graph=True)
+    second = grad(sum((d * d).sum() for d in first), wanted, allow_unused=True)
+    return [y, *first, *(d for d in second if d is not None)]
+
+
+def test_results_and_gradients_of_both_orders_are_the_same(case):
+    name, network, x, g = case
+    counting = Counting()
+    results = []
+    for kernels in ("plain", SEPARATE, counting.kernels):
+        with tinycnn.using(kernels=kernels):
+            results.append([t.numpy() for t in everything(network, x, g)])
+    assert counting.calls == IN_ONE_KERNEL.get(name, 1)
+    for plain, separate, ours in zip(*results, strict=True):
+        assert_array_equal(ours, separate)
+        assert_allclose(ours, plain, rtol=1e-9, atol=1e-9)
+
+
+def test_without_a_graph_the_result_is_the_same(case):
+    _, network, x, _ = case
+    y = network(x)
+    with tinycnn.no_grad():
+        alone = network(x)
+    assert alone.creator is None
+    assert not alone.requires_grad
+    assert_array_equal(alone.numpy(), y.numpy())
+
+
+def test_the_graph_has_the_documented_operations(rng):
+    network = NETWORKS["ReLU, pooling"]()
+    x = Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"))
+    names = [[], []]
+    for kernels, found in zip((SEPARATE, table.cpu()), names, strict=True):
+        with tinycnn.using(kernels=kernels):
+            found += [(f.name, f.shape) for f in topological_order([network(x).creator])]
+    assert names[0] == names[1]
+    assert [name for name, _ in names[0]] == ["ReLU", "ExtremePool2d", "Conv2d"]
+
+
+def test_frozen_weights_get_no_gradient(rng):
+    network = NETWORKS["two"]()
+    network.layers[0].requires_grad_(False)
+    x = Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"))
+    network(x).sum().backward()
+    assert [p.grad is None for p in network.parameters()] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("watched", [0, 1, 2])
+def test_a_hook_sees_what_lies_between(rng, watched):
+    network = NETWORKS["ReLU, pooling"]()
+    x = Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"))
+    seen = []
+    network.layers[watched].register_forward_hook(lambda layer, inputs, y: seen.append(y.numpy().copy()))
+    y = network(x)
+    expected = x
+    for layer in network.layers[: watched + 1]:
+        expected = layer(expected)
+    assert_array_equal(seen[0], expected.numpy())
+    assert y.shape == (4, 6, 6, 5)
+
+
+def test_an_anomaly_is_found_at_its_operation(rng):
+    network = NETWORKS["ReLU, pooling"]()
+    x = Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"))
+    network.layers[0].weight.data[0, 0, 0, 0] = np.inf
+    with detect_anomaly(), pytest.raises(FloatingPointError, match=r"input 1 of Conv2d\("):
+        network(x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ((4, 2, 15, 14), r"layer 0: Conv2d\(3\): the input must be \(N, C, H, W\) with C=3"),
+        ((3, 15, 14), r"layer 0: Conv2d\(3\): the input must be"),
+        ((4, 3, 3, 300), r"layer 0: convolution: kernel"),
+        ((4, 3, 4, 300), r"layer 2: pooling: kernel"),
+    ],
+)
+def test_an_input_that_does_not_fit_is_refused_by_its_layer(shape, says):
+    with pytest.raises(ValueError, match=says):
+        NETWORKS["ReLU, pooling"]()(Tensor(np.zeros(shape, "f")))
+
+
+@pytest.mark.parametrize("which", ["x", "weight", "result"])
+def test_what_was_changed_in_place_since_is_noticed(rng, which):
+    network = NETWORKS["pooling, ReLU"]()
+    x = Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"))
+    y = network(x)
+    loss = (y * 2).sum()
+    {"x": x, "weight": network.layers[0].weight, "result": y}[which].mark_dirty()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_the_gradient_of_a_result_that_is_kept(rng):
+    network = NETWORKS["ReLU"]()
+    y = network(Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f")))
+    y.retain_grad()
+    (y * 3).sum().backward()
+    assert_array_equal(y.grad.numpy(), np.full(y.shape, 3, "f"))
