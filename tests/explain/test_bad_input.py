@@ -60,7 +60,7 @@ def test_cells_that_are_not_there(cells, message):
         ((F.conv2d, "x", W), {}, "explain needs arrays of numbers, got str"),
         ((F.conv2d, X, W), {"backward": True, "gradient": np.ones(3)}, r"must have y's shape \(1, 1, 3, 3\)"),
         ((F.linear, np.ones((2, 2, 2)), np.ones((3, 2))), {}, r"x \(N, in\), got shape \(2, 2, 2\)"),
-        ((F.softmax, np.ones((2, 2)), 0), {}, r"x \(N, K\) and dim=1"),
+        ((F.softmax, np.ones((2, 2)), 0), {}, r"z \(N, K\) and dim=1"),
         ((F.cross_entropy, np.ones((1, 2, 2)), np.zeros((1, 2), int)), {}, r"\(N, K\) or \(N, K, H, W\)"),
         ((F.cross_entropy, np.ones((1, 2)), [0]), {"label_smoothing": 2}, r"must be in \[0, 1\]"),
         ((F.instance_norm, np.ones((2, 2, 2))), {}, r"x \(N, C, H, W\), got"),
@@ -105,7 +105,7 @@ def test_nan_and_infinities_are_shown_not_hidden():
     step = explain(F.conv2d, x, np.ones((1, 1, 2, 2)))[0]
     assert step.numbers == "y[0,0,0,0] = 1·1 + NaN·1 + inf·1 + 2·1 = NaN"
     row = explain(F.softmax, [[np.nan, 1.0]], 1)
-    assert row[-1].numbers == "y[0,1] = NaN / NaN = NaN"
+    assert row[-1].numbers == "p[0,1] = NaN / NaN = NaN"
 
 
 def test_graphs_that_are_none():

@@ -60,6 +60,7 @@ def evaluate(text):
     expression, _, value = text.rpartition(" = ")
     expression = expression.rpartition(" = ")[2]
     expression = re.sub(rf"√({NUMBER})", r"sqrt(\1)", expression)
+    expression = expression.replace(" where ", " if ").replace(", else ", " else ")
     for sign, python in (("·", "*"), ("²", "**2"), ("√", "sqrt"), ("^", "**"), ("log ", "log ")):
         expression = expression.replace(sign, python)
     expression = re.sub(rf"log ({NUMBER})", r"log(\1)", expression)

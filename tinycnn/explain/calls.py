@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.functional.cards import CARDS
+from tinycnn.modes import observed
 from tinycnn.tensor import Tensor
 
-from .recorder import Cells
+from .recorder import Cells, Recorder
+from .watch import Watch
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,15 @@ class Call:
     def __getitem__(self, name: str) -> Any:
         return self.arguments[name]
 
+    @property
+    def equation(self) -> int | None:
+        """The number of the documented equation, from the operation's card."""
+        return CARDS[self.operation].equation if self.operation in CARDS else None
+
+    def recorder(self, arrays: Mapping[str, np.ndarray]) -> Recorder:
+        """Return a recorder for the steps of this call."""
+        return Recorder(self.operation, self.shown, arrays, self.cells, self.equation)
+
 
 def leaf(value: Any) -> Tensor:
     """Return `value` as a new leaf of NumPy that takes a gradient; whole numbers become float32."""
@@ -37,7 +49,7 @@ def leaf(value: Any) -> Tensor:
     return Tensor(array.copy(), requires_grad=True, backend="numpy")
 
 
-def run(call: Call, names: Mapping[str, str]) -> dict[str, np.ndarray]:
+def run(call: Call, names: Mapping[str, str], result: str = "y") -> tuple[dict[str, np.ndarray], Watch]:
     """Run the operation forward, and backward if asked, on copies of its inputs.
 
     Parameters
@@ -46,11 +58,15 @@ def run(call: Call, names: Mapping[str, str]) -> dict[str, np.ndarray]:
         The operation and its arguments.
     names
         The differentiable arguments, and what equations call them: ``{"x": "x", "weight": "w"}``.
+    result
+        What equations call the result.
 
     Returns
     -------
-    dict
-        The inputs by these names, the result ``y``; after backward ``g`` and ``dL/dx`` of each input.
+    arrays
+        The inputs and the result by these names; after backward ``g`` and ``dL/dx`` of each input.
+    watch
+        Every operation of the engine that ran.
 
     Raises
     ------
@@ -64,16 +80,17 @@ def run(call: Call, names: Mapping[str, str]) -> dict[str, np.ndarray]:
     leaves = {name: leaf(arguments[arg]) for arg, name in names.items() if arguments[arg] is not None}
     for arg, name in names.items():
         arguments[arg] = leaves.get(name)
-    y = call.function(**arguments)
-    arrays = {name: x.numpy() for name, x in leaves.items()}
-    arrays["y"] = y.numpy()
-    if call.backward:
-        arrays["g"] = gradient_of(y, call.gradient)
-        y.backward(arrays["g"])
-        for name, x in leaves.items():
-            assert x.grad is not None
+    watch = Watch()
+    with observed(watch):
+        y = call.function(**arguments)
+        arrays = {name: x.numpy() for name, x in leaves.items()} | {result: y.numpy()}
+        if call.backward:
+            arrays["g"] = gradient_of(y, call.gradient)
+            y.backward(arrays["g"])
+    for name, x in leaves.items():
+        if x.grad is not None:
             arrays[f"dL/d{name}"] = x.grad.numpy()
-    return arrays
+    return arrays, watch
 
 
 def gradient_of(y: Tensor, gradient: Any) -> np.ndarray:

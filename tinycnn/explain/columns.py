@@ -2,74 +2,75 @@
 
 from dataclasses import replace
 
-from tinycnn.kernels.geometry import Pair, conv2d_geometry, pair
+from tinycnn.kernels.geometry import conv2d_geometry, pair
 
 from .calls import Call, leaf
-from .recorder import Recorder, tag
-from .steps import Explanation, Term, number
-from .windows import cells_of_window, windows_over_cell
+from .convolution import terms_of
+from .recorder import tag
+from .steps import Explanation, number
+from .windows import Windows, products
+
+TITLE = "one column for each patch"
 
 
 def im2col(call: Call) -> Explanation:
-    """Explain `tinycnn.kernels.im2col.im2col`: one step a patch."""
+    """Explain `tinycnn.kernels.im2col.im2col`: one step for each patch."""
     x = leaf(call["x"]).numpy()
-    kernel_size, window = pair(call["kernel_size"], "kernel_size"), _window(call)
-    geometry = conv2d_geometry(x.shape, (1, *x.shape[1:2], *kernel_size), *window, 1)
-    columns = call.function(x, kernel_size, *window)
-    N, C, OH, OW = geometry.N, geometry.C, geometry.OH, geometry.OW
-    rec = Recorder(call.operation, call.shown, {"x": x, "columns": columns}, call.cells)
-    rec.step_through({"columns": (N, OH * OW)})
+    columns, windows = (
+        call.function(x, pair(call["kernel_size"], "kernel_size"), *_options(call)),
+        _windows(call, x.shape),
+    )
+    geometry = windows.geometry
+    rec = call.recorder({"x": x, "columns": columns})
+    rec.step_through({"columns": (geometry.N, geometry.OH * geometry.OW)})
     asked = rec.asked("columns")
     for at, (n, column) in enumerate(asked):
-        oh, ow = divmod(column, OW)
-        marks, tags = {}, {}
-        values = []
-        panels = []
-        row = 0
-        for c in range(C):
-            read, read_tags = {}, {}
-            for _, _, i, j in cells_of_window(geometry, oh, ow):
-                read[i, j], read_tags[i, j] = "read", tag(row)
-                marks[row, column], tags[row, column] = "result", tag(row)
-                values.append(number(columns[n, row, column]))
-                row += 1
-            panels.append(
-                rec.panel(f"input, channel {c}", "x", (n, c), read, read_tags, (geometry.PH, geometry.PW))
+        oh, ow = divmod(column, geometry.OW)
+        cells, count = windows.cells(oh, ow), geometry.KH * geometry.KW
+        panels = [
+            rec.panel(
+                f"input, channel {c}",
+                "x",
+                (n, c),
+                dict.fromkeys(cells, "read"),
+                {cell: tag(c * count + t) for t, cell in enumerate(cells)},
+                (geometry.PH, geometry.PW),
             )
-        panel = rec.panel("one column a patch", "columns", (n,), marks, tags)
-        later = {(i, later) for m, later in asked[at + 1 :] if m == n for i in range(row)}
-        panels.append(replace(panel, pending=later))
+            for c in range(geometry.C)
+        ]
+        rows = range(geometry.C * count)
+        marks, tags = {(row, column): "result" for row in rows}, {(row, column): tag(row) for row in rows}
+        later = {(row, later) for m, later in asked[at + 1 :] if m == n for row in rows}
+        panels.append(replace(rec.panel(TITLE, "columns", (n,), marks, tags), pending=later))
+        values = ", ".join(number(value) for value in columns[n, :, column])
         rec.add(
             "forward",
             f"columns[{n},:,{column}]: the patch of window ({oh}, {ow})",
             "columns[n, (c·KH+r)·KW+s, oh·OW+ow] = x[n, c, oh·SH-PH+r·DH, ow·SW-PW+s·DW]",
-            f"columns[{n},:,{column}] = ({', '.join(values)})",
+            f"columns[{n},:,{column}] = ({values})",
             f"Window ({oh}, {ow}) is read row by row, channel by channel, and written down as column "
             f"{column}. A cell that lies in several windows is COPIED into several columns. One matrix "
-            "product of the filters (one a row) with these columns then is the whole convolution.",
+            "product of the filters (one in each row) with these columns then is the whole convolution.",
             panels,
         )
     return rec.explanation("columns")
 
 
 def col2im(call: Call) -> Explanation:
-    """Explain `tinycnn.kernels.im2col.col2im`: one step a cell of the image."""
+    """Explain `tinycnn.kernels.im2col.col2im`: one step for each cell of the image."""
     columns = leaf(call["columns"]).numpy()
     size, kernel_size = pair(call["size"], "size"), pair(call["kernel_size"], "kernel_size")
-    window = _window(call)
-    x = call.function(columns, size, kernel_size, *window)
-    geometry = conv2d_geometry(x.shape, (1, *x.shape[1:2], *kernel_size), *window, 1)
-    rec = Recorder(call.operation, call.shown, {"columns": columns, "x": x}, call.cells)
+    x = call.function(columns, size, kernel_size, *_options(call))
+    windows = _windows(call, x.shape)
+    rec, KW, OW = call.recorder({"columns": columns, "x": x}), windows.geometry.KW, windows.geometry.OW
     rec.step_through_arrays("x")
-    for n, c, i, j in rec.asked("x"):
-        terms: list[Term] = []
-        marks, tags = {}, {}
-        for oh, ow, r, s in windows_over_cell(geometry, i, j):
-            row, column = (c * geometry.KH + r) * geometry.KW + s, oh * geometry.OW + ow
-            letter = tag(len(terms))
-            marks[row, column], tags[row, column] = "read", letter
-            terms.append(Term((rec.quantity("columns", (n, row, column)),), tag=letter))
-        result = rec.quantity("x", (n, c, i, j))
+    for index in rec.asked("x"):
+        n, c = index[:2]
+        copies = [
+            (("columns", (n, (c * kernel_size[0] + r) * KW + s, oh * OW + ow)),)
+            for _, (_, _, r, s), (_, _, oh, ow) in products(windows, "x", index)
+        ]
+        terms, result = terms_of(rec, copies), rec.quantity("x", index)
         rec.add_sum(
             "forward",
             f"{result.name}: all its copies, added up",
@@ -81,16 +82,23 @@ def col2im(call: Call) -> Explanation:
             "over it. col2im is its adjoint, not its inverse: it ADDS the copies up (+=, not =), because a "
             "gradient is the sum over all uses.",
             [
-                rec.panel("one column a patch", "columns", (n,), marks, tags),
-                rec.result_panel("the copies added up", "x", (n, c, i, j)),
+                *rec.panels_of(terms, {"columns": TITLE}, {(0, "columns", (n,)): {}}),
+                rec.result_panel("the copies added up", "x", index),
             ],
         )
     return rec.explanation("x")
 
 
-def _window(call: Call) -> tuple[Pair, Pair, Pair]:
-    return (
+def _options(call: Call) -> list[tuple[int, int]]:
+    """Return stride, padding and dilation as pairs."""
+    return [
         pair(call["stride"], "stride"),
         pair(call["padding"], "padding", minimum=0),
         pair(call["dilation"], "dilation"),
-    )
+    ]
+
+
+def _windows(call: Call, shape: tuple[int, ...]) -> Windows:
+    kernel_size = pair(call["kernel_size"], "kernel_size")
+    stride, padding, dilation = _options(call)
+    return Windows(conv2d_geometry(shape, (1, shape[1], *kernel_size), stride, padding, dilation))

@@ -2,52 +2,48 @@
 
 import numpy as np
 
+from tinycnn import functional as F
 from tinycnn.tensor import Tensor, as_tensor
 
 from .calls import Call, run
-from .losses import reduce_losses, refuse_weights, share_of_each
+from .losses import add_each_loss, name_of_total, reduce_losses, refuse_weights, said_of_g
 from .recorder import Recorder, difference
-from .softmax import class_panels, exponentials, place_panel, powers, with_class
-from .steps import Explanation, Index, Panel, factor, number
+from .softmax import add_powers, class_panels, classes, place_panel, powers, with_class
+from .steps import Explanation, Index, factor, number
 
 
 def cross_entropy(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.cross_entropy` of logits (N, K), or (N, K, H, W) with a label a pixel."""
+    """Explain `tinycnn.functional.cross_entropy` of logits (N, K), or (N, K, H, W) with labels of pixels."""
     refuse_weights(call, "weight", "ignore_index")
     if as_tensor(call["target"]).dtype.kind == "f":
         raise ValueError("cross_entropy: steps are shown for labels, not for probabilities")
-    arrays = run(call, {"logits": "z"})
+    total = name_of_total(call)
+    arrays, watch = run(call, {"logits": "z"}, total)
     z, smoothing = arrays["z"], call["label_smoothing"]
     if z.ndim not in (2, 4):
         raise ValueError(
             f"cross_entropy: steps are shown for logits (N, K) or (N, K, H, W), got shape {z.shape}"
         )
     arrays["label"] = as_tensor(call["target"]).numpy()
-    exponentials(arrays, "z")
-    arrays["p"] = arrays["e"] / np.expand_dims(arrays["s"], 1)
+    add_powers(arrays)
+    with np.errstate(invalid="ignore"):
+        arrays["p"] = F.softmax(Tensor(z, backend="numpy"), 1).numpy()
     if smoothing:
         one_hot = np.arange(z.shape[1]).reshape(-1, *[1] * (z.ndim - 2)) == arrays["label"][:, None]
         arrays["t"] = ((1 - smoothing) * one_hot + smoothing / z.shape[1]).astype(z.dtype)
-    each = dict(call.arguments, logits=Tensor(z), reduction="none")
-    arrays["L"] = call.function(**each).numpy()  # (N,) or (N, H, W)
-    if call.backward:
-        arrays["g"] = share_of_each(arrays["g"], arrays["L"], call["reduction"])
-    rec = Recorder(call.operation, call.shown, arrays, call.cells)
-    if call["reduction"] == "none":
-        rec.step_through_arrays("L")
-    else:
-        rec.step_through_arrays("L", "y")
+    add_each_loss(call, arrays, watch)
+    rec = call.recorder(arrays)
+    rec.step_through_arrays(*dict.fromkeys(["L", total]))
     for at in rec.asked("L"):
-        powers(rec, "z", at)
+        powers(rec, at)
         if smoothing:
             _smoothed(rec, at, smoothing)
         else:
             _log_share(rec, at)
-    for _ in rec.asked("y"):
-        reduce_losses(rec, call["reduction"], "n" if z.ndim == 2 else "n,h,w")
+    reduce_losses(rec, total)
     for index in rec.asked("dL/dz"):
-        _logit_gradient(rec, index, call["reduction"])
-    return rec.explanation()
+        _logit_gradient(rec, index, total)
+    return rec.explanation(total)
 
 
 def _letters(at: Index) -> tuple[str, str]:
@@ -57,11 +53,6 @@ def _letters(at: Index) -> tuple[str, str]:
 
 def _where(at: Index) -> str:
     return f"image {at[0]}" if len(at) == 1 else f"pixel ({at[1]}, {at[2]}) of image {at[0]}"
-
-
-def _one_class(rec: Recorder, title: str, array: str, index: Index, role: str) -> Panel:
-    """Return the panel of (N, K), or of one class of (N, K, H, W), with an element marked."""
-    return rec.panel(title, array, index[:-2], {(index[-2], index[-1]): role})
 
 
 def _log_share(rec: Recorder, at: Index) -> None:
@@ -78,10 +69,10 @@ def _log_share(rec: Recorder, at: Index) -> None:
         f"{loss.name} = log {number(s.value)} - ({difference(z.value, m.value)}) = {number(loss.value)}",
         f"The network gives the right class {label} the share p = {number(rec.arrays['p'][picked])}. Its "
         "logarithm is computed from the logits in one step: log(softmax) in two steps is log(0) = -inf "
-        "where the share rounds to 0.",
+        "if the share rounds to 0.",
         [
-            _one_class(rec, "logits", "z", picked, "read"),
-            _one_class(rec, "shares: softmax(z)", "p", picked, "weight"),
+            *class_panels(rec, "logits", "z", [picked], "read"),
+            *class_panels(rec, "shares: softmax(z)", "p", [picked], "weight"),
             place_panel(rec, "labels", "label", at, "read"),
             place_panel(rec, "the losses", "L", at, "result"),
         ],
@@ -89,12 +80,12 @@ def _log_share(rec: Recorder, at: Index) -> None:
 
 
 def _smoothed(rec: Recorder, at: Index, smoothing: float) -> None:
-    label, K = int(rec.arrays["label"][at]), rec.arrays["z"].shape[1]
+    label, every = int(rec.arrays["label"][at]), classes(rec, at)
     m, s, loss = rec.quantity("m", at), rec.quantity("s", at), rec.quantity("L", at)
-    parts = []
-    for k in range(K):
-        z, t = rec.quantity("z", with_class(at, k)), rec.quantity("t", with_class(at, k))
-        parts.append(f"{factor(t.value)}·({difference(z.value, m.value)})")
+    parts = [
+        f"{factor(rec.quantity('t', i).value)}·({difference(rec.quantity('z', i).value, m.value)})"
+        for i in every
+    ]
     place, each = _letters(at)
     rec.add(
         "forward",
@@ -103,33 +94,32 @@ def _smoothed(rec: Recorder, at: Index, smoothing: float) -> None:
         f"= log s[{place}] - Σ_k t[{each}]·(z[{each}] - m[{place}])",
         f"{loss.name} = log {number(s.value)} - ({' + '.join(parts)}) = {number(loss.value)}",
         f"Label smoothing {smoothing:g}: the truth t gives the label {number(1 - smoothing)} and spreads the "
-        f"rest over all {K} classes. A share of 1 is not the aim any more, so logits do not grow for ever.",
+        f"rest over all {len(every)} classes. A share of 1 is not the aim any more, so logits stop growing.",
         [
-            *class_panels(rec, "logits", "z", at, "read", letters=True),
-            *class_panels(rec, "the smoothed truth", "t", at, "weight", letters=True),
+            *class_panels(rec, "logits", "z", every, "read", letters=True),
+            *class_panels(rec, "the smoothed truth", "t", every, "weight", letters=True),
             place_panel(rec, "the losses", "L", at, "result"),
         ],
     )
 
 
-def _logit_gradient(rec: Recorder, index: Index, reduction: str) -> None:
+def _logit_gradient(rec: Recorder, index: Index, total: str) -> None:
     k = index[1]
     at = (index[0], *index[2:])
     label = int(rec.arrays["label"][at])
     p, g, result = rec.quantity("p", index), rec.quantity("g", at), rec.quantity("dL/dz", index)
     place, each = _letters(at)
-    panels = [_one_class(rec, "shares: softmax(z)", "p", index, "read")]
+    panels = class_panels(rec, "shares: softmax(z)", "p", [index], "read")
     if "t" in rec.arrays:
         truth, symbol = number(rec.quantity("t", index).value), f"t[{each}]"
-        panels.append(_one_class(rec, "the smoothed truth", "t", index, "weight"))
+        panels += class_panels(rec, "the smoothed truth", "t", [index], "weight")
     else:
         truth, symbol = str(int(k == label)), f"[k = label[{place}]]"
         panels.append(place_panel(rec, "labels", "label", at, "weight"))
     rec.add(
         "backward",
         f"{result.name}: class {k}, which is {'the label' if k == label else 'not the label'}",
-        f"dL/dz[{each}] = g[{place}]·(p[{each}] - {symbol})"
-        + (f",  g[{place}] = 1/M" if reduction == "mean" else ""),
+        f"dL/dz[{each}] = g·(p[{each}] - {symbol}){said_of_g(rec, total)}",
         f"{result.name} = {factor(g.value)}·({number(p.value)} - {truth}) = {number(result.value)}",
         "The share minus the truth: the logit of the label is pulled up, all others are pushed down, each "
         "by as much as its share is wrong.",

@@ -9,63 +9,48 @@ from typing import Any
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.functional.cards import CARDS
+from tinycnn.functional.cards import CARDS, Card
 from tinycnn.kernels.geometry import conv2d_geometry
-from tinycnn.nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module
+from tinycnn.nn import Conv2d, Linear, Module
 from tinycnn.nn.module import Parameter
-from tinycnn.nn.plain import (
-    AvgPool2d,
-    Dropout,
-    Flatten,
-    LeakyReLU,
-    MaxPool2d,
-    MinPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    SumPool2d,
-    Tanh,
-)
+from tinycnn.nn.plain import ReLU
 from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
 from .calls import gradient_of
-from .elementwise import equations
+from .equations import stated
 from .recorder import Recorder
 from .steps import Explanation, Index, Panel, Quantity, Term, number
 from .update import check_rule, element_update, state_arrays
-from .windows import cells_of_window, is_inside
+from .windows import Windows, products
 
 SHOWN_TERMS = 6  # of a sum that has hundreds, the largest
 SHOWN_MAPS = 3  # channels
 NUMBERS_UP_TO = 12  # rows and columns; above, a map is a picture
 
-EQUATIONS: dict[type[Module], tuple[str, str]] = {
-    Conv2d: ("y[n,k,oh,ow] = b[k] + Σ_{c,r,s} x·w", "dL/dx = Σ g·w,  dL/dw = Σ x·g,  dL/db = Σ g"),
-    Linear: ("y[n,o] = b[o] + Σ_i W[o,i]·x[n,i]", "dL/dx = g W,  dL/dW = gᵀ x,  dL/db = Σ_n g"),
-    ReLU: ("y = max(x, 0)", "dL/dx = g where x > 0, else 0"),
-    LeakyReLU: ("y = x where x > 0, else slope·x", "dL/dx = g where x > 0, else slope·g"),
-    Sigmoid: ("y = 1 / (1 + e^-x)", "dL/dx = g·y·(1 - y)"),
-    Tanh: ("y = tanh(x)", "dL/dx = g·(1 - y²)"),
-    Softmax: ("y_k = e^x_k / Σ_j e^x_j", "dL/dx_k = y_k·(g_k - Σ_j g_j·y_j)"),
-    MaxPool2d: ("y = max over each window of x", "dL/dx = g at the winners, else 0"),
-    MinPool2d: ("y = min over each window of x", "dL/dx = g at the winners, else 0"),
-    AvgPool2d: ("y = mean of each window of x", "dL/dx = g / M at every cell of the window, added up"),
-    SumPool2d: ("y = sum of each window of x", "dL/dx = g at every cell of the window, added up"),
-    ConvTranspose2d: ("y[n,c,i,j] = b[c] + Σ x·w", "dL/dx = Σ g·w,  dL/dw = Σ g·x,  dL/db = Σ g"),
-    BatchNorm2d: ("y = w·(x - m) / √(v + eps) + b", "dL/dx = w·(g - mean(g) - x̂·mean(g·x̂)) / √(v + eps)"),
-    Flatten: ("y = x as one row", "dL/dx = g in x's shape"),
-    Dropout: ("y = x·mask / (1 - p) in training, else x", "dL/dx = g·mask / (1 - p)"),
+# Of layers whose operation has no Function of its own, or whose numbers are shown as a sum.
+OTHERS = {
+    "Conv2d": ("y[n,k,oh,ow] = b[k] + Σ_{c,r,s} x·w", "dL/dx = Σ g·w,  dL/dw = Σ x·g,  dL/db = Σ g"),
+    "Linear": ("y[n,o] = b[o] + Σ_i x[n,i]·W[o,i]", "dL/dx = g W,  dL/dW = gᵀ x,  dL/db = Σ_n g"),
+    "AvgPool2d": ("y = mean of each window of x", "dL/dx = g / M at every cell of the window, added up"),
+    "Dropout": ("y = x·mask / (1 - p) in training, else x", "dL/dx = g·mask / (1 - p)"),
 }
 
 
+def _card(module: Module) -> Card | None:
+    """Return the card of the operation that a layer applies: it has the layer's name."""
+    name = type(module).__name__.lower()
+    called = {f"{card.layer}".lower(): card for card in CARDS.values()}
+    called |= {card.name.replace("_", ""): card for card in CARDS.values()}
+    return called.get(name) or called.get(name.removesuffix("2d"))
+
+
 def _equations(module: Module) -> tuple[str, str]:
-    """Return a layer's equation and derivative; those of an elementwise operation are on its card."""
-    name = type(module).__name__
-    for card in CARDS.values():
-        if card.elementwise and card.layer == name and type(module) not in EQUATIONS:
-            return equations(card)
-    return EQUATIONS.get(type(module), (f"y = {name}(x)", f"the derivative of {name}"))
+    """Return a layer's equation and derivative: those of its operation's Function."""
+    name, card = type(module).__name__, _card(module)
+    if name in OTHERS:
+        return OTHERS[name]
+    return stated(card.of) if card and card.of else (f"y = {name}(x)", f"the derivative of {name}")
 
 
 @dataclass(frozen=True)
@@ -335,34 +320,22 @@ def _update(rec: Recorder, model: Module, optimizer: Optimizer) -> None:
 
 def _terms(layer: _Layer, index: Index, rec: Recorder) -> list[Term]:
     """Return the terms of one output of a convolution or a dense layer; nothing for other layers."""
-    module, source = layer.module, layer.source
-    x = rec.arrays[source]
-    pairs: list[tuple[Index, Index]]  # of the input and of the weight
+    module, source, x = layer.module, layer.source, layer.x
     if isinstance(module, Conv2d):
-        w = module.weight.numpy()
         options = (module.stride, module.padding, module.dilation, module.groups)
-        geometry = conv2d_geometry(x.shape, w.shape, *options)
-        n, k, oh, ow = index
-        first = k // (geometry.K // geometry.G) * (geometry.C // geometry.G)
-        pairs = [
-            ((n, first + c, i, j), (k, c, r, s))
-            for c in range(w.shape[1])
-            for r, s, i, j in cells_of_window(geometry, oh, ow)
-            if is_inside(geometry, i, j)
-        ]
+        windows = Windows(conv2d_geometry(x.shape, module.weight.shape, *options))
+        pairs = [(at, weight) for at, weight, _ in products(windows, "y", index)]
     elif isinstance(module, Linear) and x.ndim == 2:
-        w = module.weight.numpy()
-        n, k = index
-        pairs = [((n, i), (k, i)) for i in range(w.shape[1])]
+        pairs = [((index[0], i), (index[1], i)) for i in range(x.shape[1])]
     else:
         return []
     terms = []
+    for name, p in module.named_parameters():
+        rec.arrays[f"{layer.name}.{name}"] = p.numpy()
     if module.bias is not None:
-        terms.append(Term((Quantity(f"{layer.name}.bias", (k,), float(module.bias.numpy()[k])),)))
-    for at, weight in pairs:
-        value = Quantity(f"{layer.name}.weight", weight, float(w[weight]))
-        terms.append(Term((rec.quantity(source, at), value)))
-    return terms
+        terms.append(Term((rec.quantity(f"{layer.name}.bias", index[1:2]),)))
+    weights = f"{layer.name}.weight"
+    return terms + [Term((rec.quantity(source, at), rec.quantity(weights, w))) for at, w in pairs]
 
 
 def _maps(

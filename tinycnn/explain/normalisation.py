@@ -1,18 +1,19 @@
 """Steps of batch and instance normalisation, forward and backward."""
 
-import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from tinycnn import functional as F
+from tinycnn.functional.channels import ChannelAffine
+from tinycnn.functional.normalisation import Normalise
 from tinycnn.tensor import Tensor
 
 from .calls import Call, leaf, run
+from .equations import put_in
 from .recorder import Recorder, difference, tag
-from .steps import Cell, Explanation, Index, Panel, Term, factor, number
-
-GroupOf = Callable[[Index], Index]  # which statistics an element of x is normalised with
+from .steps import Cell, Explanation, Index, Panel, Quantity, Term, factor, number
 
 
 def batch_norm(call: Call) -> Explanation:
@@ -21,47 +22,47 @@ def batch_norm(call: Call) -> Explanation:
     copies = {name: None if t is None else leaf(t).detach() for name, t in running.items()}
     call = replace(call, arguments=dict(call.arguments) | copies)
     of_data = call["training"] or any(t is None for t in running.values())
-    fixed = None if of_data else [leaf(t).numpy() for t in running.values()]
-    return _explanation(call, (2, 4), lambda index: index[1:2], fixed)
+    return _explanation(call, (4, 2), (1,), None if of_data else [leaf(t).numpy() for t in running.values()])
 
 
 def instance_norm(call: Call) -> Explanation:
     """Explain `tinycnn.functional.instance_norm` of (N, C, H, W): each channel of each image by itself."""
-    return _explanation(call, (4,), lambda index: index[:2])
+    return _explanation(call, (4,), (0, 1))
 
 
 def _explanation(
-    call: Call, dims: tuple[int, ...], group_of: GroupOf, fixed: list[np.ndarray] | None = None
+    call: Call, dims: Sequence[int], grouped: Sequence[int], fixed: list[np.ndarray] | None = None
 ) -> Explanation:
-    """Explain a normalisation whose statistics are those of groups of elements, or are fixed."""
-    arrays = run(call, {"x": "x", "weight": "w", "bias": "b"})
+    """Explain a normalisation whose statistics are those of groups of elements, or are fixed.
+
+    All elements with the same indices along the dimensions `grouped` have the same statistics.
+    """
+    arrays, watch = run(call, {"x": "x", "weight": "w", "bias": "b"})
     x = arrays["x"]
     if x.ndim not in dims:
-        shapes = " or ".join({2: "(N, C)", 4: "(N, C, H, W)"}[d] for d in reversed(dims))
+        shapes = " or ".join({2: "(N, C)", 4: "(N, C, H, W)"}[d] for d in dims)
         raise ValueError(f"{call.operation}: steps are shown for x {shapes}, got shape {x.shape}")
-    grouped = [d for d in range(x.ndim) if d in ((0, 1) if len(group_of((0, 1))) == 2 else (1,))]
-    over = tuple(d for d in range(x.ndim) if d not in grouped)
-    shape = tuple(size if d in grouped else 1 for d, size in enumerate(x.shape))
+    seen = watch.first(Normalise, ChannelAffine)  # of fixed statistics the engine makes one scale and shift
+    arrays["x̂"] = seen.result.numpy().reshape(x.shape)
+    sizes = tuple(x.shape[d] for d in grouped)
     if fixed is None:
-        arrays["m"], arrays["v"] = x.mean(axis=over), x.var(axis=over)
-        # The engine's own normalised x.
-        plain = {"weight": None, "bias": None, "eps": call["eps"]}
-        if call.operation == "batch_norm":
-            plain |= {"running_mean": None, "running_var": None}
-        arrays["x̂"] = call.function(Tensor(x), **plain).numpy()
+        arrays["m"], arrays["v"] = (a.reshape(sizes) for a in (seen.node.mean, seen.node.variance))
         arrays["M"] = np.array(x.size // arrays["m"].size)
     else:
         arrays["m"], arrays["v"] = fixed
-        scale = np.sqrt(arrays["v"] + call["eps"])
-        arrays["x̂"] = (x - arrays["m"].reshape(shape)) / scale.reshape(shape)
     arrays["s"] = np.sqrt(arrays["v"] + call["eps"])
     if call.backward:
-        w = arrays["w"].reshape(1, -1, *[1] * (x.ndim - 2)) if "w" in arrays else 1
-        arrays["ĝ"] = np.asarray(arrays["g"] * w, x.dtype)
-        arrays["mean(ĝ)"] = arrays["ĝ"].mean(axis=over)
-        arrays["mean(ĝ·x̂)"] = (arrays["ĝ"] * arrays["x̂"]).mean(axis=over)
-    rec = Recorder(call.operation, call.shown, arrays, call.cells)
+        arrays["ĝ"] = watch.arrived[seen.node].reshape(x.shape)
+        others = tuple(d for d in range(x.ndim) if d not in grouped)
+        g, normalised = Tensor(arrays["ĝ"]), Tensor(arrays["x̂"])
+        arrays["mean(ĝ)"] = F.mean(g, others).numpy()
+        arrays["mean(ĝ·x̂)"] = F.mean(g * normalised, others).numpy()
+    rec = call.recorder(arrays)
     rec.step_through_arrays("y")
+
+    def group_of(index: Index) -> Index:
+        return tuple(index[d] for d in grouped)
+
     if fixed is None:
         for group in sorted({group_of(index) for index in rec.asked("y")}):
             elements = [index for index in np.ndindex(*x.shape) if group_of(index) == group]
@@ -85,24 +86,16 @@ def _of(group: Index) -> tuple[str, str]:
 
 
 def _statistic(rec: Recorder, title: str, array: str, group: Index, role: str) -> Panel:
-    """Return the panel of an array with one number a group."""
+    """Return the panel of an array with one number for each group."""
     return rec.panel(title, array, (), {(0, *group)[-2:]: role})  # type: ignore[dict-item]
 
 
-def _panels(
-    rec: Recorder, title: str, array: str, indices: list[Index], role: str, letters: bool = True
-) -> list[Panel]:
+def _panels(rec: Recorder, title: str, array: str, indices: Sequence[Index], role: str) -> list[Panel]:
     """Return one panel for every matrix that the indices lie in, with their cells marked."""
     planes: dict[Index, dict[Cell, str]] = {}
-    tags: dict[Index, dict[Cell, str]] = {}
-    for t, index in enumerate(indices):
-        plane, cell = index[:-2], (index[-2], index[-1])
-        planes.setdefault(plane, {})[cell] = role
-        tags.setdefault(plane, {})[cell] = tag(t)
-    return [
-        rec.panel(title, array, plane, marks, tags[plane] if letters else {})
-        for plane, marks in planes.items()
-    ]
+    for index in indices:
+        planes.setdefault(index[:-2], {})[index[-2], index[-1]] = role
+    return [rec.panel(title, array, plane, marks) for plane, marks in planes.items()]
 
 
 def _mean(rec: Recorder, group: Index, elements: list[Index]) -> None:
@@ -117,7 +110,7 @@ def _mean(rec: Recorder, group: Index, elements: list[Index]) -> None:
         m,
         terms,
         f"One mean for the channel, over all {len(terms)} of its elements {whole}.",
-        [*_panels(rec, "input", "x", elements, "read"), _statistic(rec, "means", "m", group, "result")],
+        [*rec.panels_of(terms, {"x": "input"}), _statistic(rec, "means", "m", group, "result")],
     )
 
 
@@ -133,7 +126,7 @@ def _variance(rec: Recorder, group: Index, elements: list[Index]) -> None:
         f"{v.name} = ({' + '.join(squares)}) / {M} = {number(v.value)}",
         "How far the elements lie from their mean, squared, on average.",
         [
-            *_panels(rec, "input", "x", elements, "read", letters=False),
+            *_panels(rec, "input", "x", elements, "read"),
             _statistic(rec, "means", "m", group, "weight"),
             _statistic(rec, "variances", "v", group, "result"),
         ],
@@ -146,7 +139,7 @@ def _normalise(rec: Recorder, index: Index, group: Index, eps: float) -> None:
     w = factor(rec.quantity("w", (c,)).value) + "·" if "w" in rec.arrays else ""
     b = " + " + factor(rec.quantity("b", (c,)).value) if "b" in rec.arrays else ""
     normalised = rec.quantity("x̂", index)
-    panels = _panels(rec, "input", "x", [index], "read", letters=False)
+    panels = _panels(rec, "input", "x", [index], "read")
     panels += [_statistic(rec, t, a, group, "weight") for t, a in (("means", "m"), ("variances", "v"))]
     panels += [
         rec.panel(t, a, (), {(0, c): "weight"})
@@ -160,7 +153,7 @@ def _normalise(rec: Recorder, index: Index, group: Index, eps: float) -> None:
         f"y[n,c,h,w] = {symbols},  x̂ = (x - m[{letters}]) / √(v[{letters}] + eps)",
         f"x̂ = ({difference(x.value, m.value)}) / √({number(v.value)} + {eps:g}) = "
         f"{number(normalised.value)};  {y.name} = {w}{factor(normalised.value)}{b} = {number(y.value)}",
-        "Mean 0 and variance 1 first; then the learned scale and shift may undo that, where it helps.",
+        "Mean 0 and variance 1 first; then the learned scale and shift may undo that, if it helps.",
         [*panels, rec.result_panel("output", "y", index)],
     )
 
@@ -168,7 +161,7 @@ def _normalise(rec: Recorder, index: Index, group: Index, eps: float) -> None:
 def _input_gradient(rec: Recorder, index: Index, group: Index, of_data: bool) -> None:
     letters = _of(group)[0]
     g, s, result = rec.quantity("ĝ", index), rec.quantity("s", group), rec.quantity("dL/dx", index)
-    panels = _panels(rec, "dL/dx̂ = g·w", "ĝ", [index], "read", letters=False)
+    panels = _panels(rec, "dL/dx̂ = g·w", "ĝ", [index], "read")
     if not of_data:
         rec.must_add_up([Term((g,), s)], result)
         rec.add(
@@ -182,24 +175,22 @@ def _input_gradient(rec: Recorder, index: Index, group: Index, of_data: bool) ->
         return
     mean_g, mean_gx = rec.quantity("mean(ĝ)", group), rec.quantity("mean(ĝ·x̂)", group)
     x = rec.quantity("x̂", index)
-    parts = g.value - mean_g.value - x.value * mean_gx.value
-    if math.isfinite(result.value):
-        eps = float(np.finfo(rec.arrays["dL/dx"].dtype).eps)
-        scale = (abs(g.value) + abs(mean_g.value) + abs(x.value * mean_gx.value)) / s.value
-        largest = float(np.abs(rec.arrays["ĝ"]).max()) / s.value
-        if not abs(parts / s.value - result.value) <= 1e3 * eps * (scale + largest) + 1e-30:
-            raise RuntimeError(f"{rec.operation}: the parts of {result.name} do not give {result.value!r}")
+    values = {"ĝ": g, "mean(ĝ)": mean_g, "x̂": x, "mean(ĝ·x̂)": mean_gx, "s": s}
+    numbers = put_in("(ĝ - mean(ĝ) - x̂·mean(ĝ·x̂)) / s", {name: q.value for name, q in values.items()})
+    minus = Quantity("-1", (), -1.0)
+    parts = [Term((g,), s), Term((minus, mean_g), s), Term((minus, x, mean_gx), s)]
+    largest = float(np.abs(rec.arrays["ĝ"]).max()) / s.value
+    rec.must_add_up(parts, result, tolerance=1e3, scale=largest)
     rec.add(
         "backward",
         f"{result.name}: with mean and spread taken out",
         f"dL/dx = (ĝ - mean(ĝ) - x̂·mean(ĝ·x̂)) / s,  ĝ = g·w[c],  s = √(v[{letters}] + eps)",
-        f"{result.name} = ({number(g.value)} - {factor(mean_g.value)} - "
-        f"{factor(x.value)}·{factor(mean_gx.value)}) / {number(s.value)} = {number(result.value)}",
+        f"{result.name} = {numbers} = {number(result.value)}",
         "x moves the mean and the spread, too, and both are taken out of y again. So what g "
         "would do to the mean, and to the spread, is taken out of g.",
         [
             *panels,
-            *_panels(rec, "normalised x", "x̂", [index], "weight", letters=False),
+            *_panels(rec, "normalised x", "x̂", [index], "weight"),
             _statistic(rec, "of the channel", "mean(ĝ)", group, "weight"),
             _statistic(rec, "of the channel", "mean(ĝ·x̂)", group, "weight"),
             _result(rec, index),
@@ -219,9 +210,6 @@ def _sum_over_channel(rec: Recorder, name: str, c: int, of: str) -> None:
     for t, index in enumerate(elements):
         factors = [rec.quantity("g", index)] + ([rec.quantity(of, index)] if of else [])
         terms.append(Term(tuple(factors), tag=tag(t)))
-    panels = _panels(rec, "dL/dy", "g", elements, "read")
-    if of:
-        panels += _panels(rec, "normalised x", of, elements, "weight")
     rec.add_sum(
         "backward",
         f"{result.name}: the sum over channel {c}",
@@ -230,5 +218,8 @@ def _sum_over_channel(rec: Recorder, name: str, c: int, of: str) -> None:
         terms,
         f"{'The scale multiplied' if of else 'The shift was added to'} every element of the channel; all "
         "changes ADD up.",
-        [*panels, rec.result_panel("gradient", name, (c,))],
+        [
+            *rec.panels_of(terms, {"g": "dL/dy", "x̂": "normalised x"}),
+            rec.result_panel("gradient", name, (c,)),
+        ],
     )

@@ -1,52 +1,48 @@
 """Steps of pooling (Eq. 2), forward and backward."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from tinycnn.dispatch import kernels_for
+from tinycnn.functional.arithmetic import Div
 from tinycnn.kernels.geometry import Pool2dGeometry, pool2d_geometry
 
 from .calls import Call, run
-from .recorder import Recorder, tag
+from .recorder import Plane, Recorder, tag
 from .steps import Cell, Explanation, Index, Term, number
-from .windows import cells_of_window, is_inside, window_of, windows_over_cell
+from .windows import Windows
 
 
 def extreme_pool2d(call: Call) -> Explanation:
     """Explain `tinycnn.functional.max_pool2d`, ``min_pool2d`` or ``global_max_pool2d``."""
     which = call.operation.removeprefix("global_")[:3]
-    arrays = run(call, {"x": "x"})
+    arrays, _ = run(call, {"x": "x"})
     geometry = _geometry(call, arrays["x"].shape)
     kernels = kernels_for(arrays["x"])
-    _, index = (kernels.max_pool2d if which == "max" else kernels.min_pool2d)(arrays["x"], geometry)
-    rec = Recorder(call.operation, call.shown, arrays, call.cells)
+    _, won = (kernels.max_pool2d if which == "max" else kernels.min_pool2d)(arrays["x"], geometry)
+    rec, windows = call.recorder(arrays), Windows(geometry)
     rec.step_through_arrays("y")
     for at in rec.asked("y"):
-        _extreme(rec, which, at, geometry, divmod(int(index[at]), geometry.W))
+        _extreme(rec, which, at, windows, won)
     for at in rec.asked("dL/dx"):
-        _winners(rec, which, at, geometry, index)
+        _winners(rec, at, windows, won)
     return rec.explanation()
 
 
 def sum_pool2d(call: Call) -> Explanation:
     """Explain `tinycnn.functional.sum_pool2d`, ``avg_pool2d`` or ``global_avg_pool2d``."""
-    mean = call.operation.endswith("avg_pool2d")
-    arrays = run(call, {"x": "x"})
+    arrays, watch = run(call, {"x": "x"})
     geometry = _geometry(call, arrays["x"].shape)
-    if mean:
-        # How many cells each window is divided by.
-        counts = np.full((geometry.OH, geometry.OW), geometry.KH * geometry.KW)
-        if not call.arguments.get("count_include_pad", True):
-            for oh, ow in np.ndindex(*counts.shape):
-                counts[oh, ow] = len(list(_inside(geometry, oh, ow)))
-        arrays["M"] = counts
-    rec = Recorder(call.operation, call.shown, arrays, call.cells)
+    if call.operation == "avg_pool2d":  # how many cells each window's sum is divided by
+        divisor = watch.first(Div).inputs[1].numpy()
+        arrays["M"] = np.broadcast_to(divisor, arrays["y"].shape)[0, 0].astype(int)
+    elif call.operation == "global_avg_pool2d":
+        arrays["M"] = np.array([[geometry.H * geometry.W]])
+    rec, windows = call.recorder(arrays), Windows(geometry)
     rec.step_through_arrays("y")
     for at in rec.asked("y"):
-        _sum(rec, at, geometry, mean)
+        _sum(rec, at, windows)
     for at in rec.asked("dL/dx"):
-        _spread(rec, at, geometry, mean)
+        _spread(rec, at, windows)
     return rec.explanation()
 
 
@@ -59,115 +55,122 @@ def _geometry(call: Call, shape: tuple[int, ...]) -> Pool2dGeometry:
     )
 
 
-def _extreme(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, winner: Cell) -> None:
+def _extreme(rec: Recorder, which: str, index: Index, windows: Windows, won: np.ndarray) -> None:
     n, c, oh, ow = index
-    cells = list(_inside(geometry, oh, ow))
-    marks = dict.fromkeys(cells, "read") | {winner: "winner"}
-    values = [rec.quantity("x", (n, c, i, j)) for i, j in cells]
+    geometry, cells = windows.geometry, windows.inner_cells(oh, ow)
+    winner = divmod(int(won[index]), geometry.W)
+    values = [rec.quantity("x", (n, c, *cell)).value for cell in cells]
     result = rec.quantity("y", index)
-    ties = sum(q.value == result.value for q in values)
-    tie = f" {ties} cells share it; the first of them is the winner." if ties > 1 else ""
+    ties = values.count(result.value)
+    more = f" {ties} cells share it; the first of them is the winner." if ties > 1 else ""
     if np.isnan(result.value):
-        tie = " A NaN wins over any number, so that it is not hidden."
+        more = " A NaN wins over any number, so that it is not hidden."
     rec.add(
         "forward",
         f"{result.name}: window ({oh}, {ow})",
         f"y[n,c,oh,ow] = {which} over r,s of x[n, c, oh·SH-PH+r·DH, ow·SW-PW+s·DW]",
-        f"{result.name} = {which}({', '.join(number(q.value) for q in values)}) = {number(result.value)}",
-        f"Of the {len(cells)} cells of the window, x[{n},{c},{winner[0]},{winner[1]}] wins.{tie} Its place "
+        f"{result.name} = {which}({', '.join(map(number, values))}) = {number(result.value)}",
+        f"Of the {len(cells)} cells of the window, x[{n},{c},{winner[0]},{winner[1]}] wins.{more} Its place "
         "is remembered: in the backward pass the gradient goes there, and nowhere else.",
         [
-            rec.panel("input", "x", (n, c), marks, padding=(geometry.PH, geometry.PW)),
+            rec.panel(
+                "input",
+                "x",
+                (n, c),
+                dict.fromkeys(cells, "read") | {winner: "winner"},
+                padding=(geometry.PH, geometry.PW),
+            ),
             rec.result_panel("output", "y", index),
         ],
     )
 
 
-def _winners(rec: Recorder, which: str, index: Index, geometry: Pool2dGeometry, won: np.ndarray) -> None:
+def _winners(rec: Recorder, index: Index, windows: Windows, won: np.ndarray) -> None:
     n, c, i, j = index
-    padding = geometry.PH, geometry.PW
-    terms: list[Term] = []
-    marks, tags, frames, windows = {}, {}, {}, 0
-    for oh, ow, _, _ in windows_over_cell(geometry, i, j):
-        windows += 1
-        if divmod(int(won[n, c, oh, ow]), geometry.W) == (i, j):
-            letter = tag(len(terms))
-            marks[oh, ow], tags[oh, ow] = "read", letter
-            frames[letter] = window_of(geometry, oh, ow)
-            terms.append(Term((rec.quantity("g", (n, c, oh, ow)),), tag=letter))
-    result = rec.quantity("dL/dx", index)
-    rec.add_sum(
-        "backward",
-        f"{result.name}: the windows that x[{n},{c},{i},{j}] won",
-        "dL/dx[n,c,i,j] = Σ g[n,c,oh,ow] over the windows (oh, ow) that x[n,c,i,j] won",
-        result,
+    over = windows.over(i, j)
+    mine = [window for window in over if int(won[n, c, *window]) == i * windows.geometry.W + j]
+    terms = [Term((rec.quantity("g", (n, c, *window)),), tag=tag(t)) for t, window in enumerate(mine)]
+    _gradient(
+        rec,
+        index,
+        windows,
+        mine,
         terms,
-        f"The cell lies in {windows} window{'s' * (windows != 1)} and won {len(terms)}. Where it won, y is "
-        "a copy of it and g comes back whole; where it lost, y does not change with it: 0.",
-        [
-            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
-            rec.panel("windows it won: dL/dy", "g", (n, c), marks, tags),
-            rec.result_panel("gradient", "dL/dx", index),
-        ],
+        f"the windows that x[{n},{c},{i},{j}] won",
+        "dL/dx[n,c,i,j] = Σ g[n,c,oh,ow] over the windows (oh, ow) that x[n,c,i,j] won",
+        f"The cell lies in {len(over)} window{'s' * (len(over) != 1)} and won {len(terms)}. Where it won, y "
+        "is a copy of it and g comes back whole; where it lost, y does not change with it: 0.",
     )
 
 
-def _sum(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -> None:
+def _sum(rec: Recorder, index: Index, windows: Windows) -> None:
     n, c, oh, ow = index
-    divisor = rec.quantity("M", (oh, ow)) if mean else None
-    terms: list[Term] = []
-    marks, tags = {}, {}
-    for _, _, i, j in cells_of_window(geometry, oh, ow):
-        marks[i, j] = "read"
-        if is_inside(geometry, i, j):
-            tags[i, j] = tag(len(terms))
-            terms.append(Term((rec.quantity("x", (n, c, i, j)),), divisor, tags[i, j]))
+    geometry = windows.geometry
+    divisor = rec.quantity("M", (oh, ow)) if "M" in rec.arrays else None
+    inner = windows.inner_cells(oh, ow)
+    terms = [Term((rec.quantity("x", (n, c, *cell)),), divisor, tag(t)) for t, cell in enumerate(inner)]
+    marks: dict[Plane, dict[Cell, str]] = {(0, "x", (n, c)): dict.fromkeys(windows.cells(oh, ow), "read")}
     result = rec.quantity("y", index)
     rec.add_sum(
         "forward",
         f"{result.name}: window ({oh}, {ow})",
-        f"y[n,c,oh,ow] = Σ_{{r,s}} x[n, c, oh·SH-PH+r, ow·SW-PW+s]{' / M' if mean else ''}",
+        f"y[n,c,oh,ow] = Σ_{{r,s}} x[n, c, oh·SH-PH+r, ow·SW-PW+s]{' / M' if divisor else ''}",
         result,
         terms,
-        "Every cell of the window counts "
-        f"alike{f', divided by M = {number(divisor.value)}' if divisor else ''}.",
+        "Every cell of the window counts the same"
+        f"{f': it is divided by M = {number(divisor.value)}' if divisor else ''}.",
         [
-            rec.panel("input", "x", (n, c), marks, tags, (geometry.PH, geometry.PW)),
+            *rec.panels_of(terms, {"x": "input"}, marks, {"x": (geometry.PH, geometry.PW)}),
             rec.result_panel("output", "y", index),
         ],
     )
 
 
-def _spread(rec: Recorder, index: Index, geometry: Pool2dGeometry, mean: bool) -> None:
+def _spread(rec: Recorder, index: Index, windows: Windows) -> None:
     n, c, i, j = index
-    padding = geometry.PH, geometry.PW
-    terms: list[Term] = []
-    marks, tags, frames = {}, {}, {}
-    for oh, ow, _, _ in windows_over_cell(geometry, i, j):
-        marks[oh, ow], tags[oh, ow] = "read", tag(len(terms))
-        frames[tags[oh, ow]] = window_of(geometry, oh, ow)
-        divisor = rec.quantity("M", (oh, ow)) if mean else None
-        terms.append(Term((rec.quantity("g", (n, c, oh, ow)),), divisor, tags[oh, ow]))
-    result = rec.quantity("dL/dx", index)
-    rec.add_sum(
-        "backward",
-        f"{result.name}: the windows over x[{n},{c},{i},{j}]",
-        f"dL/dx[n,c,i,j] = Σ g[n,c,oh,ow]{' / M' if mean else ''} over all windows (oh, ow) that hold the "
-        "cell",
-        result,
+    over, mean = windows.over(i, j), "M" in rec.arrays
+    terms = [
+        Term((rec.quantity("g", (n, c, *window)),), rec.quantity("M", window) if mean else None, tag(t))
+        for t, window in enumerate(over)
+    ]
+    _gradient(
+        rec,
+        index,
+        windows,
+        over,
         terms,
+        f"the windows over x[{n},{c},{i},{j}]",
+        f"dL/dx[n,c,i,j] = Σ g[n,c,oh,ow]{' / M' if mean else ''} over all windows (oh, ow) with the cell",
         f"The cell was added to {len(terms)} output{'s' * (len(terms) != 1)}; from each its share of g "
         "comes back.",
-        [
-            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
-            rec.panel("windows over it: dL/dy", "g", (n, c), marks, tags),
-            rec.result_panel("gradient", "dL/dx", index),
-        ],
     )
 
 
-def _inside(geometry: Pool2dGeometry, oh: int, ow: int) -> Iterator[Cell]:
-    """Yield the cells of a window that are no padding."""
-    for _, _, i, j in cells_of_window(geometry, oh, ow):
-        if is_inside(geometry, i, j):
-            yield i, j
+def _gradient(
+    rec: Recorder,
+    index: Index,
+    windows: Windows,
+    mine: list[tuple[int, int]],
+    terms: list[Term],
+    title: str,
+    equation: str,
+    sentence: str,
+) -> None:
+    """Explain one element of dL/dx: the sum of g over the windows `mine`."""
+    n, c, i, j = index
+    padding = windows.geometry.PH, windows.geometry.PW
+    frames = {tag(t): windows.frame(*window) for t, window in enumerate(mine)}
+    result = rec.quantity("dL/dx", index)
+    rec.add_sum(
+        "backward",
+        f"{result.name}: {title}",
+        equation,
+        result,
+        terms,
+        sentence,
+        [
+            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
+            *rec.panels_of(terms, {"g": "these windows: dL/dy"}, {(0, "g", (n, c)): {}}),
+            rec.result_panel("gradient", "dL/dx", index),
+        ],
+    )

@@ -13,8 +13,10 @@ from .steps import Cell, Explanation, Index, Panel, Quantity, Step, Term, factor
 
 MAX_STEPS = 256  # nobody steps through more
 MAX_TERMS = 50  # products that one screen holds
+ORDER = ("read", "weight")  # roles of a term's factors
 
 Cells = Mapping[str, Any]
+Plane = tuple[int, str, Index]  # the position of a factor in its term, the array, the leading indices
 
 
 class Recorder:
@@ -29,6 +31,8 @@ class Recorder:
     cells
         Which elements of which arrays to step through: a list of indices, or one index with slices
         (``numpy.s_``); None for all. Of arrays that are not named, none.
+    number
+        The number of the documented equation, which every step cites.
     """
 
     def __init__(
@@ -37,8 +41,10 @@ class Recorder:
         options: Mapping[str, Any],
         arrays: Mapping[str, np.ndarray],
         cells: Cells | None = None,
+        number: int | None = None,
     ) -> None:
         self.operation, self.options, self.arrays = operation, options, dict(arrays)
+        self.number = number
         self.steps: list[Step] = []
         self._cells = cells
         self._asked: dict[str, list[Index]] = {}
@@ -124,6 +130,48 @@ class Recorder:
             picture,
         )
 
+    def panels_of(
+        self,
+        terms: Sequence[Term],
+        titles: Mapping[str, str],
+        marks: Mapping[Plane, Mapping[Cell, str]] | None = None,
+        padding: Mapping[str, Pair] | None = None,
+    ) -> list[Panel]:
+        """Return a panel for every plane that factors of `terms` lie in, with their cells marked.
+
+        First factors are "read", second ones "used with it"; both carry the tag of their term. Factors of
+        terms without a tag (a bias) come last.
+
+        Parameters
+        ----------
+        terms
+            Of a sum.
+        titles
+            Of each array's panels; ``{0}``, ``{1}`` stand for the leading indices.
+        marks
+            Further marks, by the position of the factor, the array and the plane.
+        padding
+            Of each array.
+        """
+        marked = {key: dict(cells) for key, cells in (marks or {}).items()}
+        tags: dict[Plane, dict[Cell, str]] = {}
+        for term in terms:
+            for position, q in enumerate(term.factors):
+                key = (position if term.tag else len(ORDER), q.array, q.index[:-2])
+                marked.setdefault(key, {})[cell_of(q.index)] = ORDER[position] if term.tag else "weight"
+                tags.setdefault(key, {}).update({cell_of(q.index): term.tag} if term.tag else {})
+        return [
+            self.panel(
+                titles[array].format(*plane),
+                array,
+                plane,
+                cells,
+                tags.get((position, array, plane), {}),
+                (padding or {}).get(array, (0, 0)),
+            )
+            for (position, array, plane), cells in sorted(marked.items(), key=lambda item: item[0][0])
+        ]
+
     def result_panel(self, title: str, array: str, index: Index) -> Panel:
         """Return the panel with the element `index` as this step's result."""
         return self.panel(title, array, index[:-2], {cell_of(index): "result"})
@@ -137,9 +185,12 @@ class Recorder:
         sentence: str,
         panels: Iterable[Panel],
         terms: Sequence[Term] = (),
+        cites: int | None = None,
     ) -> None:
-        """Append a step. What it computes is known from now on, and no longer pending."""
-        panels = tuple(panels)
+        """Append a step that cites Eq. `cites`. What it computes is known from now on, not pending."""
+        panels, cites = tuple(panels), cites or self.number
+        if cites:
+            equation += f"   (Eq. {cites})" if phase != "backward" else f"   (from Eq. {cites})"
         self.steps.append(Step(phase, title, equation, numbers, sentence, panels, tuple(terms)))
         for panel in panels:
             results = {cell for cell, role in panel.marks.items() if role == "result"}
@@ -158,6 +209,7 @@ class Recorder:
         terms: Sequence[Term],
         sentence: str,
         panels: Iterable[Panel],
+        cites: int | None = None,
     ) -> None:
         """Append a step whose result is the sum of `terms`.
 
@@ -179,16 +231,21 @@ class Recorder:
         numbers = f"{result.name} = {total}"
         if len(terms) > 1 or (terms and terms[0].numbers != number(result.value)):
             numbers += f" = {number(result.value)}"
-        self.add(phase, title, equation, numbers, sentence, panels, terms)
+        self.add(phase, title, equation, numbers, sentence, panels, terms, cites)
 
-    def must_add_up(self, terms: Sequence[Term], result: Quantity) -> None:
-        """Raise RuntimeError where the sum of `terms` is not the engine's result but for rounding."""
+    def must_add_up(
+        self, terms: Sequence[Term], result: Quantity, tolerance: float = 1, scale: float = 0
+    ) -> None:
+        """Raise RuntimeError if the sum of `terms` differs from the engine's result by more than rounding.
+
+        A result whose inputs were rounded before, at the size `scale`, may have a larger `tolerance`.
+        """
         parts = [term.value for term in terms]
-        total, scale = sum(parts), sum(map(abs, parts))
+        total, scale = sum(parts), sum(map(abs, parts)) + scale
         eps = float(np.finfo(self.arrays[result.array].dtype).eps)
         if not math.isfinite(result.value):
             return
-        if not abs(total - result.value) <= (len(parts) + 8) * eps * scale + 1e-30:
+        if not abs(total - result.value) <= tolerance * (len(parts) + 8) * eps * scale + 1e-30:
             raise RuntimeError(
                 f"{self.operation}: the parts of {result.name} add up to {total!r}, "
                 f"but the engine computed {result.value!r}"

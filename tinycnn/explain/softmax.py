@@ -1,43 +1,51 @@
 """Steps of softmax (Eq. 4), forward and backward; its powers are those of cross-entropy, too."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from tinycnn import functional as F
+from tinycnn.tensor import Tensor
+
 from .calls import Call, run
+from .equations import put_in
 from .recorder import Recorder, difference, tag
-from .steps import Explanation, Index, Panel, Term, factor, number
+from .steps import Explanation, Index, Panel, Term, number
 
 
 def softmax(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.softmax` of rows: x (N, K), dim 1."""
-    arrays = run(call, {"x": "x"})
-    x = arrays["x"]
-    if x.ndim != 2 or call["dim"] not in (1, -1):
+    """Explain `tinycnn.functional.softmax` of rows: logits z (N, K), dim 1, to shares p (N, K)."""
+    arrays, _ = run(call, {"x": "z"}, "p")
+    z = arrays["z"]
+    if z.ndim != 2 or call["dim"] not in (1, -1):
         raise ValueError(
-            f"softmax: steps are shown for rows, x (N, K) and dim=1, got shape {x.shape}, dim={call['dim']}"
+            f"softmax: steps are shown for rows, z (N, K) and dim=1, got shape {z.shape}, dim={call['dim']}"
         )
-    exponentials(arrays, "x")
+    add_powers(arrays)
     if call.backward:
-        arrays["d"] = (arrays["g"] * arrays["y"]).sum(axis=1)
-    rec = Recorder(call.operation, call.shown, arrays, call.cells)
-    rec.step_through_arrays("y")
-    for n in _rows(rec, "y"):
-        powers(rec, "x", (n,))
-        for _, k in (index for index in rec.asked("y") if index[0] == n):
-            _share(rec, (n, k))
-    for n in _rows(rec, "dL/dx"):
+        arrays["d"] = F.sum(Tensor(arrays["g"] * arrays["p"]), 1).numpy()
+    rec = call.recorder(arrays)
+    rec.step_through_arrays("p")
+    for n in sorted({n for n, _ in rec.asked("p")}):
+        powers(rec, (n,))
+        for index in rec.asked("p"):
+            if index[0] == n:
+                _share(rec, index)
+    for n in sorted({n for n, _ in rec.asked("dL/dz")}):
         _weighted_mean(rec, n)
-        for _, k in (index for index in rec.asked("dL/dx") if index[0] == n):
-            _softmax_gradient(rec, (n, k))
-    return rec.explanation()
+        for index in rec.asked("dL/dz"):
+            if index[0] == n:
+                _gradient(rec, index)
+    return rec.explanation("p")
 
 
-def exponentials(arrays: dict[str, np.ndarray], name: str) -> None:
-    """Add m, the largest of x over the classes (dimension 1), e = e^(x - m), and s, the sum of e."""
-    x = arrays[name]
-    arrays["m"] = x.max(axis=1)
+def add_powers(arrays: dict[str, np.ndarray]) -> None:
+    """Add m, the largest of z over the classes (dimension 1), e = e^(z - m), and s, the sum of e."""
+    z = Tensor(arrays["z"], backend="numpy")
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, and shown
-        arrays["e"] = np.exp(x - np.expand_dims(arrays["m"], 1))
-    arrays["s"] = arrays["e"].sum(axis=1)
+        m = F.max(z, 1, keepdim=True)
+        e = F.exp(z - m)
+        arrays |= {"m": m.numpy()[:, 0], "e": e.numpy(), "s": F.sum(e, 1).numpy()}
 
 
 def with_class(at: Index, k: int) -> Index:
@@ -45,121 +53,122 @@ def with_class(at: Index, k: int) -> Index:
     return (at[0], k, *at[1:])
 
 
+def classes(rec: Recorder, at: Index) -> list[Index]:
+    """Return the indices of all classes at a place."""
+    return [with_class(at, k) for k in range(rec.arrays["z"].shape[1])]
+
+
 def class_panels(
-    rec: Recorder, title: str, array: str, at: Index, role: str, letters: bool = False
+    rec: Recorder, title: str, array: str, indices: Sequence[Index], role: str, letters: bool = False
 ) -> list[Panel]:
-    """Return the panels that show all classes at a place: a row of (N, K), a cell in each of K planes."""
-    K = rec.arrays[array].shape[1]
-    if len(at) == 1:
-        cells = [(at[0], k) for k in range(K)]
-        tags = {cell: tag(cell[1]) for cell in cells} if letters else {}
-        return [rec.panel(title, array, (), dict.fromkeys(cells, role), tags)]
-    n, *rest = at
-    cell = rest[0], rest[1]
+    """Return the panels of classes at a place: a row of (N, K), a cell in each plane of (N, K, H, W)."""
+    planes: dict[Index, dict[tuple[int, int], int]] = {}
+    for index in indices:
+        planes.setdefault(index[:-2], {})[index[-2], index[-1]] = index[1]
     return [
-        rec.panel(f"{title}, class {k}", array, (n, k), {cell: role}, {cell: tag(k)} if letters else {})
-        for k in range(K)
+        rec.panel(
+            f"{title}, class {plane[1]}" if plane else title,
+            array,
+            plane,
+            dict.fromkeys(cells, role),
+            {cell: tag(k) for cell, k in cells.items()} if letters else {},
+        )
+        for plane, cells in planes.items()
     ]
 
 
 def place_panel(rec: Recorder, title: str, array: str, at: Index, role: str) -> Panel:
-    """Return the panel of an array with one number a place, (N,) or (N, H, W)."""
-    if len(at) == 1:
-        return rec.panel(title, array, (), {(0, at[0]): role})
-    return rec.panel(title, array, at[:1], {(at[1], at[2]): role})
+    """Return the panel of an array with one number for each place, (N,) or (N, H, W)."""
+    return rec.panel(title, array, at[:-2], {(0, *at)[-2:]: role})  # type: ignore[dict-item]
 
 
-def powers(rec: Recorder, x: str, at: Index) -> None:
+def powers(rec: Recorder, at: Index) -> None:
     """Add the two steps of a place: its powers of e, and their sum."""
-    m, s = rec.quantity("m", at), rec.quantity("s", at)
-    classes = [with_class(at, k) for k in range(rec.arrays[x].shape[1])]
+    m, s, every = rec.quantity("m", at), rec.quantity("s", at), classes(rec, at)
     place, each = ("n", "n,k") if len(at) == 1 else ("n,h,w", "n,k,h,w")
     where = f"row {at[0]}" if len(at) == 1 else f"pixel ({at[1]}, {at[2]}) of image {at[0]}"
-    exponents = ", ".join(f"e^({difference(rec.quantity(x, i).value, m.value)})" for i in classes)
-    results = ", ".join(number(rec.arrays["e"][i]) for i in classes)
+    exponents = ", ".join(f"e^({difference(rec.quantity('z', i).value, m.value)})" for i in every)
+    results = ", ".join(number(rec.arrays["e"][i]) for i in every)
     rec.add(
         "forward",
-        f"{where}: e to the power of every {x}, the largest taken off first",
-        f"e[{each}] = e^({x}[{each}] - m[{place}]),  m[{place}] = max_k {x}[{each}]",
+        f"{where}: e to the power of every z, the largest taken off first",
+        f"e[{each}] = e^(z[{each}] - m[{place}]),  m[{place}] = max_k z[{each}]",
         f"e[{','.join(map(str, (at[0], ':', *at[1:])))}] = ({exponents}) = ({results})",
-        f"Taking the same number m off all of them does not change their shares, since e^({x}-m) = e^{x} / "
-        "e^m, but now no power is above 1: nothing overflows.",
+        "If the same number m is taken off all of them, their shares do not change, since e^(z-m) = e^z / "
+        "e^m. But now no power is above 1: nothing overflows.",
         [
-            *class_panels(rec, "logits", x, at, "read"),
+            *class_panels(rec, "logits", "z", every, "read"),
             place_panel(rec, "largest", "m", at, "weight"),
-            *class_panels(rec, "powers", "e", at, "result"),
+            *class_panels(rec, "powers", "e", every, "result"),
         ],
+        cites=4,
     )
-    terms = [Term((rec.quantity("e", i),), tag=tag(k)) for k, i in enumerate(classes)]
     rec.add_sum(
         "forward",
         f"{s.name}: the sum of {where}",
         f"s[{place}] = Σ_k e[{each}]",
         s,
-        terms,
+        [Term((rec.quantity("e", i),), tag=tag(k)) for k, i in enumerate(every)],
         "The sum that turns the powers into shares.",
         [
-            *class_panels(rec, "powers", "e", at, "read", letters=True),
+            *class_panels(rec, "powers", "e", every, "read", letters=True),
             place_panel(rec, "sum", "s", at, "result"),
         ],
+        cites=4,
     )
-
-
-def _rows(rec: Recorder, array: str) -> list[int]:
-    return sorted({index[0] for index in rec.asked(array)})
 
 
 def _share(rec: Recorder, index: Index) -> None:
     n, k = index
-    e, s, y = rec.quantity("e", index), rec.quantity("s", (n,)), rec.quantity("y", index)
-    rec.must_add_up([Term((e,), s)], y)
+    e, s, p = rec.quantity("e", index), rec.quantity("s", (n,)), rec.quantity("p", index)
+    rec.must_add_up([Term((e,), s)], p)
     rec.add(
         "forward",
-        f"{y.name}: the share of class {k}",
-        "y[n,k] = e[n,k] / s[n]",
-        f"{y.name} = {number(e.value)} / {number(s.value)} = {number(y.value)}",
+        f"{p.name}: the share of class {k}",
+        "p[n,k] = e[n,k] / s[n]",
+        f"{p.name} = {number(e.value)} / {number(s.value)} = {number(p.value)}",
         "Shares are positive, and those of a row sum to 1.",
         [
             rec.panel("powers", "e", (), {(n, k): "read"}),
             rec.panel("sum of the row", "s", (), {(0, n): "weight"}),
-            rec.result_panel("shares", "y", index),
+            rec.result_panel("shares", "p", index),
         ],
     )
 
 
 def _weighted_mean(rec: Recorder, n: int) -> None:
-    K = rec.arrays["y"].shape[1]
-    terms = [Term((rec.quantity("g", (n, k)), rec.quantity("y", (n, k))), tag=tag(k)) for k in range(K)]
+    every = classes(rec, (n,))
+    terms = [Term((rec.quantity("g", i), rec.quantity("p", i)), tag=tag(k)) for k, i in enumerate(every)]
     rec.add_sum(
         "backward",
         f"d[{n}]: the mean of g, weighted with the shares",
-        "d[n] = Σ_j g[n,j]·y[n,j]",
+        "d[n] = Σ_j g[n,j]·p[n,j],  g = dL/dp",
         rec.quantity("d", (n,)),
         terms,
         "All shares of a row move together, because they sum to 1: what one gains the others lose. d is "
         "what all of them have in common.",
         [
-            *class_panels(rec, "dL/dy", "g", (n,), "read", letters=True),
-            *class_panels(rec, "shares", "y", (n,), "weight", letters=True),
+            *rec.panels_of(terms, {"g": "dL/dp", "p": "shares"}),
             rec.panel("weighted mean of g", "d", (), {(0, n): "result"}),
         ],
     )
 
 
-def _softmax_gradient(rec: Recorder, index: Index) -> None:
+def _gradient(rec: Recorder, index: Index) -> None:
     n, k = index
-    y, g, d = rec.quantity("y", index), rec.quantity("g", index), rec.quantity("d", (n,))
-    result = rec.quantity("dL/dx", index)
+    values = {"p": rec.quantity("p", index), "g": rec.quantity("g", index), "d": rec.quantity("d", (n,))}
+    result = rec.quantity("dL/dz", index)
+    numbers = put_in("p·(g - d)", {name: q.value for name, q in values.items()})
     rec.add(
         "backward",
-        f"{result.name}: what x[{n},{k}] did to L",
-        "dL/dx[n,k] = y[n,k]·(g[n,k] - d[n])",
-        f"{result.name} = {factor(y.value)}·({difference(g.value, d.value)}) = {number(result.value)}",
+        f"{result.name}: what z[{n},{k}] did to L",
+        "dL/dz[n,k] = p[n,k]·(g[n,k] - d[n])",
+        f"{result.name} = {numbers} = {number(result.value)}",
         "Only what g has above the weighted mean counts, and a small share moves little.",
         [
-            rec.panel("dL/dy", "g", (), {(n, k): "read"}),
-            rec.panel("shares", "y", (), {(n, k): "weight"}),
+            rec.panel("dL/dp", "g", (), {(n, k): "read"}),
+            rec.panel("shares", "p", (), {(n, k): "weight"}),
             rec.panel("weighted mean of g", "d", (), {(0, n): "weight"}),
-            rec.result_panel("gradient", "dL/dx", index),
+            rec.result_panel("gradient", "dL/dz", index),
         ],
     )

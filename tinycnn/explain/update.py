@@ -2,17 +2,18 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.optim import SGD, Adam, AdamW, Optimizer
 
+from .equations import put_in
 from .recorder import Cells, Recorder
-from .steps import Cell, Explanation, Index, factor, number
+from .steps import Cell, Explanation, Index, Quantity, Term, number
 
 
 def update(optimizer: Optimizer, cells: Cells | None = None) -> Explanation:
@@ -77,36 +78,117 @@ def element_update(
 ) -> None:
     """Add the step that changes one element of the parameter `name`, its step `t` from 1."""
     suffix = name.removeprefix("theta")
-    theta, g = rec.quantity(name, index), rec.quantity(f"g{suffix}", index)
     new = rec.quantity(f"{name}'", index)
-    rule = SimpleNamespace(**optimizer.group_of(int(suffix or 0)))
-    rule.decay = rule.weight_decay if optimizer.decay_is_gradient else 0
-    slope, penalty = _penalised(rule, theta.value, g.value)
-    if isinstance(optimizer, Adam):
-        shrinks = isinstance(optimizer, AdamW)
-        equation, numbers, value, sentence = _adam(rec, rule, shrinks, suffix, index, t, theta.value, slope)
-    else:
-        equation, numbers, value, sentence = _sgd(rec, rule, suffix, index, theta.value, slope)
-    eps = float(np.finfo(rec.arrays[name].dtype).eps)
-    scale = abs(theta.value) + abs(new.value) + abs(value)
-    if math.isfinite(new.value) and not abs(value - new.value) <= 1e2 * eps * scale + 1e-30:
-        raise RuntimeError(
-            f"{rec.operation}: the rule gives {new.name} = {value!r}, the engine {new.value!r}"
-        )
-    panels = [rec.panel("before", name, *_plane(theta.index, "read"))]
-    panels.append(rec.panel("gradient", f"g{suffix}", *_plane(theta.index, "read")))
+    group = optimizer.group_of(int(suffix or 0))
     state = [letter for letter in ("m", "v") if f"{letter}{suffix}'" in rec.arrays]
-    panels += [rec.panel("before", f"{a}{suffix}", *_plane(theta.index, "read")) for a in state]
-    panels += [rec.panel("after", f"{a}{suffix}'", *_plane(theta.index, "weight")) for a in state]
-    panels.append(rec.result_panel("after", f"{name}'", index))
+    values = {letter: rec.quantity(f"{letter}{suffix}", index).value for letter in ("theta", "g", *state)}
+    values |= {f"{letter}'": rec.quantity(f"{letter}{suffix}'", index).value for letter in state}
+    values |= {"lr": group["lr"], "t": t, "decay": group["weight_decay"], "l1": group["l1"]}
+    sentence, lines = _penalties(optimizer, group), []
+    if isinstance(optimizer, Adam):
+        values |= {"beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]}
+        lines += ADAM
+        sentence += (
+            "m is the mean of the gradients so far, v of their squares. Their ratio is about 1 if the "
+            "gradients agree, so the step is about lr, whatever their scale."
+        )
+        if isinstance(optimizer, AdamW):
+            lines, sentence = [SHRINK, *lines], f"{sentence} First the weight itself decays."
+    else:
+        values["momentum"] = group["momentum"]
+        more, rule = SGD_RULES["Nesterov" if group["nesterov"] else "momentum" if group["momentum"] else ""]
+        lines, sentence = [*lines, *rule], sentence + more
+    numbers = []
+    for line in [*_penalty_lines(optimizer, group), *lines]:
+        put = put_in(line.formula, values)
+        if line.value is not None:
+            values[line.name] = line.value(SimpleNamespace(**{_python(a): v for a, v in values.items()}))
+        shown, result = (new.name, new.value) if line.name == "theta'" else (line.name, values[line.name])
+        numbers.append(f"{shown} = {put} = {number(result)}")
+    rec.must_add_up([Term((Quantity("rule", (), values["theta'"]),))], new, 10, abs(values["theta"]))
+    panels = [rec.panel("before", name, *_plane(index, "read"))]
+    panels.append(rec.panel("gradient", f"g{suffix}", *_plane(index, "read")))
+    panels += [rec.panel("before", f"{a}{suffix}", *_plane(index, "read")) for a in state]
+    panels += [rec.panel("after", f"{a}{suffix}'", *_plane(index, "weight")) for a in state]
     rec.add(
         "update",
-        f"{new.name}: step {t} of {called or theta.name}",
-        equation,
-        f"{penalty}{numbers} = {number(new.value)}",
+        f"{new.name}: step {t} of {called or f'{name}[{chr(44).join(map(str, index))}]'}",
+        ",  ".join(f"{line.name} = {line.formula}" for line in [*_penalty_lines(optimizer, group), *lines]),
+        ";  ".join(numbers),
         sentence,
-        panels,
+        [*panels, rec.result_panel("after", f"{name}'", index)],
+        cites=7,
     )
+
+
+class Line(NamedTuple):
+    """One line of an update rule. What the optimizer keeps has no `value`: it is the engine's."""
+
+    name: str
+    formula: str
+    value: Callable[[SimpleNamespace], float] | None = None
+
+
+# As in the docstrings of `tinycnn.optim`; m_ is m', m_hat is m̂.
+SHRINK = Line("theta", "theta·(1 - lr·decay)", lambda a: a.theta * (1 - a.lr * a.decay))
+ADAM = [
+    Line("m'", "beta1·m + (1 - beta1)·g"),
+    Line("v'", "beta2·v + (1 - beta2)·g²"),
+    Line("m̂", "m' / (1 - beta1^t)", lambda a: a.m_ / (1 - a.beta1**a.t)),
+    Line("v̂", "v' / (1 - beta2^t)", lambda a: a.v_ / (1 - a.beta2**a.t)),
+    Line(
+        "theta'",
+        "theta - lr·m̂ / (√v̂ + eps)",
+        lambda a: a.theta - a.lr * a.m_hat / (math.sqrt(a.v_hat) + a.eps),
+    ),
+]
+SGD_RULES = {
+    "": (
+        "A step against the gradient: downhill, as long as the step is short enough.",
+        [Line("theta'", "theta - lr·g", lambda a: a.theta - a.lr * a.g)],
+    ),
+    "momentum": (
+        "The velocity keeps a part of the last steps: down a slope they add up, across a valley they cancel.",
+        [
+            Line("v'", "momentum·v + g"),
+            Line("theta'", "theta - lr·v'", lambda a: a.theta - a.lr * a.v_),
+        ],
+    ),
+    "Nesterov": (
+        "The velocity keeps a part of the last steps; Nesterov's rule looks one such step ahead.",
+        [
+            Line("v'", "momentum·v + g"),
+            Line(
+                "theta'",
+                "theta - lr·(g + momentum·v')",
+                lambda a: a.theta - a.lr * (a.g + a.momentum * a.v_),
+            ),
+        ],
+    ),
+}
+
+
+def _python(letter: str) -> str:
+    return letter.replace("'", "_").replace("\u0302", "_hat")
+
+
+def _penalty_lines(optimizer: Optimizer, group: Mapping[str, Any]) -> list[Line]:
+    """Return the line that adds the penalties of Eq. 8 to the gradient, if there are any."""
+    decay, l1 = group["weight_decay"] if optimizer.decay_is_gradient else 0, group["l1"]
+    formula = "g" + " + decay·theta" * bool(decay) + " + l1·sign(theta)" * bool(l1)
+    if formula == "g":
+        return []
+    return [Line("g", formula, lambda a: a.g + decay * a.theta + l1 * float(np.sign(a.theta)))]
+
+
+def _penalties(optimizer: Optimizer, group: Mapping[str, Any]) -> str:
+    """Return what the penalties of Eq. 8 do, if there are any."""
+    said = ""
+    if group["weight_decay"] and optimizer.decay_is_gradient:
+        said += "The penalty decay/2·theta² (Eq. 8) pulls the weight to 0, the stronger the larger it is. "
+    if group["l1"]:
+        said += "The penalty l1·|theta| (Eq. 8) pulls it to 0 with the same strength at any size. "
+    return said
 
 
 def _plane(index: Index, role: str) -> tuple[Index, Mapping[Cell, str]]:
@@ -114,81 +196,6 @@ def _plane(index: Index, role: str) -> tuple[Index, Mapping[Cell, str]]:
     if len(index) < 2:
         return (), {(0, index[0] if index else 0): role}
     return index[:-2], {(index[-2], index[-1]): role}
-
-
-def _penalised(rule: SimpleNamespace, theta: float, g: float) -> tuple[float, str]:
-    """Return the gradient with the penalties of Eq. 8, and how it is computed."""
-    text = number(g)
-    if rule.decay:
-        g += rule.decay * theta
-        text += f" + {rule.decay:g}·{factor(theta)}"
-    if rule.l1:
-        g += rule.l1 * float(np.sign(theta))
-        text += f" + {rule.l1:g}·sign({number(theta)})"
-    return g, f"g = {text} = {number(g)};  " if text != number(g) else ""
-
-
-def _sgd(
-    rec: Recorder, rule: SimpleNamespace, suffix: str, index: Index, theta: float, g: float
-) -> tuple[str, str, float, str]:
-    """Return the equation, its numbers, the new value and a sentence."""
-    start = f"theta{suffix}'[{','.join(map(str, index))}] = {number(theta)} - {rule.lr:g}·"
-    if not rule.momentum:
-        equation = "theta' = theta - lr·g"
-        sentence = "A step against the gradient: downhill, as long as the step is short enough."
-        return equation, start + factor(g), theta - rule.lr * g, sentence
-    old, new = rec.quantity(f"v{suffix}", index), rec.quantity(f"v{suffix}'", index)
-    velocity = f"v' = {rule.momentum:g}·{factor(old.value)} + {factor(g)} = {number(new.value)};  "
-    if rule.nesterov:
-        step = g + rule.momentum * new.value
-        return (
-            "v' = momentum·v + g,  theta' = theta - lr·(g + momentum·v')",
-            f"{velocity}{start}({number(g)} + {rule.momentum:g}·{factor(new.value)})",
-            theta - rule.lr * step,
-            "The velocity keeps a part of the last steps; Nesterov's rule looks one such step ahead.",
-        )
-    return (
-        "v' = momentum·v + g,  theta' = theta - lr·v'",
-        velocity + start + factor(new.value),
-        theta - rule.lr * new.value,
-        "The velocity keeps a part of the last steps: along a slope they add up, across a valley they "
-        "cancel.",
-    )
-
-
-def _adam(
-    rec: Recorder,
-    rule: SimpleNamespace,
-    shrinks: bool,
-    suffix: str,
-    index: Index,
-    t: int,
-    theta: float,
-    g: float,
-) -> tuple[str, str, float, str]:
-    """Return the equation, its numbers, the new value and a sentence."""
-    beta1, beta2 = rule.betas
-    m, v = rec.quantity(f"m{suffix}", index).value, rec.quantity(f"v{suffix}", index).value
-    new_m, new_v = rec.quantity(f"m{suffix}'", index).value, rec.quantity(f"v{suffix}'", index).value
-    mean, square = new_m / (1 - beta1**t), new_v / (1 - beta2**t)
-    decay, shrink, shrunk = "", "", ""
-    if shrinks:
-        keep = 1 - rule.lr * rule.weight_decay
-        theta *= keep
-        decay, shrink = "theta·(1 - lr·decay)", f"theta·{keep:.6g} = {number(theta)};  "
-        shrunk = " First the weight itself decays."
-    return (
-        "m' = beta1·m + (1-beta1)·g,  v' = beta2·v + (1-beta2)·g²,  "
-        f"theta' = {decay or 'theta'} - lr·m̂/(√v̂ + eps),  m̂ = m'/(1-beta1^t),  v̂ = v'/(1-beta2^t)",
-        f"m' = {beta1:g}·{factor(m)} + {number(1 - beta1)}·{factor(g)} = {number(new_m)};  "
-        f"v' = {beta2:g}·{factor(v)} + {number(1 - beta2)}·{factor(g)}² = {number(new_v)};  "
-        f"m̂ = {number(mean)};  v̂ = {number(square)};  {shrink}"
-        f"theta{suffix}'[{','.join(map(str, index))}] = {number(theta)} - {rule.lr:g}·{factor(mean)}/"
-        f"(√{number(square)} + {rule.eps:g})",
-        theta - rule.lr * mean / (math.sqrt(square) + rule.eps),
-        "m is the mean of the gradients so far, v of their squares. Their ratio is about 1 where the "
-        f"gradients agree, so the step is about lr, whatever their scale.{shrunk}",
-    )
 
 
 def _names(optimizer: Optimizer) -> dict[int, str]:

@@ -8,44 +8,25 @@ from typing import Any
 import numpy as np
 
 from tinycnn.autograd import Function, grad, topological_order
-from tinycnn.autograd.safety import Observer
 from tinycnn.modes import observed
 from tinycnn.tensor import Tensor
 
 from .calls import leaf
+from .equations import stated
 from .recorder import Recorder, cell_of
 from .steps import Explanation, Index, Panel, number
+from .watch import Node, Watch
 
 MAX_NODES = 40  # a screen shows one at a time, but nobody steps through more
 SMALL = 20  # rows and columns of a matrix that is shown whole
 
-Node = Function | Tensor
 
-
-class _Watch(Observer):
-    """Notes every operation that runs, and every gradient that passes on the way back."""
+class _Named(Watch):
+    """What the engine computed, and what the steps call each node and leaf."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Function, Sequence[Tensor], Tensor]] = []
-        self.shares: defaultdict[Node, list[tuple[str, np.ndarray]]] = defaultdict(list)
+        super().__init__()
         self.names: dict[Node, str] = {}
-        self.arrived: dict[Node, np.ndarray] = {}
-
-    def computed(self, node: Function, inputs: Sequence[Tensor], result: Tensor) -> None:
-        """Note an operation that is part of the graph."""
-        if result.creator is node:
-            self.calls.append((node, inputs, result))
-
-    def passing(self, node: Function, g: Tensor) -> None:
-        """Note the gradient of a node: it is complete now."""
-        self.arrived[node] = g.numpy().copy()
-
-    def passed(self, node: Function, shares: Sequence[Any]) -> None:
-        """Note what the node adds to the gradients of its parents."""
-        for parent, share in zip(node.parents, shares, strict=True):
-            if parent is not None and share is not None:
-                array = share.numpy() if isinstance(share, Tensor) else np.asarray(share)
-                self.shares[parent].append((self.names[node], array.copy()))
 
 
 def autograd(f: Callable[..., Tensor] | Tensor, *inputs: Any) -> Explanation:
@@ -70,7 +51,7 @@ def autograd(f: Callable[..., Tensor] | Tensor, *inputs: Any) -> Explanation:
     ValueError
         If no operation of the engine was used, or the graph has more than 40 operations.
     """
-    watch = _Watch()
+    watch = _Named()
     if isinstance(f, Tensor):
         if inputs:
             raise TypeError("a loss is explained alone: give a function to explain it for other inputs")
@@ -113,7 +94,7 @@ def _parameters(f: Callable[..., Any], count: int) -> list[str]:
     return [names[i] if i < len(names) else f"x{i}" for i in range(count)]
 
 
-def _name(watch: _Watch, order: Sequence[Function], y: Tensor) -> None:
+def _name(watch: _Named, order: Sequence[Function], y: Tensor) -> None:
     """Call the results t1, t2, ... in the order in which they were computed, and the last one L."""
     for t, node in enumerate(reversed(order), 1):
         watch.names[node] = "L" if node is y.creator else f"t{t}"
@@ -122,14 +103,7 @@ def _name(watch: _Watch, order: Sequence[Function], y: Tensor) -> None:
         watch.names.setdefault(x, f"leaf{i}")
 
 
-def _said(node: Function) -> tuple[str, str]:
-    """Return an operation's equation and its derivative: the two sentences of its docstring."""
-    said = (inspect.getdoc(type(node)) or node.name).partition("\n")[0]
-    equation, _, derivative = said.partition(". ")
-    return equation.rstrip("."), derivative.rstrip(".")
-
-
-def _called(watch: _Watch, x: Tensor) -> str:
+def _called(watch: _Named, x: Tensor) -> str:
     return watch.names.get(x.creator or x, "a constant")
 
 
@@ -149,7 +123,7 @@ def _element(name: str, at: Index) -> str:
     return f"{name}[{','.join(map(str, at))}]" if at else name
 
 
-def _forward(rec: Recorder, watch: _Watch, node: Function, inputs: Sequence[Tensor], result: Tensor) -> None:
+def _forward(rec: Recorder, watch: _Named, node: Function, inputs: Sequence[Tensor], result: Tensor) -> None:
     name, at = watch.names[node], _largest(result.numpy())
     given = [_called(watch, x) for x in inputs]
     panels = [
@@ -159,7 +133,7 @@ def _forward(rec: Recorder, watch: _Watch, node: Function, inputs: Sequence[Tens
     rec.add(
         "forward",
         f"{name} = {node.name}({', '.join(given)})",
-        _said(node)[0],
+        stated(type(node))[0] or node.name,
         f"{_element(name, at)} = {number(result.numpy()[at])}",
         f"{node.name} computes {name}. It remembers where its inputs came from"
         f"{', and keeps what its derivative will need: ' + node.keeps if node.keeps else ''}.",
@@ -167,7 +141,7 @@ def _forward(rec: Recorder, watch: _Watch, node: Function, inputs: Sequence[Tens
     )
 
 
-def _order(rec: Recorder, watch: _Watch, order: Sequence[Function]) -> None:
+def _order(rec: Recorder, watch: _Named, order: Sequence[Function]) -> None:
     uses = defaultdict(list)
     for node in order:
         for parent in dict.fromkeys(p for p in node.parents if p is not None):
@@ -186,11 +160,18 @@ def _order(rec: Recorder, watch: _Watch, order: Sequence[Function]) -> None:
     )
 
 
-def _sum(rec: Recorder, watch: _Watch, node: Node, total: np.ndarray) -> tuple[str, list[Panel]]:
+def _sum(rec: Recorder, watch: _Named, node: Node, total: np.ndarray) -> tuple[str, list[Panel]]:
     """Return how the shares of a node add up, in numbers at one element, and their panels."""
     name, shares, at = f"dL/d{watch.names[node]}", watch.shares[node], _largest(total)
     panels = [
-        _panel(rec, f"share {i} of {name}", np.broadcast_to(share, total.shape), f"from {source}", at, "read")
+        _panel(
+            rec,
+            f"share {i} of {name}",
+            np.broadcast_to(share, total.shape),
+            f"from {watch.names[source]}",
+            at,
+            "read",
+        )
         for i, (source, share) in enumerate(shares, 1)
         if share.shape == total.shape
     ]
@@ -202,11 +183,11 @@ def _sum(rec: Recorder, watch: _Watch, node: Node, total: np.ndarray) -> tuple[s
     return whole, panels
 
 
-def _backward(rec: Recorder, watch: _Watch, node: Function) -> None:
+def _backward(rec: Recorder, watch: _Named, node: Function) -> None:
     name = watch.names[node]
     numbers, panels = _sum(rec, watch, node, watch.arrived[node])
     parents = [watch.names[p] for p in dict.fromkeys(p for p in node.parents if p is not None)]
-    count, (equation, derivative) = len(watch.shares[node]), _said(node)
+    count, (equation, derivative) = len(watch.shares[node]), stated(type(node))
     given = (
         f"{name} got {count} share{'s' * (count != 1)}, one from each use" if count else f"{name} is L itself"
     )
@@ -221,7 +202,7 @@ def _backward(rec: Recorder, watch: _Watch, node: Function) -> None:
     )
 
 
-def _leaf(rec: Recorder, watch: _Watch, x: Tensor, total: np.ndarray) -> None:
+def _leaf(rec: Recorder, watch: _Named, x: Tensor, total: np.ndarray) -> None:
     name, uses = watch.names[x], len(watch.shares[x])
     numbers, panels = _sum(rec, watch, x, total)
     rec.add(
@@ -234,7 +215,7 @@ def _leaf(rec: Recorder, watch: _Watch, x: Tensor, total: np.ndarray) -> None:
     )
 
 
-def _wrong_order(rec: Recorder, watch: _Watch, order: Sequence[Function]) -> None:
+def _wrong_order(rec: Recorder, watch: _Named, order: Sequence[Function]) -> None:
     """Say what would come out if a node that is used twice passed its gradient on after the first share."""
     for node in order:
         shares = watch.shares[node]
@@ -244,10 +225,10 @@ def _wrong_order(rec: Recorder, watch: _Watch, order: Sequence[Function]) -> Non
             rec.add(
                 "backward",
                 f"what a wrong order would give: {name} too early",
-                f"dL/d{name} = the share from {shares[0][0]} only",
+                f"dL/d{name} = the share from {watch.names[shares[0][0]]} only",
                 f"{_element(f'dL/d{name}', at)} = {number(first[at])} instead of {number(total[at])}",
-                f"If {name} had passed its gradient on before {shares[-1][0]} gave its share, everything "
-                "below it would have got a wrong gradient, without any error.",
+                f"If {name} had passed its gradient on before {watch.names[shares[-1][0]]} gave its share, "
+                "everything below it would have got a wrong gradient, without any error.",
                 [
                     _panel(rec, f"share 1 of dL/d{name}", first, "too early", at, "read"),
                     _panel(rec, f"dL/d{name}", total, "complete", at, "result"),

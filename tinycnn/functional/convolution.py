@@ -122,7 +122,7 @@ class Conv2dInput(Function):
         )
 
 
-@operation(Conv2dInput, example=convolution(conv_transpose2d_case, out=1))
+@operation(Conv2dInput, example=convolution(conv_transpose2d_case, out=1), equation=1)
 def conv_transpose2d(
     x: Tensor,
     weight: Tensor,

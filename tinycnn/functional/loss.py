@@ -152,7 +152,7 @@ def nll_loss(
     return _reduce_counted(each if weights is None else mul(each, weights), weights, counted, reduction)
 
 
-@operation(example=alike())
+@operation(example=alike(), equation=6)
 def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Squared error (x - target)^2, mean over all elements.
 
@@ -165,13 +165,13 @@ def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     return _reduce(mul(difference, difference), reduction)
 
 
-@operation(example=alike())
+@operation(example=alike(), equation=6)
 def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """Absolute error ``|x - target|``, mean over all elements; shapes as `mse_loss`."""
     return _reduce(abs(sub(*_compared("l1_loss", x, target))), reduction)
 
 
-@operation(example=alike(probabilities))
+@operation(example=alike(probabilities), equation=6)
 def binary_cross_entropy_with_logits(
     logits: Tensor, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> Tensor:

@@ -68,7 +68,7 @@ def min_pool2d(
     return ExtremePool2d(geometry, largest=False)(x)
 
 
-@operation(example=pictures)
+@operation(example=pictures, equation=2)
 def global_max_pool2d(x: Tensor) -> Tensor:
     """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
     _some_cells("global_max_pool2d", x)
@@ -138,7 +138,7 @@ def avg_pool2d(
     return total / SumPool2d(geometry._replace(N=1, C=1))(ones)
 
 
-@operation(example=pictures)
+@operation(example=pictures, equation=2)
 def global_avg_pool2d(x: Tensor) -> Tensor:
     """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
     _some_cells("global_avg_pool2d", x)

@@ -33,7 +33,7 @@ SOFTMAX = Exercise(
     softmax,
     _cases,
     reference=lambda z: engine.forward(F.softmax, z, dim=1),
-    explain=lambda a, index: engine.step("softmax", "y", index, a["z"], dim=1),
+    explain=lambda a, index: engine.step("softmax", "p", index, a["z"], dim=1),
     traits={"logits above 500, or below -500": _large},
     lesson=4,
     equation=4,
