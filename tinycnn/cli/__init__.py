@@ -12,6 +12,7 @@ from tinycnn.fit import RunError, StoppedRun
 from tinycnn.fit.settings import DifferentSettings
 
 from . import (
+    compress,
     evaluate,
     explain,
     gan,
@@ -37,6 +38,7 @@ COMMANDS = (
     gan_score,
     gan_features,
     gan_toy,
+    compress,
     gradcheck,
     tutor,
     info,
