@@ -23,7 +23,7 @@ def test_it_runs_as_a_script_and_its_solutions_are_right(path, tmp_path):
     (solutions,) = re.findall(r"^# ## Solutions\n(.*)", text, re.S | re.M)
     blocks = re.findall(r"^# ```python\n(.*?)^# ```", solutions, re.S | re.M)
     count = len(re.findall(r"^# \*\*\d\.\*\*", text, re.M))
-    assert 2 <= count <= 3
+    assert 2 <= count <= 4
     assert len(blocks) == count == solutions.count("<details><summary>") == solutions.count("</details>")
     code = "\n".join(re.sub(r"^# ?", "", block, flags=re.M) for block in blocks)
     assert len(re.findall(r"assert (?:check|compare)\(", code)) >= count

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 4. Pooling, dense layer, softmax, cross-entropy, and why logits
 #
-# About an hour. You need lesson 3.
+# An hour and a quarter. You need lesson 3.
 #
 # At the end you know the rest of a network that classifies images, forward and backward, and why its loss
 # takes logits, not probabilities.
@@ -58,6 +58,38 @@ draw(pooled.steps_of("dL/dx")[6])
 
 # %%
 print(inspect.getsource(ExtremePool2d))
+
+# %% [markdown]
+# ## Minimum, sum and mean (Eq. 2)
+#
+# The documents name three more statistics of a window. Each derivative takes one line.
+#
+# **Minimum.** $\min_m x_m = -\max_m (-x_m)$. Backward, g passes both signs, and they cancel:
+# $(-1) \cdot g \cdot (-1) = g$. So g goes to the winner as before; only the winner is the smallest cell.
+#
+# **Sum.** $y = \sum_m x_m$, so $\partial y/\partial x_m = 1$ for every cell of the window, whatever stands in
+# it. Each cell gets the g of every window that it lies in:
+#
+# $$\frac{\partial L}{\partial x_{n,c,i,j}} = \sum_{\text{windows with } (i,j)} g_{n,c,oh,ow}$$
+#
+# **Mean.** It is the sum divided by the number M = KH·KW of cells, and so is its derivative:
+# $\partial y/\partial x_m = 1/M$.
+#
+# A maximum is blind for all cells but one, so its gradient is sparse. A mean sees all of them a little.
+
+# %%
+one_window = np.array([[[[3.0]]]], np.float32)
+for pool in (F.max_pool2d, F.min_pool2d, F.sum_pool2d, F.avg_pool2d):
+    found = explain(pool, x[:, :, :2, :2], 2, backward=True, gradient=one_window)
+    print(f"{pool.__name__:10} y = {found.result.item():5.2f}, dL/dx =", found.arrays["dL/dx"].ravel())
+assert found.arrays["dL/dx"].sum() == 3  # the mean hands out exactly what it got
+
+# %% [markdown]
+# Windows that overlap, summed: the middle cell lies in all four of them, and gets the g of all four.
+
+# %%
+summed = explain(F.sum_pool2d, x[:, :, :3, :3], 2, 1, backward=True, gradient=np.array([[[[1, 2], [3, 4]]]]))
+draw(summed.steps_of("dL/dx")[4])
 
 # %% [markdown]
 # ## The dense layer (Eq. 3)
@@ -221,6 +253,24 @@ def as_convolution():
 compare(as_convolution(), F.avg_pool2d(Tensor(x), 2).numpy())
 
 # %% [markdown]
+# **4.** The gradients of the other statistics, minimum and sum.
+
+
+# %%
+def min_pool2d_input(g, x, kernel_size, stride):
+    """Return dL/dx of min-pooling, for g (N, C, OH, OW), x (N, C, H, W), (KH, KW) and (SH, SW)."""
+    return None  # your code
+
+
+def sum_pool2d_input(g, size, kernel_size, stride):
+    """Return dL/dx of sum-pooling, for g (N, C, OH, OW), (H, W), (KH, KW) and (SH, SW)."""
+    return None  # your code
+
+
+check("min_pool2d_input", min_pool2d_input)
+check("sum_pool2d_input", sum_pool2d_input)
+
+# %% [markdown]
 # ## Solutions
 #
 # <details><summary>1. No idea</summary>
@@ -263,5 +313,34 @@ compare(as_convolution(), F.avg_pool2d(Tensor(x), 2).numpy())
 # ```
 #
 # (With C channels each needs its own filter: groups = C.)
+#
+# </details>
+#
+# <details><summary>4. Minimum and sum</summary>
+#
+# ```python
+# def windows(shape, kernel_size, stride):
+#     """Yield each output's index, and the slice of its window."""
+#     N, C, OH, OW = shape
+#     (KH, KW), (SH, SW) = kernel_size, stride
+#     for n, c, oh, ow in np.ndindex(N, C, OH, OW):
+#         yield (n, c, oh, ow), np.s_[n, c, oh * SH : oh * SH + KH, ow * SW : ow * SW + KW]
+#
+# def min_pool2d_input(g, x, kernel_size, stride):
+#     dx = np.zeros(x.shape)
+#     for at, window in windows(g.shape, kernel_size, stride):
+#         r, s = np.unravel_index(x[window].argmin(), kernel_size)
+#         dx[window][r, s] += g[at]  # a slice is a view: this changes dx
+#     return dx
+#
+# def sum_pool2d_input(g, size, kernel_size, stride):
+#     dx = np.zeros((*g.shape[:2], *size))
+#     for at, window in windows(g.shape, kernel_size, stride):
+#         dx[window] += g[at]
+#     return dx
+#
+# assert check("min_pool2d_input", min_pool2d_input)
+# assert check("sum_pool2d_input", sum_pool2d_input)
+# ```
 #
 # </details>

@@ -1,5 +1,5 @@
 """Right answers to every exercise, in several styles: loops, whole arrays, another identity."""
 
-from tests.tutor.right import convolution, layers, others, training
+from tests.tutor.right import convolution, layers, losses, others, training
 
-ANSWERS = {**convolution.ANSWERS, **layers.ANSWERS, **training.ANSWERS, **others.ANSWERS}
+ANSWERS = {**convolution.ANSWERS, **layers.ANSWERS, **losses.ANSWERS, **training.ANSWERS, **others.ANSWERS}

@@ -1,0 +1,305 @@
+"""Exercises on the squared error and on the loss of yes-or-no answers (Eq. 6)."""
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+
+from . import engine
+
+
+def mse_loss_input(x, t):
+    """Return dL/dx (N, D) of the squared error, L = the mean over all elements of (x - t)^2, for t (N, D)."""
+    M = x.size
+    return 2 * (x - t) / M
+
+
+def _cases_of_mse(rng: np.random.Generator) -> list[Arguments]:
+    sizes = ((1, 1), (1, 3), (3, 1), (2, 2), (2, 3), (4, 3))
+    return [
+        {"x": np.round(rng.uniform(1, 4, size), 1), "t": np.round(rng.uniform(-3, 0.5, size), 1)}
+        for size in sizes
+    ] + [{"x": np.array([[0.5, -2.0, 1.0]]), "t": np.array([[1.5, -0.5, 1.0]])}]
+
+
+MSE_LOSS_INPUT = Exercise(
+    mse_loss_input,
+    _cases_of_mse,
+    reference=lambda x, t: engine.gradients(F.mse_loss, [x], target=t)[0],
+    explain=lambda a, index: engine.step("mse_loss", "dL/dx", index, a["x"], a["t"], backward=True),
+    lesson=17,
+    equation=6,
+    hints=(
+        "L is a mean of squares. Which of its terms depends on one number of x?",
+        "The derivative of (x - t) squared is 2 (x - t). How many terms does the mean divide by?",
+        "Twice the difference of output and target, divided by the number of all elements.",
+    ),
+    mistakes=(
+        Mistake(
+            "two_forgotten",
+            "Your gradient is half of the right one. The derivative of a square has a factor.",
+            ("2 * (x - t)", "(x - t)"),
+        ),
+        Mistake(
+            "not_divided",
+            "You give every element its own derivative. L is a mean: divide as the mean does.",
+            (" / M", ""),
+        ),
+        Mistake(
+            "divided_by_images",
+            "You divide by the number of images. Here the mean is over all elements, N times D of them.",
+            ("M = x.size", "M = len(x)"),
+        ),
+        Mistake(
+            "divided_by_one_row",
+            "You divide by the length of one row. Here the mean is over all rows as well.",
+            ("M = x.size", "M = x.shape[1]"),
+        ),
+        Mistake(
+            "sign",
+            "Your gradient points the other way. If x is too large, L grows with x.",
+            ("(x - t)", "(t - x)"),
+        ),
+        Mistake(
+            "absolute_error",
+            "Your gradient has the same size everywhere. That is the absolute error; a square pulls harder "
+            "the farther it is off.",
+            ("2 * (x - t)", "np.sign(x - t)"),
+        ),
+        Mistake(
+            "the_loss",
+            "You return the squares themselves, the terms of L. Their derivatives are asked for.",
+            ("2 * (x - t) / M", "(x - t) ** 2 / M"),
+            ("2 * (x - t) / M", "(x - t) ** 2"),
+        ),
+        Mistake(
+            "target_forgotten",
+            "Your gradient does not depend on the target. It should be 0 where x and t are equal.",
+            ("(x - t)", "x"),
+        ),
+        Mistake(
+            "added",
+            "You add the target to the output. Their difference says how far off x is.",
+            ("(x - t)", "(x + t)"),
+        ),
+        Mistake(
+            "mean_difference",
+            "All your numbers are equal: you averaged the differences. Each element has its own.",
+            ("(x - t)", "(x - t).mean() * np.ones(x.shape)"),
+        ),
+    ),
+)
+
+_YES = "t * np.logaddexp(0, -z)"
+_NO = "(1 - t) * np.logaddexp(0, z)"
+
+
+def binary_cross_entropy(z, t):
+    """Return the mean of -t log p - (1 - t) log(1 - p), one number, where p = sigmoid(z).
+
+    z (N,) are logits, t (N,) probabilities from 0 to 1.
+    """
+    each = t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z)
+    return each.mean()
+
+
+def _directly(z, t):
+    """Do as `binary_cross_entropy`, for logits that are not large."""
+    p = 1 / (1 + np.exp(-z))
+    return (-t * np.log(p) - (1 - t) * np.log(1 - p)).mean()
+
+
+def _answers(rng: np.random.Generator, N: int) -> Arguments:
+    """Return logits between 0.3 and 3 or their negatives, and truths of which one is neither 0 nor 1."""
+    z = np.round(rng.uniform(0.3, 3, N), 1) * rng.choice([-1.0, 1.0], N)
+    t = rng.integers(0, 2, N).astype(float)
+    t[0] = rng.choice([0.2, 0.3, 0.7])
+    return {"z": z, "t": t}
+
+
+def _cases_of_answers(rng: np.random.Generator) -> list[Arguments]:
+    made = [{"z": np.array([1.5]), "t": np.array([1.0])}, {"z": np.array([1.5]), "t": np.array([0.0])}]
+    made += [_answers(rng, N) for N in (1, 2, 3, 5)]
+    return [*made, {"z": np.array([1000.0, -1000.0, 900.0]), "t": np.array([0.0, 1.0, 1.0])}]
+
+
+def _large(a: Arguments) -> bool:
+    return bool(np.abs(a["z"]).max() > 500)
+
+
+BINARY_CROSS_ENTROPY = Exercise(
+    binary_cross_entropy,
+    _cases_of_answers,
+    reference=lambda z, t: engine.forward(F.binary_cross_entropy_with_logits, z, target=t)[()],
+    traits={"logits above 500, or below -500": _large},
+    lesson=17,
+    equation=6,
+    hints=(
+        "There are two answers, yes and no. How probable are they, if the logit is z?",
+        "log sigmoid(z) is -log(1 + e^-z), and log(1 - sigmoid(z)) is -log(1 + e^z). Which NumPy function "
+        "computes log(e^a + e^b) without overflow?",
+        "np.logaddexp(0, -z) is log(1 + e^-z). Weigh it with t, and the other one with 1 - t.",
+    ),
+    mistakes=(
+        Mistake(
+            "sum",
+            "You add the losses of all answers up. The mean is asked for.",
+            ("each.mean()", "each.sum()"),
+        ),
+        Mistake(
+            "every_answer",
+            "You return one loss per answer. Return their mean, a single number.",
+            ("each.mean()", "each"),
+        ),
+        Mistake(
+            "sign",
+            "Your loss is below 0. Logarithms of probabilities are negative: this loss has a minus "
+            "before both.",
+            ("return each", "return -each"),
+        ),
+        Mistake(
+            "log2",
+            "You compute in bits: your logarithms have the base 2. Use the natural logarithm.",
+            ("return each.mean()", "return each.mean() / np.log(2)"),
+        ),
+        Mistake(
+            "truth_exchanged",
+            "You punish the right answer. For t = 1 the loss has to be small if the logit is large.",
+            ((f"{_YES} + {_NO}", "t * np.logaddexp(0, z) + (1 - t) * np.logaddexp(0, -z)")),
+        ),
+        Mistake(
+            "no_forgotten",
+            "Your loss is 0 for t = 0, whatever the answer is. A wrong yes must cost something, too.",
+            (f" + {_NO}", ""),
+        ),
+        Mistake(
+            "yes_forgotten",
+            "Your loss is 0 for t = 1, whatever the answer is. A wrong no must cost something, too.",
+            (f"{_YES} + ", ""),
+        ),
+        Mistake(
+            "sigmoid_twice",
+            "You apply the sigmoid to the logits, and then a formula that contains it already. Apply it "
+            "once.",
+            (("-z)", "-1 / (1 + np.exp(-z)))"), ("0, z)", "0, 1 / (1 + np.exp(-z)))")),
+        ),
+        Mistake(
+            "squared_error",
+            "You take the squared error of the probabilities. This loss takes their logarithms.",
+            (f"{_YES} + {_NO}", "(1 / (1 + np.exp(-z)) - t) ** 2"),
+        ),
+        Mistake(
+            "no_logarithm",
+            "Your loss is the probability of the wrong answer. Take minus the logarithm of the right one's.",
+            (f"{_YES} + {_NO}", "t / (1 + np.exp(z)) + (1 - t) / (1 + np.exp(-z))"),
+        ),
+        Mistake(
+            "logits_as_probabilities",
+            "You take logarithms of the logits themselves. They become probabilities by the sigmoid.",
+            (f"{_YES} + {_NO}", "-t * np.log(z) - (1 - t) * np.log(1 - z)"),
+        ),
+        Mistake(
+            "overflow",
+            "For large logits your loss is infinite or NaN: the probability is rounded to 0 or 1. Put "
+            "sigmoid "
+            "and logarithm into one formula.",
+            _directly,
+            (
+                ("np.logaddexp(0, -z)", "np.log(1 + np.exp(-z))"),
+                ("np.logaddexp(0, z)", "np.log(1 + np.exp(z))"),
+            ),
+        ),
+    ),
+)
+
+
+def binary_cross_entropy_input(z, t):
+    """Return dL/dz (N,) of the mean of -t log p - (1 - t) log(1 - p), where p = sigmoid(z).
+
+    z (N,) are logits, t (N,) probabilities from 0 to 1.
+    """
+    p = 0.5 * (1 + np.tanh(0.5 * z))
+    return (p - t) / len(z)
+
+
+def _engine_answers_input(z, t):
+    return engine.gradients(F.binary_cross_entropy_with_logits, [z], target=t)[0]
+
+
+BINARY_CROSS_ENTROPY_INPUT = Exercise(
+    binary_cross_entropy_input,
+    _cases_of_answers,
+    reference=_engine_answers_input,
+    traits={"logits above 500, or below -500": _large},
+    explain=lambda a, index: engine.step(
+        "binary_cross_entropy_with_logits", "dL/dx", index, a["z"], a["t"], backward=True
+    ),
+    lesson=17,
+    equation=6,
+    hints=(
+        "Write the loss with log(1 + e^-z) and log(1 + e^z). What are their derivatives?",
+        "The derivative of log(1 + e^z) is sigmoid(z), that of log(1 + e^-z) is sigmoid(z) - 1. Collect the "
+        "terms with t.",
+        "The probability minus the truth, divided by the number of answers.",
+    ),
+    mistakes=(
+        Mistake(
+            "sign",
+            "You return the truth minus the answer. Descent subtracts the gradient, so it is the other "
+            "way round.",
+            ("(p - t)", "(t - p)"),
+        ),
+        Mistake(
+            "not_divided",
+            "You forget that L is a mean over the answers. Each of them has only its part in L.",
+            (" / len(z)", ""),
+        ),
+        Mistake(
+            "no_sigmoid",
+            "You compare the logit with the truth. Make it a probability first.",
+            ("(p - t)", "(z - t)"),
+        ),
+        Mistake(
+            "by_the_probability",
+            "This is the derivative by p, not by z. Multiply by the derivative of the sigmoid, and much "
+            "cancels.",
+            ("(p - t)", "(p - t) / (p * (1 - p))"),
+        ),
+        Mistake(
+            "as_squared_error",
+            "You have a factor p (1 - p), as the squared error of a probability has. Here it cancels.",
+            ("(p - t)", "(p - t) * p * (1 - p)"),
+            ("(p - t)", "2 * (p - t) * p * (1 - p)"),
+        ),
+        Mistake(
+            "answer_rounded",
+            "You round the answer to yes or no. The gradient needs the probability itself.",
+            ("(p - t)", "((z > 0) - t)"),
+        ),
+        Mistake(
+            "truth_exchanged",
+            "You pull towards the wrong answer: you took the probability of no for that of yes.",
+            ("(p - t)", "(p - (1 - t))"),
+        ),
+        Mistake(
+            "truth_forgotten",
+            "Your gradient does not know the truth. It must be negative where t is larger than the "
+            "probability.",
+            ("(p - t)", "p"),
+        ),
+        Mistake(
+            "doubled",
+            "Your gradient is twice the right one. There is no square in this loss, so there is no factor 2.",
+            ("(p - t)", "2 * (p - t)"),
+        ),
+        Mistake(
+            "overflow",
+            "For large logits your gradient is NaN: infinity is divided by infinity. Compute the "
+            "sigmoid from "
+            "powers that stay finite.",
+            ("0.5 * (1 + np.tanh(0.5 * z))", "np.exp(z) / (1 + np.exp(z))"),
+        ),
+    ),
+)
+
+EXERCISES = (MSE_LOSS_INPUT, BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_INPUT)
