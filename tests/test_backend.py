@@ -15,6 +15,7 @@ OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.01, weight_decay=1e-3, l1=1e-4),
     "Nesterov": lambda p: optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True),
     "Adam": lambda p: optim.Adam(p, lr=1e-3, weight_decay=1e-3),
+    "Adam, amsgrad": lambda p: optim.Adam(p, lr=1e-3, amsgrad=True),
     "AdamW": lambda p: optim.AdamW(p, lr=1e-3),
 }
 

@@ -12,7 +12,9 @@ RULES = {
     "SGD, decay": ("SGD", {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.1}),
     "Adam": ("Adam", {"lr": 0.05}),
     "Adam, all options": ("Adam", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    "Adam, amsgrad": ("Adam", {"lr": 0.2, "betas": (0.8, 0.5), "weight_decay": 0.1, "amsgrad": True}),
     "AdamW": ("AdamW", {"lr": 0.05}),
+    "AdamW, amsgrad": ("AdamW", {"lr": 0.2, "betas": (0.8, 0.5), "amsgrad": True}),
     "AdamW, all options": ("AdamW", {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.3}),
 }
 
@@ -111,8 +113,8 @@ LAYOUTS = {
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     ("rule", "options"),
-    [("SGD", {"momentum": 0.9}), ("Adam", {}), ("AdamW", {})],
-    ids=["SGD", "Adam", "AdamW"],
+    [("SGD", {"momentum": 0.9}), ("Adam", {}), ("AdamW", {}), ("Adam", {"amsgrad": True})],
+    ids=["SGD", "Adam", "AdamW", "amsgrad"],
 )
 def test_a_parameter_of_any_layout_is_trained(rule, options, layout, rng):
     laid_out = LAYOUTS[layout](rng.standard_normal((32, 32)))

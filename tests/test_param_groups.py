@@ -7,7 +7,7 @@ from tinycnn.tensor import Tensor
 
 GROUPS = {
     "SGD": ({"lr": 0.1, "momentum": 0.5}, {"lr": 0.02, "momentum": 0.0, "weight_decay": 0.1}),
-    "Adam": ({"lr": 0.05, "eps": 1e-3}, {"lr": 0.01, "betas": (0.5, 0.6), "weight_decay": 0.3}),
+    "Adam": ({"lr": 0.05, "eps": 1e-3}, {"lr": 0.2, "betas": (0.5, 0.6), "amsgrad": True}),
     "AdamW": ({"lr": 0.05}, {"lr": 0.01, "betas": (0.5, 0.6), "weight_decay": 0.3}),
 }
 

@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pytest
 
-from tinycnn import nn, storage
+from tinycnn import nn, optim, storage
 from tinycnn.storage import load_arrays, load_weights
+from tinycnn.tensor import Tensor
 
 
 def test_every_type_of_pytorchs_that_numpy_has(tmp_path, torch):
@@ -171,3 +172,35 @@ def test_a_message_stays_short_whatever_the_names_are():
     assert said.isprintable()
     assert len(said) < 300
     assert "and 99982 more" in message(layer(), state)
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"weight": np.full((2, 3), np.nan)}, "6 of the 6 values of weight are NaN: they were copied"),
+        ({"bias": np.array([1.0, np.nan])}, "1 of the 2 values of bias are NaN: they were copied"),
+        (
+            {"weight": np.full((2, 3), np.nan), "bias": np.full(2, np.nan)},
+            "6 of the 6 values of weight are NaN, and 1 more arrays have some: they were copied",
+        ),
+    ],
+)
+def test_weights_that_are_nan_are_not_loaded_without_a_word(bad, says):
+    model = nn.Linear(3, 2)
+    with pytest.warns(RuntimeWarning, match=says) as warned:
+        model.load_state_dict({"weight": np.ones((2, 3)), "bias": np.ones(2)} | bad)
+    assert warned[0].filename == __file__  # it points at the call
+    for name, array in bad.items():
+        np.testing.assert_array_equal(model.state_dict()[name].numpy(), array)
+
+
+def test_a_state_of_an_optimizer_that_is_nan_is_not_loaded_without_a_word():
+    optimizer = optim.Adam([Tensor([1.0], requires_grad=True)])
+    with pytest.warns(RuntimeWarning, match=r"1 of the 1 values of 0\.v are NaN"):
+        optimizer.load_state_dict(optimizer.state_dict() | {"0.v": np.array([np.nan])})
+
+
+def test_infinite_weights_may_be_meant():
+    model = nn.Linear(3, 2)
+    model.load_state_dict({"weight": np.ones((2, 3)), "bias": np.array([-np.inf, 0])})
+    assert model.bias.tolist() == [-np.inf, 0]

@@ -1,12 +1,13 @@
 """Arrays copied by name into those of a network or an optimizer: all of them, or none."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from tinycnn import backend as _backend
-from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.schema import plain
 from tinycnn.tensor import Tensor
 
@@ -34,6 +35,11 @@ def copy_by_name(
     ValueError
         Names what is missing, unexpected, misshapen, not made of real numbers, or would be rounded to
         integers; then nothing was copied.
+
+    Warns
+    -----
+    RuntimeWarning
+        If values are NaN. They are copied.
     """
     problems = list(problems)
     arrays: dict[str, Array] = {}
@@ -54,6 +60,21 @@ def copy_by_name(
     moved = {name: _backend.to_backend(arrays[name], _backend.backend_of(a)) for name, a in own.items()}
     for name, array in own.items():
         array[...] = moved[name]
+    _warn_of_nan(own)
+
+
+def _warn_of_nan(arrays: Mapping[str, Array]) -> None:
+    bad = [name for name, a in arrays.items() if a.dtype.kind == "f" and array_module(a).isnan(a).any()]
+    if bad:
+        a, more = arrays[bad[0]], f", and {len(bad) - 1} more arrays have some" if bad[1:] else ""
+        count = int(array_module(a).isnan(a).sum())
+        warnings.warn(
+            f"{count:,} of the {a.size:,} values of {plain(bad[0])} are NaN{more}: they were copied as they "
+            "are, and whatever is computed from them is NaN. They were saved after a training had diverged, "
+            "or are damaged",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _array(value: Any) -> Array:

@@ -151,9 +151,10 @@ def test_a_result_without_a_number_is_json(digits_folder, tmp_path, capsys):
     assert said["history"][0]["G_loss"] is None
 
 
-def test_wrong_use_is_json_if_the_arguments_ask_for_it(capsys):
+@pytest.mark.parametrize("asks", ["--json", "--j"])
+def test_wrong_use_is_json_if_the_arguments_ask_for_it(asks, capsys):
     with pytest.raises(SystemExit):
-        main(["train", "--epochs", "x", "--json"])  # which sys.argv does not have
+        main(["train", "--epochs", "x", asks])  # which sys.argv does not have
     assert "'x' is no integer" in json.loads(capsys.readouterr().out)["error"]
 
 
@@ -207,3 +208,13 @@ def test_paths_of_data_that_are_none(name, tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) if not name or len(name) > 4096 else contextlib.nullcontext():
             assert main([command, "--data", name]) in (1, 2)
         assert capsys.readouterr().err.splitlines()[-1].startswith("tinycnn")
+
+
+def test_even_a_mistake_of_this_program_is_json(monkeypatch, capsys):
+    def mistaken(args, say):
+        return {}["no such key"]
+
+    monkeypatch.setattr("tinycnn.cli.info.run", mistaken)
+    with pytest.raises(KeyError):  # Python prints where it happened
+        main(["info", "--json"])
+    assert json.loads(capsys.readouterr().out) == {"error": "KeyError: 'no such key'"}

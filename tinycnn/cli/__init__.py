@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a failed run, 2 for wrong use."""
     prepare_process()
     argv = sys.argv[1:] if argv is None else argv
-    _Parser.as_json = "--json" in argv
+    _Parser.as_json = any(len(word) > 2 and "--json".startswith(word) for word in argv)  # or shortened
     args = parser().parse_args(argv)
 
     def say(text: str = "") -> None:
@@ -128,6 +128,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, 1, args.json)
     except KeyboardInterrupt:
         return _fail("interrupted", 1, args.json)
+    except Exception as error:  # a mistake of this program: Python says where
+        if args.json:
+            print(as_json({"error": one_line(f"{type(error).__name__}: {error}")}), flush=True)
+        raise
 
 
 def _fail(error: object, status: int, json: bool) -> int:

@@ -59,6 +59,8 @@ def check_rule(optimizer: Optimizer) -> None:
         raise TypeError(
             f"the update of {type(optimizer).__name__} cannot be explained; there are SGD, Adam, AdamW"
         )
+    if any(group.get("amsgrad") for group in optimizer.param_groups):
+        raise TypeError("the update of Adam with amsgrad cannot be explained; without it, it can")
 
 
 def state_arrays(

@@ -109,8 +109,8 @@ def load_classifier(run: str | Path) -> SavedClassifier:
         raise FileError(f"{path} does not say which network it belongs to: {error}") from None
     model = models.build(config["model"], len(config["classes"]))
     try:
-        model.load_state_dict(arrays)
         check_finite(arrays)
+        model.load_state_dict(arrays)
     except ValueError as error:
         raise FileError(f"{path}: {plain(error, 2000)}") from error
     return SavedClassifier(model, config["model"], tuple(config["classes"]), config.get("data", ""), path)

@@ -65,8 +65,8 @@ def _load(run: Path, name: str, kind: type[Network]) -> tuple[Network, dict[str,
         options["image_shape"] = tuple(options["image_shape"])
         refuse_larger(kind.size(**options), arrays)
         network = kind(**options)
-        network.load_state_dict(arrays)
         check_finite(arrays)
+        network.load_state_dict(arrays)
     except (TypeError, ValueError) as error:
         raise FileError(f"{path} holds no {kind.__name__} of a GAN: {plain(error, 2000)}") from error
     network.eval()

@@ -1,7 +1,9 @@
 """Adam and AdamW: steps of about lr in every direction, for gradients of any scale."""
 
+import math
+
 from tinycnn.dispatch import kernels_for
-from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.arrays import Array, array_module
 
 from .optimizer import Group, Optimizer, Option, Parameters, check_range
 
@@ -17,6 +19,9 @@ class Adam(Optimizer):
 
     m and v start at 0, which makes them too small at first; dividing by 1 - beta^t corrects that.
 
+    With `amsgrad`, the largest v so far takes the place of v, so that a step's size in one direction cannot
+    grow again after a large gradient is forgotten.
+
     Parameters
     ----------
     params, lr, weight_decay, l1
@@ -25,14 +30,17 @@ class Adam(Optimizer):
         (beta1, beta2), each in [0, 1).
     eps
         Is added to the divisor, which may be 0.
+    amsgrad
+        Whether to divide by the largest v so far.
 
     References
     ----------
-    Kingma & Ba 2015, Adam: a method for stochastic optimization.
+    Kingma & Ba 2015, Adam: a method for stochastic optimization. Reddi, Kale & Kumar 2018, On the convergence
+    of Adam and beyond (AMSGrad).
     """
 
     slots = ("m", "v")
-    betas, eps = Option(), Option()
+    betas, eps, amsgrad = Option(), Option(), Option()
 
     def __init__(
         self,
@@ -41,9 +49,17 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        *,
         l1: float = 0.0,
+        amsgrad: bool = False,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, l1=l1)
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, l1=l1, amsgrad=amsgrad
+        )
+
+    def slots_for(self, options: Group) -> tuple[str, ...]:
+        """Return the names of the arrays that are kept for each parameter of a group."""
+        return (*self.slots, "v_max") if options["amsgrad"] else self.slots
 
     def check_options(self, options: Group) -> None:
         """Raise ValueError if an option is out of range."""
@@ -55,7 +71,10 @@ class Adam(Optimizer):
     def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
         """Make one step of one parameter."""
         m, v = state["m"], state["v"]
-        kernels_for(theta).adam(theta, g, m, v, group["lr"], group["betas"], group["eps"], t)
+        if "v_max" in state:
+            _amsgrad(theta, g, m, v, state["v_max"], group, t)
+        else:
+            kernels_for(theta).adam(theta, g, m, v, group["lr"], group["betas"], group["eps"], t)
 
 
 class AdamW(Adam):
@@ -78,11 +97,25 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        *,
         l1: float = 0.0,
+        amsgrad: bool = False,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, l1)
+        super().__init__(params, lr, betas, eps, weight_decay, l1=l1, amsgrad=amsgrad)
 
     def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
         """Make one step of one parameter."""
         theta *= 1 - group["lr"] * group["weight_decay"]
         super().update(theta, g, state, t, group)
+
+
+def _amsgrad(theta: Array, g: Array, m: Array, v: Array, v_max: Array, group: Group, t: int) -> None:
+    """Make step `t` of Adam in place, with the largest v so far in the place of v."""
+    beta1, beta2 = group["betas"]
+    m *= beta1
+    m += (1 - beta1) * g
+    v *= beta2
+    v += (1 - beta2) * g * g
+    v_max[...] = array_module(v).maximum(v_max, v)
+    denominator = array_module(v).sqrt(v_max) / math.sqrt(1 - beta2**t) + group["eps"]
+    theta -= group["lr"] / (1 - beta1**t) * m / denominator
