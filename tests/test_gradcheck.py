@@ -147,7 +147,7 @@ def test_the_message_has_the_input_the_entry_and_both_values():
         (lambda x, n: x * n, [point(3), np.array([1, 2, 3])]),
         (lambda x, unused: x * 2, [point(3), point(2)]),
         (lambda x: (x * 2, x.detach()), [point(3)]),
-        (lambda x: x * 1, [np.ones((0, 3))]),
+        (lambda x, empty: (x * 2, empty * 2), [point(3), np.ones((0, 3))]),
         (lambda x: x[None], point(3)),
         (lambda x: x * 1, Tensor([1.0])),
     ],
@@ -261,6 +261,8 @@ def test_float32_is_checked_to_two_digits_and_says_so():
     [
         (lambda x: x, np.array([1, 2]), {}, "at least one floating point input"),
         (lambda x: x, [], {}, "at least one floating point input"),
+        (lambda x: x * 2, np.ones((0, 3)), {}, r"nothing to compare: the inputs \[\(0, 3\)\] have no el"),
+        (lambda x, n: x * n, [np.ones((0, 3)), np.array(2)], {}, r"nothing to compare: .*\(0, 3\), \(\)"),
         (lambda x: x * 2, np.ones(2), {"order": 3}, "order must be 1 or 2, got 3"),
         (lambda x: Tensor([1.0]), np.ones(2), {}, "does not depend on the inputs"),
         (lambda x: x.detach() * 2, np.ones(2), {}, "does not depend on the inputs"),

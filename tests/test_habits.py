@@ -239,6 +239,8 @@ class TestNames:
             lambda x: x.std(0, keepdim=True),
             lambda x: x.clamp(-0.5, 0.5),
             lambda x: x.clamp(min=0),
+            lambda x: x % 0.5,
+            lambda x: (x * 3) % (x * x + 1),
             lambda x: x.float() * 2,
             lambda x: x.double(),
         ],
@@ -269,6 +271,12 @@ class TestNames:
             lambda x: x.gt(x),
             lambda x: x.ge(x),
             lambda x: x.long(),
+            lambda x: x.detach() // 0.5,
+            lambda x: 2 // x.detach(),
+            lambda x: 2 % x.detach(),
+            lambda x: x.detach().round(),
+            lambda x: (x.detach() * 2).round() / 2,
+            lambda x: x.detach().floor(),
         ],
     )
     def test_without_a_gradient(self, f, rng, torch):
@@ -278,6 +286,22 @@ class TestNames:
         assert y.shape == expected.shape
         assert y.dtype.name == str(expected.dtype).removeprefix("torch.")
         assert_array_equal(y.numpy(), expected.numpy())
+
+    @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+    def test_rows_and_columns_of_a_place(self, dtype, torch):
+        a = np.array([[0, 5, 17], [27, 28, 100]]).astype(dtype)
+        place, twin = Tensor(a), torch.tensor(a)
+        for f in (lambda n: n // 28, lambda n: n % 28, lambda n: n % 2 == 0):
+            y, expected = f(place), f(twin)
+            assert y.dtype.name == str(expected.dtype).removeprefix("torch.")
+            assert_array_equal(y.numpy(), expected.numpy())
+
+    @pytest.mark.parametrize("limit", [Tensor([1.0, 2.0, 3.0]), np.ones(3)])
+    @pytest.mark.parametrize(("name", "sign"), [("min", "<"), ("max", ">")])
+    def test_a_limit_is_a_number(self, name, sign, limit):
+        says = rf"{name} is one number, not \w+ \(3,\): use where\(x {sign} limit, limit, x\)"
+        with pytest.raises(TypeError, match=says):
+            Tensor([1.0, 2.0, 3.0]).clamp(**{name: limit})
 
     def test_sizes_and_lists(self):
         x = Tensor([[1.0, 2.0, 3.0]])

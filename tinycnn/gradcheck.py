@@ -108,6 +108,8 @@ def gradcheck(
     points = [_in_float64(x) if x.dtype.kind == "f" else x for x in tensors]
     if not any(x.requires_grad for x in points):
         raise ValueError("gradcheck needs at least one floating point input")
+    if not any(x.requires_grad and x.numel() for x in points):
+        raise ValueError(f"nothing to compare: the inputs {[x.shape for x in points]} have no elements")
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2, got {order}")
 
@@ -237,7 +239,7 @@ def _check(order: int, problem: _Problem, rng: np.random.Generator, result: Grad
             compared_entries += u.size
         else:
             compared_entries += _diagnose(probe, u, problem.names[i], settings, result)
-    if not compared_entries and any(problem.points[i].numel() for i in checked):
+    if not compared_entries:
         raise GradcheckError(
             f"order {order}: nothing could be compared, there is a kink or a tie at every entry: "
             f"{result.kinks[-1]}"

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinycnn
-from tinycnn import Tensor
+from tinycnn import Tensor, nn
 from tinycnn import functional as F
 
 
@@ -137,7 +137,7 @@ def test_a_list_where_a_tensor_is_wanted(name):
 def test_an_empty_batch_is_computed(kernels, torch):
     nn_ = torch.nn.functional
     image, w, b = np.ones((0, 3, 4, 4), "f4"), np.ones((2, 3, 3, 3), "f4"), np.ones(2, "f4")
-    rows, square = np.ones((0, 3), "f4"), np.ones((3, 3), "f4")
+    rows, square, b3 = np.ones((0, 3), "f4"), np.ones((3, 3), "f4"), np.ones(3, "f4")
     pairs = [
         (F.conv2d, nn_.conv2d, [image, w, b]),
         (
@@ -147,6 +147,22 @@ def test_an_empty_batch_is_computed(kernels, torch):
         ),
         (lambda x: F.max_pool2d(x, 2), lambda x: nn_.max_pool2d(x, 2), [image]),
         (lambda x: F.avg_pool2d(x, 2), lambda x: nn_.avg_pool2d(x, 2), [image]),
+        (
+            lambda x, w: F.batch_norm(x, None, None, w, training=True),
+            lambda x, w: nn_.batch_norm(x, None, None, w, training=True),
+            [image, b3],
+        ),
+        (
+            lambda x, w: F.batch_norm(x, Tensor(b3), Tensor(b3), w),
+            lambda x, w: nn_.batch_norm(x, torch.tensor(b3), torch.tensor(b3), w),
+            [rows, b3],
+        ),
+        (F.instance_norm, nn_.instance_norm, [image]),
+        (
+            lambda x: F.cross_entropy(x, np.zeros(0, int), reduction="sum"),
+            lambda x: nn_.cross_entropy(x, torch.zeros(0, dtype=int), reduction="sum"),
+            [rows],
+        ),
         (F.linear, nn_.linear, [rows, square]),
         (F.relu, nn_.relu, [rows]),
         (F.gelu, nn_.gelu, [rows]),
@@ -169,3 +185,10 @@ def test_an_empty_batch_is_computed(kernels, torch):
             for ours_, twin in zip(x, twins, strict=True):
                 if twin.grad is not None:
                     assert_array_equal(ours_.grad.numpy(), twin.grad.numpy())
+
+
+def test_an_empty_batch_leaves_running_statistics_as_they_are():
+    layer = nn.BatchNorm2d(3)
+    assert layer(Tensor(np.ones((0, 3, 2, 2), "f4"))).shape == (0, 3, 2, 2)
+    assert layer.running_mean.tolist() == [0, 0, 0]
+    assert layer.running_var.tolist() == [1, 1, 1]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.autograd import Function
-from tinycnn.backend import as_array
+from tinycnn.backend import as_array, is_array
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain, refuse_mixed_backends, wrap
 
@@ -142,9 +142,18 @@ def clip(x: Tensor, min: float | None = None, max: float | None = None) -> Tenso
 
     Raises
     ------
+    TypeError
+        If a limit is a tensor or an array.
     ValueError
         If both limits are missing, or min is above max.
     """
+    for name, limit in (("min", min), ("max", max)):
+        if isinstance(limit, Tensor) or is_array(limit):
+            sign = "<" if name == "min" else ">"
+            raise TypeError(
+                f"clip: {name} is one number, not {type(limit).__name__} {np.shape(plain(limit))}: "
+                f"use where(x {sign} limit, limit, x)"
+            )
     if min is None and max is None:
         raise ValueError("clip needs min, max or both")
     if min is not None and max is not None and min > max:
@@ -245,6 +254,38 @@ def bitwise_xor(a: Tensor, b: Any) -> Tensor:
 def bitwise_not(x: Tensor) -> Tensor:
     """Return ~x: of booleans, the opposite."""
     return constant(operator.invert, x)
+
+
+def floor_divide(a: Tensor, b: Any) -> Tensor:
+    """Return a / b, rounded down; no gradient."""
+    return _compare(operator.floordiv, a, b)
+
+
+class Remainder(Arithmetic):
+    """y = a - floor(a / b) * b. dL/da = g, dL/db = -g * floor(a / b)."""
+
+    keeps = "a, b"
+
+    def forward(self, a: Array, b: Array) -> Array:
+        return a % b
+
+    def backward(self, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        return g, -g * floor_divide(a, b)
+
+
+def remainder(a: Any, b: Any) -> Tensor:
+    """Return what is left of a when b is taken away a // b times; either may be a number."""
+    return Remainder()(a, b)
+
+
+def round(x: Tensor) -> Tensor:
+    """Return the nearest whole numbers, of two the even one; no gradient."""
+    return constant(lambda a: array_module(a).round(a), x)
+
+
+def floor(x: Tensor) -> Tensor:
+    """Return the largest whole numbers that are not above x; no gradient."""
+    return constant(lambda a: array_module(a).floor(a), x)
 
 
 def _compare(operation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:

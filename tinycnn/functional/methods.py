@@ -52,6 +52,8 @@ _binary: dict[str, Callable[..., Tensor]] = {
     "mul": arithmetic.mul,
     "truediv": arithmetic.div,
     "pow": elementwise.pow,
+    "floordiv": elementwise.floor_divide,
+    "mod": elementwise.remainder,
     "matmul": linear.matmul,
 }
 for _name, _operation in _binary.items():
@@ -82,6 +84,8 @@ _others: dict[str, Callable[..., Any]] = {
     "argmax": statistics.argmax,
     "argmin": statistics.argmin,
     "clamp": elementwise.clip,
+    "floor": elementwise.floor,
+    "round": elementwise.round,
     "view": shape.reshape,
 }
 for _name, _operation in _others.items():

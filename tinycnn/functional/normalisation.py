@@ -90,7 +90,9 @@ def batch_norm(
     _check_channels("batch_norm", x, running_mean, running_var, weight, bias)
     shape = x.shape
     x = reshape(x, *shape[:2], math.prod(shape[2:]), 1)
-    if training or running_mean is None or running_var is None:
+    if x.shape[0] == 0:  # nothing to normalise, and nothing to learn statistics from
+        y = x
+    elif training or running_mean is None or running_var is None:
         count = math.prod(shape) // max(shape[1], 1)
         if training and count < 2:
             raise ValueError(
@@ -138,9 +140,11 @@ def instance_norm(
     _check_channels("instance_norm", x, weight, bias)
     N, C, *plane = x.shape
     cells = math.prod(plane)
-    if math.prod(x.shape) <= N * C:
+    if cells <= 1:
         raise ValueError(f"instance_norm: every channel of an image needs more than one cell, got {x.shape}")
-    y = Normalise(eps)(reshape(x, 1, N * C, cells, 1))
+    y = reshape(x, 1, N * C, cells, 1)
+    if N * C:
+        y = Normalise(eps)(y)
     return reshape(_affine(reshape(y, N, C, cells, 1), weight, bias), *x.shape)
 
 

@@ -21,7 +21,10 @@ def some_dims(name: str, x: Tensor, dim: Dims) -> tuple[int, ...]:
     shape = shape_of(name, x)
     dims = many_dims(dim, len(shape))
     if math.prod(shape[d] for d in dims) == 0:
-        raise ValueError(f"{name} of no elements: {shape} over the dimensions {dims}")
+        raise ValueError(
+            f"{name} of no elements: {shape} over the dimensions {dims}. PyTorch's {name} is nan here, or an "
+            "error too; leave an empty batch out"
+        )
     return dims
 
 
