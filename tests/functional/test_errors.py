@@ -43,7 +43,7 @@ WRONG_VALUES = [
     (lambda: F.pad(ones(2), [1, -1]), r"pad: \(1, -1\) must be pairs"),
     (lambda: F.pad(ones(2), [1, 1, 1, 1]), "for at most 1 dim"),
     (lambda: F.sum(ones(2, 3), (0, -2)), "names a dimension twice"),
-    (lambda: F.mean(ones(0, 3)), r"mean of no .* \(0, 3\) over the dimensions \(0, 1\). PyTorch's mean is nan"),
+    (lambda: F.mean(ones(0, 3)), r"mean of no .* \(0, 3\) over the .* \(0, 1\). PyTorch's mean is nan"),
     (lambda: F.var(ones(1, 3), 0), "variance of 1 elements with correction=1"),
     (lambda: F.max(ones(2, 0), 1), "max of no elements"),
     (lambda: F.logsumexp(ones(2, 0), 1), "logsumexp of no elements"),

@@ -20,6 +20,7 @@ from .loss import *
 from .normalisation import *
 from .pooling import *
 from .reduction import *
+from .rounding import *
 from .shape import *
 from .statistics import *
 

@@ -208,47 +208,47 @@ def where(condition: Any, a: Any, b: Any) -> Tensor:
 
 def equal(a: Tensor, b: Any) -> Tensor:
     """Return where a == b, as booleans."""
-    return _compare(operator.eq, a, b)
+    return compare(operator.eq, a, b)
 
 
 def not_equal(a: Tensor, b: Any) -> Tensor:
     """Return where a != b, as booleans."""
-    return _compare(operator.ne, a, b)
+    return compare(operator.ne, a, b)
 
 
 def less(a: Tensor, b: Any) -> Tensor:
     """Return where a < b, as booleans."""
-    return _compare(operator.lt, a, b)
+    return compare(operator.lt, a, b)
 
 
 def less_equal(a: Tensor, b: Any) -> Tensor:
     """Return where a <= b, as booleans."""
-    return _compare(operator.le, a, b)
+    return compare(operator.le, a, b)
 
 
 def greater(a: Tensor, b: Any) -> Tensor:
     """Return where a > b, as booleans."""
-    return _compare(operator.gt, a, b)
+    return compare(operator.gt, a, b)
 
 
 def greater_equal(a: Tensor, b: Any) -> Tensor:
     """Return where a >= b, as booleans."""
-    return _compare(operator.ge, a, b)
+    return compare(operator.ge, a, b)
 
 
 def bitwise_and(a: Tensor, b: Any) -> Tensor:
     """Return a & b: of booleans, whether both are true."""
-    return _compare(operator.and_, a, b)
+    return compare(operator.and_, a, b)
 
 
 def bitwise_or(a: Tensor, b: Any) -> Tensor:
     """Return a | b: of booleans, whether one is true."""
-    return _compare(operator.or_, a, b)
+    return compare(operator.or_, a, b)
 
 
 def bitwise_xor(a: Tensor, b: Any) -> Tensor:
     """Return a ^ b: of booleans, whether they differ."""
-    return _compare(operator.xor, a, b)
+    return compare(operator.xor, a, b)
 
 
 def bitwise_not(x: Tensor) -> Tensor:
@@ -256,39 +256,8 @@ def bitwise_not(x: Tensor) -> Tensor:
     return constant(operator.invert, x)
 
 
-def floor_divide(a: Tensor, b: Any) -> Tensor:
-    """Return a / b, rounded down; no gradient."""
-    return _compare(operator.floordiv, a, b)
-
-
-class Remainder(Arithmetic):
-    """y = a - floor(a / b) * b. dL/da = g, dL/db = -g * floor(a / b)."""
-
-    keeps = "a, b"
-
-    def forward(self, a: Array, b: Array) -> Array:
-        return a % b
-
-    def backward(self, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        return g, -g * floor_divide(a, b)
-
-
-def remainder(a: Any, b: Any) -> Tensor:
-    """Return what is left of a when b is taken away a // b times; either may be a number."""
-    return Remainder()(a, b)
-
-
-def round(x: Tensor) -> Tensor:
-    """Return the nearest whole numbers, of two the even one; no gradient."""
-    return constant(lambda a: array_module(a).round(a), x)
-
-
-def floor(x: Tensor) -> Tensor:
-    """Return the largest whole numbers that are not above x; no gradient."""
-    return constant(lambda a: array_module(a).floor(a), x)
-
-
-def _compare(operation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:
+def compare(operation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Tensor:
+    """Return the result of an operation on two inputs that no gradient flows through."""
     if isinstance(a, Tensor):
         b = as_tensor(b, like=a)
         refuse_mixed_backends(operation.__name__, (a, b))

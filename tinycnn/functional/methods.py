@@ -8,7 +8,7 @@ from typing import Any
 
 from tinycnn.tensor import Tensor, as_tensor
 
-from . import arithmetic, conversion, elementwise, in_place, indexing, linear, shape, statistics
+from . import arithmetic, conversion, elementwise, in_place, indexing, linear, rounding, shape, statistics
 
 
 def _reflected(operation: Callable[[Any, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:
@@ -52,8 +52,8 @@ _binary: dict[str, Callable[..., Tensor]] = {
     "mul": arithmetic.mul,
     "truediv": arithmetic.div,
     "pow": elementwise.pow,
-    "floordiv": elementwise.floor_divide,
-    "mod": elementwise.remainder,
+    "floordiv": rounding.floor_divide,
+    "mod": rounding.remainder,
     "matmul": linear.matmul,
 }
 for _name, _operation in _binary.items():
@@ -84,8 +84,8 @@ _others: dict[str, Callable[..., Any]] = {
     "argmax": statistics.argmax,
     "argmin": statistics.argmin,
     "clamp": elementwise.clip,
-    "floor": elementwise.floor,
-    "round": elementwise.round,
+    "floor": rounding.floor,
+    "round": rounding.round,
     "view": shape.reshape,
 }
 for _name, _operation in _others.items():
