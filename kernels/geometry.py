@@ -156,8 +156,8 @@ def conv2d_geometry(
     G = group_count(groups, C, K)
     if C_per_group * G != C:
         raise ValueError(
-            f"the input {tuple(x_shape)} has C={C} channels, but a weight {tuple(w_shape)} with G={G} "
-            f"needs C={C_per_group * G}; a weight that fits is (K, {C // G}, KH, KW)"
+            f"convolution: the input {tuple(x_shape)} has C={C} channels, but a weight {tuple(w_shape)} "
+            f"with G={G} needs C={C_per_group * G}; a weight that fits is (K, {C // G}, KH, KW)"
         )
     if min(K, C, KH, KW) < 1:
         raise ValueError(f"no size of the weight {tuple(w_shape)} may be 0")

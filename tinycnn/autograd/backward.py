@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from operator import attrgetter
 from typing import Any
 
@@ -50,16 +50,15 @@ def walk(
     order = topological_order(seeds)
     for observer in modes().observers:
         observer.walking(order)
+    asked = nullcontext() if wanted is None else only_asked_for(wanted, order)
     wanted = _everything(seeds, order) if wanted is None else set(wanted)
-    needed = needed_for(wanted, order)
     gradients = dict(seeds)
-    with set_grad_enabled(create_graph), only_asked_for(needed, order):
+    with set_grad_enabled(create_graph), asked:
         for node in order:
-            if node not in needed or node not in gradients:
-                continue
-            _pass_on(node, gradients[node] if node in wanted else gradients.pop(node), gradients)
-            if not retain_graph:
-                node.release()
+            if node in gradients and any(node.needs_input_grad):
+                _pass_on(node, gradients[node] if node in wanted else gradients.pop(node), gradients)
+                if not retain_graph:
+                    node.release()
         return {node: _copy(g, create_graph) for node, g in gradients.items() if node in wanted}
 
 
@@ -72,18 +71,13 @@ def _pass_on(node: Function, g: Tensor, gradients: dict[Node, Tensor]) -> None:
             gradients[parent] = gradients[parent] + share if parent in gradients else share
 
 
-def needed_for(wanted: set[Node], order: Sequence[Function]) -> set[Node]:
-    """Return the wanted nodes and what lies between them and the outputs: no other needs a gradient."""
+@contextmanager
+def only_asked_for(wanted: Iterable[Node], order: Sequence[Function]) -> Iterator[None]:
+    """Inside the ``with`` block, let `needs_input_grad` be about the wanted nodes and what leads to them."""
     needed = set(wanted)
     for node in reversed(order):  # inputs first
         if any(parent in needed for parent in node.parents if parent is not None):
             needed.add(node)
-    return needed
-
-
-@contextmanager
-def only_asked_for(needed: set[Node], order: Sequence[Function]) -> Iterator[None]:
-    """Inside the ``with`` block, let `needs_input_grad` be about the needed nodes only."""
     before = [node.needs_input_grad for node in order]
     try:
         for node in order:
@@ -106,8 +100,6 @@ def _copy(g: Tensor, create_graph: bool) -> Tensor:
 
 def shares(node: Function, g: Tensor) -> Sequence[Tensor | None]:
     """Return what `node` contributes to the gradient of each input: what its `backward` returns."""
-    if not any(node.needs_input_grad):
-        return [None] * len(node.parents)
     observers = modes().observers
     for observer in observers:
         observer.passing(node, g)

@@ -25,7 +25,7 @@ from tinycnn.modes import modes, set_grad_enabled
 from tinycnn.tensor import Tensor, clock, wrap
 
 from . import backward, safety
-from .backward import Node, fitted, needed_for, only_asked_for, shares, topological_order
+from .backward import Node, fitted, only_asked_for, shares, topological_order
 from .function import Function
 
 _plain_call, _plain_walk = Function.__call__, backward.walk
@@ -103,7 +103,7 @@ def walk(
     if wanted is None:
         return _pass_on(order, seeds, None, retain_graph)
     wanted = set(wanted)
-    with only_asked_for(needed_for(wanted, order), order):
+    with only_asked_for(wanted, order):
         return _pass_on(order, seeds, wanted, retain_graph)
 
 

@@ -18,20 +18,6 @@ SCHEDULE = Fields({"t": Integer(), "base_lr": LR})
 PLATEAU = Fields({"best": OrNothing(Number()), "bad_steps": Integer(), "cooling": Integer()})
 
 
-def check_optimizer(name: str, optimizer: Optimizer, *trained: Module) -> None:
-    """Raise ValueError unless all parameters that `optimizer` changes belong to the modules `trained`."""
-    own = {id(parameter) for module in trained for parameter in module.parameters()}
-    others = [i for i, parameter in enumerate(optimizer.params) if id(parameter) not in own]
-    if others:
-        p = optimizer.params[others[0]]
-        kind = type(trained[0]).__name__
-        raise ValueError(
-            f"{name}: {len(others)} of its {len(optimizer.params)} parameters, the first of shape {p.shape}, "
-            f"are not parameters of the {kind} that is trained: make the {name} with its own parameters(), "
-            "after the network was copied or replaced"
-        )
-
-
 def weights_of(networks: Mapping[str, Module]) -> dict[str, Any]:
     """Return parameters and buffers of some networks, as "network.parameter"."""
     return {f"{name}.{key}": t.data for name, net in networks.items() for key, t in net.state_dict().items()}

@@ -17,7 +17,6 @@ from .loop import DivergedError, Trainable
 from .state import (
     OPTIMIZER,
     AnySchedule,
-    check_optimizer,
     kind_of_schedule,
     load_optimizer,
     load_schedule,
@@ -63,7 +62,7 @@ class Training(Trainable):
 
     def __post_init__(self) -> None:
         trained = [self.model, *([self.loss] if isinstance(self.loss, Module) else [])]
-        check_optimizer("optimizer", self.optimizer, *trained)
+        self.optimizer.check_belongs_to(*trained)
 
     def begin_epoch(self) -> None:
         """Switch the model to training, unless it is: modules in it that you switched to `eval` stay so."""

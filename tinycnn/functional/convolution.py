@@ -163,8 +163,9 @@ def conv_transpose2d(
         With every size involved and what would fit.
     """
     shape_of("conv_transpose2d", x, weight, bias)
+    shape = images("conv_transpose2d", x, weight.shape[0]) if weight.ndim == 4 else x.shape
     geometry = conv_transpose2d_geometry(
-        x.shape, weight.shape, stride, padding, output_padding, groups, dilation
+        shape, weight.shape, stride, padding, output_padding, groups, dilation
     )
     return Conv2dInput(geometry)(x, weight, *_bias("conv_transpose2d", bias, geometry.C))
 

@@ -1,5 +1,6 @@
 """Matrix product and dense layer (Eq. 3). g stands for dL/dy."""
 
+import math
 from collections.abc import Callable
 
 from tinycnn.autograd import Function
@@ -115,11 +116,22 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ValueError(f"linear: the weight must be (out, in), got shape {weight.shape}")
     if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
         raise ValueError(
-            f"linear: the input {x.shape} must end in in={weight.shape[1]} "
-            f"for the weight (out, in)={weight.shape}"
+            f"linear: the input {x.shape} must end in in={weight.shape[1]} for the weight (out, in)="
+            f"{weight.shape}{_fix(x.shape, weight.shape[1])}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: the bias must be (out,)={weight.shape[:1]}, got shape {bias.shape}")
     rows = x if x.ndim == 2 else reshape(x, -1, x.shape[-1])
     y = Linear()(rows, weight, *(() if bias is None else (bias,)))
     return y if x.ndim == 2 else reshape(y, *x.shape[:-1], weight.shape[0])
+
+
+def _fix(shape: tuple[int, ...], size: int) -> str:
+    """Return what to do about an input that does not end in `size`, if that is clear."""
+    if len(shape) == 2:
+        return f"; in={shape[1]} would fit this input"
+    if len(shape) != 4:
+        return ""
+    flat = math.prod(shape[1:])
+    fix = "; put Flatten() in front of this layer"
+    return fix if flat == size else f"{fix}, and make it in={flat}"

@@ -29,19 +29,20 @@ def shape_of(name: str, *inputs: Any) -> tuple[int, ...]:
 
 
 def images(name: str, x: Tensor, C: int | None = None) -> tuple[int, ...]:
-    """Return the shape of (N, C, H, W); refuse others, and (N, H, W, C) if C says that it is that."""
+    """Return the shape of images (N, C, H, W); refuse other shapes, and (N, H, W, C) if C says so."""
     shape = shape_of(name, x)
     if len(shape) != 4 or (shape[1] != C == shape[3]):
-        raise ValueError(f"{name}: the input must be (N, C, H, W), got shape {shape}{image_fix(shape, C)}")
+        channels = "" if C is None else f" with C={C}"
+        raise ValueError(
+            f"{name}: the input must be (N, C, H, W){channels}, got shape {shape}{_image_fix(shape, C)}"
+        )
     return shape
 
 
-def image_fix(shape: tuple[int, ...], C: int | None) -> str:
+def _image_fix(shape: tuple[int, ...], C: int | None) -> str:
     """Return what to do about a wrong shape, if that is clear."""
     if len(shape) == 4:
-        if shape[3] == C:
-            return ": these are (N, H, W, C); x.permute(0, 3, 1, 2) makes them (N, C, H, W)"
-        return "" if C is None else f": these images have C={shape[1]}"
+        return ": these are (N, H, W, C); x.permute(0, 3, 1, 2) makes them (N, C, H, W)"
     if len(shape) == 3 and shape[0] == C:
         return ": this is one image (C, H, W) without N; x[None] adds it"
     if len(shape) == 3 and shape[2] == C:

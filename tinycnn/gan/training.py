@@ -15,7 +15,6 @@ from tinycnn.fit.loop import DivergedError, Trainable
 from tinycnn.fit.state import (
     OPTIMIZER,
     SCHEDULE,
-    check_optimizer,
     load_optimizer,
     load_schedule,
     load_weights_of,
@@ -105,8 +104,8 @@ class GanTraining(Trainable):
 
     def __post_init__(self) -> None:
         check_fits(self.G, self.D, self.train)
-        check_optimizer("G_optimizer", self.gan.G_optimizer, self.G)
-        check_optimizer("D_optimizer", self.gan.D_optimizer, self.D)
+        self.gan.G_optimizer.check_belongs_to(self.G, name="G_optimizer")
+        self.gan.D_optimizer.check_belongs_to(self.D, name="D_optimizer")
 
     @property
     def G(self) -> Generator:

@@ -10,8 +10,11 @@ from .module import Parameter
 
 def uniform(shape: tuple[int, ...], bound: float) -> Parameter:
     """Return a parameter drawn from U(-bound, bound), float32, in the current backend."""
-    with gpu.explained(f"a new parameter {shape}"):
+    try:
         return Parameter((_backend.generator().random(shape, dtype="float32") * 2 - 1) * bound)
+    except MemoryError as error:
+        gpu.explain(error, f"a new parameter {shape}")
+        raise
 
 
 def fan_in_bound(fan_in: int) -> float:

@@ -7,9 +7,8 @@ from tinycnn import functional as F
 from tinycnn.kernels.geometry import pair
 from tinycnn.tensor import Tensor
 
-from .checks import check_features, check_images, positive
 from .init import fan_in_bound, uniform
-from .module import Module
+from .module import Module, positive
 
 
 class Linear(Module):
@@ -23,7 +22,6 @@ class Linear(Module):
         self.bias = uniform((out_features,), bound) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        check_features(self, x, self.in_features)
         return F.linear(x, self.weight, self.bias)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -91,7 +89,6 @@ class Conv2d(_Convolution):
         super().__init__(in_channels, out_channels, kernel_size, *options, bias, transposed=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_images(self, x, self.in_channels)
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
 
     def multiply_adds(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -119,7 +116,6 @@ class ConvTranspose2d(_Convolution):
         self.output_padding = pair(output_padding, "output_padding", minimum=0)
 
     def forward(self, x: Tensor) -> Tensor:
-        check_images(self, x, self.in_channels)
         return F.conv_transpose2d(
             x,
             self.weight,

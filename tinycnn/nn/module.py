@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Self
 
+import numpy as np
+
 from tinycnn import backend as _backend
 from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
@@ -196,6 +198,13 @@ class Module:
         from .summary import summary
 
         return summary(self, input_shape)
+
+
+def positive(**sizes: int) -> None:
+    """Raise ValueError for a size that is no positive integer, and name it."""
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or size < 1:
+            raise ValueError(f"{name} must be a positive integer, got {size!r}")
 
 
 _KEPT = (Parameter, Buffer, Module)

@@ -2,10 +2,10 @@
 
 from tinycnn import functional as F
 from tinycnn.creation import ones, zeros
+from tinycnn.functional.shape import images
 from tinycnn.tensor import Tensor
 
-from .checks import check_images, positive
-from .module import Buffer, Module, Parameter
+from .module import Buffer, Module, Parameter, positive
 
 
 class _BatchNorm(Module):
@@ -99,7 +99,7 @@ class BatchNorm2d(_BatchNorm):
 
     def check(self, x: Tensor) -> None:
         """Refuse an input of another shape."""
-        check_images(self, x, self.num_features)
+        images(f"BatchNorm2d({self.num_features})", x, self.num_features)
 
 
 class InstanceNorm2d(Module):
@@ -112,7 +112,7 @@ class InstanceNorm2d(Module):
         self.bias = Parameter(zeros(num_features)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
-        check_images(self, x, self.num_features)
+        images(f"InstanceNorm2d({self.num_features})", x, self.num_features)
         return F.instance_norm(x, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:

@@ -103,11 +103,23 @@ class Optimizer:
         self.check_options(options)
         self.param_groups.append(options)
         self.steps += [0] * len(params)
-        with gpu.explained(f"the state of {type(self).__name__}"):
-            self.state += [
-                {slot: array_module(p.data).zeros_like(p.data) for slot in self.slots_for(options)}
-                for p in params
-            ]
+        slots = self.slots_for(options)
+        try:
+            self.state += [{slot: array_module(p.data).zeros_like(p.data) for slot in slots} for p in params]
+        except MemoryError as error:
+            gpu.explain(error, f"the state of {type(self).__name__}")
+            raise
+
+    def check_belongs_to(self, *trained: Module, name: str = "optimizer") -> None:
+        """Raise ValueError unless all parameters are those of the modules `trained`."""
+        own = {id(p) for module in trained for p in module.parameters()}
+        others = [p for p in self.params if id(p) not in own]
+        if others:
+            raise ValueError(
+                f"{name}: {len(others)} of its {len(self.params)} parameters, the first of shape "
+                f"{others[0].shape}, are not parameters of the {type(trained[0]).__name__} that is trained: "
+                f"make the {name} with its own parameters(), after the network was copied or replaced"
+            )
 
     def slots_for(self, options: Group) -> tuple[str, ...]:
         """Return the names of the arrays that are kept for each parameter of a group."""
@@ -133,20 +145,23 @@ class Optimizer:
 
     def step(self) -> None:
         """Make one step; parameters that are frozen or have no gradient stay as they are."""
-        with gpu.explained(f"a step of {type(self).__name__}"):
-            i = 0
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None and p.requires_grad:
-                        self._step(i, p, group)
-                    i += 1
+        i = 0
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None and p.requires_grad:
+                    self._step(i, p, group)
+                i += 1
 
     def _step(self, i: int, p: Tensor, group: Group) -> None:
         state = self.state[i]
         for slot, array in state.items():
             if type(array) is not type(p.data):  # the parameter was moved to another backend
                 state[slot] = _backend.to_backend(array, p.backend)
-        self.update(p.data, self.penalised(p, group), state, self.steps[i] + 1, group)
+        try:
+            self.update(p.data, self.penalised(p, group), state, self.steps[i] + 1, group)
+        except MemoryError as error:
+            gpu.explain(error, f"a step of {type(self).__name__}")
+            raise
         self.steps[i] += 1
         p.mark_dirty()
 
