@@ -11,7 +11,7 @@ from tinycnn.cli.explain import OPERATIONS
 
 @pytest.mark.parametrize("operation", sorted(set(OPERATIONS) - {"graph"}))
 def test_every_operation_prints_its_steps(operation, capsys, tinycnn_json):
-    backward = ["--backward"] if OPERATIONS[operation].backward else []
+    backward = ["--backward"] if OPERATIONS[operation][1] else []
     assert main(["explain", operation, *backward]) == 0
     out = capsys.readouterr().out
     status, document = tinycnn_json("explain", operation, *backward)
@@ -105,7 +105,7 @@ def test_the_graph(tmp_path, capsys):
         (["conv", "--cells", "everything"], "name cells as the steps do"),
         (["conv", "--cells", "y[0,0,9,9]"], "y has shape (1, 1, 3, 3)"),
         (["pool", "--statistic", "avg", "--dilation", "2"], "for the maximum and the minimum"),
-        (["module", "--model", "cnn224"], "the digits are (1, 28, 28): give --image"),
+        (["module", "--model", "cnn224"], "the digits are (1, 28, 28): give an image"),
         (["module", "--run", "nowhere", "--model", "cnn28"], "leave --model away"),
     ],
 )

@@ -104,7 +104,7 @@ def test_dot_names_every_node_with_shapes_and_gradients(model):
     loss = F.cross_entropy(model(Tensor(np.ones((2, 1, 6, 6), "f"))), [0, 1])
     text = graph(loss, model, gradients=True).dot()
     assert text.startswith("digraph computation {")
-    assert '[label="0.weight\\n3x1x3x3\\nnorm ' in text
+    assert '[label="0.weight\\n(3, 1, 3, 3)\\nnorm ' in text
     assert text.count("grad ") == text.count("label=")
     assert text.count("{") == text.count("}") == 1
 

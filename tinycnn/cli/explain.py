@@ -2,20 +2,22 @@
 
 import argparse
 import json
-from dataclasses import asdict
+import re
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import tinycnn
+from tinycnn import explain as ex
 from tinycnn import models
-from tinycnn.nn import Module
-from tinycnn.storage import write_atomically
-from tinycnn.tensor import Tensor
+from tinycnn.explain import own
+from tinycnn.explain.examples import EXAMPLES, POOLS
+from tinycnn.explain.setup import Setup
+from tinycnn.explain.whole import WHOLE, graph_of_loss
+from tinycnn.fit.settings import MissingRun
+from tinycnn.storage import FileError, write_atomically
 
 from .common import Say, WrongUse, integer, number
-from .explain_operations import OPERATIONS, POOLS, Operation
 
 HELP = "show every step of an operation on small numbers or your own, forward and backward"
 EXAMPLE = "tinycnn explain conv2d --size 5 --kernel 3 --stride 2 --backward"
@@ -28,6 +30,9 @@ SHORT = {  # other names of operations that are understood
     "mse": "mse_loss",
     "l1": "l1_loss",
 }
+GRAPH = ("model", "run_folder", "batch_size")
+OPERATIONS = {name: (entry.takes, entry.backward) for name, entry in (EXAMPLES | WHOLE).items()}
+OPERATIONS["graph"] = (GRAPH, True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=integer(1), help="N")
     parser.add_argument("--channels", type=integer(1), help="C, of the input")
     parser.add_argument("--filters", type=integer(1), help="K; of dense, the outputs")
-    parser.add_argument("--kernel", type=integer(1), help="KH and KW")
+    parser.add_argument(
+        "--kernel",
+        metavar="KERNEL",
+        help=f"KH and KW; or rows, as '1 0 -1; 2 0 -2; 1 0 -1'; or {', '.join(own.KERNELS)}",
+    )
     parser.add_argument("--stride", type=integer(1), help="SH and SW")
     parser.add_argument("--padding", type=integer(0), help="PH and PW")
     parser.add_argument("--dilation", type=integer(1), help="DH and DW")
@@ -49,14 +58,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-smoothing", type=number(0), help="of a cross-entropy (default: 0)")
     parser.add_argument("--lr", type=number(0), help="learning rate of an update (default: 0.1)")
     parser.add_argument(
-        "--input", type=Path, metavar="FILE.npy", help="your own input, any dimensions left out"
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="your own input: a .npy, any dimensions left out, or a picture",
     )
     parser.add_argument("--weight", type=Path, metavar="FILE.npy", help="your own weight")
-    parser.add_argument("--model", choices=models.MODELS, help="an untrained network (default: lenet5)")
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help=f"{', '.join(models.MODELS)}, or your own, FILE.py:NAME (default: cnn28)",
+    )
     parser.add_argument("--run", type=Path, dest="run_folder", metavar="RUN", help="a trained network")
     parser.add_argument("--image", type=Path, help="your own picture (default: a test digit)")
     parser.add_argument(
         "--invert", action="store_true", default=None, help="dark on bright to bright on dark"
+    )
+    parser.add_argument(
+        "--watch", type=integer(2), metavar="TIMES", help="repeat a training step, and show what changes"
     )
     parser.add_argument(
         "--cells",
@@ -81,17 +100,18 @@ def _name(given: str) -> str:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print the steps, or write them to a file."""
-    from tinycnn import explain as ex
-
-    operation = OPERATIONS[args.operation]
-    _refuse_what_is_not_taken(args, operation)
+    _refuse_what_is_not_taken(args)
     tinycnn.manual_seed(args.seed)
-    rng = np.random.default_rng(args.seed)
-    call, options = operation.prepare(args, rng)
-    if args.operation == "graph":
-        return _graph(args, say, *call)
+    options = _setup(args)
     try:
-        explanation = ex.explain(*call, **options)
+        if args.operation == "graph":
+            return _graph(args, say, graph_of_loss(Setup(**options)))
+        if args.operation in WHOLE:
+            explanation = WHOLE[args.operation].explain(Setup(**options))
+        else:
+            explanation = ex.example(args.operation, **options)
+    except (WrongUse, FileError, MissingRun):
+        raise
     except (TypeError, ValueError) as error:
         raise WrongUse(str(error)) from error
     if args.step is not None and args.step > len(explanation):
@@ -107,26 +127,58 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     return json.loads(ex.to_json(explanation)) if args.json else {}
 
 
-def _refuse_what_is_not_taken(args: argparse.Namespace, operation: Operation) -> None:
+def _setup(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that were given, as those of `Setup`."""
+    if args.run_folder and args.model:
+        raise WrongUse("--run is a network already: leave --model away")
+    names = {field.name for field in fields(Setup)}
+    given = {name: value for name, value in vars(args).items() if name in names and value is not None}
+    return given | ({"cells": _cells(args.cells)} if args.cells else {})
+
+
+def _refuse_what_is_not_taken(args: argparse.Namespace) -> None:
     always = ("operation", "backward", "step", "seed", "out", "json", "command", "run")
+    takes, backward = OPERATIONS[args.operation]
     for name, value in vars(args).items():
-        if value is not None and name not in (*always, *operation.takes):
-            option = "--run" if name == "run_folder" else f"--{name.replace('_', '-')}"
-            takes = ", ".join(
-                f"--{taken.replace('_', '-').replace('run-folder', 'run')}" for taken in operation.takes
-            )
-            raise WrongUse(
-                f"{args.operation} does not take {option}; it takes {takes or 'no options of its own'}"
-            )
-    if args.backward and not operation.backward:
+        if value is not None and name not in (*always, *takes):
+            options = ", ".join(map(_option, takes)) or "no options of its own"
+            raise WrongUse(f"{args.operation} does not take {_option(name)}; it takes {options}")
+    if args.backward and not backward:
         raise WrongUse(f"{args.operation} has no steps for --backward")
 
 
-def _graph(args: argparse.Namespace, say: Say, loss: Tensor, model: Module) -> dict[str, Any]:
-    """Print the computation graph of a loss as Graphviz text, or draw it."""
-    from tinycnn.explain import graph
+def _option(name: str) -> str:
+    return "--run" if name == "run_folder" else f"--{name.replace('_', '-')}"
 
-    found = graph(loss, model, gradients=args.backward)
+
+def _cells(texts: list[str]) -> dict[str, list[Any]]:
+    """Return cells= for `explain`, from texts such as ``y[0,0,:2,:2]``."""
+    cells: dict[str, list[Any]] = {}
+    for text in texts:
+        match = re.fullmatch(r"([^\[\]]+)\[([-\d:,\s]+)\]", text)
+        if match is None:
+            raise WrongUse(
+                f"--cells {text!r}: name cells as the steps do, as in 'y[0,0,1,2]' or 'dL/dx[0,0,:2,:2]'"
+            )
+        try:
+            index = tuple(_slice(part) for part in match[2].split(","))
+        except ValueError:
+            raise WrongUse(f"--cells {text!r}: {match[2]} is no index") from None
+        cells.setdefault(match[1], []).append(index)
+    return cells
+
+
+def _slice(text: str) -> int | slice:
+    parts = [int(part) if part.strip() else None for part in text.split(":")]
+    if len(parts) == 1:
+        if parts[0] is None:
+            raise ValueError(text)
+        return parts[0]
+    return slice(*parts)
+
+
+def _graph(args: argparse.Namespace, say: Say, found: ex.Graph) -> dict[str, Any]:
+    """Print the computation graph of a loss as Graphviz text, or draw it."""
     if args.out is None:
         say(found.dot())
     elif args.out.suffix.lower() == ".dot":

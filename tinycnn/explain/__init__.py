@@ -15,13 +15,14 @@ to them, else it raises. Steps know nothing of screens; they are drawn three way
 """
 
 from .document import read_json, to_json
+from .examples import example
 from .figure import draw
 from .files import save
 from .graph import Graph, graph
-from .network import training_step
 from .registry import OPERATIONS, explain
 from .steps import Explanation, Panel, Quantity, Step, Term
 from .terminal import show
+from .training import training_step
 from .walk import autograd
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Term",
     "autograd",
     "draw",
+    "example",
     "explain",
     "graph",
     "read_json",

@@ -109,7 +109,7 @@ def _collect(rec: Recorder, phase: str, index: Index, windows: Windows, names: N
     terms = _bias_terms(rec, names, c)
     terms += terms_of(rec, [((names.small, y), (names.w, w)) for _, w, y in found])
     result, geometry = rec.quantity(names.large, index), windows.geometry
-    where = "Σ over all k,oh,ow,r,s with oh·SH-PH+r·DH = i, ow·SW-PW+s·DW = j"
+    where = "over all k,oh,ow,r,s with oh·SH-PH+r·DH = i, ow·SW-PW+s·DW = j"
     source: list[Panel] = []
     if names.small == "g":
         frames = {tag(t): windows.frame(*window) for t, window in enumerate(windows.over(i, j))}
@@ -117,7 +117,7 @@ def _collect(rec: Recorder, phase: str, index: Index, windows: Windows, names: N
         title = f"the input cell ({i}, {j})"
         source.append(rec.panel(title, "x", (n, c), cell, padding=padding, frames=frames))
         title, sentence = f"{result.name}: what x[{n},{c},{i},{j}] did to L", _fed(rec, index, found)
-        equation = f"dL/dx[n,c,i,j] = Σ g[n,k,oh,ow]·w[k,c,r,s],  {where}"
+        equation = f"dL/dx[n,c,i,j] = Σ g[n,k,oh,ow]·w[k,c,r,s]  {where}"
     else:
         title = f"{result.name}: what the copies of the kernel put here"
         sentence = (
@@ -125,7 +125,7 @@ def _collect(rec: Recorder, phase: str, index: Index, windows: Windows, names: N
             f"{geometry.SH} rows and {geometry.SW} columns apart. Copies that cover this cell: "
             f"{len(found)}. They ADD up."
         )
-        equation = f"y[n,c,i,j] = {'b[c] + ' if names.b else ''}Σ x[n,k,oh,ow]·w[k,c,r,s],  {where}"
+        equation = f"y[n,c,i,j] = {'b[c] + ' if names.b else ''}Σ x[n,k,oh,ow]·w[k,c,r,s]  {where}"
     titles = {"g": "outputs it fed: dL/dy", "x": "input, channel {1}", **TITLES}
     panels = [*source, *_panels(rec, windows, terms, titles, {}, result.array, index)]
     rec.add_sum(phase, title, equation, result, terms, sentence, panels)

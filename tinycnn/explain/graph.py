@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinycnn.autograd import Function, grad, topological_order
+from tinycnn.modes import observed
 from tinycnn.nn import Module
 from tinycnn.plot import blank_figure
 from tinycnn.tensor import Tensor
 
 from .steps import number
+from .watch import Watch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,7 +53,7 @@ class Node:
     @property
     def lines(self) -> list[str]:
         """What stands in the node."""
-        shape = "x".join(map(str, self.shape)) or "number"
+        shape = str(self.shape) if self.shape else "a number"
         lines = [self.name, shape]
         lines += [self.value] if self.value else []
         return lines + ([f"grad {self.gradient}"] if self.gradient else [])
@@ -151,7 +153,7 @@ class Graph:
 
 
 def graph(
-    output: Tensor,
+    output: Tensor | Callable[[], Tensor],
     names: Mapping[str, Tensor] | Module | None = None,
     gradients: bool = False,
 ) -> Graph:
@@ -160,7 +162,8 @@ def graph(
     Parameters
     ----------
     output
-        A result.
+        A result, or a function that computes it: then the nodes show the values of all results, which the
+        engine does not keep.
     names
         Of leaves: ``{"x": x, "w": w}``, or a Module, whose parameters have names.
     gradients
@@ -174,11 +177,17 @@ def graph(
     RuntimeError
         With `gradients`: where the graph was walked and freed before, or `output` is not one number.
     """
+    watch = Watch()
+    if not isinstance(output, Tensor):
+        with observed(watch):
+            output = output()
+    values: dict[Function, Tensor] = {seen.node: seen.result for seen in watch.calls}
     if output.creator is None:
         raise ValueError(
             f"{output!r:.60} has no graph: it is no operation's result, or none of its inputs requires a "
             "gradient"
         )
+    values[output.creator] = output
     named = dict(names.named_parameters()) if isinstance(names, Module) else dict(names or {})
     called = {id(tensor): name for name, tensor in named.items()}
     functions = topological_order([output.creator])[::-1]  # inputs first
@@ -198,7 +207,8 @@ def graph(
     edges = []
     for f in functions:
         positions[f] = len(nodes)
-        nodes.append(Node(f.name, f.shape, False, "", _numbers(found[f]) if f in found else ""))
+        value, gradient = (_numbers(known[f]) if f in known else "" for known in (values, found))
+        nodes.append(Node(f.name, f.shape, False, value, gradient))
         edges += [(positions[p], positions[f]) for p in f.parents if p is not None]
     return Graph(tuple(nodes), tuple(edges))
 

@@ -22,6 +22,7 @@ from . import (
     normalisation,
     pooling,
     softmax,
+    training,
     update,
     walk,
 )
@@ -104,8 +105,8 @@ def explain(
         if cells is not None:
             raise TypeError("a module is explained layer by layer: explain one layer's operation with cells=")
         return network.network(operation, *args, backward=backward, gradient=gradient, **options)
-    if operation is network.training_step:
-        return network.training_step(*args, **options)
+    if operation is training.training_step:
+        return training.training_step(*args, **options)
     if operation in ("autograd", Tensor.backward) or operation is walk.autograd:
         return walk.autograd(*args, **options)
     function = OPERATIONS.get(operation) if isinstance(operation, str) else operation

@@ -1,0 +1,243 @@
+"""Steps of the layers of a network, forward and backward, as they ran."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinycnn.functional.cards import CARDS, Card
+from tinycnn.kernels.geometry import conv2d_geometry
+from tinycnn.nn import Conv2d, Linear, Module
+from tinycnn.nn.module import Parameter
+from tinycnn.nn.plain import ReLU
+from tinycnn.tensor import Tensor
+
+from .equations import stated
+from .recorder import Recorder
+from .steps import Index, Panel, Quantity, Term, number
+from .windows import Windows, products
+
+SHOWN_TERMS = 6  # of a sum that has hundreds, the largest
+SHOWN_MAPS = 3  # channels
+NUMBERS_UP_TO = 12  # rows and columns; above, a map is a picture
+
+# Of layers whose operation has no Function of its own, or whose numbers are shown as a sum.
+OTHERS = {
+    "Conv2d": ("y[n,k,oh,ow] = b[k] + Σ_{c,r,s} x·w", "dL/dx = Σ g·w,  dL/dw = Σ x·g,  dL/db = Σ g"),
+    "Linear": ("y[n,o] = b[o] + Σ_i x[n,i]·W[o,i]", "dL/dx = g W,  dL/dW = gᵀ x,  dL/db = Σ_n g"),
+    "AvgPool2d": ("y = mean of each window of x", "dL/dx = g / M at every cell of the window, added up"),
+    "Dropout": ("y = x·mask / (1 - p) in training, else x", "dL/dx = g·mask / (1 - p)"),
+}
+
+
+def _card(module: Module) -> Card | None:
+    """Return the card of the operation that a layer applies: it has the layer's name."""
+    name = type(module).__name__.lower()
+    called = {f"{card.layer}".lower(): card for card in CARDS.values()}
+    called |= {card.name.replace("_", ""): card for card in CARDS.values()}
+    return called.get(name) or called.get(name.removesuffix("2d"))
+
+
+def _number(module: Module) -> int | None:
+    """Return the number of a layer's documented equation."""
+    card = _card(module)
+    return card.equation if card else None
+
+
+def _equations(module: Module) -> tuple[str, str]:
+    """Return a layer's equation and derivative: those of its operation's Function."""
+    name, card = type(module).__name__, _card(module)
+    if name in OTHERS:
+        return OTHERS[name]
+    return stated(card.of) if card and card.of else (f"y = {name}(x)", f"the derivative of {name}")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One call of a module that computes: its name in the network, what went in and what came out.
+
+    `source` and `result` are what the steps call x and y.
+    """
+
+    name: str
+    module: Module
+    x: Tensor
+    y: Tensor
+    source: str
+    result: str
+
+    @property
+    def title(self) -> str:
+        """The name and the kind of the layer."""
+        return f"{self.name} {type(self.module).__name__}".strip()
+
+
+def run_layers(model: Module, x: Tensor) -> tuple[list[Layer], Tensor]:
+    """Run `model` and return every call of a module that computes, in order, and the output."""
+    layers: list[Layer] = []
+    called = {id(x): "a0"}
+    removers = []
+    names: dict[Module, str] = {}
+    for name, module in model.named_modules():
+        names.setdefault(module, name)  # one that is used twice is watched once
+    for module, name in names.items():
+        own = any(isinstance(value, Parameter) for value in vars(module).values())
+        if not own and any(True for _ in module.named_children()):
+            continue
+
+        def record(module: Module, inputs: tuple[Tensor, ...], y: Tensor, name: str = name) -> None:
+            t = len(layers) + 1
+            source, result = called.setdefault(id(inputs[0]), f"x{t}"), f"a{t}"
+            called[id(y)] = result
+            inputs[0].retain_grad()
+            y.retain_grad()
+            layers.append(Layer(name, module, inputs[0], y, source, result))
+
+        removers.append(module.register_forward_hook(record))
+    try:
+        y = model(x)
+    finally:
+        for remove in removers:
+            remove()
+    return layers, y
+
+
+def recorder_of(operation: str, x: Tensor, layers: list[Layer]) -> Recorder:
+    """Return a recorder that knows the image and what every layer got and made."""
+    arrays = {"a0": x.numpy()}
+    for layer in layers:
+        arrays |= {layer.source: layer.x.numpy(), layer.result: layer.y.numpy()}
+    return Recorder(operation, {}, arrays)
+
+
+def keep_gradients(rec: Recorder, layers: list[Layer]) -> None:
+    """Let the recorder know the gradients that a backward left in the layers."""
+    for layer in layers:
+        for name, tensor in ((layer.source, layer.x), (layer.result, layer.y)):
+            if tensor.grad is not None:
+                rec.arrays[f"dL/d{name}"] = tensor.grad.numpy()
+        for name, p in layer.module.named_parameters():
+            if p.grad is not None:
+                rec.arrays[f"dL/d{layer.name}.{name}"] = p.grad.numpy()
+
+
+def forward(rec: Recorder, layer: Layer) -> None:
+    """Add the forward step of a layer: its largest output, with the terms it is the sum of."""
+    source, result = layer.source, layer.result
+    y = layer.y.numpy()
+    best = tuple(map(int, np.unravel_index(np.abs(y[0]).argmax(), y.shape[1:])))
+    strongest = rec.quantity(result, (0, *best))
+    terms = _terms(layer, strongest.index, rec)
+    numbers, marks = f"largest: {strongest.name} = {number(strongest.value)}", []
+    if terms:
+        rec.must_add_up(terms, strongest)
+        largest = sorted(terms, key=lambda term: -abs(term.value))[:SHOWN_TERMS]
+        marks = [term.factors[0] for term in terms if term.factors[0].array == source]
+        if layer.x.ndim == 2:
+            marks = [term.factors[0] for term in largest if term.factors[0].array == source][:1]
+        total = " + ".join(term.numbers for term in largest)
+        if rest := len(terms) - len(largest):
+            others = sum(term.value for term in terms) - sum(term.value for term in largest)
+            total += f" + {rest} smaller terms ({number(others)})"
+        numbers = f"{strongest.name} = {total} = {number(strongest.value)}"
+    weights = sum(p.numel() for p in layer.module.parameters())
+    sentence = f"{layer.module!r} makes {_by(layer.x)} into {_by(layer.y)}"
+    sentence += f", with {weights:,} weights." if weights else "."
+    if isinstance(layer.module, ReLU):
+        zeros = int((y[0] == 0).sum())
+        sentence += f" {zeros:,} of {y[0].size:,} numbers are not above 0 and become 0."
+    equation = _equations(layer.module)[0]
+    same = layer.x.shape[1] == layer.y.shape[1] and not terms
+    channel = [] if layer.y.ndim < 4 else [best[0]]
+    panels = _maps(rec, source, "in", marks, "read", channel if same else [])
+    panels += _maps(rec, result, "out", [strongest], "result", channel)
+    rec.add(
+        "forward",
+        f"{layer.title}: {source} -> {result}",
+        f"{equation},  x = {source}, y = {result}",
+        numbers,
+        sentence,
+        panels,
+        cites=_number(layer.module),
+    )
+
+
+def backward(rec: Recorder, layer: Layer) -> None:
+    """Add the backward step of a layer: the gradient that arrives, and the one that goes on."""
+    source = layer.source
+    arriving, leaving = f"dL/d{layer.result}", f"dL/d{source}"
+    if arriving not in rec.arrays or leaving not in rec.arrays:
+        return
+    norms = [f"‖{arriving}‖ = {_norm(rec, arriving)}", f"‖{leaving}‖ = {_norm(rec, leaving)}"]
+    names = [f"dL/d{layer.name}.{name}" for name, _ in layer.module.named_parameters()]
+    norms += [f"‖{name}‖ = {_norm(rec, name)}" for name in names if name in rec.arrays]
+    g = rec.arrays[leaving]
+    best = tuple(map(int, np.unravel_index(np.abs(g[0]).argmax(), g.shape[1:])))
+    strongest = rec.quantity(leaving, (0, *best))
+    same = layer.x.shape[1] == layer.y.shape[1] and layer.x.ndim == layer.y.ndim == 4
+    channel = [best[0]] if same else []
+    equation = _equations(layer.module)[1]
+    sentence = "g comes from above and is passed on to the layer's input"
+    sentence += ", and to its weights." if names else "; there are no weights."
+    sentence += f" {leaving} is the sum over all uses of {source}."
+    if source == "a0":
+        sentence += " What reaches the input says how L would change with each of its cells."
+    rec.add(
+        "backward",
+        f"{layer.title}: {arriving} -> {leaving}",
+        f"{equation},  g = {arriving}, x = {source}",
+        ";  ".join(norms),
+        sentence,
+        _maps(rec, arriving, "arrives", [], "read", channel)
+        + _maps(rec, leaving, "goes on", [strongest], "result", channel),
+        cites=_number(layer.module),
+    )
+
+
+def _terms(layer: Layer, index: Index, rec: Recorder) -> list[Term]:
+    """Return the terms of one output of a convolution or a dense layer; nothing for other layers."""
+    module, source, x = layer.module, layer.source, layer.x
+    if isinstance(module, Conv2d):
+        options = (module.stride, module.padding, module.dilation, module.groups)
+        windows = Windows(conv2d_geometry(x.shape, module.weight.shape, *options))
+        pairs = [(at, weight) for at, weight, _ in products(windows, "y", index)]
+    elif isinstance(module, Linear) and x.ndim == 2:
+        pairs = [((index[0], i), (index[1], i)) for i in range(x.shape[1])]
+    else:
+        return []
+    terms = []
+    for name, p in module.named_parameters():
+        rec.arrays[f"{layer.name}.{name}"] = p.numpy()
+    if module.bias is not None:
+        terms.append(Term((rec.quantity(f"{layer.name}.bias", index[1:2]),)))
+    weights = f"{layer.name}.weight"
+    return terms + [Term((rec.quantity(source, at), rec.quantity(weights, w))) for at, w in pairs]
+
+
+def _maps(
+    rec: Recorder, array: str, title: str, marked: list[Quantity], role: str, channels: list[int]
+) -> list[Panel]:
+    """Return panels of image 0: its row, or a few channels, those named and those with marks first."""
+    values = rec.arrays[array]
+    if values.ndim != 4:
+        return [rec.panel(title, array, (0,), {(0, q.index[-1]): role for q in marked})]
+    wanted = [*channels, *(q.index[1] for q in marked), *range(values.shape[1])]
+    picture = max(values.shape[2:]) > NUMBERS_UP_TO
+    return [
+        rec.panel(
+            f"{title} ({values.shape[1]} channel{'s' * (values.shape[1] != 1)})",
+            array,
+            (0, c),
+            {(q.index[2], q.index[3]): role for q in marked if q.index[1] == c},
+            picture=picture,
+        )
+        for c in sorted(list(dict.fromkeys(wanted))[:SHOWN_MAPS])
+    ]
+
+
+def _norm(rec: Recorder, array: str) -> str:
+    return number(math.sqrt(float((rec.arrays[array].astype(np.float64) ** 2).sum())))
+
+
+def _by(t: Tensor) -> str:
+    return "x".join(map(str, t.shape[1:]))
