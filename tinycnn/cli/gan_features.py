@@ -7,8 +7,9 @@ from typing import Any
 
 from tinycnn import backend as _backend
 from tinycnn import memory
+from tinycnn.features import few_of_each
 from tinycnn.gan import load_discriminator
-from tinycnn.gan.features import compare, few_of_each
+from tinycnn.gan.features import compare
 from tinycnn.gan.run import load_gan_data
 
 from .common import Say, WrongUse, add_backend, integer

@@ -59,10 +59,10 @@ class SavedClassifier:
         """(C, H, W) of the images it takes."""
         return models.INPUT_SHAPES[self.name]
 
-    def test_data(self, source: str | None = None) -> tuple[Dataset, str]:
-        """Return the test part of some data, or of what it was trained on, and what is to be said of it.
+    def data_sets(self, source: str | None = None) -> tuple[Dataset, Dataset, str]:
+        """Return training and test part of some data, or of what it was trained on, and what is to be said.
 
-        Its labels are numbers of this network's classes; see `in_classes`.
+        Their labels are numbers of this network's classes; see `in_classes`.
 
         Raises
         ------
@@ -72,8 +72,14 @@ class SavedClassifier:
         source = source or self.data
         if not source:
             raise RunError(f"{self.path} does not say what it was trained on: name the data")
-        _, test = load_data(source, self.input_shape)
-        return in_classes(test, self.classes)
+        train, test = load_data(source, self.input_shape)
+        (train, _), (test, note) = in_classes(train, self.classes), in_classes(test, self.classes)
+        return train, test, note
+
+    def test_data(self, source: str | None = None) -> tuple[Dataset, str]:
+        """Return the test part of `data_sets`, and what is to be said of it."""
+        _, test, note = self.data_sets(source)
+        return test, note
 
     def evaluate(self, test: Dataset) -> Evaluation:
         """Return how well it does on data that `test_data` returned."""

@@ -5,9 +5,11 @@ Read in this order: `networks`, `losses`, `step` (a plain GAN), `additions` (wha
 numbers that judge a generator.
 """
 
+from tinycnn.features import nearest
+
 from .additions import Addition, ExponentialMovingAverage, GanWithAdditions, NameClasses, Shift
 from .diagnosis import Finding, Observation, Watch, diagnose
-from .latent import class_by_style, diversity, nearest, slerp, strips
+from .latent import class_by_style, diversity, slerp, strips
 from .losses import LOSSES, Loss, feature_matching, gradient_penalty
 from .networks import LATENT, Discriminator, Generator, check_image_shape
 from .run import GanRun

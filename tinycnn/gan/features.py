@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 import tinycnn
-from tinycnn import functional as F
 from tinycnn import optim
 from tinycnn.data import DataLoader, Dataset
+from tinycnn.features import few_of_each, linear_error
+from tinycnn.features.extract import pooled
 from tinycnn.fit import Training, evaluate, evaluation_mode, fit
 from tinycnn.modes import no_grad
-from tinycnn.nn import Linear
 from tinycnn.tensor import Tensor
 
 from .networks import Discriminator
@@ -63,69 +63,8 @@ def pooled_features(D: Discriminator, images: np.ndarray, chunk: int = 250) -> n
     with evaluation_mode(D):
         for start in range(0, len(images), chunk):
             maps = D.maps(scale(Tensor(images[start : start + chunk])))
-            parts.append(np.concatenate([_pooled(m).numpy() for m in maps], axis=1))
+            parts.append(np.concatenate([pooled(m, GRID).numpy() for m in maps], axis=1))
     return np.concatenate(parts)
-
-
-def _pooled(m: Tensor) -> Tensor:
-    """Return (N, K, H, W) max-pooled to (N, K*4*4); the windows overlap if 4 does not divide H.
-
-    Smaller maps are only flattened.
-    """
-    H = m.shape[2]
-    if H <= GRID:
-        return F.flatten(m, 1)
-    stride = H // GRID
-    kernel = H - stride * (GRID - 1)
-    return F.flatten(F.max_pool2d(m, kernel, stride), 1)
-
-
-def linear_error(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, K: int) -> float:
-    """Return the test error of a linear classifier: softmax regression with an L2 penalty.
-
-    The penalty is the one that does best on the labelled rows: half of them are predicted from the others.
-
-    Parameters
-    ----------
-    x, test_x
-        (N, features) and (M, features); both are scaled as `x` must be to get mean 0 and variance 1.
-    y, test_y
-        (N,) and (M,), labels 0 .. K-1.
-    K
-        How many classes.
-    """
-    mean, deviation = x.mean(axis=0), x.std(axis=0)
-    deviation[deviation < 1e-6] = 1  # a pixel that is black in all of these few images
-    x, test_x = (((rows - mean) / deviation).astype(np.float32) for rows in (x, test_x))
-    held_out = np.arange(len(x)) // K % 2 == 1  # `few_of_each` takes one row of each class in turn
-    errors = [
-        _error(_linear(x[~held_out], y[~held_out], K, penalty), x[held_out], y[held_out]) for penalty in L2
-    ]
-    return _error(_linear(x, y, K, L2[int(np.argmin(errors))]), test_x, test_y)
-
-
-def _linear(x: np.ndarray, y: np.ndarray, K: int, penalty: float) -> Linear:
-    """Return a linear classifier fitted to x (N, features) and the labels y (N,)."""
-    model = Linear(x.shape[1], K)
-    for parameter in model.parameters():
-        parameter.data[...] = 0
-    optimizer = optim.Adam(model.parameters(), 0.03, weight_decay=penalty)
-    schedule = optim.CosineAnnealingLR(optimizer, STEPS)
-    inputs, labels = Tensor(x), Tensor(y)
-    for _ in range(STEPS):
-        loss = F.cross_entropy(model(inputs), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    return model
-
-
-@no_grad()
-def _error(model: Linear, x: np.ndarray, y: np.ndarray) -> float:
-    """Return the share of rows that `model` gets wrong; 0 if there are no rows."""
-    predictions = model(Tensor(x)).numpy().argmax(axis=1)
-    return float((predictions != y).mean()) if len(y) else 0.0
 
 
 def supervised_error(D: Discriminator, few: Dataset, test: Dataset, seed: int = 0) -> float:
@@ -137,26 +76,6 @@ def supervised_error(D: Discriminator, few: Dataset, test: Dataset, seed: int = 
     optimizer = optim.Adam(network.parameters(), 1e-3)
     fit(Training(network, loader, optimizer, epochs))
     return 1 - evaluate(network, DataLoader(test, 250)).accuracy
-
-
-def few_of_each(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
-    """Return `count` images, spread over the classes as evenly as possible.
-
-    Raises
-    ------
-    ValueError
-        For fewer than one of each class, or more than there are.
-    """
-    K = len(dataset.classes)
-    if count < K or count > len(dataset):
-        raise ValueError(f"{count} labels: {dataset.name!r} has K={K} classes and {len(dataset)} images")
-    order = np.random.default_rng(seed).permutation(len(dataset))
-    # The first image of every class in that order, then the second of every class, and so on.
-    rank = np.empty(len(order), int)
-    for k in range(K):
-        members = dataset.labels[order] == k
-        rank[members] = np.arange(members.sum())
-    return dataset.subset(order[np.argsort(rank, kind="stable")[:count]])
 
 
 def compare(D: Discriminator, train: Dataset, test: Dataset, count: int, seed: int = 0) -> FewLabels:

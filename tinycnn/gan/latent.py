@@ -1,11 +1,8 @@
 """Walks through the space of z, and how far samples are from the training images."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 
-CHUNK = 1000  # rows of a distance matrix that are computed at a time
+from tinycnn.features import nearest
 
 
 def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
@@ -67,56 +64,6 @@ def class_by_style(
     return np.repeat(z, num_classes, axis=0), np.tile(np.arange(num_classes), styles)
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """For each of some images, the nearest of others.
-
-    Attributes
-    ----------
-    index
-        (N,), which image it is.
-    distance
-        (N,), the Euclidean distance of the pixels.
-    """
-
-    index: np.ndarray
-    distance: np.ndarray
-
-
-def nearest(images: np.ndarray, among: np.ndarray, leave_out_self: bool = False) -> Nearest:
-    """Return the nearest image in `among` to each of `images`.
-
-    Parameters
-    ----------
-    images, among
-        (N, ...) and (M, ...), equal from the second dimension on.
-    leave_out_self
-        For images and themselves: an image is not its own neighbour.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, or `among` has nothing to choose from.
-    """
-    if images.shape[1:] != among.shape[1:]:
-        raise ValueError(f"images of shapes {images.shape} and {among.shape} cannot be compared")
-    if len(among) <= leave_out_self:
-        raise ValueError(f"{len(among)} images leave none to be nearest to another")
-    x, y = _rows(images), _rows(among)
-    index, squares = np.empty(len(x), np.int64), np.empty(len(x))
-    for start in range(0, len(x), CHUNK):
-        part = x[start : start + CHUNK]
-        d2 = squared_distances(part, y)  # (n, M)
-        if leave_out_self:
-            rows = np.arange(len(part))
-            d2[rows, start + rows] = np.inf
-        best = d2.argmin(axis=1)
-        index[start : start + CHUNK] = best
-        # |x|^2 - 2 x y + |y|^2 has rounding errors if x is y: the smallest distance is computed again.
-        squares[start : start + CHUNK] = ((part - y[best]) ** 2).sum(axis=1)
-    return Nearest(index, np.sqrt(squares))
-
-
 def diversity(images: np.ndarray, real: np.ndarray) -> float:
     """Return how far an image is from its nearest neighbour on average, divided by that of real images.
 
@@ -128,12 +75,3 @@ def diversity(images: np.ndarray, real: np.ndarray) -> float:
     """
     own, others = (nearest(x, x, leave_out_self=True).distance.mean() for x in (images, real))
     return float(own / others) if others else 1.0
-
-
-def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return ``|x_n - y_m|^2``, (N, M), for rows x (N, D) and y (M, D); rounding can make it negative."""
-    return (x**2).sum(1)[:, None] - 2 * (x @ y.T) + (y**2).sum(1)
-
-
-def _rows(images: Any) -> np.ndarray:
-    return np.asarray(images, np.float32).reshape(len(images), -1)  # (N, C*H*W)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tinycnn.features import nearest
 from tinycnn.fit.callbacks import Callback
 from tinycnn.pictures import save_gif, save_png, tile
 from tinycnn.plot import blank_figure
 from tinycnn.tensor import Tensor
 
-from .latent import class_by_style, nearest, strips
+from .latent import class_by_style, strips
 from .networks import Generator
 from .sampling import sample
 from .training import GanTraining

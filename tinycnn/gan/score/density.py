@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinycnn.gan.latent import CHUNK, squared_distances
+from tinycnn.features.neighbours import CHUNK, squared_distances
 
 WIDTHS = np.logspace(-1, 0, 10)  # the standard deviations that are tried; white minus black is 1
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinycnn.gan.latent import nearest
+from tinycnn.features import nearest
 
 
 def nearest_neighbour_error(

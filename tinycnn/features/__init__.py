@@ -1,0 +1,31 @@
+"""What a trained network has learned to see (Eq. 14): feature vectors, and what to do with them."""
+
+from .attribution import Occlusion, grad_cam, occlusion, saliency, smooth_grad
+from .extract import features, find_layer, last_hidden, layer_names
+from .maximise import maximise
+from .neighbours import Index, Nearest, nearest
+from .probe import few_of_each, linear_error
+from .projection import PCA, tsne
+from .texture import colour_statistics, gram_matrix
+
+__all__ = [
+    "PCA",
+    "Index",
+    "Nearest",
+    "Occlusion",
+    "colour_statistics",
+    "features",
+    "few_of_each",
+    "find_layer",
+    "grad_cam",
+    "gram_matrix",
+    "last_hidden",
+    "layer_names",
+    "linear_error",
+    "maximise",
+    "nearest",
+    "occlusion",
+    "saliency",
+    "smooth_grad",
+    "tsne",
+]
