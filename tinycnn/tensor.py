@@ -1,7 +1,7 @@
 """Tensor: an array that can ask for its gradient.
 
-This is the container: construction, conversions, and what must not happen to the array. Its operators and
-methods are operations (`tinycnn.functional`); how gradients come about is `tinycnn.autograd`.
+This is the container: how a tensor is made, and what must not happen to its array. Conversions to other types
+are in `tinycnn.conversions`, operators and methods in `tinycnn.functional`, gradients in `tinycnn.autograd`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from tinycnn import backend as _backend
 from tinycnn import dlpack
 from tinycnn.backend import is_array, new_array, ordinary
+from tinycnn.conversions import Conversions
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.operators import Operators
 
 if TYPE_CHECKING:
     from tinycnn.autograd.function import Function
@@ -27,7 +27,7 @@ clock = itertools.count(1)
 last_change = [0]  # of any tensor
 
 
-class Tensor(Operators):
+class Tensor(Conversions):
     """An array that can ask for its gradient.
 
     Parameters
@@ -157,35 +157,15 @@ class Tensor(Operators):
         """Return the shape, or the size of one dimension."""
         return self.shape if dim is None else self.shape[dim]
 
-    def tolist(self) -> Any:
-        """Return the elements as Python's numbers, in nested lists."""
-        return self.numpy().tolist()
-
     def numel(self) -> int:
         """Return the number of elements."""
         return self._data.size
-
-    def item(self) -> float:
-        """Return the only element as a Python number."""
-        if self._data.size != 1:
-            raise ValueError(f"item() is for one element, this tensor has {self._data.size}: {self.shape}")
-        return self._data.item()
-
-    def numpy(self) -> np.ndarray:
-        """Return the array in NumPy: the array itself if it lives there, else a copy."""
-        return _backend.to_backend(self._data, "numpy")
 
     def detach(self) -> Tensor:
         """Return a tensor with the same array that no gradient flows through."""
         alias = wrap(self._data)
         alias._changed_at = self._changed_at
         return alias
-
-    def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
-        for attributes in state:
-            for name, value in (attributes or {}).items():
-                setattr(self, name, value)
-        self._changed_at[0] = 0  # a pickle may come from another process, whose clock was ahead
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -197,30 +177,11 @@ class Tensor(Operators):
             raise TypeError("a tensor without dimensions cannot be iterated over; item() is its number")
         return (self[i] for i in range(len(self)))
 
-    def __bool__(self) -> bool:
-        if self._data.size != 1:
-            raise ValueError(f"a tensor of shape {self.shape} is neither true nor false as a whole")
-        return bool(self._data)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __format__(self, spec: str) -> str:
-        if not spec:
-            return repr(self)
-        if self._data.size != 1:
-            raise TypeError(f"only one element has the format {spec!r}, this tensor has shape {self.shape}")
-        return format(self.item(), spec)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if not isinstance(self._data, np.ndarray):
-            raise TypeError(
-                f"a tensor of shape {self.shape} on {self.backend} is not copied silently: use tensor.numpy()"
-            )
-        return np.array(self._data, dtype=dtype, copy=copy)
+    def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+        for attributes in state:
+            for name, value in (attributes or {}).items():
+                setattr(self, name, value)
+        self._changed_at[0] = 0  # a pickle may come from another process, whose clock was ahead
 
     @classmethod
     def from_dlpack(cls, source: Any) -> Tensor:
@@ -228,28 +189,8 @@ class Tensor(Operators):
         array = dlpack.imported(source)
         return cls(array, backend=_backend.backend_of(array))
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return dlpack.exported(self._data, self._requires_grad, options)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return dlpack.device_of(self._data)
-
     # `==` compares elements; in sets and as a key, a tensor is itself.
     __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        prefix = "Tensor("
-        text = np.array2string(self.numpy(), separator=", ", prefix=prefix, threshold=100, edgeitems=2)
-        notes = [text]
-        if self.dtype.name not in ("float32", "int64", "bool"):
-            notes.append(f"dtype={self.dtype.name}")
-        if self.backend != "numpy":
-            notes.append(f"backend={self.backend!r}")
-        if self.creator is not None:
-            notes.append(f"creator={self.creator.name}")
-        elif self._requires_grad:
-            notes.append("requires_grad=True")
-        return prefix + ", ".join(notes) + ")"
 
 
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:

@@ -25,9 +25,9 @@ import tinycnn
 from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain, show
-from tinycnn.functional.activation import LogSoftmax
 from tinycnn.functional.linear import Linear
 from tinycnn.functional.pooling import ExtremePool2d
+from tinycnn.functional.softmax import LogSoftmax
 from tinycnn.tutor import check, compare
 
 # %% [markdown]

@@ -13,6 +13,7 @@ from .conversion import *
 from .convolution import *
 from .dropout import *
 from .elementwise import *
+from .elementwise_loss import *
 from .indexing import *
 from .joining import *
 from .linear import *
@@ -22,6 +23,7 @@ from .pooling import *
 from .reduction import *
 from .rounding import *
 from .shape import *
+from .softmax import *
 from .statistics import *
 
 __all__ = list(CARDS)

@@ -1,6 +1,6 @@
-"""Losses (Eq. 6): how far the outputs are from the truth.
+"""Classification losses (Eq. 6): how far logits are from the true class.
 
-Classification losses take logits, the numbers before softmax or sigmoid: log(softmax(z)) computed in two
+They take logits, the numbers before softmax or sigmoid: log(softmax(z)) computed in two
 steps is log(0) = -inf as soon as softmax rounds to 0, in one step it is not.
 """
 
@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 
 from tinycnn.autograd import Function
-from tinycnn.backend import as_array, backend_of, is_array, to_backend
+from tinycnn.backend import as_array, is_array
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain
 
-from .activation import log_softmax, softmax, softplus
-from .arithmetic import add, mul, neg, sub
+from .arithmetic import add, mul, neg
 from .cards import operation
-from .conversion import floating
-from .elementwise import abs, where
-from .examples import alike, classes, probabilities
+from .elementwise import where
+from .examples import classes
 from .indexing import gather
 from .reduction import mean, sum
-from .shape import permute, reshape, shape_of
+from .shape import permute, reshape
+from .softmax import log_softmax, softmax
 from .targets import are_probabilities, check_labels, class_weights, of_labels
 
 
@@ -93,22 +92,15 @@ def cross_entropy(
     name, s = "cross_entropy", label_smoothing
     if not 0 <= s <= 1:
         raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {s}")
-    w = None if weight is None else class_weights(name, logits, weight)
     if are_probabilities(logits, target):
         if ignore_index is not None:
             raise ValueError(f"{name}: ignore_index is for labels, not for probabilities")
-        truth = target.copy() if is_array(target) else target  # it may change before backward
-        truth = as_tensor(truth, like=logits) if isinstance(logits, Tensor) else as_array(plain(truth))
-        truth = truth if s == 0 else add(mul(truth, 1 - s), s / logits.shape[1])
-        return _reduce(_against(truth, logits, w), reduction)
+        return reduced(_of_probabilities(logits, target, class_weights(name, logits, weight), s), reduction)
     labels, counted = check_labels(name, logits, target, ignore_index)
-    each = CrossEntropy(labels.reshape(-1), s if w is None else 0.0)(_rows(logits))
-    each, weights = reshape(each, *labels.shape), None if w is None else of_labels(w, labels)
-    if weights is not None:
-        each = mul(each, weights * (1 - s))
-    if w is not None and s > 0:
-        each = add(each, _against(s / len(w), logits, w))
-    return _reduce_counted(each, weights, counted, reduction)
+    if weight is not None:
+        return _weighted(logits, labels, class_weights(name, logits, weight), counted, s, reduction)
+    each = reshape(CrossEntropy(labels.reshape(-1), s)(_rows(logits)), *labels.shape)
+    return reduced(each, reduction) if counted is None else _reduce_counted(each, None, counted, reduction)
 
 
 class CrossEntropyInput(Function):
@@ -152,68 +144,22 @@ def nll_loss(
     return _reduce_counted(each if weights is None else mul(each, weights), weights, counted, reduction)
 
 
-@operation(example=alike(), equation=6)
-def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """Squared error (x - target)^2, mean over all elements.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ: they are not broadcast.
-    """
-    difference = sub(*_compared("mse_loss", x, target))
-    return _reduce(mul(difference, difference), reduction)
+def _of_probabilities(logits: Tensor, target: Any, w: Array | None, s: float) -> Tensor:
+    """Return the loss of each row for a truth that is a distribution over the classes."""
+    truth = target.copy() if is_array(target) else target  # it may change before backward
+    truth = as_tensor(truth, like=logits) if isinstance(logits, Tensor) else as_array(plain(truth))
+    return _against(truth if s == 0 else add(mul(truth, 1 - s), s / logits.shape[1]), logits, w)
 
 
-@operation(example=alike(), equation=6)
-def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """Absolute error ``|x - target|``, mean over all elements; shapes as `mse_loss`."""
-    return _reduce(abs(sub(*_compared("l1_loss", x, target))), reduction)
-
-
-@operation(example=alike(probabilities), equation=6)
-def binary_cross_entropy_with_logits(
-    logits: Tensor, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+def _weighted(
+    logits: Tensor, labels: Array, w: Array, counted: Array | None, s: float, reduction: str
 ) -> Tensor:
-    """Cross-entropy of a yes-or-no answer: -t * log sigmoid(z) - (1 - t) * log(1 - sigmoid(z)).
-
-    Computed as t * softplus(-z) + (1 - t) * softplus(z), since log sigmoid(z) = -softplus(-z).
-
-    Parameters
-    ----------
-    logits
-        Any shape.
-    target
-        The same shape, probabilities from 0 to 1.
-    weight
-        How much each element counts; broadcast to the shape.
-    reduction
-        "mean" over all elements, "sum" or "none".
-    pos_weight
-        How much the first term, of the answer yes, counts more than the second; broadcast to the shape.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ: logits and target are not broadcast.
-    """
-    name = "binary_cross_entropy_with_logits"
-    z, t = _compared(name, logits, target)
-    yes, no = mul(t, softplus(neg(z))), mul(sub(1, t), softplus(z))
-    if pos_weight is not None:
-        yes = mul(yes, _fitting(name, "pos_weight", z, pos_weight))
-    each = add(yes, no)
-    return _reduce(each if weight is None else mul(each, _fitting(name, "weight", z, weight)), reduction)
-
-
-def _fitting(name: str, what: str, x: Tensor, weight: Any) -> Array:
-    """Return weights that are broadcast to the shape of x, in its backend and dtype."""
-    if isinstance(weight, str):
-        raise TypeError(f"{name}: {what} must be numbers, got {weight!r}; write reduction={weight!r}")
-    w = to_backend(as_array(plain(weight)), backend_of(plain(x))).astype(x.dtype)
-    if w.ndim > x.ndim or any(n not in (1, m) for n, m in zip(w.shape[::-1], x.shape[::-1], strict=False)):
-        raise ValueError(f"{name}: {what} of shape {w.shape} cannot be broadcast to the input {x.shape}")
-    return w
+    """Return the loss for classes of different weights: smoothing gives each class its share of w."""
+    each, weights = CrossEntropy(labels.reshape(-1), 0.0)(_rows(logits)), of_labels(w, labels)
+    each = mul(reshape(each, *labels.shape), weights * (1 - s))
+    if s > 0:
+        each = add(each, _against(s / len(w), logits, w))
+    return _reduce_counted(each, weights, counted, reduction)
 
 
 def _against(truth: Any, logits: Tensor, w: Array | None) -> Tensor:
@@ -230,13 +176,14 @@ def _reduce_counted(each: Tensor, weights: Array | None, counted: Array | None, 
         each = where(counted, each, 0.0)
     left = counted if weights is None else weights if counted is None else weights * counted
     if reduction != "mean" or left is None:
-        return _reduce(each, reduction)
+        return reduced(each, reduction)
     # If nothing is left, the mean of nothing is NaN and its gradient 0, as in PyTorch.
     with np.errstate(divide="ignore", invalid="ignore"):
         return mul(sum(each), 1 / left.sum().astype(each.dtype))
 
 
-def _reduce(loss: Tensor, reduction: str) -> Tensor:
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """Return the mean or the sum of the losses, or all of them."""
     if reduction == "mean":
         return mean(loss)
     if reduction == "sum":
@@ -244,16 +191,6 @@ def _reduce(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
-
-
-def _compared(name: str, x: Tensor, target: Any) -> tuple[Tensor, Tensor]:
-    """Return what is compared elementwise: two of one shape, integers as float32."""
-    shape = shape_of(name, x)
-    target = target.copy() if is_array(target) else target  # it may change before backward
-    t = as_tensor(target, like=x) if isinstance(x, Tensor) else as_array(target)
-    if t.shape != shape:
-        raise ValueError(f"{name}: the target has shape {t.shape}, the input {shape}: they must be equal")
-    return floating(x), floating(t)
 
 
 def _picked(x: Tensor, labels: Array) -> Tensor:

@@ -1,0 +1,90 @@
+"""Losses that compare element by element. The target has the input's shape: nothing is broadcast."""
+
+from typing import Any
+
+from tinycnn.backend import as_array, backend_of, is_array, to_backend
+from tinycnn.kernels.arrays import Array
+from tinycnn.tensor import Tensor, as_tensor, plain
+
+from .activation import softplus
+from .arithmetic import add, mul, neg, sub
+from .cards import operation
+from .conversion import floating
+from .elementwise import abs
+from .examples import alike, probabilities
+from .loss import reduced
+from .shape import shape_of
+
+
+@operation(example=alike(), equation=6)
+def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Squared error (x - target)^2, mean over all elements.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: they are not broadcast.
+    """
+    difference = sub(*_compared("mse_loss", x, target))
+    return reduced(mul(difference, difference), reduction)
+
+
+@operation(example=alike(), equation=6)
+def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Absolute error ``|x - target|``, mean over all elements; shapes as `mse_loss`."""
+    return reduced(abs(sub(*_compared("l1_loss", x, target))), reduction)
+
+
+@operation(example=alike(probabilities), equation=6)
+def binary_cross_entropy_with_logits(
+    logits: Tensor, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Tensor:
+    """Cross-entropy of a yes-or-no answer: -t * log sigmoid(z) - (1 - t) * log(1 - sigmoid(z)).
+
+    Computed as t * softplus(-z) + (1 - t) * softplus(z), since log sigmoid(z) = -softplus(-z).
+
+    Parameters
+    ----------
+    logits
+        Any shape.
+    target
+        The same shape, probabilities from 0 to 1.
+    weight
+        How much each element counts; broadcast to the shape.
+    reduction
+        "mean" over all elements, "sum" or "none".
+    pos_weight
+        How much the first term, of the answer yes, counts more than the second; broadcast to the shape.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: logits and target are not broadcast.
+    """
+    name = "binary_cross_entropy_with_logits"
+    z, t = _compared(name, logits, target)
+    yes, no = mul(t, softplus(neg(z))), mul(sub(1, t), softplus(z))
+    if pos_weight is not None:
+        yes = mul(yes, _fitting(name, "pos_weight", z, pos_weight))
+    each = add(yes, no)
+    return reduced(each if weight is None else mul(each, _fitting(name, "weight", z, weight)), reduction)
+
+
+def _fitting(name: str, what: str, x: Tensor, weight: Any) -> Array:
+    """Return weights that are broadcast to the shape of x, in its backend and dtype."""
+    if isinstance(weight, str):
+        raise TypeError(f"{name}: {what} must be numbers, got {weight!r}; write reduction={weight!r}")
+    w = to_backend(as_array(plain(weight)), backend_of(plain(x))).astype(x.dtype)
+    if w.ndim > x.ndim or any(n not in (1, m) for n, m in zip(w.shape[::-1], x.shape[::-1], strict=False)):
+        raise ValueError(f"{name}: {what} of shape {w.shape} cannot be broadcast to the input {x.shape}")
+    return w
+
+
+def _compared(name: str, x: Tensor, target: Any) -> tuple[Tensor, Tensor]:
+    """Return what is compared elementwise: two of one shape, integers as float32."""
+    shape = shape_of(name, x)
+    target = target.copy() if is_array(target) else target  # it may change before backward
+    t = as_tensor(target, like=x) if isinstance(x, Tensor) else as_array(target)
+    if t.shape != shape:
+        raise ValueError(f"{name}: the target has shape {t.shape}, the input {shape}: they must be equal")
+    return floating(x), floating(t)
