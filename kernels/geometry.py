@@ -153,11 +153,12 @@ def conv2d_geometry(
         raise ValueError(f"the weight must be (K, C/G, KH, KW), got shape {tuple(w_shape)}")
     N, C, H, W = x_shape
     K, C_per_group, KH, KW = w_shape
-    G = group_count(groups, C, K)
+    G = group_count(groups, K=K)
     if C_per_group * G != C:
+        fits = f"a weight that fits is (K, {C // G}, KH, KW)" if C % G == 0 else _no_groups(G, "C", C)
         raise ValueError(
             f"convolution: the input {tuple(x_shape)} has C={C} channels, but a weight {tuple(w_shape)} "
-            f"with G={G} needs C={C_per_group * G}; a weight that fits is (K, {C // G}, KH, KW)"
+            f"with G={G} needs C={C_per_group * G}; {fits}"
         )
     if min(K, C, KH, KW) < 1:
         raise ValueError(f"no size of the weight {tuple(w_shape)} may be 0")
@@ -201,8 +202,8 @@ def pool2d_geometry(
     return Pool2dGeometry(N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW)
 
 
-def group_count(groups: int, C: int = 0, K: int = 0) -> int:
-    """Return G after checking that it is positive and divides the channels that are given.
+def group_count(groups: int, K: int) -> int:
+    """Return G after checking that it is positive and divides the K channels.
 
     Raises
     ------
@@ -215,11 +216,14 @@ def group_count(groups: int, C: int = 0, K: int = 0) -> int:
         raise TypeError(f"groups must be an integer, got {groups!r}") from None
     if G < 1:
         raise ValueError(f"groups must be at least 1, got {G}")
-    for letter, size in (("C", C), ("K", K)):
-        if size % G:
-            fits = [d for d in range(1, size + 1) if size % d == 0]
-            raise ValueError(f"G={G} groups do not divide {letter}={size} channels; G that fit: {fits}")
+    if K % G:
+        raise ValueError(_no_groups(G, "K", K))
     return G
+
+
+def _no_groups(G: int, letter: str, size: int) -> str:
+    fits = [d for d in range(1, size + 1) if size % d == 0]
+    return f"G={G} groups do not divide {letter}={size} channels; G that fit: {fits}"
 
 
 def _windows(
