@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 11. Making images: chance, rules, and the GAN
 #
-# About an hour. You need lessons 5 and 6.
+# An hour and a quarter. You need lesson 18, which makes one step of a GAN by hand, and lessons 5 and 6.
 #
 # At the end you can make images in three ways, derive both losses of a GAN, say what they measure, and tell
 # four classic failures from each other.
@@ -29,7 +29,6 @@ from tinycnn.fit import fit
 from tinycnn.gan import (
     Discriminator,
     ExponentialMovingAverage,
-    Gan,
     GanTraining,
     GanWithAdditions,
     Generator,
@@ -73,7 +72,8 @@ figure
 # | G | z (N, latent), from N(0, 1) | images (N, C, H, W) |
 # | D | images (N, C, H, W) | logits (N, 1); D(x) = sigmoid(logit) |
 #
-# D is a classifier with two classes, so it minimises cross-entropy: label 1 for real, 0 for generated:
+# D is a classifier with two classes, so it minimises cross-entropy (lesson 18): label 1 for real, 0 for
+# generated:
 #
 # $$L_D = -E \log D(x) - E \log\left(1 - D(G(z))\right)$$
 #
@@ -195,21 +195,11 @@ right.legend(fontsize=11)
 figure
 
 # %% [markdown]
-# ## The step
-#
-# D learns on images from which no gradient goes back to G (`detach`); then G learns through D, whose weights
-# rest.
-
-# %%
-for method in (Gan.step, Gan.train_D, Gan.D_loss, Gan.train_G, Gan.G_loss):
-    print(inspect.getsource(method))
-
-# %% [markdown]
 # ## A GAN that can be watched
 #
 # Instead of images, points of the plane: eight heaps on a ring. G makes z (N, 2) into points (N, 2), D says
-# for every place how real it looks: green is real, red is fake. The arrows are $-\partial L_G/\partial x$ at
-# the samples: where D pulls them. That gradient goes on, through G, to G's weights.
+# for every place how real it looks: purple is real, orange is fake. The arrows are $-\partial L_G/\partial x$
+# at the samples: where D pulls them. That gradient goes on, through G, to G's weights.
 
 # %%
 gan = toy.ToyGan.of("ring", "non-saturating", seed=0)

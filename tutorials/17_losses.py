@@ -55,7 +55,7 @@ answers = explain(F.binary_cross_entropy_with_logits, [2.0, -1.0], [1.0, 1.0], b
 draw(answers.steps_of("L")[1])
 
 # %%
-draw(answers.steps_of("dL/dx")[1])
+draw(answers.steps_of("dL/dz")[1])
 
 # %% [markdown]
 # **What to see:** the logit -1 says "rather no", and the truth is yes. So the derivative is negative, and
@@ -63,7 +63,7 @@ draw(answers.steps_of("dL/dx")[1])
 
 # %%
 show(answers, len(answers) - 2, width=100)
-pulls = answers.arrays["dL/dx"]
+pulls = answers.arrays["dL/dz"]
 assert abs(pulls[1]) > 6 * abs(pulls[0])
 
 # %% [markdown]

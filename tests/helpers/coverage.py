@@ -132,8 +132,8 @@ ROWS = (
     Row(
         12,
         "the generator's loss",
-        11,
-        "G's loss, and why there are two",
+        18,
+        "Step 2: G learns",
         Hole("The steps of a GAN are not shown yet."),
         Hole("The steps of a GAN are not shown yet."),
         ("generator_loss",),
@@ -141,8 +141,8 @@ ROWS = (
     Row(
         13,
         "the discriminator's loss",
-        11,
-        "By learning (Eq. 11 to 13)",
+        18,
+        "Step 1: D learns",
         "binary_cross_entropy_with_logits",
         None,
         ("discriminator_loss",),

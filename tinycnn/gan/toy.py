@@ -158,18 +158,20 @@ def draw(gan: ToyGan) -> Figure:
     belief, square = gan.belief(), (-EXTENT, EXTENT, -EXTENT, EXTENT)
     limits = (0.0, 1.0) if gan.loss.probability else (float(belief.min()), float(belief.max()))
     image = axes.imshow(
-        belief, origin="lower", extent=square, cmap="RdYlGn", vmin=limits[0], vmax=limits[1], alpha=0.75
+        belief, origin="lower", extent=square, cmap="PuOr", vmin=limits[0], vmax=limits[1], alpha=0.75
     )
     figure.colorbar(image, ax=axes, shrink=0.8, label="D: real?" if gan.loss.probability else "D's output")
     real, fake = gan.density(np.random.default_rng(1), 300), gan.samples(300)
     axes.scatter(real[:, 0], real[:, 1], s=5, color="black", alpha=0.45, label="real")
-    axes.scatter(fake[:, 0], fake[:, 1], s=7, color="#1f5fa8", label="generated")
+    axes.scatter(
+        fake[:, 0], fake[:, 1], s=11, color="white", edgecolors="black", linewidths=0.5, label="generated"
+    )
     at = fake[:ARROWS]
     push = gan.push(at)
     length = np.linalg.norm(push, axis=1, keepdims=True)
     longest = max(float(length.max()), 1e-12)
     arrows = push / longest * 0.35  # the longest arrow is 0.35 long, the others are in proportion
-    axes.quiver(*at.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.004, color="#7a1fa8")
+    axes.quiver(*at.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.004, color="black")
     axes.set_xlim(-EXTENT, EXTENT)
     axes.set_ylim(-EXTENT, EXTENT)
     axes.set_xticks([])

@@ -232,7 +232,7 @@ BINARY_CROSS_ENTROPY_INPUT = Exercise(
     reference=_engine_answers_input,
     traits={"logits above 500, or below -500": _large},
     explain=lambda a, index: engine.step(
-        "binary_cross_entropy_with_logits", "dL/dx", index, a["z"], a["t"], backward=True
+        "binary_cross_entropy_with_logits", "dL/dz", index, a["z"], a["t"], backward=True
     ),
     lesson=17,
     equation=6,
