@@ -6,6 +6,7 @@ import pytest
 from tinycnn import Tensor, nn, optim
 from tinycnn import functional as F
 from tinycnn.explain import OPERATIONS, explain, graph, training_step
+from tinycnn.explain.recorder import terms_up_to
 from tinycnn.kernels.im2col import im2col
 
 X, W = np.ones((1, 1, 4, 4)), np.ones((1, 1, 2, 2))
@@ -36,6 +37,12 @@ def test_too_many_terms():
     message = r"y\[0,0,0,0\] is a sum of 576 terms; the limit is 50, because .* Crop the input"
     refuses(message, F.conv2d, x, w)
     assert len(explain(F.conv2d, x[:, :5], w[:, :5])) == 1
+    with terms_up_to(1000):
+        (step,) = explain(F.conv2d, x, w)
+        (dense,) = explain(F.linear, np.ones((1, 900)), np.ones((1, 900)))
+    assert len(step.terms) == 576
+    assert len({term.tag for term in dense.terms}) == 900
+    refuses(message, F.conv2d, x, w)
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,19 @@ def test_json_round_trip_with_nan_and_infinity():
             assert (p.marks, p.tags, p.frames, set(p.pending)) == (q.marks, q.tags, q.frames, set(q.pending))
 
 
+def test_json_without_values_says_where_they_stand(conv):
+    whole, bare = json.loads(to_json(conv)), json.loads(to_json(conv, values=False))
+    assert all(array["values"] is None for array in bare["arrays"].values())
+    for step, other in zip(whole["steps"], bare["steps"], strict=True):
+        assert other["terms"] == step["terms"]
+        for term in step["terms"]:
+            factors = [q["value"] for q in term["factors"]]
+            assert term["value"] == np.prod(factors) / (term["divisor"] or {"value": 1})["value"]
+        for panel, without in zip(step["panels"], other["panels"], strict=True):
+            assert without == {**panel, "values": None}
+    assert len(read_json(to_json(conv, values=False))) == len(conv)
+
+
 def test_json_leaves_large_arrays_out():
     model = models.cnn28()
     steps = training_step(model, optim.SGD(model.parameters(), 0.1), np.ones((2, 1, 28, 28)), [0, 1])

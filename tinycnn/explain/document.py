@@ -10,7 +10,8 @@ One object, schema ``tinycnn.explain`` version 1::
     steps             in order, each
       phase           "forward", "backward" or "update"
       title, equation, numbers, sentence
-      terms           of a sum: [{factors: [{array, index, value}], divisor, tag}]; divisor: a factor or null
+      terms           of a sum: [{factors: [{array, index, value}], divisor, tag, value}]; divisor: a factor
+                      or null; value: the product of the factors, divided by it
       panels          [{title, array, index, values, padding, marks, tags, frames, pending,
                       picture}]
         values        rows of numbers
@@ -22,7 +23,8 @@ One object, schema ``tinycnn.explain`` version 1::
         picture       whether to draw grey values rather than numbers
 
 Cells count from the array's first element; those in the padding are negative or beyond it. JSON has no NaN:
-it stands as the string "NaN", infinities as "Infinity" and "-Infinity".
+it stands as the string "NaN", infinities as "Infinity" and "-Infinity". A page that has the arrays already
+asks for a document without them: then all ``values`` of arrays and panels are null.
 """
 
 import json
@@ -39,8 +41,8 @@ LARGEST = 4096  # elements of an array that is written out
 _NAMED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
-def to_json(explanation: Explanation) -> str:
-    """Return the explanation as JSON."""
+def to_json(explanation: Explanation, values: bool = True) -> str:
+    """Return the explanation as JSON; without `values`, those of its arrays and panels are left out."""
     document = {
         "schema": SCHEMA,
         "version": VERSION,
@@ -51,11 +53,11 @@ def to_json(explanation: Explanation) -> str:
             name: {
                 "shape": list(a.shape),
                 "dtype": a.dtype.name,
-                "values": _plain(a) if a.size <= LARGEST else None,
+                "values": _plain(a) if values and a.size <= LARGEST else None,
             }
             for name, a in explanation.arrays.items()
         },
-        "steps": [_step(step) for step in explanation],
+        "steps": [_step(step, values) for step in explanation],
     }
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
@@ -83,7 +85,7 @@ def read_json(text: str) -> Explanation:
     return Explanation(document["operation"], document["options"], arrays, steps, document["output"])
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, values: bool) -> dict[str, Any]:
     return {
         "phase": step.phase,
         "title": step.title,
@@ -95,10 +97,11 @@ def _step(step: Step) -> dict[str, Any]:
                 "factors": [_quantity(q) for q in term.factors],
                 "divisor": None if term.divisor is None else _quantity(term.divisor),
                 "tag": term.tag,
+                "value": _plain(term.value),
             }
             for term in step.terms
         ],
-        "panels": [_panel(panel) for panel in step.panels],
+        "panels": [_panel(panel, values) for panel in step.panels],
     }
 
 
@@ -106,12 +109,12 @@ def _quantity(q: Quantity) -> dict[str, Any]:
     return {"array": q.array, "index": list(q.index), "value": _plain(q.value)}
 
 
-def _panel(panel: Panel) -> dict[str, Any]:
+def _panel(panel: Panel, values: bool) -> dict[str, Any]:
     return {
         "title": panel.title,
         "array": panel.array,
         "index": list(panel.index),
-        "values": _plain(panel.values),
+        "values": _plain(panel.values) if values else None,
         "padding": list(panel.padding),
         "marks": [{"cell": list(cell), "role": role} for cell, role in panel.marks.items()],
         "tags": [{"cell": list(cell), "tag": letter} for cell, letter in panel.tags.items()],
@@ -166,7 +169,7 @@ def _read_panel(panel: dict[str, Any]) -> Panel:
         panel["title"],
         panel["array"],
         tuple(panel["index"]),
-        np.array(_numbers(panel["values"]), float),
+        _read_values(panel["values"]),
         _pair(panel["padding"]),
         {_pair(m["cell"]): m["role"] for m in panel["marks"]},
         {_pair(t["cell"]): t["tag"] for t in panel["tags"]},
@@ -174,6 +177,11 @@ def _read_panel(panel: dict[str, Any]) -> Panel:
         frozenset(_pair(cell) for cell in panel["pending"]),
         panel["picture"],
     )
+
+
+def _read_values(values: Any) -> np.ndarray:
+    """Return the values of a panel; of one that was written without them, an array without cells."""
+    return np.zeros((0, 0)) if values is None else np.array(_numbers(values), float)
 
 
 def _pair(values: list[int]) -> tuple[int, int]:

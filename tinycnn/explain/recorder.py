@@ -2,7 +2,9 @@
 
 import math
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,18 @@ ORDER = ("read", "weight")  # roles of a term's factors
 
 Cells = Mapping[str, Any]
 Plane = tuple[int, str, Index]  # the position of a factor in its term, the array, the leading indices
+
+_most_terms = ContextVar("most_terms", default=MAX_TERMS)
+
+
+@contextmanager
+def terms_up_to(count: int) -> Iterator[None]:
+    """Allow sums of so many terms inside the ``with`` block, for a page that scrolls."""
+    token = _most_terms.set(count)
+    try:
+        yield
+    finally:
+        _most_terms.reset(token)
 
 
 class Recorder:
@@ -216,14 +230,14 @@ class Recorder:
         Raises
         ------
         ValueError
-            For more than `MAX_TERMS` terms.
+            For more than `MAX_TERMS` terms, unless `terms_up_to` allows more.
         RuntimeError
             Where they do not add up to the engine's result.
         """
-        if len(terms) > MAX_TERMS:
+        if len(terms) > (most := _most_terms.get()):
             raise ValueError(
                 f"{self.operation}: {result.name} is a sum of {len(terms):,} terms; the limit is "
-                f"{MAX_TERMS}, because a screen holds no more. Crop the input (fewer channels, rows and "
+                f"{most}, because a screen holds no more. Crop the input (fewer channels, rows and "
                 f"columns), or step through another array only: cells={{{self._smallest()!r}: [...]}}"
             )
         self.must_add_up(terms, result)
@@ -260,9 +274,9 @@ class Recorder:
 
 
 def tag(i: int) -> str:
-    """Return the i-th tag: a, b, ..., z, aa, ab, ..."""
-    letters = string.ascii_lowercase
-    return letters[i] if i < 26 else letters[i // 26 - 1] + letters[i % 26]
+    """Return the i-th tag: a, b, ..., z, aa, ab, ..., zz, aaa, ..."""
+    rest, last = divmod(i, 26)
+    return (tag(rest - 1) if rest else "") + string.ascii_lowercase[last]
 
 
 def difference(a: float, b: float) -> str:
