@@ -23,6 +23,7 @@ from . import (
     generate,
     gradcheck,
     info,
+    lab,
     predict,
     train,
     tutor,
@@ -43,6 +44,7 @@ COMMANDS = (
     compress,
     gradcheck,
     tutor,
+    lab,
     info,
 )
 EXPECTED = (

@@ -1,0 +1,153 @@
+"""The page in Chromium: what a person does with mouse and keyboard, and what stands there then."""
+
+import re
+
+import pytest
+
+from tests.helpers.lab_server import opened
+from tinycnn.lab.network import Start, small_network
+from tinycnn.lab.trace import run
+
+expect = pytest.importorskip("playwright.sync_api", reason="extra 'browser'").expect
+
+
+@pytest.fixture(scope="module")
+def model():
+    """The small network, trained here as the server trains it: the same bits."""
+    start = Start(small_network())
+    while not start.finished:
+        start.advance(1)
+    return start.network
+
+
+def draw_a_seven(page):
+    page.click("#clear")
+    box = page.locator("#draw").bounding_box()
+
+    def at(x, y):
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    page.mouse.move(*at(0.25, 0.25))
+    page.mouse.down()
+    page.mouse.move(*at(0.72, 0.25), steps=5)
+    page.mouse.move(*at(0.45, 0.82), steps=5)
+    page.mouse.up()
+
+
+def go_to_cell(page, array, c, i, j):
+    """Move to a cell with the keyboard and ask about it."""
+    page.locator(f"canvas[data-array={array}]").focus()
+    for key, times in (("PageDown", c), ("ArrowDown", i), ("ArrowRight", j)):
+        for _ in range(times):
+            page.keyboard.press(key)
+    page.keyboard.press("Enter")
+
+
+def test_a_seven_is_called_seven(lab_page):
+    draw_a_seven(lab_page)
+    expect(lab_page.locator("#bars .best")).to_have_text(re.compile("^7"))
+
+
+def test_a_click_shows_the_sum_of_that_number(lab_page, model):
+    go_to_cell(lab_page, "a4", 3, 5, 2)
+    value = run(model.model, model.test.scaled([0])[0]).array("a4")[0, 3, 5, 2]
+    expect(lab_page.locator("#why .result")).to_have_text(f"a4[0,3,5,2] = {value:.4g}")
+    assert lab_page.locator("#why .numbers").inner_text().endswith(f"= {value:.4g}")
+    assert lab_page.locator("#why .terms li").count() == 40
+    lab_page.click("#why-body > button")
+    assert lab_page.locator("#why .terms li").count() == 73  # 8 channels of 3x3, and the bias
+
+
+def test_a_click_with_the_mouse(lab_page):
+    lab_page.locator("canvas[data-array=a1]").click(position={"x": 31, "y": 40})  # cells are 3 pixels wide
+    expect(lab_page.locator("#why .result")).to_have_text(re.compile(r"^a1\[0,0,13,10\] = "))
+
+
+def test_walk_down_to_the_picture_and_back_up(lab_page):
+    lab_page.locator("#bars .bar").nth(7).click()
+    here = lab_page.locator("#crumbs [aria-current]")
+    expect(here).to_have_text("p[0,7]")
+    for array in ("a8", "a7", "a6", "a5", "a4", "a3", "a2", "a1", "a0"):
+        lab_page.locator("#why-body table button, #why-body .terms button").first.click()
+        expect(here).to_have_text(re.compile(rf"^{array}\["))
+        if array != "a0":
+            expect(lab_page.locator("#why .result")).to_have_text(re.compile(rf"^{array}\["))
+    expect(lab_page.locator("#why-body")).to_contain_text("nothing computes it")
+    lab_page.locator("#crumbs button").first.click()
+    expect(lab_page.locator("#why .result")).to_have_text(re.compile(r"^p\[0,7\] = "))
+    assert lab_page.locator("#crumbs button").count() == 1
+
+
+def test_backward_shows_the_gradient(lab_page, model):
+    trace = run(model.model, model.test.scaled([0])[0], 4)
+    lab_page.check("#backward")
+    lab_page.select_option("#loss", "4")
+    expect(lab_page.locator("#loss-says")).to_have_text(f"L = {trace.loss:.4g}")
+    go_to_cell(lab_page, "a3", 1, 4, 4)
+    value = trace.array("a3", gradient=True)[0, 1, 4, 4]
+    expect(lab_page.locator("#why .result")).to_have_text(f"dL/da3[0,1,4,4] = {value:.4g}")
+
+
+def test_a_reload_restores_the_state(lab_page):
+    lab_page.click("#test")
+    expect(lab_page.locator("#true-label")).to_contain_text("picture 1:")
+    go_to_cell(lab_page, "a1", 2, 3, 3)
+    result = lab_page.locator("#why .result")
+    expect(result).to_have_text(re.compile(r"^a1\[0,2,3,3\]"))
+    before = result.inner_text()
+    lab_page.reload()
+    expect(result).to_have_text(before)
+    expect(lab_page.locator("#true-label")).to_contain_text("picture 1:")
+
+
+def test_a_drawing_survives_a_reload(lab_page):
+    draw_a_seven(lab_page)
+    best = lab_page.locator("#bars .best")
+    expect(best).to_have_text(re.compile("^7"))
+    expect(lab_page).to_have_url(re.compile("pixels"))
+    lab_page.reload()
+    expect(best).to_have_text(re.compile("^7"))
+    assert lab_page.locator("#true-label").inner_text() == ""
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "#%7B",
+        "#5",
+        "#null",
+        '#{"tab":5,"path":[5],"test":"x"}',
+        '#{"path":[{"array":"zz","cell":[1]}]}',
+        '#{"test":99999}',
+    ],
+)
+def test_a_broken_fragment_is_no_trouble(lab_page, server, fragment):
+    lab_page.goto("about:blank")
+    lab_page.said.clear()
+    lab_page.goto(server.address + fragment)
+    lab_page.click("#test")
+    expect(lab_page.locator("#bars .best")).to_have_count(1)
+
+
+def test_a_wrong_file_is_refused_with_a_sentence(lab_page, tmp_path):
+    path = tmp_path / "evil.svg"
+    path.write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
+    lab_page.set_input_files("#file", path)
+    expect(lab_page.locator("#status")).to_contain_text("no picture")
+
+
+def test_chinese(lab_page):
+    lab_page.select_option("#language", "zh")
+    assert lab_page.locator("#why-title").inner_text() == "为什么是这个数？"
+    assert lab_page.evaluate("document.documentElement.lang") == "zh-CN"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(1366, 768), (1024, 768), (390, 844), (360, 740)])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_fits_into_the_window(chromium, server, size, theme):
+    for page in opened(chromium, server, viewport={"width": size[0], "height": size[1]}, color_scheme=theme):
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        page.locator("#bars .bar").first.click()
+        page.wait_for_selector("#why .result")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]

@@ -1,0 +1,21 @@
+"""The lab: a page of this machine that shows your network on your picture, forward and backward.
+
+``tinycnn lab`` serves it. The page draws what the engine computes and computes no activation itself:
+
+=========== ===============================================================================
+`network`   a network with its classes and pictures: a run's, or a small one, trained at once
+`picture`   drawn, uploaded and test pictures as what a network takes
+`trace`     one run of the network: every array on the way, and every gradient
+`why`       the step that computes one cell, from `tinycnn.explain`
+`session`   one open page: its network, its picture, and what it may ask
+`wire`      messages: checked when they come in, packed when they go out
+`guard`     who may talk to the server
+`server`    the server: Starlette and uvicorn, on the loopback address only
+``page/``   the page: HTML, CSS and JavaScript modules as they are written, without a build step
+=========== ===============================================================================
+"""
+
+from .network import Network, load_network, small_network
+from .server import serve
+
+__all__ = ["Network", "load_network", "serve", "small_network"]

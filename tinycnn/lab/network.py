@@ -1,0 +1,150 @@
+"""A network with what the page needs to know about it; and the small one to begin with."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import tinycnn
+from tinycnn import data, nn, optim
+from tinycnn import functional as F
+from tinycnn.data import DataLoader, Dataset
+from tinycnn.fit import load_classifier
+from tinycnn.fit.classifier import load_data
+from tinycnn.schema import plain
+
+Shape = tuple[int, int, int]
+
+EPOCHS, BATCH_SIZE, LR = 1, 32, 4e-3  # of the small network: a few seconds, about 94 % on the test digits
+
+
+@dataclass(frozen=True)
+class Network:
+    """A classifier, its classes, and pictures to try it on.
+
+    Attributes
+    ----------
+    model
+        The network.
+    name
+        What the page calls it.
+    classes
+        The K classes' names.
+    input_shape
+        (C, H, W).
+    train, test
+        Pictures of this shape with labels of these classes; None if there are none on this machine.
+    note
+        What is to be said of it; empty otherwise.
+    """
+
+    model: nn.Module
+    name: str
+    classes: tuple[str, ...]
+    input_shape: Shape
+    train: Dataset | None = None
+    test: Dataset | None = None
+    note: str = ""
+
+
+def small_network(seed: int = 0) -> Network:
+    """Return an untrained network for the embedded digits whose maps all fit on a screen."""
+    train, test = data.digits()
+    tinycnn.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3),  # 8x26x26
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # 8x13x13
+        nn.Conv2d(8, 16, 3),  # 16x11x11
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # 16x5x5
+        nn.Flatten(),
+        nn.Linear(16 * 5 * 5, 10),
+    )
+    return Network(model, "small network", train.classes, train.image_shape, train, test)
+
+
+def load_network(run: str | Path) -> Network:
+    """Return the network of a run folder. Nothing is downloaded: its data may be missing.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `tinycnn.fit.load_classifier`.
+    """
+    saved = load_classifier(run)
+    train, test, note = None, None, ""
+    source = saved.data
+    if source in data.NAMED and source != "digits":
+        note = f"it was trained on {source}, which is not loaded here"
+    elif source:
+        try:
+            train, test = load_data(source, saved.input_shape)
+        except (ValueError, OSError) as error:
+            note = f"its data cannot be read: {plain(error, 300)}"
+    if train is not None and train.classes != saved.classes:
+        train, test, note = None, None, "its data have other classes now"
+    if test is None and saved.input_shape == (1, 28, 28):
+        train, test = data.digits()
+        note += f"{'; ' if note else ''}the test pictures are the embedded digits"
+        if train.classes != saved.classes:
+            train = test = None
+    name = f"{saved.name} of {plain(Path(run).name, 60)}"
+    return Network(saved.model, name, saved.classes, saved.input_shape, train, test, note)
+
+
+@dataclass
+class Start:
+    """The training of the small network, in slices, so that the page is served meanwhile.
+
+    Attributes
+    ----------
+    network
+        It is trained in place.
+    done, total
+        Steps.
+    loss, accuracy
+        Means of the last steps.
+    """
+
+    network: Network
+    done: int = 0
+    total: int = 0
+    loss: float = float("nan")
+    accuracy: float = float("nan")
+
+    def __post_init__(self) -> None:
+        assert self.network.train is not None
+        self._loader = DataLoader(self.network.train, BATCH_SIZE, shuffle=True, seed=0)
+        self.total = EPOCHS * len(self._loader)
+        self._optimizer = optim.Adam(self.network.model.parameters(), LR)
+        self._schedule = optim.OneCycleLR(self._optimizer, LR, self.total)
+        self._batches = iter(batch for epoch in range(EPOCHS) for batch in self._loader.batches(epoch))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.done >= self.total
+
+    def advance(self, seconds: float) -> None:
+        """Train for about so long."""
+        until = time.monotonic() + seconds
+        model = self.network.model
+        while not self.finished and time.monotonic() < until:
+            images, labels = next(self._batches)
+            logits = model(images)
+            loss = F.cross_entropy(logits, labels)
+            self._optimizer.zero_grad()
+            loss.backward()
+            self._optimizer.step()
+            self._schedule.step()
+            self.done += 1
+            right = float(np.mean(logits.numpy().argmax(1) == labels.numpy()))
+            keep = 0.9 if self.done > 1 else 0.0
+            self.loss = loss.item() if self.done == 1 else keep * self.loss + (1 - keep) * loss.item()
+            self.accuracy = right if self.done == 1 else keep * self.accuracy + (1 - keep) * right
+        if self.finished:
+            model.zero_grad()

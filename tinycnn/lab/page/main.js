@@ -1,0 +1,157 @@
+// The page begins here: it connects, asks what the network is, and shows what the engine computes on the picture.
+
+import { ask, connect, on } from "./wire.js";
+import { drawBars } from "./bars.js";
+import { Network } from "./network.js";
+import { Drawing, takeFiles } from "./picture.js";
+import { count, show } from "./numbers.js";
+import { readState, state, writeState } from "./state.js";
+import { preferred, setLanguage, t } from "./strings.js";
+import { setUpTheme } from "./theme.js";
+import * as why from "./why.js";
+
+const byId = (id) => document.getElementById(id);
+
+let about = null; // what the server said of the network
+let seen = null; // what it saw last
+let looking = false; // one request at a time: while it runs, the newest picture waits
+let next = null;
+
+const drawing = new Drawing(byId("draw"), (pixels) => {
+  Object.assign(state, { pixels, test: null });
+  look({ pixels });
+});
+const network = new Network((array, cell) => why.explain(array, cell, state.backward));
+
+/** Say something to the reader; an empty text takes it away. */
+function say(text) {
+  byId("status").textContent = text;
+}
+
+/** Let the network look at a picture: {pixels}, {test}, {file}, or {} for the one that it has. */
+async function look(picture) {
+  if (looking) {
+    next = picture;
+    return;
+  }
+  looking = true;
+  try {
+    const request = { ...picture, noise: state.noise };
+    if (state.backward || state.saliency) request.loss = lossClass(picture);
+    await showSeen(await ask("see", request), picture);
+  } catch (error) {
+    if (error.message !== "disconnected") say(error.message);
+  }
+  looking = false;
+  if (next) {
+    const waiting = next;
+    next = null;
+    look(waiting);
+  }
+}
+
+// The class of the loss: the one that was chosen, else the true label, else the answer.
+function lossClass() {
+  return state.loss ?? seen?.label ?? seen?.answer ?? 0;
+}
+
+async function showSeen(answer, picture) {
+  const wasLabel = seen?.label;
+  seen = answer;
+  const { arrays } = answer;
+  network.update(arrays, state.backward);
+  drawBars(byId("bars"), about.classes, [...arrays.p.values], (k) => why.explain("p", [0, k], false));
+  if (!("pixels" in picture)) drawing.show(arrays.a0, state.saliency ? arrays["dL/da0"] : null);
+  else if (state.saliency) drawing.shape = arrays.a0.shape;
+  byId("true-label").textContent =
+    answer.label === null ? "" : t("trueLabel", { n: state.test, label: about.classes[answer.label] });
+  byId("loss-says").textContent = answer.loss === null ? "" : t("lossSays", { loss: show(answer.loss) });
+  say(answer.inverted ? t("inverted") : "");
+  if ("file" in picture) {
+    Object.assign(state, { test: null, pixels: drawing.pixels() });
+  }
+  writeState();
+  if ((state.backward || state.saliency) && wasLabel !== answer.label && state.loss === null) look({});
+  else if (state.path.length) await why.showPath();
+}
+
+async function describe() {
+  about = await ask("describe");
+  network.describe(about);
+  drawing.shape = about.input;
+  const choice = byId("loss");
+  choice.replaceChildren(new Option(t("trueOrAnswer"), ""), ...about.classes.map((name, k) => new Option(name, k)));
+  choice.value = state.loss ?? "";
+  byId("test").disabled = about.tests === 0;
+  if (about.tests === 0 && state.test !== null) state.test = null;
+  await look(state.pixels ? { pixels: state.pixels } : state.test !== null ? { test: state.test } : {});
+  if (state.pixels) drawing.show(seen.arrays.a0);
+}
+
+function restore() {
+  byId("noise").value = state.noise;
+  byId("noise-says").textContent = show(state.noise, 2);
+  byId("backward").checked = state.backward;
+  byId("saliency").checked = state.saliency;
+}
+
+function wire() {
+  byId("clear").onclick = () => {
+    drawing.clear();
+    Object.assign(state, { test: null, pixels: drawing.pixels() });
+    look({ pixels: state.pixels });
+  };
+  byId("test").onclick = () => {
+    state.test = state.test === null ? 0 : (state.test + 1) % about.tests;
+    state.pixels = null;
+    look({ test: state.test });
+  };
+  byId("noise").oninput = (event) => {
+    state.noise = Number(event.target.value);
+    byId("noise-says").textContent = show(state.noise, 2);
+    look({});
+  };
+  for (const name of ["backward", "saliency"]) {
+    byId(name).onchange = (event) => {
+      state[name] = event.target.checked;
+      why.close();
+      look({});
+    };
+  }
+  byId("loss").onchange = (event) => {
+    state.loss = event.target.value === "" ? null : Number(event.target.value);
+    look({});
+  };
+  byId("language").onchange = (event) => speak(event.target.value);
+  takeFiles(byId("file"), (file) => look({ file }));
+}
+
+function speak(language) {
+  localStorage.setItem("language", language);
+  byId("language").value = language;
+  setLanguage(language);
+  byId("draw").setAttribute("aria-label", t("drawing"));
+  if (about) network.texts();
+}
+
+on("hello", async () => {
+  say("");
+  await describe();
+});
+on("closed", ({ reason }) => say(reason || t("disconnected")));
+on("refused", ({ error }) => say(error));
+on("starting", ({ done, total, loss, accuracy }) => {
+  byId("starting").hidden = done >= total;
+  Object.assign(byId("progress"), { max: total, value: done });
+  const values = { done: count(done), total: count(total), loss: show(loss, 3), accuracy: show(accuracy, 3) };
+  byId("progress-says").textContent = t("startingSays", values);
+  if (about) look({}); // the maps while it learns
+});
+
+readState();
+setUpTheme(byId("theme"), () => seen && network.update(seen.arrays, state.backward));
+speak(localStorage.getItem("language") ?? preferred());
+why.setUp(network);
+restore();
+wire();
+connect();

@@ -1,0 +1,69 @@
+// Every text of the page, in English and Simplified Chinese. t("name") returns the one of the chosen language.
+// What the engine says (equations, steps, refusals) is English in both.
+
+const STRINGS = {
+  see: ["See", "观察"],
+  theme: ["Theme", "主题"],
+  starting: ["A small network is learning the digits", "小网络正在学习手写数字"],
+  startingSays: ["{done} of {total} steps, loss {loss}, accuracy {accuracy}", "第 {done}/{total} 步，损失 {loss}，准确率 {accuracy}"],
+  picture: ["Picture", "图片"],
+  pictureHint: ["Draw here, drop or paste a picture, or take one of the test pictures.", "在此作画，拖入或粘贴图片，或选用一张测试图片。"],
+  drawing: ["Picture that the network sees. Draw on it with mouse, finger or pen.", "网络看到的图片。可用鼠标、手指或笔作画。"],
+  clear: ["Clear", "清除"],
+  test: ["Test picture", "测试图片"],
+  file: ["File…", "文件…"],
+  noise: ["Noise", "噪声"],
+  trueLabel: ["Test picture {n}: the true class is {label}.", "测试图片 {n}：真实类别是 {label}。"],
+  inverted: ["The picture was dark on bright: it was inverted.", "图片是亮底暗字，已反色。"],
+  answer: ["Answer", "答案"],
+  answerHint: ["The probability that the network gives each class. Click a bar to see its sum.", "网络给每个类别的概率。点击条形可看它如何算出。"],
+  backward: ["Backward", "反向传播"],
+  backwardHint: ["How much the loss L would change with each number: red raises it, blue lowers it.", "损失 L 随每个数变化多少：红色使其增大，蓝色使其减小。"],
+  backwardSwitch: ["Show dL/d(map) in place of the maps", "显示 dL/d(特征图) 而非特征图"],
+  lossOf: ["L = cross-entropy of class", "L = 交叉熵，类别"],
+  trueOrAnswer: ["the true one, else the answer", "真实类别，否则取答案"],
+  saliency: ["Saliency: |dL/d(pixel)| on the picture", "显著性：在图片上叠加 |dL/d(像素)|"],
+  lossSays: ["L = {loss}", "L = {loss}"],
+  networkTitle: ["{name}: {parameters} parameters, {adds} multiply-adds", "{name}：{parameters} 个参数，{adds} 次乘加"],
+  networkHint: ["Every layer from the picture to the answer. Click a cell, or move to it with the arrow keys and press Enter: why is it this number?", "从图片到答案的每一层。点击一个格子，或用方向键移动后按回车：为什么是这个数？"],
+  layerTitle: ["{name} = {says}, {shape}", "{name} = {says}，{shape}"],
+  inputTitle: ["a0: the picture, {shape}", "a0：图片，{shape}"],
+  shownOf: ["the first {shown} of {all} channels", "前 {shown} 个通道，共 {all} 个"],
+  mapsOf: ["Maps; arrow keys move, Page Up and Page Down change the map, Enter explains.", "特征图；方向键移动，翻页键换图，回车解释。"],
+  why: ["Why this number?", "为什么是这个数？"],
+  whyHint: ["Click a cell of a map, a unit or a bar: its sum stands here. Click a term to walk further down, and the names above to walk back up.", "点击特征图的格子、神经元或条形：算式会显示在这里。点击某一项继续往下走，点击上方的名称往回走。"],
+  close: ["Close", "关闭"],
+  crumbs: ["The way here", "路径"],
+  isPicture: ["This is a pixel of the picture: nothing computes it.", "这是图片的一个像素，没有算式。"],
+  terms: ["{n} terms, the largest first", "{n} 项，从大到小"],
+  showAll: ["Show all {n} terms", "显示全部 {n} 项"],
+  windowAndFilter: ["The window, and the filter beside it", "窗口及其旁边的卷积核"],
+  cellsRead: ["Cells that were read", "读取的格子"],
+  winner: ["the winner", "最大者"],
+  standsFor: ["{letter} is {array}", "{letter} 即 {array}"],
+  disconnected: ["The lab does not answer. It has ended, or this page was open for too long. Trying again…", "实验室没有回应：它可能已结束。正在重试…"],
+};
+
+const LANGUAGES = ["en", "zh"];
+let language = 0;
+
+/** Choose "en" or "zh", and put the texts into every element that names one. */
+export function setLanguage(code) {
+  language = Math.max(0, LANGUAGES.indexOf(code));
+  document.documentElement.lang = ["en", "zh-CN"][language];
+  for (const element of document.querySelectorAll("[data-text]")) element.textContent = t(element.dataset.text);
+  for (const element of document.querySelectorAll("[data-label]")) {
+    element.setAttribute("aria-label", t(element.dataset.label));
+  }
+}
+
+/** Return a text with {names} replaced. */
+export function t(name, values = {}) {
+  const text = STRINGS[name]?.[language] ?? STRINGS[name]?.[0] ?? name;
+  return text.replace(/\{(\w+)\}/g, (all, key) => values[key] ?? all);
+}
+
+/** Return which language the browser asks for. */
+export function preferred() {
+  return navigator.language?.startsWith("zh") ? "zh" : "en";
+}

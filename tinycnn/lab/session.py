@@ -1,0 +1,173 @@
+"""One open page: its network, its picture, and what it may ask of them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tinycnn.explain import to_json
+from tinycnn.nn.summary import summary
+from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
+
+from . import picture as pictures
+from .network import Network
+from .trace import Trace, run
+from .why import why, why_gradient
+from .wire import MOST_BYTES, Array, Reply
+
+MOST_CELLS = 1 << 18  # numbers of one array that are sent; of larger ones the first channels
+
+Command = tuple[Fields, Callable[["Session", dict[str, Any]], Reply]]
+
+
+class Session:
+    """The state of one page.
+
+    Parameters
+    ----------
+    network
+        What it begins with. It is shared with other pages until this one changes it.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.id = secrets.token_urlsafe(12)
+        self.network = network
+        self.picture = np.zeros(network.input_shape, np.float32)
+        self.label: int | None = None  # the true one, of a test picture
+        self.noise = 0.0
+        self.trace: Trace | None = None
+
+    def use(self, network: Network) -> None:
+        """Work with another network from here on."""
+        if network.input_shape != self.network.input_shape:
+            self.picture, self.label = np.zeros(network.input_shape, np.float32), None
+        self.network, self.trace = network, None
+
+    def answer(self, request: Mapping[str, Any]) -> Reply:
+        """Return the answer to a request.
+
+        Raises
+        ------
+        ValueError
+            A sentence for the page: an unknown command, fields that do not fit, what the command refuses.
+        """
+        name = request["do"]
+        if name not in COMMANDS:
+            raise ValueError(f"there is no command {plain(name)}; there are {', '.join(COMMANDS)}")
+        fields, command = COMMANDS[name]
+        return command(self, fields.check(request))
+
+    def seen(self) -> Trace:
+        """Return the trace of what the page shows now."""
+        if self.trace is None:
+            self.trace = run(self.network.model, pictures.with_noise(self.picture, self.noise))
+        return self.trace
+
+
+def describe(session: Session, fields: dict[str, Any]) -> Reply:
+    """Return what there is to say about the network: layers, shapes, parameters, classes."""
+    network = session.network
+    table = summary(network.model, network.input_shape)
+    trace = run(network.model, np.zeros(network.input_shape, np.float32))
+    costs = {layer.name: layer for layer in table.layers}
+    layers = [
+        {
+            "name": call.name,
+            "kind": type(call.module).__name__,
+            "says": repr(call.module),
+            "source": call.source,
+            "result": call.result,
+            "shape": list(trace.array(call.result).shape[1:]),
+            "parameters": costs[call.name].parameters,
+            "multiply_adds": costs[call.name].multiply_adds,
+        }
+        for call in trace.calls
+    ]
+    return Reply(
+        {
+            "name": network.name,
+            "note": network.note,
+            "classes": list(network.classes),
+            "input": list(network.input_shape),
+            "tests": 0 if network.test is None else len(network.test),
+            "layers": layers,
+            "parameters": table.parameters,
+            "multiply_adds": table.multiply_adds,
+        }
+    )
+
+
+def see(session: Session, fields: dict[str, Any]) -> Reply:
+    """Take a picture, if one is given; return every array on it, with a loss also its gradient."""
+    network = session.network
+    said: dict[str, Any] = {}
+    if "pixels" in fields:
+        session.picture = pictures.from_pixels(fields["pixels"], network.input_shape)
+        session.label = None
+    elif "file" in fields:
+        session.picture, said["inverted"] = pictures.from_file(fields["file"], network.input_shape)
+        session.label = None
+    elif "test" in fields:
+        if network.test is None:
+            raise ValueError("there are no test pictures for this network on this machine")
+        if fields["test"] >= len(network.test):
+            raise ValueError(f"there are {len(network.test):,} test pictures, counted from 0")
+        session.picture = network.test.scaled([fields["test"]])[0]
+        session.label = int(network.test.labels[fields["test"]])
+    session.noise = fields.get("noise", session.noise)
+    label = fields.get("loss")
+    if label is not None and label >= len(network.classes):
+        raise ValueError(
+            f"there are {len(network.classes)} classes, counted from 0: the loss has no class {label}"
+        )
+    trace = run(network.model, pictures.with_noise(session.picture, session.noise), label)
+    session.trace = trace
+    arrays = [_sent(name, trace.array(name)) for name in trace.tensors]
+    if label is not None:
+        arrays += [_sent(f"dL/d{name}", trace.array(name, gradient=True)) for name in trace.tensors]
+    arrays.append(Array("p", trace.probabilities[0]))
+    said |= {"label": session.label, "loss": trace.loss, "answer": int(trace.probabilities[0].argmax())}
+    return Reply(said, arrays)
+
+
+def _sent(name: str, values: np.ndarray) -> Array:
+    """Return an array of one picture without N; of a large one, as many channels as may be sent."""
+    values = values[0]
+    about = {"channels": len(values)}
+    if values.ndim == 3:
+        values = values[: max(1, MOST_CELLS // (values.shape[1] * values.shape[2]))]
+    return Array(name, values, about)
+
+
+def explain_cell(session: Session, fields: dict[str, Any]) -> Reply:
+    """Return the steps that compute one cell of an array, or one of its gradient."""
+    trace, array, cell = session.seen(), fields["array"], tuple(fields["cell"])
+    gradient = fields.get("gradient", False)
+    found = (why_gradient if gradient else why)(trace, array, cell)
+    value = trace.probabilities[cell] if array == "p" else trace.array(array, gradient)[cell]
+    steps = json.loads(to_json(found.explanation, values=False))
+    return Reply({"explanation": steps, "names": found.names, "value": float(value)})
+
+
+CELL = ListOf(Integer(0, 1 << 31), 1, 8)
+COMMANDS: dict[str, Command] = {
+    "describe": (Fields({}), describe),
+    "see": (
+        Fields(
+            {},
+            {
+                "pixels": Text(MOST_BYTES),
+                "file": Text(MOST_BYTES),
+                "test": Integer(0),
+                "noise": Number(0, below=10),
+                "loss": Integer(0),
+            },
+        ),
+        see,
+    ),
+    "why": (Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag()}), explain_cell),
+}

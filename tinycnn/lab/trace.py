@@ -1,0 +1,121 @@
+"""One run of a network on one picture: every array on the way, and the gradient of the loss by each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tinycnn import functional as F
+from tinycnn.fit.evaluation import evaluation_mode
+from tinycnn.nn import Module, Parameter
+from tinycnn.tensor import Tensor
+
+
+@dataclass(frozen=True)
+class Call:
+    """One layer that ran: its name in the network, and what its input and its output are called."""
+
+    name: str
+    module: Module
+    source: str
+    result: str
+
+    @property
+    def title(self) -> str:
+        """As in "0 Conv2d"."""
+        return f"{self.name} {type(self.module).__name__}".strip()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a network computed.
+
+    Attributes
+    ----------
+    calls
+        The layers in the order they ran.
+    tensors
+        The picture ``a0``, the outputs ``a1``, ``a2``, ... of the layers; ``x5`` is what went into layer 5 if
+        that is no layer's output. The last one has the logits.
+    probabilities
+        The softmax of the logits, (1, K).
+    label
+        The class k of the loss L = cross_entropy(logits, k), or None.
+    loss
+        L, if there is a label: then the tensors have their gradients.
+    """
+
+    calls: tuple[Call, ...]
+    tensors: dict[str, Tensor]
+    probabilities: np.ndarray
+    label: int | None = None
+    loss: float | None = None
+
+    @property
+    def output(self) -> str:
+        """The name of the logits."""
+        return self.calls[-1].result
+
+    def array(self, name: str, gradient: bool = False) -> np.ndarray:
+        """Return the values of an array, or dL/d of it; zeros if L does not depend on it."""
+        tensor = self.tensors[name]
+        if not gradient:
+            return tensor.numpy()
+        return np.zeros(tensor.shape, tensor.dtype) if tensor.grad is None else tensor.grad.numpy()
+
+
+def run(model: Module, picture: np.ndarray, label: int | None = None) -> Trace:
+    """Run `model` in evaluation mode on `picture` (C, H, W); with a label also the backward pass.
+
+    Raises
+    ------
+    ValueError
+        As the model, if the picture does not fit, or the output is no row of logits.
+    """
+    x = Tensor(picture[None], requires_grad=True, backend="numpy")
+    tensors, names = {"a0": x}, {id(x): "a0"}
+    calls: list[Call] = []
+    removers = []
+
+    def watch(module: Module, name: str) -> Any:
+        def record(module: Module, inputs: tuple[Tensor, ...], y: Tensor) -> None:
+            t = len(calls) + 1
+            source, result = names.setdefault(id(inputs[0]), f"x{t}"), f"a{t}"
+            names[id(y)] = result
+            tensors[source], tensors[result] = inputs[0], y
+            for tensor in (inputs[0], y):
+                tensor.retain_grad()
+            calls.append(Call(name, module, source, result))
+
+        return module.register_forward_hook(record)
+
+    for name, module in computing(model).items():
+        removers.append(watch(module, name))
+    try:
+        with evaluation_mode(model):
+            y = model(x)
+    finally:
+        for remove in removers:
+            remove()
+    if y.ndim != 2:
+        raise ValueError(f"the lab shows classifiers, whose output is (N, K), got shape {y.shape}")
+    probabilities = F.softmax(y.detach(), 1).numpy()
+    if label is None:
+        return Trace(tuple(calls), tensors, probabilities)
+    loss = F.cross_entropy(y, np.array([label]))
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    kept = [p.grad for p in parameters]
+    loss.backward()
+    for p, grad in zip(parameters, kept, strict=True):  # to look is not to train
+        p.grad = grad
+    return Trace(tuple(calls), tensors, probabilities, label, loss.item())
+
+
+def computing(model: Module) -> dict[str, Module]:
+    """Return the modules that compute by name: those with parameters of their own, or without parts."""
+    found: dict[Module, str] = {}
+    for name, module in model.named_modules():
+        own = any(isinstance(value, Parameter) for value in vars(module).values())
+        if own or not any(True for _ in module.named_children()):
+            found.setdefault(module, name)
+    return {name: module for module, name in found.items()}
