@@ -43,8 +43,8 @@ def why(trace: Trace, array: str, index: Index) -> Answer:
     if array == "p":
         check_index("p", index, trace.probabilities.shape)
         logits = trace.array(trace.output)
-        steps = explain(F.softmax, logits, dim=1, cells={"y": [index]})
-        return Answer(steps, {"x": trace.output, "y": "p"})
+        steps = explain(F.softmax, logits, dim=1, cells={"p": [index]})
+        return Answer(steps, {"z": trace.output, "p": "p"})
     call = next((call for call in trace.calls if call.result == array), None)
     check_array(trace, array)
     check_index(array, index, trace.array(array).shape)
