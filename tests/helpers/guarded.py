@@ -40,7 +40,9 @@ class Guarded:
         return np.ndarray(shape, dtype, memory, at)
 
     def copy(self, array: np.ndarray) -> np.ndarray:
-        """Return a copy of the array."""
+        """Return a copy of the array; one by columns if that is how it lies in memory."""
+        if array.flags.f_contiguous and not array.flags.c_contiguous:
+            return self.copy(array.T).T
         guarded = self.empty(array.shape, array.dtype)
         guarded[...] = array
         return guarded
@@ -82,6 +84,8 @@ def calls(rng: np.random.Generator, dtype: str) -> Iterator[tuple]:
         yield "pool_scatter", (g, index, geometry)
         yield "sum_pool2d_input", (g, geometry)
     yield "matmul", (new(33, 70), new(70, 41))
+    yield "matmul", (new(33, 70), new(128, 70).T)
+    yield "matmul", (new(70, 33).T, new(70, 256))
     for size in (1, 7, 100):
         x, y, numbers = new(2, 3, size, 1), new(2, 3, size, 1), new(3)
         yield from (("relu", (x,)), ("gate", (x, y)), ("leaky_relu", (x, 0.2)), ("leaky_gate", (x, y, 0.2)))

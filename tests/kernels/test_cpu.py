@@ -6,9 +6,13 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinycnn
+from tests.helpers.geometries import SEEDS, misaligned
+from tests.helpers.thread_counts import computing_with
 from tinycnn.kernels import cores, cpu
 from tinycnn.kernels.cpu import convolution, products
 from tinycnn.kernels.cpu.threads import split
@@ -92,14 +96,32 @@ def test_the_same_bits_from_run_to_run_and_for_every_number_of_threads(monkeypat
             assert_array_equal(a, b)
 
 
+def read_only(a):
+    a.flags.writeable = False
+    return a
+
+
+WAYS = [
+    lambda a: a,
+    np.asfortranarray,
+    lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
+    lambda a: np.repeat(a, 2, axis=1)[:, ::2],
+    lambda a: a.astype(a.dtype.newbyteorder()),
+    misaligned,
+    read_only,
+]
 SHAPES = [
     (32, 1600, 128),
     (128, 32, 1600),
     (3, 4000, 700),
     (700, 40, 3),
     (257, 129, 65),
+    (64, 200, 1024),
+    (900, 300, 31),
+    (40, 1, 50),
     (1, 1, 1),
     (0, 5, 3),
+    (20, 0, 30),
 ]
 
 
@@ -113,6 +135,24 @@ def test_products_are_right_and_the_same_bits_for_every_number_of_threads(set_th
     assert_allclose(results[0], a.astype("d") @ b, atol=1e-5 * K)
     for other in results[1:]:
         assert_array_equal(results[0], other)
+
+
+@given(st.tuples(*[st.integers(1, 70)] * 3), SEEDS, st.data())
+def test_products_of_matrices_that_lie_in_memory_in_any_way(sizes, rng, data):
+    M, K, N = sizes
+    dtype = data.draw(st.sampled_from(["float32", "float64"]))
+    a, b = (
+        data.draw(st.sampled_from(WAYS))(rng.standard_normal(shape).astype(dtype))
+        for shape in ((M, K), (K, N))
+    )
+    with computing_with(data.draw(st.sampled_from([1, 2, 3]))):
+        y = products.matmul(a, b)
+    assert y.dtype == np.dtype(dtype)
+    assert y.flags.c_contiguous
+    eps = np.finfo(dtype).eps
+    assert_allclose(
+        y, a.astype("d") @ b.astype("d"), rtol=0, atol=8 * K * eps * np.abs(a).max() * np.abs(b).max()
+    )
 
 
 INTERRUPTED = """
