@@ -61,9 +61,11 @@ def using(backend: str) -> Iterator[None]:
 
 def current() -> str:
     """Return the name of the backend new arrays live in."""
+    global _current
     if _current is None:
-        use(os.environ.get("TINYCNN_BACKEND") or "numpy")
-    assert _current is not None
+        backend = os.environ.get("TINYCNN_BACKEND") or "numpy"
+        library(backend)
+        _current = backend
     return _current
 
 
@@ -104,9 +106,9 @@ def backend_of(array: Array) -> str:
 
 def to_backend(array: Array, backend: str) -> Array:
     """Return `array` in `backend`: `array` itself if it lives there, else a copy."""
-    xp = library(backend)
     if backend_of(array) == backend:
         return array
+    xp = library(backend)
     if backend == "numpy":
         return array_module(array).asnumpy(array)
     with gpu.explained("a copy", array):

@@ -19,15 +19,15 @@ def label_tensor(target: Any) -> Tensor:
     return as_tensor(target) if hasattr(target, "dtype") else Tensor(target, backend="numpy")
 
 
-def refuse_out_of_range(name: str, labels: Tensor, K: int, what: str = "") -> None:
+def refuse_out_of_range(name: str, labels: Array, K: int, what: str = "") -> None:
     """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` they are the labels of.
 
     Labels that live on a GPU are looked at under `tinycnn.detect_anomaly` only: each look waits for all the
     work before it. Operations let their result be NaN there.
     """
-    if not labels.numel() or (labels.backend != "numpy" and not detecting_anomaly()):
+    if not labels.size or (not isinstance(labels, np.ndarray) and not detecting_anomaly()):
         return
-    lowest, highest = int(labels.data.min()), int(labels.data.max())
+    lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0 or highest >= K:
         hint = f"; ignore_index={lowest} leaves such labels out" if lowest == PYTORCHS_IGNORED else ""
         raise ValueError(f"{name}: labels go from 0 to K-1={K - 1}{what}, got {lowest} to {highest}{hint}")
@@ -67,7 +67,7 @@ def check_labels(
         counted = given != ignore_index
         given = given * counted
         counted = to_backend(counted, where)
-    refuse_out_of_range(name, as_tensor(given), K, f" for the input (N, K, ...)={x.shape}")
+    refuse_out_of_range(name, given, K, f" for the input (N, K, ...)={x.shape}")
     # A copy: one buffer may serve for several batches before backward.
     return to_backend(given, where).copy(), counted
 

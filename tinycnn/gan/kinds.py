@@ -55,7 +55,7 @@ def one_hot(name: str, labels: Any, K: int, like: Tensor) -> Tensor:
         raise TypeError(f"{name}: labels must be integers, got {t.dtype}")
     if t.shape != (N,):
         raise ValueError(f"{name}: labels must have shape (N,)=({N},), got {t.shape}")
-    refuse_out_of_range(name, t, K)
+    refuse_out_of_range(name, t.data, K)
     xp = _backend.library(like.backend)
     labels = t.to(like.backend).data[:, None]  # (N, 1)
     rows = (labels == xp.arange(K)).astype(np.dtype(like.dtype))  # (N, K)
