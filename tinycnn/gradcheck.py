@@ -16,12 +16,13 @@ The second order checks the first derivative as a function of x and v: ``(x, v) 
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tinycnn.autograd import grad
 from tinycnn.kernels.arrays import Array
+from tinycnn.projections import Probe, Problem, Settings, is_kink, only, random_like, random_numbers
 from tinycnn.tensor import Tensor, as_tensor
 
 TRIES = 512  # parts of an input that are looked at, at most, to find its wrong entries
@@ -87,7 +88,7 @@ def gradcheck(
         Names order, input and worst entry, with both values; or says that the function is random, or that
         there was nothing to compare but kinks.
     ValueError
-        Where there is nothing to check, or f gives something that is not finite.
+        If there is nothing to check, or f gives values that are not finite.
 
     Examples
     --------
@@ -100,8 +101,8 @@ def gradcheck(
     Warns
     -----
     GradcheckWarning
-        Where a kink (relu at 0) or a tie (equal maxima) is closer than the step, so that no derivative
-        exists there to compare with; and where `f` computes in float32.
+        If a kink (relu at 0) or a tie (equal maxima) is closer than the step, so that there is no derivative
+        to compare with; and if `f` computes in float32.
     """
     several = inputs if isinstance(inputs, list | tuple) else [inputs]
     tensors = [as_tensor(x) for x in several]
@@ -119,53 +120,26 @@ def gradcheck(
 
     rng = np.random.default_rng(seed)
     result = GradcheckResult()
-    settings = _settings(outputs(*points), _Settings(step, rtol, atol), result)
+    settings = _settings(outputs(*points), Settings(step, rtol, atol), result)
     names = [f"input {i} of shape {x.shape}" for i, x in enumerate(points)]
-    _check(1, _Problem(outputs, points, [f"order 1, {name}" for name in names], settings), rng, result)
+    _check(1, Problem(outputs, points, [f"order 1, {name}" for name in names], settings), rng, result)
     if order == 2:
-        v = [_random_like(y, rng) for y in outputs(*points)]
+        v = [random_like(y, rng) for y in outputs(*points)]
         names += [f"incoming gradient {i} of shape {t.shape}" for i, t in enumerate(v)]
         derivative = _first_derivative(outputs, points)
         names = [f"order 2, {name}" for name in names]
-        _check(2, _Problem(derivative, [*points, *v], names, settings), rng, result)
+        _check(2, Problem(derivative, [*points, *v], names, settings), rng, result)
     for kink in result.kinks:
         warnings.warn(kink, GradcheckWarning, stacklevel=2)
     return result
-
-
-@dataclass(frozen=True)
-class _Settings:
-    step: float
-    rtol: float
-    atol: float
-    eps: float = float(np.finfo(np.float64).eps)  # rounding of one number
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """What is checked: f from tensors to a list of tensors, at these points, under these names."""
-
-    f: Callable[..., list[Tensor]]
-    points: list[Tensor]
-    names: list[str]
-    settings: _Settings
 
 
 def _in_float64(x: Tensor) -> Tensor:
     return Tensor(x.data.astype("float64"), requires_grad=True, backend=x.backend)
 
 
-def _random(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return random numbers of both signs, none of them near 0: it would hide the entry it is a factor of."""
-    return rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
-
-
-def _random_like(y: Tensor, rng: np.random.Generator) -> Tensor:
-    return Tensor(_random(y.shape, rng), requires_grad=True, backend=y.backend)
-
-
-def _settings(outputs: list[Tensor], settings: _Settings, result: GradcheckResult) -> _Settings:
-    """Return `settings`, coarser where the function computes in float32; refuse what cannot be checked."""
+def _settings(outputs: list[Tensor], settings: Settings, result: GradcheckResult) -> Settings:
+    """Return `settings`, coarser if the function computes in float32; refuse what cannot be checked."""
     if not outputs:
         raise ValueError("no output of the function requires a gradient: it does not depend on the inputs")
     if all(y.dtype == np.float64 for y in outputs):
@@ -202,7 +176,7 @@ def _first_derivative(
     return derivative
 
 
-def _check(order: int, problem: _Problem, rng: np.random.Generator, result: GradcheckResult) -> None:
+def _check(order: int, problem: Problem, rng: np.random.Generator, result: GradcheckResult) -> None:
     settings = problem.settings
     outputs = problem.f(*problem.points)
     for y, again in zip(outputs, problem.f(*problem.points), strict=True):
@@ -216,7 +190,7 @@ def _check(order: int, problem: _Problem, rng: np.random.Generator, result: Grad
             raise ValueError(
                 f"the function, or its gradient, gives values that are not finite, in shape {y.shape}"
             )
-    v = [_random(y.shape, rng) for y in outputs]
+    v = [random_numbers(y.shape, rng) for y in outputs]
     checked = [i for i, x in enumerate(problem.points) if x.requires_grad]
     seeds = [Tensor(a.astype(y.dtype), backend=y.backend) for a, y in zip(v, outputs, strict=True)]
     connected = [(y, seed) for y, seed in zip(outputs, seeds, strict=True) if y.requires_grad]
@@ -231,8 +205,8 @@ def _check(order: int, problem: _Problem, rng: np.random.Generator, result: Grad
         analytic = np.zeros(problem.points[i].shape) if gradient is None else gradient.numpy()
         if not analytic.size:
             continue
-        probe = _Probe(problem, i, v, analytic)
-        u = _random(analytic.shape, rng)
+        probe = Probe(problem, i, v, analytic)
+        u = random_numbers(analytic.shape, rng)
         compared = probe.compare(u)
         if compared.agree:
             worst = max(worst, compared.error / max(compared.scale, 1.0))
@@ -247,53 +221,7 @@ def _check(order: int, problem: _Problem, rng: np.random.Generator, result: Grad
     result.errors.append(worst)
 
 
-class _Compared(NamedTuple):
-    along: float  # the derivative along a direction, by backward
-    numeric: float  # by central differences
-    scale: float  # the size of the terms that were added up
-    agree: bool
-
-    @property
-    def error(self) -> float:
-        return abs(self.along - self.numeric)
-
-
-class _Probe:
-    """The projection <v, f(x)> as a function of one input, and the gradient it is said to have."""
-
-    def __init__(self, problem: _Problem, i: int, v: list[np.ndarray], analytic: np.ndarray) -> None:
-        self.problem, self.i, self.v, self.analytic = problem, i, v, analytic
-        settings = problem.settings
-        terms = sum(float(np.abs(a * y).sum()) for a, y in zip(v, self.values(0.0), strict=True))
-        self.rounding = 4 * settings.eps * terms / settings.step
-
-    def values(self, offset: np.ndarray | float) -> list[np.ndarray]:
-        """Return f's values with `offset` added to the input."""
-        moved = list(self.problem.points)
-        here = moved[self.i]
-        moved[self.i] = Tensor(here.numpy() + offset, requires_grad=True, backend=here.backend)
-        return [y.numpy().astype("float64") for y in self.problem.f(*moved)]
-
-    def at(self, offset: np.ndarray) -> float:
-        """Return the projection with `offset` added to the input."""
-        return float(sum((a * y).sum() for a, y in zip(self.v, self.values(offset), strict=True)))
-
-    def compare(self, u: np.ndarray) -> _Compared:
-        """Compare the two derivatives along `u`."""
-        settings, h = self.problem.settings, self.problem.settings.step
-        terms = self.analytic[u != 0] * u[u != 0]  # elsewhere a gradient may be NaN
-        along, numeric = float(terms.sum()), (self.at(h * u) - self.at(-h * u)) / (2 * h)
-        scale = float(np.sqrt((terms**2).sum())) + abs(numeric)
-        tolerance = settings.atol + settings.rtol * scale + self.rounding
-        return _Compared(along, numeric, scale, abs(along - numeric) <= tolerance)
-
-    def one_sided(self, u: np.ndarray, h: float) -> tuple[float, float]:
-        """Return the derivatives from the left and from the right."""
-        here = self.at(0 * u)
-        return (here - self.at(-h * u)) / h, (self.at(h * u) - here) / h
-
-
-def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, result: GradcheckResult) -> int:
+def _diagnose(probe: Probe, u: np.ndarray, where: str, settings: Settings, result: GradcheckResult) -> int:
     """Halve the input down to where it differs, and return how many entries agreed.
 
     Raises for the worst wrong entry, and notes those at a kink.
@@ -304,7 +232,7 @@ def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, res
     parts, tries, agreed = [np.arange(u.size)], 0, 0
     while parts and tries < TRIES:
         cells = parts.pop()
-        smaller = [part for part in np.array_split(cells, 2) if not probe.compare(_only(u, part)).agree]
+        smaller = [part for part in np.array_split(cells, 2) if not probe.compare(only(u, part)).agree]
         tries += 2
         if len(cells) > 1 and smaller:
             parts += smaller
@@ -312,9 +240,9 @@ def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, res
             continue
         # One entry; or several, none of which differs by itself: a kink that only together they reach.
         entry = tuple(int(c) for c in np.unravel_index(cells[0], u.shape))
-        direction = _only(u, cells)
+        direction = only(u, cells)
         compared = probe.compare(direction)
-        if _is_kink(probe, direction, compared.along, settings):
+        if is_kink(probe, direction, compared.along, settings):
             kinks.append(entry)
         elif len(cells) > 1:
             unclear = True
@@ -336,36 +264,3 @@ def _diagnose(probe: _Probe, u: np.ndarray, where: str, settings: _Settings, res
         f"first {min(kinks)}; no derivative exists there to compare with. Move the input away from it"
     )
     return agreed
-
-
-def _only(u: np.ndarray, cells: np.ndarray) -> np.ndarray:
-    """Return `u` at these cells, counted as in ``u.ravel()``, and 0 elsewhere."""
-    part = np.zeros(u.size)
-    part[cells] = u.ravel()[cells]
-    return part.reshape(u.shape)
-
-
-def _is_kink(probe: _Probe, u: np.ndarray, value: float, settings: _Settings) -> bool:
-    """Return whether the left and right derivatives along `u` differ, with `value` between them.
-
-    Where they come together a hundred times closer, the kink is a little aside, and `value` must be theirs.
-    Where they grow instead, f jumps, as a kink's derivative does: every value up to theirs will do.
-    """
-    h, closer = settings.step, settings.step / 100
-
-    def tolerance(sides: tuple[float, float], h: float) -> float:
-        rounding = probe.rounding * settings.step / h
-        return settings.atol + settings.rtol * (abs(sides[0]) + abs(sides[1])) + rounding
-
-    left, right = far = probe.one_sided(u, h)
-    nearer_left, nearer_right = near = probe.one_sided(u, closer)
-    tight, loose = 10 * tolerance(far, h), 100 * tolerance(near, closer)
-    jumps = max(map(abs, near)) > 10 * max(map(abs, far)) + loose
-    if not jumps and abs(left - right) <= 10 * tight:
-        return False
-    if not jumps and abs(nearer_left - nearer_right) <= loose:
-        return abs((nearer_left + nearer_right) / 2 - value) <= loose
-    low, high = sorted((left, right))
-    if jumps:
-        low, high = min(low, 0.0), max(high, 0.0)
-    return low - tight <= value <= high + tight
