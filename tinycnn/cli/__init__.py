@@ -12,6 +12,7 @@ from tinycnn.fit import RunError, StoppedRun
 from tinycnn.fit.settings import DifferentSettings
 
 from . import (
+    compare,
     compress,
     evaluate,
     explain,
@@ -26,13 +27,16 @@ from . import (
     lab,
     predict,
     train,
+    tune,
     tutor,
 )
 from .common import FailedRun, WrongUse, as_json, one_line, prepare_process, printable
 
 COMMANDS = (
     train,
+    tune,
     evaluate,
+    compare,
     predict,
     features,
     explain,

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,13 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_settings(parser: argparse.ArgumentParser, kind: type[Settings]) -> None:
-    """Add an option for every field of the settings. None stands for "not given"."""
+def add_settings(
+    parser: argparse.ArgumentParser, kind: type[Settings], leave_out: Collection[str] = ()
+) -> None:
+    """Add an option for every field of the settings, but for some. None stands for "not given"."""
     for field in fields(kind):
+        if field.name in leave_out:
+            continue
         check, about = field.metadata["kind"], field.metadata["about"]
         name = f"--{field.name.replace('_', '-')}"
         if isinstance(check, Flag):
@@ -61,7 +65,7 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
 
 def given(args: argparse.Namespace, kind: type[Settings]) -> dict[str, Any]:
     """Return the settings that were given as options."""
-    values = {field.name: getattr(args, field.name) for field in fields(kind)}
+    values = {field.name: getattr(args, field.name, None) for field in fields(kind)}
     return {name: value for name, value in values.items() if value is not None}
 
 

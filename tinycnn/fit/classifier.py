@@ -40,20 +40,9 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
     @classmethod
     def build(cls, settings: ClassifierSettings) -> Self:
         """Return the run as at its start; the same settings give the same numbers. Nothing is written."""
-        train, test = load_data(settings.data, models.INPUT_SHAPES[settings.model])
-        held_out = test
-        if settings.patience:
-            # Stopping by the test data would choose the epoch that suits them: hold out some of the others.
-            train, held_out = data.stratified_split(train, 0.1, settings.seed)
-        tinycnn.manual_seed(settings.seed)
-        model = models.build(settings.model, len(train.classes))
-        augment = Augment(shift=settings.shift, rotate=settings.rotate, flip=settings.flip)
-        loader = DataLoader(train, settings.batch_size, shuffle=True, augment=augment, seed=settings.seed)
-        optimizer = settings.make_optimizer(model)
-        schedule = settings.make_schedule(optimizer, len(loader))
-        validation = DataLoader(held_out, TEST_BATCH)
-        training = Training(model, loader, optimizer, settings.epochs, validation, schedule)
-        return cls(settings, training, train, test)
+        train, test = load_settings_data(settings)
+        train, held_out = training_part(train, settings.patience, settings.seed)
+        return cls(settings, make_training(settings, train, held_out or test), train, test)
 
     def name(self) -> str:
         """Return what a new folder for it is called."""
@@ -94,6 +83,30 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
         say(f"test accuracy {result.accuracy:.2%} ({len(test):,} images)")
         say(f"weights, history and pictures are in {folder}/")
         return result
+
+
+def make_training(settings: ClassifierSettings, train: Dataset, held_out: Dataset) -> Training:
+    """Return the training of a new network of these settings; the same settings give the same numbers."""
+    tinycnn.manual_seed(settings.seed)
+    model = models.build(settings.model, len(train.classes))
+    augment = Augment(shift=settings.shift, rotate=settings.rotate, flip=settings.flip)
+    loader = DataLoader(train, settings.batch_size, shuffle=True, augment=augment, seed=settings.seed)
+    optimizer = settings.make_optimizer(model)
+    schedule = settings.make_schedule(optimizer, len(loader))
+    return Training(model, loader, optimizer, settings.epochs, DataLoader(held_out, TEST_BATCH), schedule)
+
+
+def training_part(train: Dataset, patience: int, seed: int) -> tuple[Dataset, Dataset | None]:
+    """Return what a run trains on, and what it holds out to decide when to stop; None without a patience.
+
+    Stopping by the test data would choose the epoch that suits them: a tenth of the others is held out.
+    """
+    return data.stratified_split(train, 0.1, seed) if patience else (train, None)
+
+
+def load_settings_data(settings: ClassifierSettings) -> tuple[Dataset, Dataset]:
+    """Return training and test data of settings; raises as `load_data`."""
+    return load_data(settings.data, models.INPUT_SHAPES[settings.model])
 
 
 def load_data(source: str, image_shape: tuple[int, int, int]) -> tuple[Dataset, Dataset]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,19 +15,20 @@ from tinycnn.data import DataLoader, Dataset
 from tinycnn.data.picture import read_picture
 from tinycnn.modes import no_grad
 from tinycnn.nn import Sequential
-from tinycnn.schema import Choice, Fields, ListOf, Text, plain
+from tinycnn.schema import Choice, Fields, Integer, ListOf, Text, plain
 from tinycnn.storage import FileError, load_weights
 from tinycnn.tensor import Tensor
 
 from .classifier import TEST_BATCH, load_data
 from .evaluation import Evaluation, evaluate, evaluation_mode
 from .folder import WEIGHTS
-from .run import names_of
-from .settings import MOST_CLASSES, MissingRun, RunError
+from .run import PICTURES, names_of
+from .settings import MOST_CLASSES, SEED, MissingRun, RunError
 from .state import check_finite
 
 CONFIG = Fields(
-    {"model": Choice(tuple(models.MODELS)), "classes": ListOf(Text(1000), 2, MOST_CLASSES)}, {"data": Text()}
+    {"model": Choice(tuple(models.MODELS)), "classes": ListOf(Text(1000), 2, MOST_CLASSES)},
+    {"data": Text(), "pictures": PICTURES, "patience": Integer(), "seed": SEED},
 )
 
 
@@ -46,6 +48,8 @@ class SavedClassifier:
         What it was trained on; empty if the file does not say it.
     path
         The file.
+    config
+        What else the file says of its training: pictures (count and checksum), patience, seed.
     """
 
     model: Sequential
@@ -53,6 +57,7 @@ class SavedClassifier:
     classes: tuple[str, ...]
     data: str
     path: Path
+    config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -119,7 +124,8 @@ def load_classifier(run: str | Path) -> SavedClassifier:
         model.load_state_dict(arrays)
     except ValueError as error:
         raise FileError(f"{path}: {plain(error, 2000)}") from error
-    return SavedClassifier(model, config["model"], tuple(config["classes"]), config.get("data", ""), path)
+    classes, data = tuple(config["classes"]), config.get("data", "")
+    return SavedClassifier(model, config["model"], classes, data, path, config)
 
 
 def in_classes(dataset: Dataset, classes: Sequence[str]) -> tuple[Dataset, str]:

@@ -9,7 +9,9 @@ import numpy as np
 from tinycnn import metrics
 from tinycnn.plot import RIGHT, WRONG, blank_figure, name_style, shown
 
+from .compare import Comparison
 from .report import Report, interval_text
+from .tune import Search
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,6 +32,64 @@ def report_figure(report: Report) -> Figure:
     _precision_recall(precision_recall, report)
     _reliability(calibration, report)
     return figure
+
+
+def comparison_figure(comparison: Comparison) -> Figure:
+    """Draw accuracy, with its interval, against parameters and against multiply-adds."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    figure = blank_figure(11, 4.6)
+    costs = {"parameters": "parameters", "multiply_adds": "multiply-adds of one image"}
+    for axes, (name, text) in zip(figure.subplots(1, 2, sharey=True), costs.items(), strict=True):
+        for n, entry in enumerate(comparison.entries):
+            report, x = entry.report, getattr(entry, name)
+            low, high = report.interval or (report.accuracy, report.accuracy)
+            reach = [[100 * (report.accuracy - low)], [100 * (high - report.accuracy)]]
+            colour = RIGHT if comparison.within_noise(entry) else WRONG
+            axes.errorbar(x, 100 * report.accuracy, yerr=reach, fmt="o", color=colour, capsize=4)
+            _beside(axes, shown(entry.name), x, 100 * report.accuracy, left=n % 2 == 1, **name_style())
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.margins(x=0.25)
+        axes.set_xlabel(text)
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("accuracy (%), 95 % interval")
+    N = len(comparison.best.report.labels)
+    figure.suptitle(f"{N:,} test images; green: the best, and what is within noise of it (McNemar, p ≥ 0.05)")
+    return figure
+
+
+def search_figure(search: Search) -> Figure:
+    """Draw the trials of a search by learning rate and weight decay; the accuracy is the colour."""
+    figure = blank_figure(7, 4.8)
+    axes = figure.subplots()
+    floor = search.search.lowest_decay / 4  # where a weight decay of 0 is drawn
+    x = [trial.lr for trial in search.trials]
+    y = [trial.weight_decay or floor for trial in search.trials]
+    scores = np.array([100 * trial.mean for trial in search.trials])
+    low = np.quantile(scores, 0.25) - 1  # the best half has most of the colours
+    drawn = axes.scatter(x, y, c=np.maximum(scores, low), cmap="viridis", s=90, edgecolors="black")
+    best = search.best
+    axes.plot(best.lr, best.weight_decay or floor, "o", color=WRONG, markersize=16, fillstyle="none")
+    for trial in search.trials:
+        _beside(axes, f"{100 * trial.mean:.1f}", trial.lr, trial.weight_decay or floor)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.axhline(search.search.lowest_decay / 2, linestyle=":", color="grey")
+    axes.margins(0.12)
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("weight decay (below the line: 0)")
+    axes.set_title("accuracy on held-out training images (%); the ring: the best")
+    figure.colorbar(drawn, ax=axes, label="%")
+    return figure
+
+
+def _beside(axes: Axes, text: str, x: float, y: float, left: bool = False, **style: Any) -> None:
+    """Write a text beside a point."""
+    place: dict[str, Any] = {"xytext": (-8 if left else 8, 5), "ha": "right" if left else "left"}
+    axes.annotate(text, (x, y), textcoords="offset points", fontsize=8, **place, **style)
 
 
 def _scores(axes: Axes, report: Report) -> None:
