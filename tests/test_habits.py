@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from numpy.testing import assert_array_equal
 import tinycnn
 from tinycnn import Tensor, nn, no_grad
 from tinycnn import functional as F
+
+pytestmark = pytest.mark.usefixtures("on_numpy")  # habits with NumPy arrays beside tensors
 
 OPERATORS = {
     "+": lambda x, y: x.__iadd__(y),
@@ -373,7 +376,9 @@ class TestNoGrad:
             await asyncio.sleep(0)
             return x * 2
 
-        assert not asyncio.run(product()).requires_grad
+        # In a thread: a browser that an earlier test opened has an event loop in this one.
+        with ThreadPoolExecutor() as pool:
+            assert not pool.submit(asyncio.run, product()).result().requires_grad
 
     def test_one_switch_serves_several_blocks(self):
         x, switch = leaf(1.0), no_grad()

@@ -72,6 +72,7 @@ def test_if_all_are_left_out_the_mean_is_nan_and_the_gradient_0(torch):
         assert_array_equal(dz, 0)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_what_changes_before_backward_does_not_matter():
     weight, truth, pos = W.copy(), np.full((4, 3), 1 / 3), W.copy()
     for loss in (

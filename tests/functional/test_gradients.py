@@ -13,7 +13,7 @@ def test_first_and_second_derivative(name):
         tinycnn.gradcheck(*CARDS[name].example(np.random.default_rng(seed)), seed=seed)
 
 
-@pytest.mark.usefixtures("both_roads")
+@pytest.mark.usefixtures("both_roads", "on_numpy")
 @pytest.mark.parametrize("name", CARDS)
 def test_arrays_in_array_out(name):
     for seed in range(20):
@@ -39,6 +39,7 @@ def test_the_derivative_is_the_same_recorded_or_not(name):
             np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("kernels", ["plain", "loops", "cpu"])
 @pytest.mark.parametrize("name", CARDS)
 def test_every_set_of_kernels_has_the_same_derivatives(name, kernels):

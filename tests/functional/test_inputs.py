@@ -37,7 +37,7 @@ class TestIntegers:
             lambda x: F.global_avg_pool2d(x.reshape(1, 1, 2, 2)),
             lambda x: F.cross_entropy(x.reshape(2, 2), [0, 1]),
             lambda x: F.mse_loss(x, [90, 20, 0, 5]),
-            lambda x: F.l1_loss(x, np.array([90, 20, 0, 5], "uint8")),
+            lambda x: F.l1_loss(x, Tensor(np.array([90, 20, 0, 5], "uint8"))),
             lambda x: F.binary_cross_entropy_with_logits(x, [0, 1, 1, 0]),
             lambda x: F.batch_norm(x.reshape(2, 2), None, None, training=True),
             lambda x: F.instance_norm(x.reshape(1, 1, 2, 2)),

@@ -95,7 +95,7 @@ def test_without_a_gpu_it_says_so_and_ends_with_2(tmp_path):
     done = subprocess.run(
         [sys.executable, "benchmarks/gpu_session.py", "--out", str(tmp_path / "out")],
         cwd=ROOT,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "PYTHONPATH": str(ROOT)},  # without the stand-in
         capture_output=True,
         text=True,
     )
