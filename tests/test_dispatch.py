@@ -170,6 +170,12 @@ def test_an_unknown_name_lists_what_there_is_and_why_others_are_missing(undecide
         F.relu(Tensor([1.0]))
 
 
+@pytest.mark.parametrize("kernels", [3, ["cpu"], {"name": "cpu"}])
+def test_kernels_that_are_no_name_are_refused_with_what_there_is(undecided, kernels):
+    with pytest.raises(ValueError, match=r"unknown kernels .*; there are 'auto', 'plain'"):
+        tinycnn.use(kernels=kernels)
+
+
 def test_kernels_that_are_missing_say_why(undecided, monkeypatch):
     monkeypatch.setattr(table, "why_no_cuda", lambda: "no GPU, as it happens")
     with pytest.raises(ValueError, match="'direct' cannot be used here: no GPU, as it happens; there are"):

@@ -126,7 +126,7 @@ def find(kernels: str | Kernels) -> Kernels | None:
         return kernels
     if kernels == AUTO:
         return None
-    if kernels not in table.SETS:
+    if not isinstance(kernels, str) or kernels not in table.SETS:
         raise ValueError(f"unknown kernels {kernels!r}; there are {_listed()}")
     if reason := why_not(kernels):
         raise ValueError(f"the kernels {kernels!r} cannot be used here: {reason}; there are {_listed()}")

@@ -1,7 +1,10 @@
+import inspect
+
 import numpy as np
 import pytest
 
 from tinycnn import functional as F
+from tinycnn.functional.cards import CARDS
 from tinycnn.tensor import Tensor
 
 
@@ -17,6 +20,7 @@ WRONG_VALUES = [
     (lambda: ones(5, 2, 3) * ones(4, 1), r"Mul of \(5, 2, 3\) and \(4, 1\): dimension -2 is 2 in .* and 4"),
     (lambda: ones(2) - ones(3).data, r"Sub of \(2,\) and \(3,\): dimension -1 is 2 in the first and 3"),
     (lambda: F.where(ones(2) > 0, ones(2), ones(3)), r"Where of \(2,\) and \(3,\): dimension -1 is 2"),
+    (lambda: (ones(2) > 0) & (ones(3) > 0), r"^and of \(2,\) and \(3,\): dimension -1 is 2"),
     (lambda: ones(2) < ones(3), r"lt of \(2,\) and \(3,\): dimension -1 is 2 in the first and 3"),
     (lambda: F.broadcast_to(ones(2, 3), (2, 4)), r"\(2, 3\) does not fit into \(2, 4\)"),
     (lambda: F.broadcast_to(ones(2, 3), (3,)), r"\(2, 3\) does not fit into \(3,\)"),
@@ -140,6 +144,37 @@ OUT_OF_RANGE = [
 def test_bad_input_is_refused_with_what_would_fit(error, call, says):
     with pytest.raises(error, match=says):
         call()
+
+
+TAKE_LISTS = {
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "pow",
+    "remainder",
+    "floor_divide",
+}  # beside a tensor, as Python does
+ROWS = [[1.0, 2.0], [3.0, 4.0]]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(CARDS.keys() - TAKE_LISTS - {"where", "clip", "concatenate", "stack"})
+)
+def test_a_list_where_a_tensor_is_wanted_says_so(name):
+    parameters = list(inspect.signature(CARDS[name].function).parameters.values())[1:]
+    needed = [p for p in parameters if p.default is p.empty and p.kind == p.POSITIONAL_OR_KEYWORD]
+    others = [
+        1 if p.name in ("dim", "dim0", "dim1") else 2 if "size" in p.name else ones(2, 2) for p in needed
+    ]
+    with pytest.raises(TypeError, match=r"takes tensors or arrays, got list.*: make tensors of lists with"):
+        CARDS[name].function(ROWS, *others)
+
+
+@pytest.mark.parametrize("name", ["concatenate", "stack"])
+def test_a_list_of_lists_says_so(name):
+    with pytest.raises(TypeError, match=r"takes tensors or arrays, got list, list"):
+        CARDS[name].function([ROWS, ROWS])
 
 
 @pytest.mark.parametrize(

@@ -103,3 +103,26 @@ def test_an_error_in_a_networks_own_forward_stays_as_it_is():
 
     with pytest.raises(ValueError, match=r"^\(1, 2\)$"):
         nn.Sequential(Odd())(1)
+
+
+LAYERS = [
+    *(getattr(nn, f"{kind}Pool2d")(2) for kind in ("Max", "Min", "Avg", "Sum")),
+    *(nn.Conv2d(1, 1, 1), nn.ConvTranspose2d(1, 1, 1), nn.Linear(2, 2), nn.BatchNorm1d(2), nn.BatchNorm2d(2)),
+    *(nn.InstanceNorm2d(2), nn.GlobalAvgPool2d(), nn.GlobalMaxPool2d(), nn.Upsample(2), nn.Dropout()),
+    *(
+        nn.Flatten(),
+        nn.Unflatten(1, (2, 1)),
+        nn.Softmax(1),
+        nn.ReLU(),
+        nn.LeakyReLU(),
+        nn.Sigmoid(),
+        nn.Tanh(),
+    ),
+    *(nn.Sigmoid(), nn.Tanh(), nn.Softplus(), nn.GELU()),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+def test_a_list_is_refused_by_the_layer_that_gets_it(layer):
+    with pytest.raises(TypeError, match=r"^layer 0: .* takes tensors or arrays, got list"):
+        nn.Sequential(layer)([[1.0, 2.0], [3.0, 4.0]])

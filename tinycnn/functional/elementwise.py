@@ -260,11 +260,11 @@ def compare(operation: Callable[[Array, Array], Array], a: Tensor, b: Any) -> Te
     """Return the result of an operation on two inputs that no gradient flows through."""
     if isinstance(a, Tensor):
         b = as_tensor(b, like=a)
-        refuse_mixed_backends(operation.__name__, (a, b))
+        refuse_mixed_backends(operation.__name__.strip("_"), (a, b))
     try:
         return constant(operation, a, b)
     except ValueError:
-        refuse_unequal(operation.__name__, a, b)
+        refuse_unequal(operation.__name__.strip("_"), a, b)
         raise
 
 

@@ -111,4 +111,4 @@ def of_labels(w: Array, labels: Array) -> Array:
 def are_probabilities(x: Tensor, target: Any) -> bool:
     """Return whether the target is a distribution over the classes for each label of x: floats like x."""
     t = target if hasattr(target, "dtype") else np.asarray(target)
-    return t.dtype.kind == "f" and t.shape == x.shape
+    return t.dtype.kind == "f" and t.shape == shape_of("cross_entropy", x)

@@ -2,7 +2,7 @@
 
 from tinycnn import functional as F
 from tinycnn.creation import ones, zeros
-from tinycnn.functional.shape import images
+from tinycnn.functional.shape import images, shape_of
 from tinycnn.tensor import Tensor
 
 from .module import Buffer, Module, Parameter, positive
@@ -64,11 +64,11 @@ class BatchNorm1d(_BatchNorm):
 
     def check(self, x: Tensor) -> None:
         """Refuse an input of another shape."""
-        C = self.num_features
-        if x.ndim not in (2, 3) or x.shape[1] != C:
-            fix = "; for images (N, C, H, W) there is BatchNorm2d" if x.ndim == 4 else ""
+        C, shape = self.num_features, shape_of("BatchNorm1d", x)
+        if len(shape) not in (2, 3) or shape[1] != C:
+            fix = "; for images (N, C, H, W) there is BatchNorm2d" if len(shape) == 4 else ""
             raise ValueError(
-                f"BatchNorm1d({C}): the input must be (N, C) or (N, C, L) with C={C}, got {x.shape}{fix}"
+                f"BatchNorm1d({C}): the input must be (N, C) or (N, C, L) with C={C}, got {shape}{fix}"
             )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tinycnn import functional as F
 from tinycnn.functional.cards import Card
+from tinycnn.functional.shape import one_dim, shape_of
 from tinycnn.tensor import Tensor
 
 from .module import Module
@@ -202,8 +203,9 @@ class Unflatten(Module):
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        dim = self.dim % x.ndim
-        return F.reshape(x, *x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])
+        shape = shape_of("Unflatten", x)
+        dim = one_dim(self.dim, len(shape))
+        return F.reshape(x, *shape[:dim], *self.unflattened_size, *shape[dim + 1 :])
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
