@@ -29,6 +29,8 @@ SHORT = {  # other names of operations that are understood
     "binary_cross_entropy": "binary_cross_entropy_with_logits",
     "mse": "mse_loss",
     "l1": "l1_loss",
+    "lr_schedule": "schedule",
+    "metrics": "scores",
 }
 GRAPH = ("model", "run_folder", "batch_size")
 OPERATIONS = {name: (entry.takes, entry.backward) for name, entry in (EXAMPLES | WHOLE).items()}
@@ -56,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", type=integer(1), help="G")
     parser.add_argument("--statistic", choices=POOLS, help="of a pool (default: max)")
     parser.add_argument("--label-smoothing", type=number(0), help="of a cross-entropy (default: 0)")
+    parser.add_argument("--p", type=number(0), help="probability of dropout (default: 0.5)")
+    parser.add_argument("--sparsity", type=number(0), help="share of the weights to prune (default: 0.5)")
     parser.add_argument("--lr", type=number(0), help="learning rate of an update (default: 0.1)")
     parser.add_argument(
         "--input",

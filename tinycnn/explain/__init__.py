@@ -14,12 +14,16 @@ to them, else it raises. Steps know nothing of screens; they are drawn three way
 `graph` draws what autograd recorded.
 """
 
+from .adversarial import gan_step, penalty
 from .document import read_json, to_json
 from .examples import example
 from .figure import draw
 from .files import save
 from .graph import Graph, graph
+from .pruning import pruning
 from .registry import OPERATIONS, explain
+from .schedule import schedule
+from .scores import scores
 from .steps import Explanation, Panel, Quantity, Step, Term
 from .terminal import show
 from .training import training_step
@@ -37,9 +41,14 @@ __all__ = [
     "draw",
     "example",
     "explain",
+    "gan_step",
     "graph",
+    "penalty",
+    "pruning",
     "read_json",
     "save",
+    "schedule",
+    "scores",
     "show",
     "to_json",
     "training_step",

@@ -3,13 +3,11 @@
 import inspect
 import re
 
-from tinycnn.autograd import Function
-
 from .steps import number
 
 
-def stated(of: type[Function] | None) -> tuple[str, str]:
-    """Return the equation and the derivative that a Function's docstring begins with."""
+def stated(of: type | None) -> tuple[str, str]:
+    """Return the equation that a docstring begins with, and the derivative that follows in a Function's."""
     said = re.sub(r"\s*\(Eq\. \d+\)|``", "", (inspect.getdoc(of) if of else None) or "")
     equation = said.partition("\n\n")[0].replace("\n", " ").partition(". ")[0]
     derivative = re.search(r"dL(?:_n)?/d.*?(?=\.\s|\.$|: |\n\n|$)", said, re.DOTALL)

@@ -138,7 +138,9 @@ def _update(rule: str) -> Example:
 
 
 def optimizer_of(rule: str, parameters: list[Any], lr: float | None) -> Optimizer:
-    """Return an optimizer by the name of its rule: sgd, momentum or adam."""
+    """Return an optimizer by the name of its rule: sgd, momentum, adam, or penalties (Eq. 8)."""
+    if rule == "penalties":
+        return SGD(parameters, lr or 0.1, weight_decay=0.5, l1=0.25)
     if rule == "adam":
         return Adam(parameters, lr or 1e-2)
     return SGD(parameters, lr or 0.1, momentum=0.9 if rule == "momentum" else 0.0)
@@ -169,6 +171,8 @@ EXAMPLES = {
     "sgd": _update("sgd"),
     "momentum": _update("momentum"),
     "adam": _update("adam"),
+    "penalties": _update("penalties"),
+    "dropout": Example(lambda n: (F.dropout, (n.rows(size=3),), {"p": n.p or 0.5}), (*ROWS, "p")),
 }
 
 

@@ -16,6 +16,7 @@ from . import (
     convolution,
     cross_entropy,
     dense,
+    dropout,
     elementwise,
     losses,
     network,
@@ -26,8 +27,12 @@ from . import (
     update,
     walk,
 )
+from .adversarial import gan_step, penalty
 from .calls import Call
+from .pruning import pruning
 from .recorder import Cells
+from .schedule import schedule
+from .scores import scores
 from .steps import Explanation
 
 EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
@@ -42,6 +47,7 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
     F.global_max_pool2d: pooling.extreme_pool2d,
     F.global_avg_pool2d: pooling.sum_pool2d,
     F.linear: dense.linear,
+    F.dropout: dropout.dropout,
     F.softmax: softmax.softmax,
     F.cross_entropy: cross_entropy.cross_entropy,
     F.binary_cross_entropy_with_logits: losses.compare,
@@ -51,6 +57,8 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
     F.instance_norm: normalisation.instance_norm,
 }
 EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
+# Explain more than one operation; they take arguments of their own.
+WHOLE = (training.training_step, gan_step, penalty, pruning, schedule, scores)
 OPERATIONS = {function.__name__: function for function in EXPLAINERS}
 
 
@@ -69,7 +77,8 @@ def explain(
     operation
         One of `tinycnn.functional` or its name (`OPERATIONS` lists them), ``im2col`` or ``col2im`` of
         `tinycnn.kernels.im2col`; a `Module`, layer by layer on one image; an `Optimizer`, whose next update
-        is explained; `training_step`; or `autograd` (also ``Tensor.backward``), node by node.
+        is explained; `autograd` (also ``Tensor.backward``), node by node; or `training_step`, `gan_step`,
+        `penalty`, `pruning`, `schedule` or `scores`.
     args, options
         Those of the operation: tensors, arrays or nested lists. They stay as they are.
     backward
@@ -105,8 +114,8 @@ def explain(
         if cells is not None:
             raise TypeError("a module is explained layer by layer: explain one layer's operation with cells=")
         return network.network(operation, *args, backward=backward, gradient=gradient, **options)
-    if operation is training.training_step:
-        return training.training_step(*args, **options)
+    if operation in WHOLE:
+        return operation(*args, **options)
     if operation in ("autograd", Tensor.backward) or operation is walk.autograd:
         return walk.autograd(*args, **options)
     function = OPERATIONS.get(operation) if isinstance(operation, str) else operation
@@ -116,7 +125,7 @@ def explain(
         name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
         raise ValueError(
             f"{name} cannot be explained; there are {', '.join(OPERATIONS)}, a Module, an Optimizer, "
-            "training_step and autograd"
+            "autograd, training_step, gan_step, penalty, pruning, schedule and scores"
         ) from None
     assert function is not None
     if backward and function in (im2col, col2im):

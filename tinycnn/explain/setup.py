@@ -22,8 +22,8 @@ class Setup:
         KH and KW, or a kernel: its name or its rows; see `tinycnn.explain.own.read_kernel`.
     statistic
         Of a pool.
-    label_smoothing, lr, p
-        Of a cross-entropy, of an update, of dropout.
+    label_smoothing, lr, p, sparsity
+        Of a cross-entropy, of an update, of dropout, of pruning.
     input, weight
         Files; see `tinycnn.explain.own.read_input`.
     cells
@@ -53,6 +53,7 @@ class Setup:
     label_smoothing: float | None = None
     lr: float | None = None
     p: float | None = None
+    sparsity: float | None = None
     input: Path | None = None
     weight: Path | None = None
     cells: Cells | None = None

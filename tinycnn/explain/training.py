@@ -77,7 +77,7 @@ def training_step(
     keep_gradients(rec, layers)
     for layer in reversed(layers):
         backward(rec, layer)
-    _update(rec, model, optimizer)
+    update_steps(rec, model, optimizer, optimizer.step)
     rec.arrays["L'"] = loss(model(Tensor(batch.data, backend="numpy")), labels).numpy()
     after = rec.quantity("L'").value
     rec.add(
@@ -93,24 +93,47 @@ def training_step(
     return rec.explanation("L'")
 
 
-def _update(rec: Recorder, model: Module, optimizer: Optimizer) -> None:
-    """Make the step, and explain of each parameter the element with the largest gradient."""
+def update_steps(
+    rec: Recorder,
+    model: Module,
+    optimizer: Optimizer,
+    make_step: Callable[[], Any],
+    prefix: str = "",
+    most: int | None = None,
+) -> None:
+    """Let `make_step` change the weights, and explain of each the element with the largest gradient.
+
+    Parameters
+    ----------
+    rec
+        Gets the steps.
+    model, optimizer
+        The optimizer must hold parameters of the model.
+    make_step
+        Calls ``optimizer.step()``; gradients may come into being in it.
+    prefix
+        Of the letters of the parameters, which are called theta0, theta1, ...
+    most
+        How many parameters are shown, those with the largest gradients; by default all.
+    """
     names = {id(p): name for name, p in model.named_parameters()}
-    before = copy.deepcopy(optimizer.state_dict())
-    used = {}
-    for i, p in enumerate(optimizer.params):
-        if p.grad is None:
-            continue
-        rec.arrays[f"theta{i}"], rec.arrays[f"g{i}"] = p.numpy().copy(), p.grad.numpy().copy()
-        used[i] = np.unravel_index(np.abs(p.grad.numpy()).argmax(), p.shape)
-    optimizer.step()
+    state = copy.deepcopy(optimizer.state_dict())
+    before = [p.numpy().copy() for p in optimizer.params]
+    make_step()
     after = optimizer.state_dict()
-    for i, index in used.items():
-        p = optimizer.params[i]
-        rec.arrays[f"theta{i}'"] = p.numpy()
-        rec.arrays |= state_arrays(before, after, i, f"{i}")
-        element = tuple(map(int, index))
-        element_update(rec, optimizer, f"theta{i}", element, optimizer.steps[i], names.get(id(p), ""))
+    largest = {
+        i: float(np.abs(p.grad.numpy()).max()) for i, p in enumerate(optimizer.params) if p.grad is not None
+    }
+    shown = sorted(largest, key=lambda i: -largest[i])[:most]
+    for i in sorted(shown):
+        p, suffix = optimizer.params[i], f"{prefix}{i}"
+        assert p.grad is not None
+        g = p.grad.numpy().copy()
+        rec.arrays |= {f"theta{suffix}": before[i], f"g{suffix}": g, f"theta{suffix}'": p.numpy().copy()}
+        rec.arrays |= state_arrays(state, after, i, suffix)
+        element = tuple(map(int, np.unravel_index(np.abs(g).argmax(), p.shape)))
+        called = f"{prefix} {names.get(id(p), '')}".strip()
+        element_update(rec, optimizer, f"theta{suffix}", element, optimizer.steps[i], called, i)
 
 
 def _several(

@@ -49,7 +49,7 @@ def update(optimizer: Optimizer, cells: Cells | None = None) -> Explanation:
     rec.step_through({f"{name}'": arrays[name].shape for name in names.values()})
     for i, name in names.items():
         for index in rec.asked(f"{name}'"):
-            element_update(rec, twin, name, index, twin.steps[i])
+            element_update(rec, twin, name, index, twin.steps[i], "", i)
     return rec.explanation(f"{next(iter(names.values()))}'")
 
 
@@ -76,12 +76,12 @@ def state_arrays(
 
 
 def element_update(
-    rec: Recorder, optimizer: Optimizer, name: str, index: Index, t: int, called: str = ""
+    rec: Recorder, optimizer: Optimizer, name: str, index: Index, t: int, called: str, i: int
 ) -> None:
-    """Add the step that changes one element of the parameter `name`, its step `t` from 1."""
+    """Add the step that changes one element of parameter `i`, called `name`, its step `t` from 1."""
     suffix = name.removeprefix("theta")
     new = rec.quantity(f"{name}'", index)
-    group = optimizer.group_of(int(suffix or 0))
+    group = optimizer.group_of(i)
     state = [letter for letter in ("m", "v") if f"{letter}{suffix}'" in rec.arrays]
     values = {letter: rec.quantity(f"{letter}{suffix}", index).value for letter in ("theta", "g", *state)}
     values |= {f"{letter}'": rec.quantity(f"{letter}{suffix}'", index).value for letter in state}

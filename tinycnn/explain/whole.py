@@ -7,14 +7,22 @@ from typing import NamedTuple
 import numpy as np
 
 from tinycnn import functional as F
+from tinycnn import nn
 from tinycnn.data import digits
+from tinycnn.gan import Gan
+from tinycnn.optim import SGD
+from tinycnn.optim.schedule import CosineAnnealingLR
 from tinycnn.tensor import Tensor
 
+from .adversarial import gan_step, penalty
 from .examples import optimizer_of
 from .graph import Graph, graph
 from .network import network
 from .own import is_dark_on_bright, read_input
 from .own import network as own_network
+from .pruning import pruning
+from .schedule import schedule
+from .scores import scores
 from .setup import Setup
 from .steps import Explanation
 from .training import training_step
@@ -61,10 +69,49 @@ def _autograd(setup: Setup) -> Explanation:
     return autograd(example, 2.0, 3.0)
 
 
+def _schedule(setup: Setup) -> Explanation:
+    optimizer = SGD([Tensor([0.0], requires_grad=True)], setup.lr or 0.1)
+    return schedule(CosineAnnealingLR(optimizer, T_max=setup.size or 8), count=(setup.size or 8) + 1)
+
+
+def _scores(setup: Setup) -> Explanation:
+    """Explain the scores of predictions of which two thirds are right."""
+    labels = setup.rng.integers(0, 3, setup.batch_size or 12)
+    wrong = setup.rng.random(len(labels)) < 1 / 3
+    return scores(labels, np.where(wrong, setup.rng.integers(0, 3, len(labels)), labels))
+
+
+def _gan_step(setup: Setup) -> Explanation:
+    """Explain a step of a GAN of points: real ones lie around (2, 1)."""
+    N = setup.batch_size or 3
+    G, D = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+    G_rule, D_rule = (optimizer_of("sgd", list(net.parameters()), setup.lr or 0.5) for net in (G, D))
+    real = np.round(setup.rng.normal((2, 1), 0.5, (N, 2)), 1)
+    return gan_step(Gan(G, D, G_rule, D_rule), real, np.round(setup.rng.standard_normal((N, 2)), 1))
+
+
+def _penalty(setup: Setup) -> Explanation:
+    N = setup.batch_size or 3
+    critic = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))
+    real, fake = (np.round(setup.rng.normal(mean, 1, (N, 2)), 1) for mean in (1, -1))
+    return penalty(critic, real, fake, np.round(setup.rng.random(N), 2))
+
+
+def _pruning(setup: Setup) -> Explanation:
+    if setup.model or setup.run_folder:
+        return pruning(own_network(setup.model, setup.run_folder)[0], setup.sparsity or 0.5)
+    return pruning(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), setup.sparsity or 0.5)
+
+
 WHOLE = {
     "module": Whole(_module, (*MODEL, "image", "input", "invert"), backward=True),
     "training_step": Whole(_training_step, (*MODEL, "batch_size", "lr", "watch")),
     "autograd": Whole(_autograd, ()),
+    "gan_step": Whole(_gan_step, ("batch_size", "lr")),
+    "gradient_penalty": Whole(_penalty, ("batch_size",)),
+    "pruning": Whole(_pruning, (*MODEL, "sparsity")),
+    "schedule": Whole(_schedule, ("size", "lr")),
+    "scores": Whole(_scores, ("batch_size",)),
 }
 
 

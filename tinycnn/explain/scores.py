@@ -1,0 +1,106 @@
+"""Steps of evaluation (Eq. 15): counts in a confusion matrix, then accuracy, precision, recall and F1."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinycnn.host import as_numpy
+from tinycnn.metrics import accuracy, confusion_matrix, precision_recall_f1
+
+from .equations import put_in
+from .recorder import Recorder, tag
+from .steps import Cell, Explanation, Quantity, Term, number
+
+MOST = 20  # predictions that have a step of their own
+
+
+def scores(labels: Any, predictions: Any) -> Explanation:
+    """Explain how labels and predictions (N,) become the confusion matrix and the scores of each class."""
+    matrix = confusion_matrix(labels, predictions)
+    each = precision_recall_f1(labels, predictions, average=None, K=len(matrix), zero_division=0.0)
+    pairs = list(zip(as_numpy(labels).tolist(), as_numpy(predictions).tolist(), strict=True))
+    arrays = {"label": np.array([a for a, _ in pairs]), "prediction": np.array([b for _, b in pairs])}
+    arrays |= {"C": matrix, "N": np.array(len(pairs)), "accuracy": np.array(accuracy(labels, predictions))}
+    arrays |= {"predicted": matrix.sum(axis=0), "labelled": matrix.sum(axis=1)}
+    arrays |= {name: np.asarray(getattr(each, name)) for name in ("precision", "recall", "f1")}
+    rec = Recorder("scores", {}, arrays, None, 15)
+    if len(pairs) <= MOST:
+        _counts(rec, pairs)
+    K = range(len(matrix))
+    diagonal = [Term((rec.quantity("C", (k, k)),), rec.quantity("N"), tag(k)) for k in K]
+    rec.add_sum(
+        "forward",
+        "accuracy: the share that is right",
+        "accuracy = Σ_k C[k,k] / N",
+        rec.quantity("accuracy"),
+        diagonal,
+        "What is right stands on the diagonal: label and prediction are the same there.",
+        [*rec.panels_of(diagonal, {"C": "label by prediction"}), _one(rec, "accuracy", 0)],
+    )
+    for k in K:
+        column, row = [(i, k) for i in K], [(k, j) for j in K]
+        _share(rec, "precision", k, "predicted", column, f"of all that was called {k}, how much is {k}")
+        _share(rec, "recall", k, "labelled", row, f"of all that is {k}, how much was called {k}")
+        p, r, f1 = (rec.quantity(name, (k,)) for name in ("precision", "recall", "f1"))
+        rec.add(
+            "forward",
+            f"F1 of class {k}",
+            "F1 = 2·precision·recall / (precision + recall)",
+            put_in("2·p·r / (p + r)", {"p": p.value, "r": r.value}).join(
+                [f"{f1.name} = ", f" = {number(f1.value)}"]
+            )
+            if p.value + r.value
+            else f"{f1.name} = 0 / 0, counted as 0",
+            "The harmonic mean: it is near the smaller of the two, so that neither can hide the other.",
+            [_one(rec, "precision", k, "read"), _one(rec, "recall", k, "weight"), _one(rec, "f1", k)],
+        )
+    return rec.explanation("C")
+
+
+def _counts(rec: Recorder, pairs: Sequence[tuple[int, int]]) -> None:
+    """Add one step for each prediction: it adds 1 to a cell of the matrix."""
+    so_far = np.zeros_like(rec.arrays["C"])
+    for n, (label, prediction) in enumerate(pairs):
+        so_far[label, prediction] += 1
+        rec.arrays[f"C after {n}"] = so_far.copy()
+        right = "right: the cell lies on the diagonal" if label == prediction else "wrong: off the diagonal"
+        rec.add(
+            "forward",
+            f"image {n}: label {label}, prediction {prediction}",
+            "C[label, prediction] += 1",
+            f"C[{label},{prediction}] = {so_far[label, prediction] - 1} + 1 = {so_far[label, prediction]}",
+            f"Row {label} for the label, column {prediction} for the prediction. It is {right}.",
+            [
+                rec.panel("labels", "label", (), {(0, n): "read"}),
+                rec.panel("predictions", "prediction", (), {(0, n): "read"}),
+                rec.panel("label by prediction", f"C after {n}", (), {(label, prediction): "result"}),
+            ],
+        )
+
+
+def _share(rec: Recorder, name: str, k: int, of: str, cells: Sequence[Cell], sentence: str) -> None:
+    """Add the step of precision or recall: a cell of the diagonal by the sum of its column or row."""
+    right, total, result = rec.quantity("C", (k, k)), rec.quantity(of, (k,)), rec.quantity(name, (k,))
+    line = " + ".join(number(rec.quantity("C", cell).value) for cell in cells)
+    symbols = "Σ_i C[i,k]" if of == "predicted" else "Σ_j C[k,j]"
+    if total.value:
+        rec.must_add_up([Term((right,), total)], Quantity(name, (k,), result.value))
+    rec.add(
+        "forward",
+        f"{name} of class {k}: {sentence}",
+        f"{name}[k] = C[k,k] / {symbols}",
+        f"{result.name} = {number(right.value)} / ({line}) = {number(result.value)}"
+        if total.value
+        else f"{result.name} = 0 / 0, counted as 0",
+        f"{'Column' if of == 'predicted' else 'Row'} {k} of the matrix has everything that was "
+        f"{'predicted' if of == 'predicted' else 'labelled'} as {k}.",
+        [
+            rec.panel("label by prediction", "C", (), dict.fromkeys(cells, "read") | {(k, k): "winner"}),
+            _one(rec, name, k),
+        ],
+    )
+
+
+def _one(rec: Recorder, name: str, k: int, role: str = "result") -> Any:
+    return rec.panel("of each class" if rec.arrays[name].ndim else "", name, (), {(0, k): role})
