@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 
 from tinycnn import nn, optim, storage
+from tinycnn.data.picture import read_picture
+from tinycnn.fit.saved import load_picture
+from tinycnn.gan.networks import Discriminator, Generator
+from tinycnn.gan.saved import load_discriminator, load_generator, save_networks
+from tinycnn.pictures import save_png
 from tinycnn.storage import load_arrays, load_weights
 from tinycnn.tensor import Tensor
 
@@ -198,6 +203,24 @@ def test_a_state_of_an_optimizer_that_is_nan_is_not_loaded_without_a_word():
     optimizer = optim.Adam([Tensor([1.0], requires_grad=True)])
     with pytest.warns(RuntimeWarning, match=r"1 of the 1 values of 0\.v are NaN"):
         optimizer.load_state_dict(optimizer.state_dict() | {"0.v": np.array([np.nan])})
+
+
+def test_a_path_may_be_a_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = layer()
+    storage.save_arrays("a", {"x": np.ones(2)}, {"note": "n"})
+    assert load_arrays("a")[1] == {"note": "n"}
+    storage.save_weights("w", model, {"model": "x"})
+    assert load_weights("w")[1] == {"model": "x"}
+    with pytest.raises(FileNotFoundError, match="there is no file nothing"):
+        load_arrays("nothing")
+    save_png(np.zeros((8, 8), np.uint8), "p.png")
+    assert read_picture("p.png").shape == (8, 8)
+    assert load_picture("p.png", (1, 4, 4)).shape == (1, 4, 4)
+    G, D = Generator(latent=4, width=2), Discriminator(width=2)
+    save_networks(".", G, D, {})
+    assert load_generator(".")[0].latent == 4
+    assert load_discriminator("discriminator.safetensors")[0].width == 2
 
 
 def test_infinite_weights_may_be_meant():

@@ -53,7 +53,7 @@ def tile(images: np.ndarray, columns: int | None = None, gap: int = 1) -> np.nda
     return whole[:, :, 0] if C == 1 else whole
 
 
-def save_png(pixels: np.ndarray, path: Path, zoom: int = 1) -> None:
+def save_png(pixels: np.ndarray, path: str | Path, zoom: int = 1) -> None:
     """Write pixels, uint8 (H, W) or (H, W, 3), as a PNG, atomically; each becomes `zoom` x `zoom`.
 
     Raises
@@ -66,7 +66,7 @@ def save_png(pixels: np.ndarray, path: Path, zoom: int = 1) -> None:
     write_atomically(path, content.getvalue())
 
 
-def save_gif(frames: Sequence[np.ndarray], path: Path, zoom: int = 1, seconds: float = 0.15) -> None:
+def save_gif(frames: Sequence[np.ndarray], path: str | Path, zoom: int = 1, seconds: float = 0.15) -> None:
     """Write frames, each as for `save_png`, as an animated GIF, atomically; the last one is shown longer.
 
     Raises

@@ -35,7 +35,7 @@ MORE_FONTS = (
 )
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as PNG, atomically.
 
     Raises

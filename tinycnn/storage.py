@@ -34,7 +34,7 @@ class FileError(ValueError):
     """A file is damaged, or does not hold what it should. The message may quote what is in it."""
 
 
-def write_atomically(path: Path, content: bytes | Iterable[Any], new: bool = False) -> None:
+def write_atomically(path: str | Path, content: bytes | Iterable[Any], new: bool = False) -> None:
     """Write `content` to `path`: a reader, or a crash, sees the old file or the new one, never a part.
 
     A link is followed, and a file that is replaced keeps its permissions.
@@ -118,7 +118,7 @@ def _hold(file: IO[bytes]) -> bool:
 
 
 def save_arrays(
-    path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], new: bool = False
+    path: str | Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], new: bool = False
 ) -> None:
     """Write named arrays and texts as a safetensors file, atomically, without a copy of them in memory.
 
@@ -165,7 +165,7 @@ def _checksum(arrays: Iterable[np.ndarray]) -> str:
     return f"{total:08x}"
 
 
-def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read the named arrays and the texts of a safetensors file.
 
     Raises
@@ -178,7 +178,7 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         size.
     """
     try:
-        arrays, metadata = read_tensors(path)
+        arrays, metadata = read_tensors(Path(path))
     except ValueError as error:
         raise FileError(str(error)) from error
     written = metadata.pop(CHECKSUM, None)
@@ -187,7 +187,7 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     return arrays, metadata
 
 
-def save_weights(path: Path, model: Module, config: Mapping[str, Any]) -> None:
+def save_weights(path: str | Path, model: Module, config: Mapping[str, Any]) -> None:
     """Write a network's weights under PyTorch's keys, with `config`: what is needed to use them.
 
     Raises
@@ -199,7 +199,7 @@ def save_weights(path: Path, model: Module, config: Mapping[str, Any]) -> None:
     save_arrays(path, arrays, {"config": json.dumps(dict(config))})
 
 
-def load_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_weights(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return what `save_weights` wrote: the arrays, and the config.
 
     Raises

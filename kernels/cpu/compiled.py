@@ -60,6 +60,8 @@ class Kept(caching.NullCache):
         target.refresh()
         try:
             path = self._path(signature, target.codegen())
+            if not path.is_file():  # nothing there, or a pipe, which reading would wait for
+                return None
             content = path.read_bytes()
             data = content[32:]
             if content[:32] == _checksum(path, data):

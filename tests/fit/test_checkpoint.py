@@ -330,7 +330,7 @@ def test_a_stop_between_two_epochs_is_saved(large, make_training, tmp_path):
         def on_epoch_end(self, training):
             training.stop = "enough" if training.epoch == 2 else ""
 
-    path = tmp_path / "checkpoint.safetensors"
+    path = str(tmp_path / "checkpoint.safetensors")
     training, again = make_training(), make_training()
     fit(training, [Checkpoint(path, {}, clock=Clock()), StopAfter()])
     load_checkpoint(path, again)

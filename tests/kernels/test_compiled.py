@@ -77,6 +77,11 @@ def endless_link(path):
     path.symlink_to(path.name)
 
 
+def pipe_instead(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
 DAMAGES = {
     "empty": rewritten(lambda content: b""),
     "one byte": rewritten(lambda content: content[:1]),
@@ -90,6 +95,7 @@ DAMAGES = {
     **{f"a bit at {place}": flipped(place) for place in (0, 0.001, 0.1, 0.5, 0.9, 1)},
     "removed": Path.unlink,
     "a link to itself": endless_link,
+    "a pipe": pipe_instead,
 }
 
 

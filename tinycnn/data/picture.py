@@ -17,7 +17,9 @@ MAX_PIXELS = 50_000_000  # of one picture, before and after resizing; decoding t
 EXIF_ORIENTATION = 0x0112
 
 
-def read_picture(path: Path, size: tuple[int, int] | None = None, channels: int | None = None) -> np.ndarray:
+def read_picture(
+    path: str | Path, size: tuple[int, int] | None = None, channels: int | None = None
+) -> np.ndarray:
     """Return (H, W) of a grey picture, (H, W, 3) of a coloured one, uint8.
 
     Transparent parts become white. A photo is turned upright as its Exif data say. Of an animation the first
@@ -40,6 +42,7 @@ def read_picture(path: Path, size: tuple[int, int] | None = None, channels: int 
         Names the file that is no regular file or no picture, or has more than 8 bits a channel or more than
         50 million pixels, which is checked before any of them is decoded.
     """
+    path = Path(path)
     require_regular_file(path)
     with naming(path):
         picture = _read(path)

@@ -34,7 +34,7 @@ class Contents(NamedTuple):
 
 
 def save_checkpoint(
-    path: Path, training: Trainable, config: Mapping[str, Any], *, begun: bool = True, new: bool = False
+    path: str | Path, training: Trainable, config: Mapping[str, Any], *, begun: bool = True, new: bool = False
 ) -> None:
     """Write weights, optimizers, schedule, seed, epoch, batch and history, atomically.
 
@@ -63,7 +63,7 @@ class _Contents(NamedTuple):
     arrays: dict[str, np.ndarray]
     texts: dict[str, str]
 
-    def write(self, path: Path, new: bool = False) -> None:
+    def write(self, path: str | Path, new: bool = False) -> None:
         save_arrays(path, self.arrays, self.texts, new)
 
     def copied(self) -> _Contents:
@@ -87,7 +87,7 @@ def _contents(training: Trainable, config: Mapping[str, Any], begun: bool = True
     return _Contents({key: _backend.to_backend(a, "numpy") for key, a in arrays.items()}, texts)
 
 
-def read_checkpoint(path: Path) -> Contents:
+def read_checkpoint(path: str | Path) -> Contents:
     """Return what is in a checkpoint; only that it is one is checked.
 
     Raises
@@ -108,7 +108,7 @@ def read_checkpoint(path: Path) -> Contents:
     return Contents(arrays, state, config)
 
 
-def load_checkpoint(path: Path, training: Trainable) -> list[str]:
+def load_checkpoint(path: str | Path, training: Trainable) -> list[str]:
     """Bring `training`, made as at its start, to where the checkpoint was written.
 
     Returns
@@ -125,7 +125,7 @@ def load_checkpoint(path: Path, training: Trainable) -> list[str]:
     return restore(path, read_checkpoint(path), training)
 
 
-def restore(path: Path, contents: Contents, training: Trainable) -> list[str]:
+def restore(path: str | Path, contents: Contents, training: Trainable) -> list[str]:
     """Do the same as `load_checkpoint` with a checkpoint that was read already; `path` is for messages."""
     arrays, state, _ = contents
     try:
@@ -200,12 +200,12 @@ class Checkpoint(Callback):
 
     def __init__(
         self,
-        path: Path,
+        path: str | Path,
         config: Mapping[str, Any],
         begin: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path, self.config, self.begin, self.clock = path, config, begin, clock
+        self.path, self.config, self.begin, self.clock = Path(path), config, begin, clock
         self._writer: _Writer | None = None
         self._began, self._took = 0.0, 0.0  # when the last write began, and how long the last large one took
         self._saved = (-1, -1)  # epoch and batch of the last write

@@ -160,7 +160,7 @@ def unnamed(classes: Sequence[str]) -> bool:
     return list(classes) == [str(k) for k in range(len(classes))]
 
 
-def load_picture(path: Path, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
+def load_picture(path: str | Path, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
     """Return a picture as (C, H, W) in [0, 1], grey or RGB and resized as a network needs it.
 
     Parameters
@@ -177,6 +177,7 @@ def load_picture(path: Path, shape: tuple[int, int, int], invert: bool = False) 
     FileNotFoundError, ValueError
         If there is no such file, it is a folder or no file, or Pillow cannot read it.
     """
+    path = Path(path)
     if path.is_dir():
         raise FileError(f"{path} is a folder: name the picture files in it")
     if not path.exists():

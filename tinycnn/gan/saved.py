@@ -17,7 +17,7 @@ DISCRIMINATOR = "discriminator.safetensors"
 Network = TypeVar("Network", Generator, Discriminator)
 
 
-def save_networks(folder: Path, G: Generator, D: Discriminator, config: Mapping[str, Any]) -> None:
+def save_networks(folder: str | Path, G: Generator, D: Discriminator, config: Mapping[str, Any]) -> None:
     """Write both networks, and with each of them how it is made and `config`.
 
     Raises
@@ -25,11 +25,12 @@ def save_networks(folder: Path, G: Generator, D: Discriminator, config: Mapping[
     OSError
         If they cannot be written.
     """
+    folder = Path(folder)
     save_weights(folder / GENERATOR, G, {**config, "network": G.options})
     save_weights(folder / DISCRIMINATOR, D, {**config, "network": D.options})
 
 
-def load_generator(run: Path) -> tuple[Generator, dict[str, Any]]:
+def load_generator(run: str | Path) -> tuple[Generator, dict[str, Any]]:
     """Return the generator of a run folder, or of a file, and its config.
 
     Raises
@@ -39,12 +40,12 @@ def load_generator(run: Path) -> tuple[Generator, dict[str, Any]]:
     ValueError
         If the file is damaged or holds something else.
     """
-    return _load(run, GENERATOR, Generator)
+    return _load(Path(run), GENERATOR, Generator)
 
 
-def load_discriminator(run: Path) -> tuple[Discriminator, dict[str, Any]]:
+def load_discriminator(run: str | Path) -> tuple[Discriminator, dict[str, Any]]:
     """Return the discriminator of a run folder, or of a file, and its config; raises as `load_generator`."""
-    return _load(run, DISCRIMINATOR, Discriminator)
+    return _load(Path(run), DISCRIMINATOR, Discriminator)
 
 
 def refuse_larger(weights: int, arrays: Mapping[str, Any]) -> None:
