@@ -17,6 +17,7 @@ import numpy as np
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
 INTEGERS = (int, np.integer)
+LONGEST_SIDE = (1 << 31) - 1  # cells of the padded input, in each direction
 
 
 def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
@@ -242,6 +243,11 @@ def _windows(
             f"the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}), that is "
             f"({H + 2 * PH}, {W + 2 * PW}); "
             f"use a smaller kernel or dilation, or more padding"
+        )
+    if max(H + 2 * PH, W + 2 * PW) > LONGEST_SIDE:
+        raise ValueError(
+            f"{what}: the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}) would be "
+            f"({H + 2 * PH}, {W + 2 * PW}); a side may have at most {LONGEST_SIDE:,} cells: use less padding"
         )
     return *steps_between((SH, SW), (OH, OW)), PH, PW, *steps_between((DH, DW), kernel), OH, OW
 

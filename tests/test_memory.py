@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from tests.helpers import HANGS
 from tinycnn import functional as F
 from tinycnn import memory, nn
 from tinycnn.kernels import arena
@@ -166,7 +167,7 @@ print(met)
 
 def test_between_any_two_lines_another_call_may_come():
     command = [sys.executable, "-c", BETWEEN_LINES]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS)
     assert done.returncode == 0, done.stderr
     assert 20 < int(done.stdout) < 200  # the last turn went through all lines of its calls
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import tinycnn
+from tests.helpers import HANGS
 from tests.helpers.geometries import SEEDS, misaligned
 from tests.helpers.thread_counts import computing_with
 from tinycnn.kernels import cores, cpu
@@ -55,7 +56,7 @@ def test_split_runs_every_number_once_in_as_many_threads(set_threads, count):
     barrier = threading.Barrier(max(1, min(3, count)))
 
     def job(part, start, stop):
-        barrier.wait(10)  # all parts run at the same time
+        barrier.wait(HANGS)  # all parts run at the same time
         with lock:
             done.extend(range(start, stop))
             names.add((part, threading.current_thread().name))
@@ -222,7 +223,7 @@ def test_helpers_end_with_the_thread_that_they_help(set_threads):
     started = set(helpers) - before
     assert len(started) == 5 * 2
     for helper in started:
-        helper.join(60)
+        helper.join(HANGS)
     assert not any(helper.is_alive() for helper in started)
 
 
