@@ -21,7 +21,7 @@ WRONG_SIZES = [
     (conv2d_geometry, (X, W), {"dilation": (1, 3)}, r"DW\)=\(1, 3\) spans \(3, 7\), .* use a smaller kernel"),
     (conv2d_geometry, (X, W), {"stride": (1, 0)}, r"stride must be at least 1, got \(1, 0\)"),
     (conv2d_geometry, (X, W), {"padding": (-1, 0)}, r"padding must be at least 0, got \(-1, 0\)"),
-    (conv2d_geometry, (X, W), {"padding": (1, 1 << 31)}, r"padding .* would be \(7, 4294967302\); .* use less"),
+    (conv2d_geometry, (X, W), {"padding": (1, 1 << 31)}, r"would be \(7, 4294967302\); .* use less"),
     (conv2d_geometry, (X, W), {"padding": 1 << 62, "stride": 1 << 62}, "2,147,483,647 cells: use less"),
     (conv2d_geometry, (X, W), {"dilation": (0, 1)}, r"dilation must be at least 1, got \(0, 1\)"),
     (conv_transpose2d_geometry, (G[1:], W), {}, r"input must be \(N, K, OH, OW\) .*, got \(6, 3, 4\)"),
