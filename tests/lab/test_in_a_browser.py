@@ -151,3 +151,31 @@ def test_it_fits_into_the_window(chromium, server, size, theme):
         page.locator("#bars .bar").first.click()
         page.wait_for_selector("#why .result")
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_training_lowers_the_loss_and_reset_undoes_it(lab_page):
+    bars = lab_page.locator("#bars")
+    before = bars.inner_text()
+    lab_page.click("#tabs [data-tab=train]")
+    lab_page.click("#train-step")
+    says = lab_page.locator("#train-says")
+    expect(says).to_have_text(re.compile("^Step 1: "))
+    was, now = map(float, re.findall(r"-?\d+\.?\d*(?:e-?\d+)?(?=[,.]?(?: and|\.$))", says.inner_text()))
+    assert now < was
+    lab_page.click("#turn-next")
+    expect(lab_page.locator("#why-body h3")).to_contain_text("ReLU")
+    lab_page.click("#train-run")
+    expect(says).to_have_text(re.compile(r"^(\d\d+) steps, loss"))
+    lab_page.click("#train-run")
+    expect(lab_page.locator("#curve-says")).to_contain_text("dead ReLUs")
+    lab_page.click("#train-reset")
+    expect(bars).to_have_text(before, use_inner_text=True)
+
+
+def test_a_learning_rate_that_diverges(lab_page):
+    lab_page.click("#tabs [data-tab=train]")
+    lab_page.fill("#lr", "100000")
+    lab_page.click("#train-run")
+    expect(lab_page.locator("#train-says")).to_contain_text("training diverged at step")
+    lab_page.click("#train-reset")
+    expect(lab_page.locator("#train-says")).to_contain_text("as it was")

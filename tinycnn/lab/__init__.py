@@ -7,6 +7,7 @@
 `picture`   drawn, uploaded and test pictures as what a network takes
 `trace`     one run of the network: every array on the way, and every gradient
 `why`       the step that computes one cell, from `tinycnn.explain`
+`training`  training on the page, one step or many
 `session`   one open page: its network, its picture, and what it may ask
 `wire`      messages: checked when they come in, packed when they go out
 `guard`     who may talk to the server

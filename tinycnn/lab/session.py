@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,14 @@ from tinycnn.nn.summary import summary
 from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
 
 from . import picture as pictures
+from . import train_commands
 from .network import Network
 from .trace import Trace, run
+from .training import Trainer
 from .why import why, why_gradient
-from .wire import MOST_BYTES, Array, Reply
+from .wire import MOST_BYTES, Array, Command, Reply
 
 MOST_CELLS = 1 << 18  # numbers of one array that are sent; of larger ones the first channels
-
-Command = tuple[Fields, Callable[["Session", dict[str, Any]], Reply]]
 
 
 class Session:
@@ -40,12 +40,13 @@ class Session:
         self.label: int | None = None  # the true one, of a test picture
         self.noise = 0.0
         self.trace: Trace | None = None
+        self.trainer: Trainer | None = None  # from the first step on: then the network is this page's own
 
     def use(self, network: Network) -> None:
         """Work with another network from here on."""
         if network.input_shape != self.network.input_shape:
             self.picture, self.label = np.zeros(network.input_shape, np.float32), None
-        self.network, self.trace = network, None
+        self.network, self.trace, self.trainer = network, None, None
 
     def answer(self, request: Mapping[str, Any]) -> Reply:
         """Return the answer to a request.
@@ -169,5 +170,6 @@ COMMANDS: dict[str, Command] = {
         ),
         see,
     ),
+    **train_commands.COMMANDS,
     "why": (Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag()}), explain_cell),
 }

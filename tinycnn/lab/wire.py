@@ -14,7 +14,7 @@ JSON has no NaN: it stands as the string "NaN", infinities as "Infinity" and "-I
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,10 @@ class Reply:
 
     fields: dict[str, Any] = field(default_factory=dict)
     arrays: Sequence[Array] = ()
+
+
+# What a request must have, and the function that answers it, given the session and these fields.
+Command = tuple[Fields, Callable[[Any, dict[str, Any]], Reply]]
 
 
 class RequestError(ValueError):

@@ -7,7 +7,9 @@ import { Drawing, takeFiles } from "./picture.js";
 import { count, show } from "./numbers.js";
 import { readState, state, writeState } from "./state.js";
 import { preferred, setLanguage, t } from "./strings.js";
+import { setUpTabs } from "./tabs.js";
 import { setUpTheme } from "./theme.js";
+import * as train from "./train.js";
 import * as why from "./why.js";
 
 const byId = (id) => document.getElementById(id);
@@ -131,8 +133,11 @@ function speak(language) {
   byId("language").value = language;
   setLanguage(language);
   byId("draw").setAttribute("aria-label", t("drawing"));
+  tabs.texts();
   if (about) network.texts();
 }
+
+train.setUp({ look: () => look({}), lossClass });
 
 on("hello", async () => {
   say("");
@@ -145,11 +150,16 @@ on("starting", ({ done, total, loss, accuracy }) => {
   Object.assign(byId("progress"), { max: total, value: done });
   const values = { done: count(done), total: count(total), loss: show(loss, 3), accuracy: show(accuracy, 3) };
   byId("progress-says").textContent = t("startingSays", values);
+  for (const id of ["train-step", "train-run"]) byId(id).disabled = done < total;
   if (about) look({}); // the maps while it learns
 });
 
 readState();
-setUpTheme(byId("theme"), () => seen && network.update(seen.arrays, state.backward));
+const tabs = setUpTabs(["see", "train"]);
+setUpTheme(byId("theme"), () => {
+  if (seen) network.update(seen.arrays, state.backward);
+  train.redraw();
+});
 speak(localStorage.getItem("language") ?? preferred());
 why.setUp(network);
 restore();

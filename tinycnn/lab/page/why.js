@@ -42,6 +42,7 @@ export async function showPath() {
   const here = state.path.at(-1);
   if (!here) return;
   panel.classList.remove("empty");
+  byId("why-title").textContent = t("why");
   crumbs();
   const number = ++asked;
   let content;
