@@ -3,11 +3,12 @@
 ``explain(conv2d, x, w, b, backward=True)`` runs the operation on the engine and returns an `Explanation`, a
 list of steps: the equation in symbols, the same with this step's numbers put in, the arrays with the cells
 that matter marked, and a sentence. Results and gradients are the engine's own, and the products shown add up
-to them, else it raises. Steps know nothing of screens; they are drawn three ways:
+to them, else it raises. Steps know nothing of screens; they are drawn four ways:
 
 ============ ============================================================================
 `terminal`   text, stepped with the keyboard, or plain where it is piped
-`figure`     Matplotlib: a figure of one step; all of them as GIF or as a page (HTML)
+`figure`     Matplotlib: a figure of one step; all of them as GIF
+`page`       HTML: text and tables, a cell leads to the step that computes it
 `document`   JSON with a documented schema
 ============ ============================================================================
 

@@ -21,7 +21,7 @@ PHASES = {"forward": "#0072b2", "backward": "#b34e00", "update": "#7a3b70"}
 TABLE = 12  # terms that have a line of their own
 
 
-def draw(step: Step, caption: str = "") -> Figure:
+def draw(step: Step, caption: str = "", progress: float | None = None) -> Figure:
     """Draw one step.
 
     Parameters
@@ -30,12 +30,19 @@ def draw(step: Step, caption: str = "") -> Figure:
         Of an explanation.
     caption
         Stands in the upper right corner: "3 / 39".
+    progress
+        How far an animation is, from 0 to 1: a bar along the upper edge.
     """
+    from matplotlib.patches import Rectangle
+
     figure = blank_figure(WIDTH, HEIGHT, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
     axes.axis("off")
     colour = PHASES[step.phase]
+    if progress is not None:
+        for width, shade in ((WIDTH, "#dddddd"), (WIDTH * progress, colour)):
+            axes.add_patch(Rectangle((0, HEIGHT - 0.09), width, 0.09, facecolor=shade, edgecolor="none"))
     y = HEIGHT - 0.5
     chip = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
     axes.text(MARGIN + 0.1, y, step.phase, color="white", fontsize=13, weight="bold", va="center", bbox=chip)
@@ -49,12 +56,12 @@ def draw(step: Step, caption: str = "") -> Figure:
     return figure
 
 
-def image(step: Step, caption: str = "", dpi: float = 100) -> Image:
-    """Return one step as a picture with a palette, for GIF and HTML."""
+def image(step: Step, caption: str = "", dpi: float = 100, progress: float | None = None) -> Image:
+    """Return one step as a picture with a palette, for GIF."""
     from PIL import Image
 
     content = io.BytesIO()
-    draw(step, caption).savefig(content, format="png", dpi=dpi)
+    draw(step, caption, progress).savefig(content, format="png", dpi=dpi)
     with Image.open(content) as picture:
         return picture.convert("RGB").quantize(128)
 

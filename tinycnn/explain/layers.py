@@ -25,6 +25,8 @@ NUMBERS_UP_TO = 12  # rows and columns; above, a map is a picture
 OTHERS = {
     "Conv2d": ("y[n,k,oh,ow] = b[k] + Σ_{c,r,s} x·w", "dL/dx = Σ g·w,  dL/dw = Σ x·g,  dL/db = Σ g"),
     "Linear": ("y[n,o] = b[o] + Σ_i x[n,i]·W[o,i]", "dL/dx = g W,  dL/dW = gᵀ x,  dL/db = Σ_n g"),
+    "MaxPool2d": ("y = max over each window of x", "dL/dx = g at the winners, else 0"),
+    "MinPool2d": ("y = min over each window of x", "dL/dx = g at the winners, else 0"),
     "AvgPool2d": ("y = mean of each window of x", "dL/dx = g / M at every cell of the window, added up"),
     "Dropout": ("y = x·mask / (1 - p) in training, else x", "dL/dx = g·mask / (1 - p)"),
 }
