@@ -13,6 +13,7 @@ from tests.helpers import HANGS
 from tinycnn import functional as F
 from tinycnn import models
 from tinycnn.explain import explain, show
+from tinycnn.explain.stepping import Place
 from tinycnn.explain.terminal import NARROWEST, render
 
 
@@ -87,6 +88,74 @@ def test_piped_text_has_no_colour():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "\x1b" not in done.stdout
     assert done.stdout.count("--- SGD, step") == 3
+
+
+def test_a_key_leads_to_the_neighbour_and_to_the_gradients(conv):
+    place = Place(conv)  # y is 2x2, dL/dx 5x5, dL/dw 3x3, dL/db 1
+
+    def shown(*pressed):
+        for key in pressed:
+            assert place.press(key, 0)
+        return conv[place.at].title.partition(":")[0]
+
+    up, down, right, left = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
+    assert shown(down) == "y[0,0,1,0]"
+    assert shown(right) == "y[0,0,1,1]"
+    assert shown(up) == "y[0,0,0,1]"
+    assert shown(left) == "y[0,0,0,0]"
+    assert not place.press(up, 0)  # there is no cell above
+    assert shown("d") == "dL/dx[0,0,0,0]"
+    assert shown(down, down, right) == "dL/dx[0,0,2,1]"
+    assert shown("d") == "dL/dw[0,0,0,0]"
+    assert shown("d") == "dL/db[0]"
+    assert shown("d") == "dL/dx[0,0,0,0]"
+    assert shown("p") == "y[0,0,1,1]"
+    assert shown("G", "g") == "y[0,0,0,0]"
+    assert not place.press("x", 0)
+    assert not place.over
+    assert shown("G", "n") and place.over
+
+
+def test_what_does_not_fit_is_scrolled_before_the_next_step(conv):
+    place = Place(conv)
+    assert place.press(" ", 7)
+    assert (place.at, place.top) == (0, 7)
+    assert place.press(" ", 0)
+    assert (place.at, place.top) == (1, 0)
+
+
+def read_screen(terminal):
+    """Return what was printed since the screen was cleared, up to the line of help."""
+    shown = b""
+    while b"q: quit" not in shown:
+        shown += os.read(terminal, 4096)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is needed")
+def test_title_and_equation_stay_in_sight_at_80_by_24():
+    import pty
+
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    here, there = pty.openpty()
+    command = [sys.executable, "-m", "tinycnn", "explain", "conv", "--padding", "1", "--backward"]
+    process = subprocess.Popen(command, stdin=there, stdout=there, stderr=there, env=environment)
+    os.close(there)
+    for key, title in (
+        (b"", "forward: y[0,0,0,0]: filter 0"),
+        (b" ", "forward: y[0,0,0,0]: filter 0"),  # the rest of it
+        (b"\x1b[B", "forward: y[0,0,1,0]: filter 0"),
+        (b"d", "backward: dL/dx[0,0,0,0]: what x[0,0,0,0] did to L"),
+    ):
+        os.write(here, key)
+        lines = read_screen(here).splitlines()
+        assert len(lines) <= 24
+        assert max(map(len, lines[:-1])) <= 80
+        assert any(line.startswith(title) for line in lines)
+        assert any("(Eq. 1)" in line or "(from Eq. 1)" in line for line in lines[:6])
+    os.write(here, b"q")
+    assert process.wait(timeout=HANGS) == 0
+    os.close(here)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is needed")

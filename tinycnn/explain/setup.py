@@ -74,7 +74,16 @@ class Setup:
 
     def factors(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return weights or gradients, -2 to 3 without 0: no product vanishes, no row is all the same."""
-        return np.resize(self.rng.permutation([-2, -1, 1, 2, 3]), shape).astype(np.float32)
+        return self._shuffled([-2, -1, 1, 2, 3], shape)
+
+    def _shuffled(self, values: list[int], shape: tuple[int, ...]) -> np.ndarray:
+        """Return all of the values in some order, again and again, the same one never twice in a row."""
+        found: list[int] = []
+        while len(found) < np.prod(shape):
+            more = self.rng.permutation(values).tolist()
+            if found[-1:] != more[:1]:
+                found += more
+        return np.resize(found, shape).astype(np.float32)
 
     def images(self, size: int = 5, batch: int = 1) -> np.ndarray:
         """Return the input (N, C, H, W)."""
@@ -87,7 +96,7 @@ class Setup:
         """Return the input (N, in)."""
         if self.input is None:
             shape = self.batch_size or 2, self.size or size
-            return np.resize(self.rng.permutation([-2, -1, 0, 1, 2, 3]), shape).astype(np.float32)
+            return self._shuffled([-2, -1, 0, 1, 2, 3], shape)
         return self._own(1, 2, "(in,) or (N, in)")
 
     def weights(self, shape: tuple[int, ...]) -> np.ndarray:

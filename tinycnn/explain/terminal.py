@@ -6,16 +6,14 @@ Marks are brackets, so they are there without colour, too; colours, where there 
 from __future__ import annotations
 
 import math
-import os
-import select
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from .stepping import HELP, HELP_BELOW, Place, keys
 from .steps import ROLES, Cell, Explanation, Panel, Step, Term, number
 
 if TYPE_CHECKING:
@@ -40,16 +38,6 @@ NARROWEST = 24  # columns; a terminal that says it has fewer gets lines of this 
 ASCII = str.maketrans(
     {"Σ": "sum", "·": "*", "√": "sqrt", "²": "^2", "‖": "|", "ᵀ": "^T", "…": "...", "x̂"[1]: "^"}
 )
-
-HELP = "enter or n: next   p: previous   g: first   G: last   q: quit"
-NEXT, BACK, FIRST, LAST, QUIT = "next", "back", "first", "last", "quit"
-KEYS = {
-    **dict.fromkeys((" ", "\r", "\n", "n", "j", "\x1b[C", "\x1b[B"), NEXT),
-    **dict.fromkeys(("p", "k", "b", "\x7f", "\x1b[D", "\x1b[A"), BACK),
-    **dict.fromkeys(("g", "\x1b[H"), FIRST),
-    **dict.fromkeys(("G", "\x1b[F"), LAST),
-    **dict.fromkeys(("q", "\x1b", "\x03", "\x04", ""), QUIT),
-}
 
 
 def show(
@@ -82,27 +70,49 @@ def show(
 
 def render(step: Step, width: int = 80) -> list[Text]:
     """Return the lines of one step, none wider than `width`, as text with styles."""
+    return [*_heading(step, width), *_body(step, width)]
+
+
+def _heading(step: Step, width: int) -> list[Text]:
+    """Return what stays in sight: phase, title and equation."""
     from rich.text import Text
 
     width = max(width, NARROWEST)
     lines = [Text(line, "bold") for line in _wrap(f"{step.phase}: {step.title}", width)]
-    lines += [Text(line, PHASES[step.phase]) for line in _wrap(step.equation, width)]
-    lines.append(Text())
+    return [*lines, *(Text(line, PHASES[step.phase]) for line in _wrap(step.equation, width))]
+
+
+def _body(step: Step, width: int) -> list[Text]:
+    from rich.text import Text
+
+    width = max(width, NARROWEST)
+    lines = [Text()]
     for row in _rows_of_panels(step.panels, width):
         lines += [*row, Text()]
     lines += [Text(line, "dim") for line in _terms(step.terms, width)]
     lines += [Text(line, "bold") for line in _wrap(step.numbers, width)]
     lines += [Text(line) for line in _wrap(step.sentence, width)]
-    lines += [Text(line, "dim") for line in _wrap(_legend(step), width)]
-    return lines
+    return lines + [Text(line, "dim") for line in _wrap(_legend(step), width)]
+
+
+def _bar(explanation: Explanation, at: int, width: int) -> Text:
+    """Return the line above a step: the operation, and how far it is."""
+    from rich.text import Text
+
+    heading = f"--- {explanation.operation}, step {at + 1} of {len(explanation)} "
+    return Text(heading.ljust(width, "-")[:width], "dim")
 
 
 def _print(explanation: Explanation, at: int, console: Console) -> None:
     from rich.text import Text
 
     width = max(console.width, NARROWEST)
-    heading = f"--- {explanation.operation}, step {at + 1} of {len(explanation)} "
-    lines = [Text(heading.ljust(width, "-")[:width], "dim"), *render(explanation[at], width), Text()]
+    _print_lines([_bar(explanation, at, width), *render(explanation[at], width), Text()], console)
+
+
+def _print_lines(lines: Sequence[Text], console: Console) -> None:
+    from rich.text import Text
+
     ascii_only = not (console.encoding or "utf-8").lower().startswith("utf")
     for line in lines:
         if ascii_only:
@@ -112,53 +122,22 @@ def _print(explanation: Explanation, at: int, console: Console) -> None:
 
 
 def _step_with_keys(explanation: Explanation, console: Console) -> None:
-    at, last = 0, len(explanation) - 1
-    with _keys() as read_key:
-        while True:
+    """Show one step at a time as the keyboard asks; its heading stays in sight, the rest scrolls."""
+    place = Place(explanation)
+    with keys() as read_key:
+        while not place.over:
+            width = max(console.width, NARROWEST)
+            step = explanation[place.at]
+            heading = [_bar(explanation, place.at, width), *_heading(step, width)]
+            body = _body(step, width)
+            room = max(console.height - len(heading) - 2, 3)  # a line for the help, one for the cursor
+            place.top = max(min(place.top, len(body) - room), 0)
+            below = min(room, len(body) - place.top - room)
             console.clear()
-            _print(explanation, at, console)
-            console.print(HELP, style="dim")
-            action = None
-            while action is None:  # other keys mean nothing
-                action = KEYS.get(read_key())
-            if action == QUIT or (action == NEXT and at == last):
-                return
-            at = {NEXT: at + 1, BACK: max(at - 1, 0), FIRST: 0, LAST: last}[action]
-
-
-@contextmanager
-def _keys() -> Iterator[Callable[[], str]]:
-    """Give a function that waits for a key and returns its characters; an arrow key has three."""
-    try:
-        import termios
-        import tty
-    except ImportError:  # Windows
-        yield _read_windows_key
-        return
-    descriptor = sys.stdin.fileno()
-
-    def read_key() -> str:
-        key = os.read(descriptor, 1)
-        while key[:1] == b"\x1b" and len(key) < 3 and select.select([descriptor], [], [], 0.05)[0]:
-            key += os.read(descriptor, 1)
-        return key.decode(errors="replace")
-
-    before = termios.tcgetattr(descriptor)
-    tty.setcbreak(descriptor, termios.TCSANOW)  # what was typed ahead counts
-    try:
-        yield read_key
-    finally:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
-
-
-def _read_windows_key() -> str:
-    import msvcrt
-
-    read: Any = msvcrt
-    key = read.getwch()
-    if key in ("\x00", "\xe0"):
-        return {"M": "\x1b[C", "P": "\x1b[B", "K": "\x1b[D", "H": "\x1b[A"}.get(read.getwch(), "?")
-    return str(key)
+            _print_lines([*heading, *body[place.top : place.top + room]], console)
+            console.print(HELP_BELOW.format(below=below) if below > 0 else HELP, style="dim")
+            while not place.press(read_key(), below):
+                pass  # other keys mean nothing
 
 
 def _wrap(text: str, width: int) -> list[str]:
