@@ -86,5 +86,5 @@ def opened(chromium, server, **options):
     page.wait_for_selector("#starting", state="hidden", timeout=120_000)
     page.wait_for_selector("#bars .best")
     yield page
-    assert not page.said
     context.close()
+    assert page.said == [], page.said

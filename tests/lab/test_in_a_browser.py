@@ -179,3 +179,36 @@ def test_a_learning_rate_that_diverges(lab_page):
     expect(lab_page.locator("#train-says")).to_contain_text("training diverged at step")
     lab_page.click("#train-reset")
     expect(lab_page.locator("#train-says")).to_contain_text("as it was")
+
+
+def test_a_saved_file_works_without_the_server(lab_page, chromium, tmp_path):
+    lab_page.click("#test")
+    expect(lab_page.locator("#true-label")).to_contain_text("picture 1:")
+    go_to_cell(lab_page, "a4", 1, 2, 3)
+    result = lab_page.locator("#why .result")
+    expect(result).to_have_text(re.compile(r"^a4\[0,1,2,3\]"))
+    before = result.inner_text()
+    with lab_page.expect_download() as download:
+        lab_page.click("#save")
+    path = tmp_path / "saved.html"
+    download.value.save_as(path)
+    context = chromium.new_context(offline=True, locale="en-US")
+    page, said = context.new_page(), []
+    page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on(
+        "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else said.append(r.url)
+    )
+    page.goto(path.as_uri())
+    result = page.locator("#why .result")
+    expect(result).to_have_text(before)
+    expect(page.locator("#saved-says")).to_be_visible()
+    expect(page.locator("#clear")).to_be_hidden()
+    page.locator("#bars .bar").nth(3).click()
+    expect(result).to_have_text(re.compile(r"^p\[0,3\] = "))
+    page.locator("canvas[data-array=a1]").click(position={"x": 60, "y": 60})
+    expect(page.locator("#why-body")).to_contain_text("not recorded")
+    page.check("#backward")
+    expect(page.locator("#loss-says")).to_have_text(re.compile("^L = "))
+    assert not said
+    context.close()

@@ -8,6 +8,7 @@ import { count, show } from "./numbers.js";
 import { readState, state, writeState } from "./state.js";
 import { preferred, setLanguage, t } from "./strings.js";
 import { setUpTabs } from "./tabs.js";
+import { save } from "./save.js";
 import { setUpTheme } from "./theme.js";
 import * as train from "./train.js";
 import * as why from "./why.js";
@@ -124,6 +125,7 @@ function wire() {
     state.loss = event.target.value === "" ? null : Number(event.target.value);
     look({});
   };
+  byId("save").onclick = () => save(lossClass(), about.classes).catch((error) => say(error.message));
   byId("language").onchange = (event) => speak(event.target.value);
   takeFiles(byId("file"), (file) => look({ file }));
 }

@@ -21,7 +21,9 @@ export function readState() {
   try {
     found = JSON.parse(decodeURIComponent(location.hash.slice(1)));
   } catch {
-    return;
+    const saved = document.getElementById("recording"); // in a file that was saved
+    if (!saved) return;
+    found = JSON.parse(saved.textContent).state;
   }
   if (typeof found !== "object" || found === null) return;
   for (const name of Object.keys(FRESH)) {

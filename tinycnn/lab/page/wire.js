@@ -1,7 +1,9 @@
 // The WebSocket: ask(...) sends a request and returns a promise of its answer.
 // See tinycnn/lab/wire.py for what a message looks like.
 
-const waiting = new Map(); // id -> {resolve, reject}
+import { note } from "./recording.js";
+
+const waiting = new Map(); // id -> {resolve, reject, what, fields}
 const listeners = new Map(); // event -> function
 let socket = null;
 let nextId = 1;
@@ -46,7 +48,7 @@ export function ask(what, fields = {}) {
       return;
     }
     const id = nextId++;
-    waiting.set(id, { resolve, reject });
+    waiting.set(id, { resolve, reject, what, fields });
     socket.send(JSON.stringify({ ...fields, id, do: what }));
   });
 }
@@ -61,8 +63,12 @@ function receive(data) {
   const asked = waiting.get(message.id);
   waiting.delete(message.id);
   if (!asked) return;
-  if (message.error === undefined) asked.resolve(message);
-  else asked.reject(new Error(message.error));
+  if (message.error !== undefined) {
+    asked.reject(new Error(message.error));
+    return;
+  }
+  note(asked.what, asked.fields, message);
+  asked.resolve(message);
 }
 
 /** Return the head of a binary message; its arrays by name, each with its shape and values. */
