@@ -19,6 +19,7 @@ from statistics import median
 import numpy as np
 
 import tinycnn
+from benchmarks import ladder_loops
 from benchmarks.measuring import peak
 from benchmarks.measuring.contestants import ROOT
 from benchmarks.measuring.works import Convolution
@@ -30,8 +31,8 @@ from tinycnn.kernels.geometry import conv2d_geometry
 
 CONVOLUTION = Convolution(32, 32, 13, 13, 64, 3, 3)  # the second of cnn28, batch 32
 SMALL = Convolution(1, 4, 13, 13, 4, 3, 3)  # for loops in Python: the large one would take minutes
+KERNELS = "TINYCNN_LADDER"  # read below: the name of a rung, whose kernels serve everything
 ONE = {"TINYCNN_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-PLAIN_PASSES = "TINYCNN_LADDER_PLAIN_PASSES"  # read below: compiled convolution and pooling, no other passes
 ALL = {"TINYCNN_THREADS": str(peak.cores())}
 
 
@@ -45,28 +46,40 @@ class Rung:
 
 
 RUNGS = (
+    Rung("loops", "Eq. 1 as Python loops", {KERNELS: "loops", **ONE}),
     Rung(
-        "loops", "Eq. 1 as Python loops; one thread up to the rung of that name", {"TINYCNN_KERNELS": "loops"}
+        "im2col", "one matrix product; the columns of the whole batch in memory", {KERNELS: "im2col", **ONE}
     ),
+    Rung("compiled loops", "the loops, compiled: one cell after another", {KERNELS: "compiled loops", **ONE}),
+    Rung("along rows", "a vector holds cells of one row", {KERNELS: "along rows", **ONE}),
     Rung(
-        "im2col",
-        "one matrix product; the columns of the whole batch in memory",
-        {"TINYCNN_KERNELS": "im2col", **ONE},
+        "along filters",
+        "a vector holds filters, the sums of a tile stay in registers",
+        {KERNELS: "along filters", **ONE},
     ),
-    Rung(
-        "compiled",
-        "filters along the vector, sums of a tile in registers",
-        {PLAIN_PASSES: "1", **ONE},
-    ),
-    Rung("threads", "all cores", {PLAIN_PASSES: "1", **ALL}),
-    Rung("fused", "one pass over memory for activations, normalisation, Adam", ALL),
+    Rung("one pass", "pooling, activations, products and Adam compiled, too", {KERNELS: "one pass", **ONE}),
+    Rung("epilogues", "activation and pooling on the sums of a convolution", {KERNELS: "epilogues", **ONE}),
+    Rung("threads", "all cores", {KERNELS: "epilogues", **ALL}),
 )
+
+
+def kernels_of(name):
+    """Return the set of kernels of a rung: each differs from the one before in what the rung is called."""
+    if name in ("loops", "im2col"):
+        return table.SETS[name]()
+    if name in ("compiled loops", "along rows"):
+        loop = ladder_loops.cell_by_cell if name == "compiled loops" else ladder_loops.along_rows
+        return replace(table.IM2COL, name=name, **ladder_loops.directions(loop))
+    cpu = table.cpu()
+    if name == "along filters":
+        names = ("conv2d", "conv2d_input", "conv2d_weight")
+        return replace(table.IM2COL, name=name, **{each: getattr(cpu, each) for each in names})
+    return replace(cpu, conv2d_epilogue=None) if name == "one pass" else cpu
 
 
 def measure(work: str, seconds: float) -> float:
     """Return the median seconds of a run, in this process."""
-    if PLAIN_PASSES in os.environ:
-        tinycnn.use(kernels=convolution_only())
+    tinycnn.use(kernels=kernels_of(os.environ[KERNELS]))
     run = step() if work == "step" else convolution(SMALL if work == "small" else CONVOLUTION)
     run()
     run()
@@ -76,14 +89,6 @@ def measure(work: str, seconds: float) -> float:
         run()
         times.append(time.perf_counter() - start)
     return median(times)
-
-
-def convolution_only():
-    """Return the compiled kernels without the compiled passes over elements and channels."""
-    passes = ("relu", "gate", "leaky_relu", "leaky_gate", "adam")
-    passes += ("channel_sum", "channel_dot", "channel_affine", "normalise", "normalise_input")
-    plain = {name: getattr(table.PLAIN, name) for name in passes}
-    return replace(table.cpu(), conv2d_epilogue=None, **plain)
 
 
 def convolution(c):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import tables
+from benchmarks import ladder, tables
 from benchmarks.measuring import inputs, on_tinycnn, peak, rounds, startup, works
 from benchmarks.measuring.contestants import (
     AVX2,
@@ -29,6 +29,8 @@ from benchmarks.measuring.summary import Measurement, Quartiles, Tolerance, agre
 from tinycnn import models, optim
 from tinycnn.data import DataLoader, digits
 from tinycnn.fit import EpochReport, Training
+from tinycnn.kernels import table
+from tinycnn.kernels.geometry import conv2d_geometry
 
 ROOT = Path(__file__).parents[1]
 PLAN = rounds.Plan(threads=1, rounds=2, turn=0)
@@ -92,6 +94,30 @@ def test_everybody_is_kept_to_avx2():
         [sys.executable, "-c", code], env=TINYCNN.environ(1, AVX2), capture_output=True, text=True
     )
     assert done.stdout.split() == ["False", "Haswell"], done.stderr
+
+
+def test_the_loop_of_the_peak_adds_up_in_every_number_of_every_vector():
+    loop, sums, lanes = peak._fma_loop()
+    row = np.zeros((sums + 1) * lanes, np.float32)
+    row[-lanes:] = 0.5
+    loop(row, 1000)
+    np.testing.assert_array_equal(row[:-lanes], 250)
+
+
+@pytest.mark.parametrize("rung", dict.fromkeys(rung.environment[ladder.KERNELS] for rung in ladder.RUNGS))
+def test_every_rung_of_the_ladder_computes_the_same(rung):
+    rng = np.random.default_rng(0)
+    geometry = conv2d_geometry((3, 4, 9, 8), (5, 4, 3, 2))
+    shapes = geometry.x_shape, geometry.w_shape, geometry.y_shape, (geometry.K,), (geometry.C,)
+    x, w, g, bias, input_bias = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
+    for kernels, results in ((table.PLAIN, expected := []), (ladder.kernels_of(rung), found := [])):
+        results += [
+            kernels.conv2d(x, w, geometry, bias),
+            kernels.conv2d_input(g, w, geometry, input_bias),
+            kernels.conv2d_weight(x, g, geometry),
+        ]
+    for ours, plain in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4)
 
 
 def test_a_worker_that_is_killed(worker, chain_input):
@@ -344,7 +370,7 @@ def test_when_98_percent_are_reached():
 
 def test_peaks():
     assert peak.sgemm_gflops(64) > 0
-    assert peak.fma_gflops(1, sweeps=10) > 0
+    assert peak.fma_gflops(1, turns=10) > 0
     assert peak.machine()["cores"] >= 1
     share = peak.busy(0.05)
     assert share is None or 0 <= share <= 1

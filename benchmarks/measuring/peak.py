@@ -22,8 +22,6 @@ from .contestants import AVX2, TINYCNN
 from .process import WorkerError, command
 
 REPEATS = 20
-LANES = 1024  # numbers a thread works on: they stay in its first-level cache
-CHAIN = 8  # FMAs on each of them between load and store, see `_fma_loop`
 
 
 def instruction_sets() -> dict[str, dict[str, str]]:
@@ -100,38 +98,51 @@ def sgemm_gflops(n: int = 1024) -> float:
     return 2 * n**3 / _shortest(lambda: np.matmul(a, a, out=out)) / 1e9
 
 
-def fma_gflops(threads: int, sweeps: int = 20_000) -> float:
-    """Return GFLOP/s of FMAs on all threads."""
-    if "NUMBA_CPU_NAME" not in os.environ:
-        # On many processors with AVX-512, compilers prefer vectors of 256 bits unless told otherwise.
-        features = binding.get_host_cpu_features().flatten()
-        os.environ["NUMBA_CPU_NAME"] = binding.get_host_cpu_name()
-        os.environ["NUMBA_CPU_FEATURES"] = f"{features},-prefer-256-bit"
-    from numba import njit
-
-    # "contract" makes v * a + b one instruction; nogil lets the threads run at the same time.
-    loop = njit(fastmath={"contract"}, nogil=True)(_fma_loop)
-    half = np.float32(0.5)  # v * 0.5 + 0.5 tends to 1: no overflow, nothing subnormal
-    rows = np.zeros((threads, LANES), np.float32)
+def fma_gflops(threads: int, turns: int = 200_000) -> float:
+    """Return GFLOP/s of FMAs on all threads, on vectors as long as the ones in tinycnn's kernels."""
+    loop, sums, lanes = _fma_loop()
+    rows = np.zeros((threads, (sums + 1) * lanes), np.float32)
+    rows[:, -lanes:] = 0.5  # every turn adds 0.25: no overflow, nothing subnormal
     with ThreadPoolExecutor(threads) as pool:
-        seconds = _shortest(lambda: list(pool.map(lambda row: loop(row, half, half, sweeps), rows)))
-    return 2 * CHAIN * LANES * threads * sweeps / seconds / 1e9
+        seconds = _shortest(lambda: list(pool.map(lambda row: loop(row, turns), rows)))
+    return 2 * sums * lanes * threads * turns / seconds / 1e9
 
 
-def _fma_loop(row: np.ndarray, a: np.float32, b: np.float32, sweeps: int) -> None:
-    for _ in range(sweeps):
-        for j in range(row.size):
-            # Eight in a row, so that load and store are hidden; the compiler takes many j at a time.
-            v = row[j]
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            row[j] = v
+def _fma_loop() -> tuple[Any, int, int]:
+    """Return a loop that only adds to sums in registers, the number of these vectors, and their length.
+
+    It is the loop of tinycnn's micro-kernel without its loads. A loop that a compiler makes of Python is no
+    measure: on many processors with AVX-512, compilers choose vectors of half the length.
+    """
+    from numba import njit, types
+    from numba.extending import intrinsic
+
+    from tinycnn.kernels.cpu.micro_kernel import Sums
+    from tinycnn.kernels.cpu.vectors import INDEX, REGISTERS, VECTOR_BYTES, load, pointer, store, vector_of
+
+    count = REGISTERS.rows * REGISTERS.vectors
+
+    @intrinsic
+    def add(typing, row, turns):  # type: ignore[no-untyped-def]
+        def build(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            kind = signature.args[0]
+            vector = vector_of(context, kind)
+            at = [pointer(context, builder, kind, args[0], INDEX(i * vector.count)) for i in range(count + 1)]
+            *before, half = [load(builder, address, vector) for address in at]
+            with Sums(builder, args[1], before) as loop:
+                for i in range(count):
+                    loop.add(i, half, half)
+            for address, total in zip(at, loop.sums, strict=False):
+                store(builder, total, address)
+            return context.get_dummy_value()
+
+        return types.void(row, types.int64), build
+
+    @njit(nogil=True)
+    def loop(row, turns):  # type: ignore[no-untyped-def]
+        add(row, turns)
+
+    return loop, count, VECTOR_BYTES // 4
 
 
 def _shortest(work: Callable[[], Any]) -> float:
