@@ -14,7 +14,8 @@
 # About an hour. You need lesson 3: convolution as loops and as a matrix product.
 #
 # At the end you can say how fast a convolution could be on your machine, how far each way of writing it
-# gets, and what stands between them: memory, vectors that are not full, numbers that are loaded too often.
+# gets, and what stands between them: memory, vectors that are not full, numbers that are loaded too often,
+# and results that are written only to be read again.
 
 # %%
 import inspect
@@ -25,12 +26,13 @@ import numpy as np
 from numba import njit
 
 from tinycnn.kernels import arena, cpu, im2col
-from tinycnn.kernels.cores import get_num_threads
+from tinycnn.kernels.cores import get_num_threads, set_num_threads
+from tinycnn.kernels.cpu import convolution, micro_kernel
 from tinycnn.kernels.cpu import elementwise as compiled
-from tinycnn.kernels.cpu import micro_kernel
+from tinycnn.kernels.cpu.blocks import macro_kernel
 from tinycnn.kernels.cpu.plan import forward_plan
 from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
-from tinycnn.kernels.geometry import conv2d_geometry
+from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
 from tinycnn.kernels.plain import loops, passes
 from tinycnn.plot import blank_figure
 from tinycnn.tutor import compare
@@ -45,8 +47,9 @@ rng = np.random.default_rng(0)
 #
 # $$\text{FLOP} = 2 \cdot N \cdot K \cdot OH \cdot OW \cdot C \cdot KH \cdot KW$$
 #
-# and a processor does only so many of them in a second. A loop that does nothing but multiply and add
-# numbers that are already in registers shows how many.
+# and a processor does only so many of them in a second. How many, a loop shows that multiplies and adds the
+# same few numbers again and again. We take the engine's innermost loop, which is explained below: with all
+# distances 0, it never leaves these numbers.
 
 
 # %%
@@ -66,39 +69,32 @@ def seconds(run, at_least=0.2):
     return min(times)
 
 
-@njit(fastmath={"contract"}, nogil=True)  # "contract": v * a + b is one instruction, an FMA
-def multiply_and_add(numbers, a, b):
-    for _ in range(10_000):
-        for j in range(numbers.size):
-            v = numbers[j]
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            v = v * a + b
-            numbers[j] = v
+MR, NR, turns = micro_kernel.ROWS, micro_kernel.filters_of(4), 100_000
+zeros = np.zeros(turns, np.int64)  # distances
+
+
+def multiply_and_add(numbers):
+    """Multiply MR times NR numbers, and add the products to sums, `turns` times."""
+    macro_kernel(numbers, 0, zeros, 0, MR, zeros, numbers, 0, 0, numbers, 0, zeros, numbers, True, False)
 
 
 threads = get_num_threads()
-a = b = np.float32(0.5)  # v * 0.5 + 0.5 tends to 1
-lanes = np.zeros((threads, 1024), np.float32)  # what one thread works on stays in its first-level cache
+few = np.zeros((threads, NR), np.float32)
 with ThreadPoolExecutor(threads) as pool:
-    time_of_all = seconds(lambda: list(pool.map(lambda numbers: multiply_and_add(numbers, a, b), lanes)))
-ceiling = lanes.size * 10_000 * 8 * 2 / time_of_all / 1e9
+    time_of_all = seconds(lambda: list(pool.map(multiply_and_add, few)))
+ceiling = threads * turns * MR * NR * 2 / time_of_all / 1e9
 print(f"{threads} threads, at most about {ceiling:.0f} GFLOP/s")
 
 # %% [markdown]
 # ## How fast is it?
 #
-# The second convolution of cnn28, batch 32, written four ways. They compute the same. The loops in Python
+# The second convolution of cnn28, batch 32, written five ways. They compute the same. The loops in Python
 # get a smaller one: they would take minutes.
 #
-# `along_rows` is the same loops, compiled by Numba. The innermost one goes along a row of the image. The
-# compiler sees that its turns do not depend on each other, and computes several cells in one instruction: a
-# *vector* of neighbouring cells.
+# Two of the ways are the same loops, compiled by Numba. `cell_by_cell` sums up all products of a cell, then
+# those of the next one. Every addition waits for the one before. In `along_rows`, the innermost loop goes
+# along a row of the image. The compiler sees that its turns do not depend on each other, and computes several
+# cells in one instruction: a *vector* of neighbouring cells.
 
 # %%
 N, C, H, W, K, KH, KW = 32, 32, 13, 13, 64, 3, 3
@@ -107,6 +103,21 @@ w = rng.standard_normal((K, C, KH, KW), dtype=np.float32)
 geometry = conv2d_geometry(x.shape, w.shape)
 small_x, small_w = x[:1, :4], w[:4, :4]
 small = conv2d_geometry(small_x.shape, small_w.shape)
+
+
+@njit(fastmath={"contract"}, nogil=True)  # "contract": a product and a sum are one instruction, an FMA
+def cell_by_cell(x, w, y):
+    """Add the convolution of some images to y: Eq. 1 as loops."""
+    N, K, OH, OW = y.shape
+    _, C, KH, KW = w.shape
+    for n in range(N):
+        for k in range(K):
+            for oh in range(OH):
+                for ow in range(OW):
+                    for c in range(C):
+                        for r in range(KH):
+                            for s in range(KW):
+                                y[n, k, oh, ow] += x[n, c, oh + r, ow + s] * w[k, c, r, s]
 
 
 @njit(fastmath={"contract"}, nogil=True)
@@ -124,24 +135,26 @@ def along_rows(x, w, y):
                                 y[n, k, oh, ow] += x[n, c, oh + r, ow + s] * w[k, c, r, s]
 
 
-def compiled_loops():
+def compiled_loops(loop):
     """Let every thread do its share of the images."""
     y = np.zeros((N, K, H - KH + 1, W - KW + 1), np.float32)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(along_rows, np.array_split(x, threads), [w] * threads, np.array_split(y, threads)))
+        list(pool.map(loop, np.array_split(x, threads), [w] * threads, np.array_split(y, threads)))
     return y
 
 
-compare(compiled_loops(), cpu.conv2d(x, w, geometry))
+compare(compiled_loops(cell_by_cell), cpu.conv2d(x, w, geometry))
+compare(compiled_loops(along_rows), cpu.conv2d(x, w, geometry))
 ways = {
     "loops": (lambda: loops.conv2d(small_x, small_w, small), flop(1, 4, H, W, 4, KH, KW)),
     "im2col": (lambda: im2col.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
-    "compiled loops": (compiled_loops, flop(N, C, H, W, K, KH, KW)),
+    "cell by cell": (lambda: compiled_loops(cell_by_cell), flop(N, C, H, W, K, KH, KW)),
+    "along rows": (lambda: compiled_loops(along_rows), flop(N, C, H, W, K, KH, KW)),
     "micro-kernel": (lambda: cpu.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
 }
 speeds = {name: work / seconds(run) / 1e9 for name, (run, work) in ways.items()}
 
-figure = blank_figure(8, 3)
+figure = blank_figure(8, 3.4)
 axes = figure.subplots()
 bars = axes.barh(list(speeds), list(speeds.values()), color="#4c72b0")
 axes.bar_label(
@@ -231,7 +244,6 @@ for width in (224, 54, 26, 13, 11, 7):
 # MR rows (cells) and NR columns (filters) is the heart of every fast matrix product.
 
 # %%
-MR, NR = micro_kernel.ROWS, micro_kernel.filters_of(4)
 V = REGISTERS.vectors
 print(f"here: a vector has {lanes} float32, MR = {MR} cells, NR = {NR} filters, {V} vectors")
 for rows, vectors in ((1, 1), (2, 2), (4, 2), (MR, V)):
@@ -273,9 +285,9 @@ T, P = C * KH * KW, 11 * 11
 tile = micro_kernel.twin(MR, NR)
 panel = np.ascontiguousarray(w[:NR].reshape(NR, T).T).ravel()  # (T, NR)
 rows, places = plan.rows[: P + MR], plan.places[: P + MR]
-sums, zeros = np.empty((P + MR) * NR, np.float32), np.zeros(NR, np.float32)
+sums, start = np.empty((P + MR) * NR, np.float32), np.zeros(NR, np.float32)
 for i in range(0, P, MR):
-    tile(x.ravel(), 0, rows, i, plan.steps, panel, 0, NR, sums, 0, places, zeros, True)
+    tile(x.ravel(), 0, rows, i, plan.steps, panel, 0, NR, sums, 0, places, start, True)
 y = sums[: P * NR].reshape(P, NR).T.reshape(NR, 11, 11)
 compare(y, cpu.conv2d(x, w, geometry)[0, :NR])
 
@@ -295,7 +307,68 @@ print(source[begin:end])
 # %% [markdown]
 # The same loop computes the gradients. By the weights: MR taps of x are broadcast, a vector holds filters of
 # g, and the sum runs over cells. By the input: numbers of g are broadcast, a vector holds *channels*, and the
-# sum runs over filters, one tap after another. That is `conv_transpose2d` as well.
+# sum runs over filters, one tap after another. That is `conv_transpose2d` as well. And a matrix product is a
+# convolution whose distances are rows.
+#
+# ## Epilogues: what follows is done before anything is written
+#
+# In cnn28, ReLU and the maximum of 2x2 windows follow the convolution. Done one after another, each of them
+# reads all that the one before has written. But here the sums of some cells lie in the cache, the NR filters
+# of a cell side by side. If the plan puts the four cells of a window one after another, their maximum is a
+# comparison of whole vectors, and ReLU is one more. Only a quarter of the numbers is written to memory.
+
+# %%
+pooled = pool2d_geometry(geometry.y_shape, 2)
+bias = np.zeros(K, np.float32)
+windows = forward_plan(geometry, 4, 420, pooled=True)
+print("the cells of the first two windows, as numbers h*OW + w:", windows.taps[:8])
+
+
+def one_after_another():
+    """Convolve, then take the maximum of each window, then ReLU."""
+    y, winners = cpu.max_pool2d(cpu.conv2d(x, w, geometry, bias), pooled)
+    return compiled.relu(y), winners
+
+
+def together():
+    """Do the same in one kernel; a slope of 0 below 0 is ReLU."""
+    return convolution.conv2d_epilogue(x, w, geometry, bias, 0, True)
+
+
+for ours, expected in zip(together(), one_after_another(), strict=True):
+    compare(ours, expected)
+apart, at_once = seconds(one_after_another), seconds(together)
+print(f"one after another {apart * 1e3:.2f} ms, together {at_once * 1e3:.2f} ms: {at_once / apart:.2f}")
+
+# %% [markdown]
+# Cells that no window meets are not computed at all: with 11x11 cells, 100 of 121 are. The gradients need
+# nothing of what lies between: pooling's derivative needs the winners, ReLU's which results are positive.
+#
+# `nn.Sequential` calls this kernel by itself if nobody looks at what lies between. In the graph, the three
+# operations stand one after another as before.
+#
+# ## Threads: shares that do not depend on their number
+#
+# A core does not share its vectors with another. So the rest is to give every core a share of the work: here,
+# some images and panels of filters. Nobody waits for anybody, until all are done.
+#
+# A share must not change a sum. Floating-point addition depends on the order: if each thread summed up the
+# gradient by the weights over its own share of the batch, two threads would give other bits than one. So the
+# batch is cut by its size alone, and threads only choose among the pieces.
+
+# %%
+g = rng.standard_normal(geometry.y_shape, dtype=np.float32)
+gradients = {}
+for count in (1, 2, 3):
+    set_num_threads(count)
+    gradients[count] = cpu.conv2d_weight(x, g, geometry)
+    speed = flop(N, C, H, W, K, KH, KW) / seconds(lambda: cpu.conv2d(x, w, geometry)) / 1e9
+    print(f"{count} threads: {speed:.0f} GFLOP/s")
+set_num_threads(threads)
+assert all(np.array_equal(gradients[1], other) for other in gradients.values())  # the same bits
+
+# %% [markdown]
+# More threads than cores gain nothing.
 #
 # ## One pass instead of ten
 #
