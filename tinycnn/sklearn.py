@@ -43,7 +43,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     module
-        A function that takes the number of classes K and returns a module for images (N, *image_shape),
+        A function that takes the number of classes K and returns a module for images ``(N, *image_shape)``,
         such as `tinycnn.models.cnn28`; the module returns logits (N, K). By default `small_network`.
     image_shape
         (C, H, W): each row of X, (N, C*H*W), is an image. None: the rows are vectors; if X is (N, C, H, W),

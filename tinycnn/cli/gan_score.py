@@ -6,7 +6,7 @@ from typing import Any
 
 from tinycnn import backend as _backend
 from tinycnn import memory
-from tinycnn.gan.score.report import LEAST_SHARE, Report
+from tinycnn.gan.score.report import LEAST_SHARE, GanReport
 from tinycnn.gan.score.run import score
 from tinycnn.schema import plain
 
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     return {"run": str(args.run_folder), **report.as_dict()}
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: GanReport) -> str:
     """Return in a sentence whether the generator covers its classes."""
     missing = [
         f"{plain(name)} ({share:.1%})"

@@ -47,7 +47,7 @@ class Masks:
 
 
 def prune(model: Module, sparsity: float, scope: str = "global") -> Masks:
-    """Set the share `sparsity` of the weights to 0, those of the smallest size |w|, and return the masks.
+    """Set the share `sparsity` of the weights to 0, those of the smallest size ``|w|``, and return the masks.
 
     Weights that are 0 already are the smallest, so what was cut before stays cut.
 

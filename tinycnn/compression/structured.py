@@ -37,7 +37,7 @@ CHANNEL_BY_CHANNEL: tuple[type[Module], ...] = (
 def shrink(model: Sequential, fraction: float) -> Sequential:
     """Return a smaller network: without the share `fraction` of the filters of each convolution.
 
-    The filters with the smallest sum of |w| go, and so do such units of dense layers in between. The last
+    The filters with the smallest sum of ``|w|`` go, and so do such units of dense layers in between. The last
     layer with weights keeps its outputs. At least one filter of each layer stays. The model given stays as
     it is; the new one shares no weights with it. It needs a few epochs of training to adapt.
 
@@ -93,7 +93,7 @@ def shrink(model: Sequential, fraction: float) -> Sequential:
 
 
 def strongest(weight: np.ndarray, fraction: float) -> np.ndarray:
-    """Return the filters of `weight` that stay, in order: those with the largest sum of |w|."""
+    """Return the filters of `weight` that stay, in order: those with the largest sum of ``|w|``."""
     strength = np.abs(weight).reshape(len(weight), -1).sum(axis=1)
     count = max(len(weight) - round(fraction * len(weight)), 1)
     return np.sort(np.argsort(-strength, kind="stable")[:count])

@@ -4,13 +4,13 @@ from .classifier import Opinion, opinion
 from .density import Parzen, log_density, parzen
 from .frechet import frechet_distance
 from .neighbour import nearest_neighbour_error
-from .report import Measured, Report, measure
+from .report import GanReport, Measured, measure
 
 __all__ = [
+    "GanReport",
     "Measured",
     "Opinion",
     "Parzen",
-    "Report",
     "frechet_distance",
     "log_density",
     "measure",

@@ -52,7 +52,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Report:
+class GanReport:
     """The scores of generated images, and of the same number of real ones.
 
     Attributes
@@ -115,7 +115,7 @@ def measure(
     train: Dataset,
     test: Dataset,
     seed: int = 0,
-) -> Report:
+) -> GanReport:
     """Return the scores of generated images, and of the same number of real training images.
 
     Parameters
@@ -158,10 +158,10 @@ def measure(
             )
         )
     labelled_by = "cnn28" if labels is None else "the condition"
-    return Report(measured[0], measured[1], N, len(test), labelled_by, train.classes)
+    return GanReport(measured[0], measured[1], N, len(test), labelled_by, train.classes)
 
 
-def coverage_chart(report: Report) -> Figure:
+def coverage_chart(report: GanReport) -> Figure:
     """Draw the share of the images that each class has, according to the classifier."""
     figure = blank_figure(7, 3.4)
     axes = figure.subplots()

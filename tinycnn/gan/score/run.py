@@ -19,7 +19,7 @@ from tinycnn.schema import plain
 from tinycnn.storage import save_weights
 from tinycnn.tensor import Tensor
 
-from .report import Report, coverage_chart, measure
+from .report import GanReport, coverage_chart, measure
 
 MODEL, IMAGE_SHAPE = "cnn28", (1, 28, 28)
 CLASSIFIER = "classifier.safetensors"
@@ -31,7 +31,7 @@ def score(
     classifier: str | Path | None = None,
     seed: int = 0,
     say: Callable[[str], None] = print,
-) -> Report:
+) -> GanReport:
     """Generate images with the generator of a run folder, measure them, and draw the class coverage there.
 
     Parameters
