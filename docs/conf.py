@@ -41,6 +41,7 @@ exclude_patterns = [
     "conf.py",
     "extensions",
     "lessons/README.md",
+    "lessons/applications",
     "lessons/digits_in_40_lines.py",
     "lessons/run.py",
 ]

@@ -3,6 +3,7 @@
 from tinycnn.data.arrays import from_arrays
 from tinycnn.data.augment import Augment
 from tinycnn.data.dataset import Dataset, stratified_split
+from tinycnn.data.emoji import emoji
 from tinycnn.data.folder import image_arrays, image_folder
 from tinycnn.data.idx import read_idx
 from tinycnn.data.loader import DataLoader
@@ -16,6 +17,7 @@ __all__ = [
     "DataLoader",
     "Dataset",
     "digits",
+    "emoji",
     "fashion_mnist",
     "from_arrays",
     "image_arrays",
