@@ -15,7 +15,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
 # Sphinx reads only what lies in its folder, so the lessons are copied there.
 shutil.rmtree(HERE / "lessons", ignore_errors=True)
-shutil.copytree(HERE.parent / "tutorials", HERE / "lessons", ignore=shutil.ignore_patterns("__pycache__"))
+shutil.copytree(
+    HERE.parent / "tutorials", HERE / "lessons", ignore=shutil.ignore_patterns("__pycache__", "assignments")
+)
 # For the lessons' kernels, which run in processes of their own.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), os.environ.get("PYTHONPATH")]))
 

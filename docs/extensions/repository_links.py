@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = {
     "README.md": "index",
     "tutorials/README.md": "lessons",
+    "tutorials/assignments/README.md": "assignments",
     "benchmarks/README.md": "measurements",
     "DATA_LICENSES.md": "licences",
     "docs/equations.md": "equations",

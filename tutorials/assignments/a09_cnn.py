@@ -1,0 +1,118 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Assignment 9: a convolutional network, trained
+#
+# All of it is yours now: convolution, pooling, dense layer, loss and optimizer. Put them together and train
+# them on 600 digits. There are two convolutions of 3x3, each with relu, and max-pooling behind the first;
+# then one dense layer:
+#
+# (N, 1, 28, 28) -> (N, 8, 26, 26) -> (N, 8, 13, 13) -> (N, 8, 6, 6) with stride 2 -> (N, 288) -> (N, 10)
+
+# %%
+import numpy as np
+from a02_broadcasting import Tensor, add
+from a03_two_layers import cross_entropy, matmul, relu
+from a05_fast_convolution import conv2d
+from a06_pooling import flatten, max_pool2d
+from a08_adam import Adam
+from run_tests import check_gradients, run_tests
+
+from tinycnn.data import digits
+
+
+# %% your code
+def initial(rng):
+    """Return the parameters: filters (8, 1, 3, 3) and (8, 8, 3, 3), a matrix (288, 10), a bias (10,).
+
+    Weights are normal numbers times the root of 2 / (how many numbers one output is made of); the bias is 0.
+    """
+    raise NotImplementedError("write initial: a list of four tensors")
+
+
+def cnn(x, parameters):
+    """Return the logits (N, 10) of x (N, 1, 28, 28)."""
+    raise NotImplementedError("write cnn")
+
+
+def train(images, labels, parameters, epochs, batch_size, rng):
+    """Train with Adam, lr 0.003, in every epoch on all images in a new order; return all losses."""
+    raise NotImplementedError("write train: zero_grad, loss, backward, step, for every batch")
+
+
+# %% [markdown]
+# ## Tests, and a gradient check
+
+
+# %%
+def some_digits(count, start=0):
+    data, _ = digits()
+    return data.scaled(slice(start, start + count)).astype(float), data.labels[start : start + count]
+
+
+def test_the_first_weights():
+    """Look at shapes and sizes: 9 numbers make one output of the first layer, 72 of the second, 288 of
+    the last.
+    """
+    parameters = initial(np.random.default_rng(0))
+    assert [p.data.shape for p in parameters] == [(8, 1, 3, 3), (8, 8, 3, 3), (288, 10), (10,)]
+    for p, count in zip(parameters[:3], (9, 72, 288), strict=True):
+        assert 0.7 < p.data.std() / np.sqrt(2 / count) < 1.4, f"{p.data.shape}: {p.data.std():.3f}"
+
+
+def test_an_untrained_network_has_no_idea():
+    """An untrained network's loss is about log 10 = 2.3: are there ten logits, one row for each image?"""
+    images, labels = some_digits(64)
+    logits = cnn(Tensor(images), initial(np.random.default_rng(0)))
+    assert logits.data.shape == (64, 10)
+    assert 2 < cross_entropy(logits, labels).data < 4
+
+
+def test_gradient_check():
+    """The gradient of the whole network is wrong, though its parts were right: is a part left out, or
+    used twice?
+    """
+    images, labels = some_digits(2)
+    parameters = initial(np.random.default_rng(0))
+    check_gradients(
+        lambda w, b: cross_entropy(cnn(Tensor(images), [w, *parameters[1:3], b]), labels),
+        parameters[0],
+        parameters[3],
+    )
+
+
+def test_it_sees_every_image_once_per_epoch():
+    """600 images in batches of 32 are 19 batches in each epoch; the last one is smaller. Return every
+    loss.
+    """
+    images, labels = some_digits(40)
+    rng = np.random.default_rng(0)
+    assert len(train(images, labels, initial(rng), 2, 16, rng)) == 2 * 3
+
+
+def test_it_learns():
+    """It does not learn 600 digits in four epochs: do images and labels keep together, and are gradients
+    set to None?
+    """
+    images, labels = some_digits(600)
+    rng = np.random.default_rng(0)
+    parameters = initial(rng)
+    losses = train(images, labels, parameters, 4, 32, rng)
+    new_images, new_labels = some_digits(300, 600)
+    accuracy = (cnn(Tensor(new_images), parameters).data.argmax(axis=1) == new_labels).mean()
+    print(
+        f"      loss {losses[0]:.2f} to {np.mean(losses[-10:]):.2f}, accuracy on 300 new digits {accuracy:.2f}"
+    )
+    assert accuracy > 0.75, f"accuracy on new digits {accuracy:.2f}"
+
+
+if __name__ == "__main__":
+    run_tests(globals())
