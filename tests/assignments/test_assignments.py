@@ -63,7 +63,7 @@ MISTAKES = [
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, capsys):
-    """Run an assignment with this text in place of your code, earlier ones solved; return status and output."""
+    """Run an assignment with this text as your code, earlier ones solved; return status and output."""
     for path in FOLDER.glob("*.py"):
         right = RIGHT / path.name
         text = _filled(path.read_text(), right.read_text()) if right.exists() else path.read_text()
