@@ -1,5 +1,6 @@
 import json
 import re
+import resource
 
 import numpy as np
 import pytest
@@ -89,6 +90,20 @@ def test_the_graph(tmp_path, capsys):
         assert main(["explain", "graph", "--out", str(tmp_path / f"graph{suffix}")]) == 0
     assert main(["explain", "graph", "--json"]) == 0
     assert "nodes" in json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("suffix", [".dot", ".png", ".svg", ".pdf"])
+def test_on_a_full_disk_a_graph_that_was_there_stays(suffix, tmp_path, capsys):
+    path = tmp_path / f"graph{suffix}"
+    path.write_text("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        assert main(["explain", "graph", "--out", str(path)]) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert f"cannot write {path}: File too large" in capsys.readouterr().err
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["before"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from tinycnn import Tensor, models, optim
+from tinycnn import Tensor, models, nn, optim
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain, read_json, save, to_json, training_step
 
@@ -29,6 +29,15 @@ def test_a_figure_shows_every_number_and_sentence(conv):
     for panel in step.panels:
         assert all(panel.text(i, j) in shown for i in panel.rows for j in panel.columns)
         assert set(panel.tags.values()) <= set(shown)
+
+
+def test_a_name_cannot_end_the_script_of_a_page(tmp_path):
+    odd = type("<!--<script></script>", (nn.ReLU,), {})
+    save(explain(nn.Sequential(nn.Flatten(), odd()), np.ones((1, 1, 2))), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "&lt;!--&lt;script&gt;" in page
+    assert "<!--" not in page
+    assert page.count("<script>") == page.count("</script>") == 1
 
 
 @pytest.mark.parametrize("wide", [5, 40])

@@ -1,6 +1,7 @@
 """``tinycnn explain``: every step of an operation, a network or a training step, forward and backward."""
 
 import argparse
+import io
 import json
 import re
 from dataclasses import asdict, fields
@@ -188,7 +189,9 @@ def _graph(args: argparse.Namespace, say: Say, found: ex.Graph) -> dict[str, Any
     elif args.out.suffix.lower() == ".dot":
         write_atomically(args.out, found.dot().encode())
     elif args.out.suffix.lower() in (".png", ".svg", ".pdf"):
-        found.draw().savefig(args.out)
+        content = io.BytesIO()
+        found.draw().savefig(content, format=args.out.suffix[1:].lower())
+        write_atomically(args.out, content.getvalue())
     else:
         raise WrongUse(f"{args.out}: a graph is written as .dot, .png, .svg or .pdf")
     if args.out:
