@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 import tinycnn
 from tinycnn import Tensor, nn, no_grad
 from tinycnn import functional as F
+from tinycnn.elsewhere import OF_MODULES, OF_TENSORS
 
 pytestmark = pytest.mark.usefixtures("on_numpy")  # habits with NumPy arrays beside tensors
 
@@ -318,6 +319,57 @@ class TestNames:
         y = x.clone()
         y[0] = 5
         assert x.tolist() == [1, 2]
+
+
+class TestElsewhere:
+    """Names of PyTorch's that are missing: the error says what to write, and that works."""
+
+    @pytest.mark.parametrize("name", OF_TENSORS)
+    def test_of_tensors(self, name, torch):
+        assert hasattr(torch.Tensor, name)
+        x = Tensor([[3.0, 1.0], [4.0, 1.5]])
+        assert not hasattr(x, name)
+        with pytest.raises(
+            AttributeError, match=f"^Tensor has no attribute '{name}', as PyTorch has: "
+        ) as caught:
+            getattr(x, name)
+        code = str(caught.value).partition(" has: ")[2]
+        known = {
+            "x": x,
+            "y": Tensor(np.ones((2, 2), "f4")),
+            "value": 2.0,
+            "mask": Tensor(np.eye(2) > 0),
+            "k": 1,
+        }
+        known |= {"tinycnn": tinycnn, "F": F, "numpy": np, "shape": (3, 2, 2)}
+        if "cupy" in code:
+            code = code.replace("cupy", "numpy")  # there may be none here
+        exec(code, known)
+
+    @pytest.mark.parametrize(
+        ("name", "arguments"),
+        [("all", ()), ("any", ()), ("norm", ()), ("sign", ()), ("isnan", ()), ("t", ())],
+    )
+    def test_it_is_pytorchs_result(self, name, arguments, torch):
+        a = np.array([[-3.0, 1.0], [np.nan, 1.5]])[: 1 + (name == "isnan")]
+        y = eval(OF_TENSORS[name], {"x": Tensor(a), "tinycnn": tinycnn, "numpy": np})
+        assert_array_equal(y.numpy(), getattr(torch.tensor(a), name)(*arguments).numpy())
+
+    @pytest.mark.parametrize("name", OF_MODULES)
+    def test_of_modules(self, name, torch):
+        assert hasattr(torch.nn.Module, name)
+        net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+        with pytest.raises(AttributeError, match=f"^Sequential has no attribute '{name}', as PyTorch has: "):
+            getattr(net, name)
+        known = {"net": net, "nn": nn, "array": np.ones(2, "f4"), "name": "more", "module": nn.ReLU()}
+        exec(OF_MODULES[name].replace("cupy", "numpy"), known)
+        net.children = 3  # a user's own attribute
+        assert net.children == 3
+
+    def test_other_names_are_just_missing(self):
+        for thing in (Tensor(1.0), nn.ReLU()):
+            with pytest.raises(AttributeError, match=r"has no attribute 'nonsense'$"):
+                thing.nonsense  # noqa: B018
 
 
 class TestNoGrad:

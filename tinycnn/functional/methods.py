@@ -6,6 +6,7 @@ Editors find the types of both in `tinycnn.operators`.
 from collections.abc import Callable
 from typing import Any
 
+from tinycnn.elsewhere import OF_TENSORS, attach
 from tinycnn.tensor import Tensor, as_tensor
 
 from . import arithmetic, conversion, elementwise, in_place, indexing, linear, rounding, shape, statistics
@@ -97,3 +98,4 @@ for _name, _change in in_place.IN_PLACE.items():
 for _name, _dtype in {"float": "float32", "double": "float64", "long": "int64"}.items():
     setattr(Tensor, _name, _cast(_dtype))
 Tensor.T = property(_matrix_transpose)  # type: ignore[assignment]
+attach(Tensor, OF_TENSORS)

@@ -97,13 +97,19 @@ def logsumexp(x: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 
 @operation(Gather, example=along_dim, method=True)
 def max(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Return the maximum along `dim` (None: of all); the first of equal ones takes the gradient."""
+    """Return the maximum along `dim` (None: of all); the first of equal ones takes the gradient.
+
+    PyTorch's returns the places too, if there is a `dim`; here they are `argmax`.
+    """
     return _extreme(x, dim, keepdim, "max")
 
 
 @operation(Gather, example=along_dim, method=True)
 def min(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """Return the minimum along `dim` (None: of all); the first of equal ones takes the gradient."""
+    """Return the minimum along `dim` (None: of all); the first of equal ones takes the gradient.
+
+    PyTorch's returns the places too, if there is a `dim`; here they are `argmin`.
+    """
     return _extreme(x, dim, keepdim, "min")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from tinycnn import backend as _backend
+from tinycnn.elsewhere import OF_MODULES, attach
 from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
 
@@ -206,6 +207,8 @@ def positive(**sizes: int) -> None:
         if not isinstance(size, int | np.integer) or size < 1:
             raise ValueError(f"{name} must be a positive integer, got {size!r}")
 
+
+attach(Module, OF_MODULES)
 
 _KEPT = (Parameter, Buffer, Module)
 MOST_LOOKED_AT = 1000  # items of a list
