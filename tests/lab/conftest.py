@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from tests.helpers.lab_server import ADDRESS, PORT, TOKEN, Asker, Server, connected, opened
-from tinycnn.lab.network import Network, small_network
+from tinycnn.lab.network import small_network
 from tinycnn.lab.server import Lab, application
 
 
@@ -9,8 +11,7 @@ from tinycnn.lab.server import Lab, application
 def client():
     """The application with the small network, untrained, and no browser."""
     testclient = pytest.importorskip("starlette.testclient", reason="extra 'lab'", exc_type=ImportError)
-    small = small_network()
-    lab = Lab(Network(small.model, "small", small.classes, small.input_shape, small.train, small.test))
+    lab = Lab(replace(small_network(), name="small"))
     with testclient.TestClient(application(lab, TOKEN, PORT), base_url=ADDRESS) as client:
         client.lab = lab
         yield client

@@ -212,3 +212,33 @@ def test_a_saved_file_works_without_the_server(lab_page, chromium, tmp_path):
     expect(page.locator("#loss-says")).to_have_text(re.compile("^L = "))
     assert not said
     context.close()
+
+
+def test_an_impossible_stride_is_refused_and_a_good_one_built(lab_page):
+    lab_page.click("#tabs [data-tab=build]")
+    stride = lab_page.locator("#layer-list li:nth-child(1) [data-option=stride]")
+    stride.fill("0")
+    stride.press("Tab")
+    expect(lab_page.locator("#plan-refused")).to_contain_text("stride: 0 is below 1")
+    expect(lab_page.locator("#use-network")).to_be_disabled()
+    stride.fill("2")
+    stride.press("Tab")
+    expect(lab_page.locator("#python")).to_contain_text("nn.Conv2d(1, 8, 3, stride=2),  # 8x13x13")
+    lab_page.click("#use-network")
+    expect(lab_page.locator("#layers h3").nth(1)).to_contain_text("8×13×13")
+    expect(lab_page.locator("#network-title")).to_contain_text("one's own")
+
+
+def test_a_built_network_is_exported_and_loaded(lab_page):
+    lab_page.click("#tabs [data-tab=build]")
+    lab_page.locator("#layer-list li:nth-child(2) .move[aria-label=Remove]").click()
+    lab_page.click("#use-network")
+    expect(lab_page.locator("#build-says")).to_contain_text("new network")
+    lab_page.fill("#export-name", "from-the-page")
+    lab_page.click("#export")
+    expect(lab_page.locator("#folder-says")).to_have_text("Written to runs/from-the-page.")
+    lab_page.click("#export")
+    expect(lab_page.locator("#folder-says")).to_contain_text("choose another name")
+    lab_page.select_option("#runs", "runs/from-the-page")
+    lab_page.click("#load")
+    expect(lab_page.locator("#network-title")).to_contain_text("from-the-page")

@@ -7,6 +7,8 @@
 `picture`   drawn, uploaded and test pictures as what a network takes
 `trace`     one run of the network: every array on the way, and every gradient
 `why`       the step that computes one cell, from `tinycnn.explain`
+`build`     networks that are put together on the page
+`folders`   run folders that a page may read and write
 `training`  training on the page, one step or many
 `session`   one open page: its network, its picture, and what it may ask
 `wire`      messages: checked when they come in, packed when they go out
@@ -16,7 +18,8 @@
 =========== ===============================================================================
 """
 
-from .network import Network, load_network, small_network
+from .folders import load_network
+from .network import Network, small_network
 from .server import serve
 
 __all__ = ["Network", "load_network", "serve", "small_network"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -12,9 +11,6 @@ import tinycnn
 from tinycnn import data, nn, optim
 from tinycnn import functional as F
 from tinycnn.data import DataLoader, Dataset
-from tinycnn.fit import load_classifier
-from tinycnn.fit.classifier import load_data
-from tinycnn.schema import plain
 
 Shape = tuple[int, int, int]
 
@@ -39,6 +35,10 @@ class Network:
         Pictures of this shape with labels of these classes; None if there are none on this machine.
     note
         What is to be said of it; empty otherwise.
+    kind
+        Its name in `tinycnn.models.MODELS`; empty for another one.
+    data
+        What it was trained on; empty if that is not known.
     """
 
     model: nn.Module
@@ -48,6 +48,8 @@ class Network:
     train: Dataset | None = None
     test: Dataset | None = None
     note: str = ""
+    kind: str = ""
+    data: str = ""
 
 
 def small_network(seed: int = 0) -> Network:
@@ -64,36 +66,8 @@ def small_network(seed: int = 0) -> Network:
         nn.Flatten(),
         nn.Linear(16 * 5 * 5, 10),
     )
-    return Network(model, "small network", train.classes, train.image_shape, train, test)
-
-
-def load_network(run: str | Path) -> Network:
-    """Return the network of a run folder. Nothing is downloaded: its data may be missing.
-
-    Raises
-    ------
-    ValueError, OSError
-        As `tinycnn.fit.load_classifier`.
-    """
-    saved = load_classifier(run)
-    train, test, note = None, None, ""
-    source = saved.data
-    if source in data.NAMED and source != "digits":
-        note = f"it was trained on {source}, which is not loaded here"
-    elif source:
-        try:
-            train, test = load_data(source, saved.input_shape)
-        except (ValueError, OSError) as error:
-            note = f"its data cannot be read: {plain(error, 300)}"
-    if train is not None and train.classes != saved.classes:
-        train, test, note = None, None, "its data have other classes now"
-    if test is None and saved.input_shape == (1, 28, 28):
-        train, test = data.digits()
-        note += f"{'; ' if note else ''}the test pictures are the embedded digits"
-        if train.classes != saved.classes:
-            train = test = None
-    name = f"{saved.name} of {plain(Path(run).name, 60)}"
-    return Network(saved.model, name, saved.classes, saved.input_shape, train, test, note)
+    shape = train.image_shape
+    return Network(model, "small network", train.classes, shape, train, test, data="digits")
 
 
 @dataclass

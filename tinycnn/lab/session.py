@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from tinycnn.explain import to_json
 from tinycnn.nn.summary import summary
 from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
 
+from . import build_commands, train_commands
 from . import picture as pictures
-from . import train_commands
 from .network import Network
 from .trace import Trace, run
 from .training import Trainer
@@ -31,11 +32,14 @@ class Session:
     ----------
     network
         What it begins with. It is shared with other pages until this one changes it.
+    root
+        The folder below which run folders are read and written.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, root: Path | None = None) -> None:
         self.id = secrets.token_urlsafe(12)
         self.network = network
+        self.root = Path.cwd() if root is None else root
         self.picture = np.zeros(network.input_shape, np.float32)
         self.label: int | None = None  # the true one, of a test picture
         self.noise = 0.0
@@ -170,6 +174,7 @@ COMMANDS: dict[str, Command] = {
         ),
         see,
     ),
+    **build_commands.COMMANDS,
     **train_commands.COMMANDS,
     "why": (Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag()}), explain_cell),
 }

@@ -2,6 +2,8 @@
 
 import { ask, connect, on } from "./wire.js";
 import { drawBars } from "./bars.js";
+import * as build from "./build.js";
+import { listRuns } from "./folders.js";
 import { Network } from "./network.js";
 import { Drawing, takeFiles } from "./picture.js";
 import { count, show } from "./numbers.js";
@@ -141,9 +143,20 @@ function speak(language) {
 
 train.setUp({ look: () => look({}), lossClass });
 
+build.setUp(async () => {
+  why.close();
+  train.forget();
+  await describe();
+});
+
+async function showBuild() {
+  await Promise.all([build.show(), listRuns()]).catch((error) => say(error.message));
+}
+
 on("hello", async () => {
   say("");
   await describe();
+  if (state.tab === "build") await showBuild();
 });
 on("closed", ({ reason }) => say(reason || t("disconnected")));
 on("refused", ({ error }) => say(error));
@@ -157,7 +170,7 @@ on("starting", ({ done, total, loss, accuracy }) => {
 });
 
 readState();
-const tabs = setUpTabs(["see", "train"]);
+const tabs = setUpTabs(["see", "train", "build"], (tab) => tab === "build" && about && showBuild());
 setUpTheme(byId("theme"), () => {
   if (seen) network.update(seen.arrays, state.backward);
   train.redraw();

@@ -106,6 +106,15 @@ function take(answer) {
   page.look();
 }
 
+/** Begin anew: the page works with another network. */
+export function forget() {
+  pause();
+  losses = [];
+  drawCurve();
+  drawFilters({});
+  byId("curve-says").textContent = byId("train-says").textContent = "";
+}
+
 /** Draw again, in the colours of the theme. */
 export function redraw() {
   drawCurve();
