@@ -111,7 +111,7 @@ def to_backend(array: Array, backend: str) -> Array:
     xp = library(backend)
     if backend == "numpy":
         return array_module(array).asnumpy(array)
-    with gpu.explained("a copy", array):
+    with gpu.saying("a copy", array):
         return xp.asarray(array)
 
 

@@ -32,7 +32,7 @@ def randn(*shape: Any, dtype: Any = "float32", requires_grad: bool = False) -> T
 
 def _made(make: Callable[..., Array], shape: tuple[Any, ...], dtype: Any, requires_grad: bool) -> Tensor:
     sizes = _sizes(shape)
-    with gpu.explained(f"a new tensor {sizes}"):
+    with gpu.saying(f"a new tensor {sizes}"):
         return Tensor(make(sizes, dtype=dtype), requires_grad=requires_grad)
 
 

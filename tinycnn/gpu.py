@@ -1,4 +1,4 @@
-"""What stands between CuPy and a GPU, what the GPU is, and what to say where its memory does not suffice."""
+"""Whether CuPy can use a GPU here, which GPU it is, and what to say if its memory does not suffice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Unusable(Exception):  # noqa: N818 (it is what is said of the GPU)
 
 
 class OutOfMemoryError(MemoryError):
-    """The GPU's memory does not suffice; what was asked for is not done, all else goes on."""
+    """The GPU's memory does not suffice: the operation was not done, everything else is as before."""
 
 
 def load() -> ModuleType:
@@ -29,8 +29,8 @@ def load() -> ModuleType:
     Raises
     ------
     Unusable
-        Where there is no package, more than one, one that does not fit the driver or lacks its libraries, no
-        driver, or no GPU.
+        If there is no package, or more than one; if it does not fit the driver, or lacks its libraries; if
+        there is no driver, or no GPU.
     """
     installed = [name for name in PACKAGES if _version(name)]
     if len(installed) > 1:
@@ -62,7 +62,7 @@ def load() -> ModuleType:
 
 
 def _no_device(cupy: ModuleType) -> str | None:
-    """Return why no GPU answers; None where one does."""
+    """Return why no GPU answers, or None if one does."""
     runtime = cupy.cuda.runtime
     try:
         if runtime.getDeviceCount() > 0:  # is_available() would keep the reason to itself
@@ -121,7 +121,7 @@ def describe(cupy: ModuleType) -> dict[str, Any]:
     }
 
 
-def explain(error: MemoryError, what: str, arrays: Sequence[Any] = ()) -> None:
+def raise_out_of_memory(error: MemoryError, what: str, arrays: Sequence[Any] = ()) -> None:
     """Raise `OutOfMemoryError` for an error of CuPy's: what was asked for, and what was free.
 
     What CuPy keeps for later arrays is given back to the GPU first.
@@ -150,12 +150,12 @@ def explain(error: MemoryError, what: str, arrays: Sequence[Any] = ()) -> None:
 
 
 @contextmanager
-def explained(what: str, *arrays: Any) -> Iterator[None]:
-    """Do as `explain` with a MemoryError inside the ``with`` block."""
+def saying(what: str, *arrays: Any) -> Iterator[None]:
+    """Say what was done, `what` to `arrays`, if memory runs out inside the ``with`` block."""
     try:
         yield
     except MemoryError as error:
-        explain(error, what, arrays)
+        raise_out_of_memory(error, what, arrays)
         raise
 
 

@@ -162,8 +162,8 @@ print(inspect.getsource(direct.split))
 # %%
 def element(x, q, p, KH, KW, OH, OW):
     """Return element (q, p) of the columns of x (N, C, H, W), for stride 1 without padding."""
-    c, r, s = direct.split(q, KH, KW)
-    n, oh, ow = direct.split(p, OH, OW)
+    c, r, s = direct.unravel(q, KH, KW)
+    n, oh, ow = direct.unravel(p, OH, OW)
     return x[n, c, oh + r, ow + s]  # Eq. 1 says where
 
 
@@ -357,7 +357,7 @@ compare(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(
 # def one_by_one(x, w, y, N, C, K, HW):
 #     i = cuda.grid(1)
 #     if i < N * K * HW:
-#         n, k, place = direct.split(i, K, HW)
+#         n, k, place = direct.unravel(i, K, HW)
 #         total = np.float32(0)
 #         for c in range(C):
 #             total += x[(n * C + c) * HW + place] * w[k * C + c]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .direct import split
+from .direct import unravel
 from .parts import no_change
 from .target import (
     FLOAT32,
@@ -70,7 +70,7 @@ def async_kernel(tile: Tile, finish=no_change, stages: int = STAGES) -> Kernel:
         thread = int32(cuda.threadIdx.x)
         m0, p0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
         rest, part = divide(int32(cuda.blockIdx.z), pieces), int32(cuda.blockIdx.z % pieces)
-        group, ah, aw = split(rest, AH, AW)
+        group, ah, aw = unravel(rest, AH, AW)
         rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
         if rows == 0 or columns == 0:
             return  # the result is smaller than the stride
@@ -78,7 +78,7 @@ def async_kernel(tile: Tile, finish=no_change, stages: int = STAGES) -> Kernel:
         # What this thread copies: four weights of some row of the tile, and one pixel of the source.
         a_row, a_column = divide(thread, BM // VECTOR), int32(thread % (BM // VECTOR) * VECTOR)
         b_row, b_column = divide(thread, BN), int32(thread % BN)
-        n, row, column = split(p0 + b_column, rows, columns)
+        n, row, column = unravel(p0 + b_column, rows, columns)
         a_to, b_to = int32(a_row * BM + a_column), int32(B + b_row * BN + b_column)
         a_first = int32(divide(thread, COLUMNS) * VECTOR)
         b_first = int32(B + thread % COLUMNS * VECTOR)
@@ -136,7 +136,7 @@ def async_kernel(tile: Tile, finish=no_change, stages: int = STAGES) -> Kernel:
 
         for x in range(TN):
             p = int32(p0 + x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
-            n, row, column = split(p, rows, columns)
+            n, row, column = unravel(p, rows, columns)
             if n < N:
                 pixel = int32((row * AH + ah) * OW + column * AW + aw)
                 for y in range(TM):

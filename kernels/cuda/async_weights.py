@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 
 from .async_tiles import STAGES
-from .direct import split
+from .direct import unravel
 from .target import (
     FLOAT32,
     INT32,
@@ -71,7 +71,7 @@ def async_parts_kernel(tile: Tile, stages: int = STAGES) -> Kernel:
         offset = cuda.local.array(LOADS_B, INT32)
         for load in range(LOADS_B):
             q = int32(q0 + row + load * TOGETHER)
-            c, r, s = split(q, KH, KW)
+            c, r, s = unravel(q, KH, KW)
             down[load], right[load] = int32(r * DH - PH), int32(s * DW - PW)
             offset[load] = int32((group * CG + c) * H * W + down[load] * W + right[load])
             if q >= Q:
@@ -89,7 +89,7 @@ def async_parts_kernel(tile: Tile, stages: int = STAGES) -> Kernel:
         for step in range(int32(-AHEAD), steps):
             if step + AHEAD < steps:
                 p = int32(first + (step + AHEAD) * BK + lane)
-                n, oh, ow = split(p, OH, OW)
+                n, oh, ow = unravel(p, OH, OW)
                 top, left = int32(oh * SH), int32(ow * SW)
                 of_g = int32((n * K + group * KG + m0 + row) * pixels + p - n * pixels)
                 of_x = int32(n * C * H * W + top * W + left)

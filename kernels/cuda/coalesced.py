@@ -10,14 +10,14 @@ and caches, though fast, are not as fast as arithmetic.
 
 from __future__ import annotations
 
-from .direct import kernels_for, split, writes
+from .direct import kernels_for, unravel, writes
 from .target import device, divide, int32
 
 
 @device
 def neighbours_differ_in_d(number, B, C, D):
     """The cell (a, b, c, d) of an array (A, B, C, D) that thread `number` computes: the order in memory."""
-    rest, c, d = split(number, C, D)
+    rest, c, d = unravel(number, C, D)
     a = divide(rest, B)
     return a, int32(rest - a * B), c, d
 

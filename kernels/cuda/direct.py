@@ -23,7 +23,7 @@ def at(a, b, c, d, B, C, D):
 
 
 @device
-def split(number, B, C):
+def unravel(number, B, C):
     """(a, b, c) with number = (a*B + b)*C + c: the cell of an array (A, B, C) that lies there."""
     rest = divide(number, C)
     a = divide(rest, B)
@@ -85,7 +85,7 @@ def weight_cell(x, g, k, c, r, s, geometry):
 @device
 def neighbours_differ_in_b(number, B, C, D):
     """The cell (a, b, c, d) of an array (A, B, C, D) that thread `number` computes."""
-    rest, d, b = split(number, D, B)
+    rest, d, b = unravel(number, D, B)
     a, c = divide(rest, C), int32(rest % C)
     return a, b, c, d
 

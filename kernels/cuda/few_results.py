@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from .direct import split
+from .direct import unravel
 from .gather import Gather
 from .pace import cores
 from .parts import no_change
@@ -38,11 +38,11 @@ def few_kernel(finish=no_change) -> Kernel:
     def kernel_of_few(source, weights, bias, out, gather, CP, MP, pieces, piece):
         N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
         rest, part = divide(int32(cuda.blockIdx.z), pieces), int32(cuda.blockIdx.z % pieces)
-        group, ah, aw = split(rest, AH, AW)
+        group, ah, aw = unravel(rest, AH, AW)
         rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
         if rows == 0 or columns == 0:
             return  # the result is smaller than the stride
-        n, row, column = split(int32(cuda.grid(1)), rows, columns)
+        n, row, column = unravel(int32(cuda.grid(1)), rows, columns)
         if n >= N:
             return
         plane = int32(H * W)

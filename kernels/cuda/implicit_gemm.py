@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
-from .direct import at, split
+from .direct import at, unravel
 from .target import MOST_BLOCKS, ZERO, cuda, divide, int32, kernel, shared
 
 
@@ -36,7 +36,7 @@ def writer(TILE: int = 16):
         group = int32(cuda.blockIdx.z)
         k = int32(cuda.blockIdx.y * TILE + row)  # the filter that this thread computes, in its group
         p = int32(cuda.blockIdx.x * TILE + col)  # and for which pixel
-        n, oh, ow = split(p, OH, OW)
+        n, oh, ow = unravel(p, OH, OW)
         total = ZERO
         for first in range(0, Q, TILE):
             q = int32(first + col)
@@ -46,7 +46,7 @@ def writer(TILE: int = 16):
             memory[row * TILE + col] = value
 
             q = int32(first + row)
-            c, r, s = split(q, KH, KW)
+            c, r, s = unravel(q, KH, KW)
             i, j = oh * SH - PH + r * DH, ow * SW - PW + s * DW
             value = ZERO
             if p < P and q < Q and 0 <= i < H and 0 <= j < W:

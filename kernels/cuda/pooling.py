@@ -18,7 +18,7 @@ import numpy as np
 from ..arrays import Array, array_module
 from ..geometry import Pair, Pool2dGeometry
 from ..plain import pooling as plain
-from .direct import split
+from .direct import unravel
 from .operands import LIMIT, fits, result, too_large
 from .target import FLOAT32, INT32, SHARED_BYTES, ZERO, Kernel, cuda, device, divide, int32, kernel
 
@@ -109,7 +109,7 @@ def scatter_kernel(g, index, x, geometry, PATCH_H, PATCH_W):
 def tile_of_block(height, width):
     """The plane, and the row and column that this block's tile begins at."""
     tiles_h, tiles_w = divide(height + TILE_H - 1, TILE_H), divide(width + TILE_W - 1, TILE_W)
-    plane, tile_row, tile_column = split(int32(cuda.blockIdx.x), tiles_h, tiles_w)
+    plane, tile_row, tile_column = unravel(int32(cuda.blockIdx.x), tiles_h, tiles_w)
     return plane, int32(tile_row * TILE_H), int32(tile_column * TILE_W)
 
 

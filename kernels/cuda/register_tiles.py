@@ -30,7 +30,7 @@ from typing import NamedTuple
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from . import async_tiles, few_results
-from .direct import split
+from .direct import unravel
 from .gather import Gather
 from .launch import LAUNCHES, Launch
 from .operands import LIMIT, result
@@ -99,7 +99,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
         thread = int32(cuda.threadIdx.x)
         m0, p0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
         rest, part = divide(int32(cuda.blockIdx.z), pieces), int32(cuda.blockIdx.z % pieces)
-        group, ah, aw = split(rest, AH, AW)
+        group, ah, aw = unravel(rest, AH, AW)
         rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
         if rows == 0 or columns == 0:
             return  # the result is smaller than the stride
@@ -107,7 +107,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
         # What this thread loads: four weights of some row of the tile, and one pixel of the source.
         a_row, a_column = divide(thread, BM // VECTOR), int32(thread % (BM // VECTOR) * VECTOR)
         b_row, b_column = divide(thread, BN), int32(thread % BN)
-        n, row, column = split(p0 + b_column, rows, columns)
+        n, row, column = unravel(p0 + b_column, rows, columns)
         # Where what it multiplies begins in shared memory.
         a_first = int32(A + divide(thread, COLUMNS) * VECTOR)
         b_first = int32(B + thread % COLUMNS * VECTOR)
@@ -148,7 +148,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
 
         for x in range(TN):
             p = int32(p0 + x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
-            n, row, column = split(p, rows, columns)
+            n, row, column = unravel(p, rows, columns)
             if n < N:
                 pixel = int32((row * AH + ah) * OW + column * AW + aw)
                 for y in range(TM):
@@ -168,7 +168,7 @@ def lay_out_kernel(w, weights, G, TAPS, C, M, CP, MP, transposed):
     """Every thread writes one element of the weights (G, TAPS, CP, MP): one of w, or a zero."""
     number = int32(cuda.grid(1))
     if number < G * TAPS * CP * MP:
-        row, c, m = split(number, CP, MP)
+        row, c, m = unravel(number, CP, MP)
         group = divide(row, TAPS)
         tap = int32(row - group * TAPS)
         value = ZERO

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
 from . import async_tiles, async_weights
-from .direct import split
+from .direct import unravel
 from .launch import LAUNCHES, Launch
 from .operands import LIMIT, result
 from .pace import Pace, adding_time, capability, cores, steps_time
@@ -84,7 +84,7 @@ def parts_kernel(tile: Tile) -> Kernel:
         right = cuda.local.array(LOADS_B, INT32)
         offset = cuda.local.array(LOADS_B, INT32)
         for load in range(LOADS_B):
-            c, r, s = split(int32(q0 + row + load * TOGETHER), KH, KW)
+            c, r, s = unravel(int32(q0 + row + load * TOGETHER), KH, KW)
             down[load], right[load] = int32(r * DH - PH), int32(s * DW - PW)
             offset[load] = int32((group * CG + c) * H * W + down[load] * W + right[load])
         a_first = int32(A + divide(thread, COLUMNS) * VECTOR)
@@ -93,7 +93,7 @@ def parts_kernel(tile: Tile) -> Kernel:
         end = int32(min(int32((part + 1) * piece), P))
         for first in range(int32(part * piece), end, int32(BK)):
             p = int32(first + lane)
-            n, oh, ow = split(p, OH, OW)
+            n, oh, ow = unravel(p, OH, OW)
             top, left = int32(oh * SH), int32(ow * SW)
             of_g = int32((n * K + group * KG + m0 + row) * pixels + p - n * pixels)
             of_x = int32(n * C * H * W + top * W + left)

@@ -62,7 +62,9 @@ class OutOfMemory(Observer):
     def failed(self, node: Function, phase: str, arrays: Sequence[Array], error: Exception) -> None:
         """Explain the error."""
         if isinstance(error, MemoryError):
-            gpu.explain(error, node.name if phase == "forward" else f"{node.name}.{phase}", arrays)
+            gpu.raise_out_of_memory(
+                error, node.name if phase == "forward" else f"{node.name}.{phase}", arrays
+            )
 
 
 def changed(node: Function, kept: Tensor) -> RuntimeError:

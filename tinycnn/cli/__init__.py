@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(printable(text), flush=True)
 
     try:
-        with gpu.explained(f"tinycnn {args.command}"):
+        with gpu.saying(f"tinycnn {args.command}"):
             result: dict[str, Any] = args.run(args, say)
         if args.json:
             print(as_json(result), flush=True)

@@ -13,7 +13,7 @@ def uniform(shape: tuple[int, ...], bound: float) -> Parameter:
     try:
         return Parameter((_backend.generator().random(shape, dtype="float32") * 2 - 1) * bound)
     except MemoryError as error:
-        gpu.explain(error, f"a new parameter {shape}")
+        gpu.raise_out_of_memory(error, f"a new parameter {shape}")
         raise
 
 

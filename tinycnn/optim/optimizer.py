@@ -107,7 +107,7 @@ class Optimizer:
         try:
             self.state += [{slot: array_module(p.data).zeros_like(p.data) for slot in slots} for p in params]
         except MemoryError as error:
-            gpu.explain(error, f"the state of {type(self).__name__}")
+            gpu.raise_out_of_memory(error, f"the state of {type(self).__name__}")
             raise
 
     def check_belongs_to(self, *trained: Module, name: str = "optimizer") -> None:
@@ -160,7 +160,7 @@ class Optimizer:
         try:
             self.update(p.data, self.penalised(p, group), state, self.steps[i] + 1, group)
         except MemoryError as error:
-            gpu.explain(error, f"a step of {type(self).__name__}")
+            gpu.raise_out_of_memory(error, f"a step of {type(self).__name__}")
             raise
         self.steps[i] += 1
         p.mark_dirty()
