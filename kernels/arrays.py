@@ -10,11 +10,11 @@ Array = Any
 
 
 def ready(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
-    """Return `array`, or a copy, as the one kind that compiled kernels are for.
+    """Return `array` in the one form that compiled kernels accept, as a copy if it has another.
 
     That is: contiguous, writable, aligned, in the byte order of this machine, and of `dtype` if it is given.
-    Numba would compile everything again for read-only arrays. It refuses foreign byte orders, or even reads
-    them as if they were its own: having met an array that is not aligned, it does not look at the order.
+    For a read-only array, Numba would compile everything again. An array in another byte order it refuses;
+    if it has met an array that is not aligned, it even reads the bytes in the wrong order.
     """
     dtype = array.dtype if dtype is None else dtype
     if array.flags.carray and array.dtype == dtype and dtype.isnative:

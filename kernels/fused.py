@@ -1,13 +1,13 @@
 """The passes of `tinycnn.kernels.plain` for CuPy arrays, each formula in one launch.
 
-CuPy starts a kernel for every operation of a formula: Adam's are fourteen. A launch costs Python and the
-driver several microseconds, which for small arrays is more than the arithmetic, and each one reads and writes
-all elements anew. Here CuPy compiles the whole formula as one kernel; ``TINYCNN_KERNELS=im2col`` goes back to
-many.
+CuPy starts a kernel for every operation of a formula; Adam's formula has fourteen. A launch takes Python and
+the driver several microseconds, which for small arrays is more than the arithmetic. And each launch reads
+and writes all elements again. Here CuPy compiles the whole formula as one kernel;
+``TINYCNN_KERNELS=im2col`` goes back to many.
 
 The C++ is what CuPy's `ElementwiseKernel` takes: it runs once for every element, with that element under
-each parameter's name. T is the arrays' type. A ``raw`` array is handed over whole, ``i`` says which element
-it is the turn of.
+each parameter's name. T is the arrays' type. A ``raw`` array is handed over whole; ``i`` is the number of
+the current element.
 """
 
 import math
@@ -23,7 +23,7 @@ from .arrays import Array, array_module
 # each plane is summed first, N*C of them, and then the N sums of every channel.
 PLANE = (2, 3)
 
-# A thread has a row to itself: rows are as long as there are classes.
+# One thread does a whole row, which is only as long as there are classes.
 SOFTMAX = """
 const ptrdiff_t row = i * K;
 T largest = z[row];

@@ -42,7 +42,7 @@ def _sizes(shape: tuple[Any, ...]) -> tuple[int, ...]:
     Raises
     ------
     TypeError, ValueError
-        Where they are no integers, or negative.
+        If they are no integers, or negative.
     """
     given = shape[0] if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
     sizes = tuple(operator.index(size) for size in given)

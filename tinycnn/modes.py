@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Modes:
-    """Both switches. They are not turned but replaced: every thread, and asynchronous task, has its own."""
+    """The two switches of one thread or asynchronous task. To turn one, replace this by a new object."""
 
     __slots__ = ("grad_enabled", "observers")
 
@@ -21,7 +21,7 @@ class Modes:
 
 _default = Modes(True, ())
 _modes: ContextVar[Modes] = ContextVar("modes", default=_default)
-modes = _modes.get  # how they stand
+modes = _modes.get  # returns the ones of this thread
 
 
 def register(observer: Any) -> None:

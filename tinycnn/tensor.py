@@ -21,8 +21,8 @@ from tinycnn.kernels.arrays import Array, array_module
 if TYPE_CHECKING:
     from tinycnn.autograd.function import Function
 
-# One clock for operations that are recorded and for changes in place. An array that an operation kept is what
-# it was if it was not changed after the recording; and inputs are recorded before results.
+# One clock for operations that are recorded and for changes in place. An array that an operation kept is
+# unchanged if its last change is older than the recording. And inputs are recorded before results.
 clock = itertools.count(1)
 last_change = [0]  # of any tensor
 
@@ -107,7 +107,7 @@ class Tensor(Conversions):
         return array
 
     def mark_dirty(self) -> None:
-        """Say that the array was changed in place, so that a graph which kept it refuses to go on."""
+        """Note that the array was changed in place: a graph that kept it will refuse `backward`."""
         self._changed_at[0] = last_change[0] = next(clock)
 
     @property
@@ -150,7 +150,7 @@ class Tensor(Conversions):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether this is no operation's result."""
+        """Whether no operation made this tensor."""
         return self.creator is None
 
     def size(self, dim: int | None = None) -> Any:
@@ -196,7 +196,7 @@ class Tensor(Conversions):
 def as_tensor(value: Any, like: Tensor | None = None) -> Tensor:
     """Return `value` as a tensor; a Python or NumPy number takes the dtype and backend of `like`.
 
-    A number that the kind of `like` cannot hold (0.5 for int64, 2 for bool) keeps its own.
+    A number that the kind of `like` cannot hold (0.5 for int64, 2 for bool) keeps its own dtype.
     """
     if isinstance(value, Tensor):
         return value

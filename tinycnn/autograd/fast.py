@@ -34,7 +34,7 @@ _ALL = (0,), (0, 1)  # what is kept if all inputs are, one or two
 
 
 def call(self: Function, *inputs: Any) -> Any:
-    """Do as `Function.__call__`."""
+    """Compute and record: the same as `Function.__call__`."""
     two = len(inputs) == 2
     if two:
         a, b = inputs
@@ -111,7 +111,7 @@ def _call_on_arrays(self: Function, *inputs: Any) -> Any:
 def walk(
     seeds: Mapping[Node, Tensor], wanted: Iterable[Node] | None, create_graph: bool, retain_graph: bool
 ) -> dict[Node, Tensor]:
-    """Do as `backward.walk`."""
+    """Pass gradients down the graph: the same as `backward.walk`."""
     if create_graph or modes().observers is not _always:
         return _plain_walk(seeds, wanted, create_graph, retain_graph)
     order = topological_order(seeds)
@@ -218,4 +218,4 @@ def switch(on: bool) -> None:
 
 tell(
     lambda kernels: switch(kernels is None or kernels.name != "plain")
-)  # who reads the kernels, reads this too
+)  # the plain kernels come with the plain engine

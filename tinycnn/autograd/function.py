@@ -57,7 +57,8 @@ class Function:
     shape: tuple[int, ...]  # of the result
     dtype: np.dtype
     retains: weakref.ref[Tensor] | None = None  # the result, if its gradient is wanted too
-    of_this_package = False  # a user's backward gets tensors always, ours arrays if the walk is not recorded
+    # Our own backward gets arrays in a walk that is not recorded; a user's always gets tensors.
+    of_this_package = False
     _kept: Sequence[Tensor] | None = ()  # None once it is freed
     _kept_from: Sequence[int | str] = ()  # which input, "y" or the attribute's name
 
@@ -143,7 +144,7 @@ class Function:
         ]
 
     def _taken(self, name: str) -> Array:
-        """Return an attribute, which is not held by the instance any longer."""
+        """Take an attribute out of the instance and return it."""
         if name not in vars(self):
             raise AttributeError(
                 f"{self.name} keeps {name!r}: it is no parameter of "
@@ -177,7 +178,7 @@ class Function:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.recorded_at = next(clock)  # on this process's clock, after the parents: a pickle has them first
+        self.recorded_at = next(clock)  # on the clock of this process; a pickle restores the parents first
 
 
 def _promoted(inputs: Sequence[Any], floats: bool) -> Sequence[Any]:

@@ -1,6 +1,6 @@
 """Observers: what looks on from outside while operations run, and stops them when something is wrong.
 
-Two look on always: `ChangedInPlace` and `OutOfMemory`. `tinycnn.autograd.anomaly` has a third one.
+Two of them always look on: `ChangedInPlace` and `OutOfMemory`. `tinycnn.autograd.anomaly` has a third one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """The loop of every training: epochs of mini-batches, with callbacks at every turn."""
 
+import signal
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tinycnn import backend as _backend
@@ -11,14 +15,13 @@ from tinycnn.nn import Module
 from tinycnn.schema import Kind
 from tinycnn.tensor import Tensor
 
-from .signals import stop_on_signals
-
 if TYPE_CHECKING:
     from .callbacks import Callback
 
-STEP_RANDOM = (
-    2  # random streams are seeded with (purpose, epoch, batch, seed); the loader's purposes are 0 and 1
-)
+# Random streams are seeded with (purpose, epoch, batch, seed); the loader's purposes are 0 and 1.
+STEP_RANDOM = 2
+# Ctrl-C, `kill`, and a terminal that is closed (which Windows does not have).
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 CHECK_EVERY = 50  # batches between two looks at the loss: on a GPU every look waits for it
 
 
@@ -132,6 +135,33 @@ def fit(training: Trainable, callbacks: "Sequence[Callback]" = ()) -> list[dict[
         finally:
             _tell(callbacks, "on_fit_end", training)
     return training.history
+
+
+@contextmanager
+def stop_on_signals(training: Trainable) -> Iterator[None]:
+    """Let the signals that end a program set ``training.stop``; a second one ends it at once, as usual.
+
+    A signal that the program ignores (SIGHUP under ``nohup``) stays ignored. Outside the main thread, where
+    Python takes no signals, nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {s: signal.getsignal(s) for s in STOPPING}
+    before = {s: handler for s, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        training.stop = f"interrupted by {signal.Signals(number).name}"
+        for s, handler in before.items():
+            signal.signal(s, handler)
+
+    for s in before:
+        signal.signal(s, stop)
+    try:
+        yield
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
 
 
 def _epoch(training: Trainable, callbacks: "Sequence[Callback]") -> None:

@@ -59,7 +59,7 @@ class Card:
     equation
         The number in the documented equations.
     elementwise
-        Whether it does the same to every number by itself.
+        Whether each number of the result depends on one number of the input.
     layer
         The name of its layer in `tinycnn.nn`.
     """
@@ -89,9 +89,9 @@ def operation(
     layer: str | None = None,
     method: bool = False,
 ) -> Callable[[Operation], Operation]:
-    """Write the card of the function below; see `Card`. As a `method` it is one of `Tensor` too.
+    """Register the function below under a card; see `Card`. With `method`, `Tensor` gets it as a method.
 
-    The function is what ``from its_module import *`` takes, so `tinycnn.functional` has it by itself.
+    The function is added to ``__all__`` of its module, from where `tinycnn.functional` exports it.
     """
 
     def register(function: Operation) -> Operation:

@@ -201,9 +201,11 @@ class ChannelSum(Function):
 
 
 def _bias(name: str, bias: Tensor | None, channels: int) -> tuple[Tensor, ...]:
-    """Return the bias as what is left of the operation's inputs: none or one."""
+    """Return the bias as the inputs that follow x and weight: one, or none."""
     if bias is None:
         return ()
     if bias.shape != (channels,):
-        raise ValueError(f"{name}: the bias must have one number a channel, ({channels},), got {bias.shape}")
+        raise ValueError(
+            f"{name}: the bias must have one number for each channel, ({channels},), got {bias.shape}"
+        )
     return (bias,)

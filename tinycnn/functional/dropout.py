@@ -14,18 +14,17 @@ from .shape import shape_of
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     """Set each element to 0 with probability `p` and divide the rest by 1 - p, so that the mean stays.
 
-    Out of training x is returned as it is. Random numbers: `tinycnn.manual_seed`.
+    Outside training, x is returned as it is. `tinycnn.manual_seed` seeds the random numbers.
 
     Raises
     ------
     ValueError
-        Where `p` is not in [0, 1].
+        If `p` is not in [0, 1].
 
     References
     ----------
     Srivastava et al. 2014, Dropout.
     """
-    shape = shape_of("dropout", x)
     shape = shape_of("dropout", x)
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is a probability, 0 to 1, got {p}")

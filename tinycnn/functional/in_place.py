@@ -1,4 +1,4 @@
-"""Changes in place, ``x[0] = 1`` and ``w -= lr * w.grad``: only where no gradient would have to follow."""
+"""Changes in place, ``x[0] = 1`` and ``w -= lr * w.grad``: refused if a gradient must flow through them."""
 
 import operator
 from collections.abc import Callable
@@ -14,7 +14,7 @@ def write(x: Tensor, key: Any, value: Any) -> None:
     Raises
     ------
     RuntimeError
-        If a gradient would have to follow.
+        If a gradient must flow through the change.
     """
     _refuse_if_followed(x, value, "build a new tensor with where() or concatenate()")
     key = tuple(map(plain, key)) if isinstance(key, tuple) else plain(key)

@@ -111,7 +111,7 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
     Raises
     ------
     ValueError, TypeError, IndexError
-        If the index is no integer tensor of as many dimensions, or points outside.
+        If the index does not hold integers, has other dimensions than x, or points outside of x.
     """
     shape = shape_of("gather", x)
     if isinstance(x, Tensor):

@@ -1,7 +1,7 @@
 """Pooling (Eq. 2): one statistic of each window. g stands for dL/dy.
 
-Max and min are a gather: they read one cell a window. The adjoint is a scatter: g goes back to that cell, and
-where overlapping windows share a winner it adds up. Sum and mean read every cell, so g goes to every cell.
+Max and min are a gather: they read one cell of each window. The adjoint is a scatter: g goes back to that
+cell, and adds up if windows share a winner. Sum and mean read all cells, so g goes to all of them.
 """
 
 from typing import Any
@@ -76,7 +76,7 @@ def global_max_pool2d(x: Tensor) -> Tensor:
 
 
 class PoolGather(Function):
-    """y = x at one cell a window. dL/dx = g added at these cells."""
+    """y = x at one cell of each window. dL/dx = g added at these cells."""
 
     def __init__(self, index: Array, geometry: Pool2dGeometry) -> None:
         self.index, self.geometry = index, geometry
@@ -89,7 +89,7 @@ class PoolGather(Function):
 
 
 class PoolScatter(Function):
-    """y = zeros with x added at one cell a window: `PoolGather`'s adjoint. dL/dx = g at these cells."""
+    """y = zeros with x added at one cell of each window: `PoolGather`'s adjoint. dL/dx = g at these cells."""
 
     def __init__(self, index: Array, geometry: Pool2dGeometry) -> None:
         self.index, self.geometry = index, geometry

@@ -1,4 +1,4 @@
-"""Whole numbers out of others: rounding, and division with a remainder. g stands for dL/dy."""
+"""Rounding, and division with a remainder. g stands for dL/dy."""
 
 import operator
 from typing import Any
@@ -28,12 +28,12 @@ class Remainder(Arithmetic):
 
 
 def remainder(a: Any, b: Any) -> Tensor:
-    """Return what is left of a when b is taken away a // b times; either may be a number."""
+    """Return a - floor(a / b) * b, which has the sign of b; either may be a number."""
     return Remainder()(a, b)
 
 
 def round(x: Tensor) -> Tensor:
-    """Return the nearest whole numbers, of two the even one; no gradient."""
+    """Return the nearest whole numbers; halves become the even neighbour, 2.5 becomes 2. No gradient."""
     return constant(lambda a: array_module(a).round(a), x)
 
 

@@ -57,7 +57,7 @@ def _image_fix(shape: tuple[int, ...], C: int | None) -> str:
 
 
 def one_dim(dim: int, ndim: int) -> int:
-    """Return `dim` counted from the front; refuse what is no dimension of a tensor with `ndim` of them."""
+    """Return `dim` counted from the front; raise IndexError if it is none of the `ndim` dimensions."""
     try:
         index = operator.index(dim)
     except TypeError:

@@ -15,12 +15,12 @@ PYTORCHS_IGNORED = -100  # by default; here nothing is left out unless it is ask
 
 
 def label_tensor(target: Any) -> Tensor:
-    """Return labels as a tensor; a list as one of NumPy, where they can be looked at."""
+    """Return labels as a tensor; a list becomes one in NumPy, where they are cheap to check."""
     return as_tensor(target) if hasattr(target, "dtype") else Tensor(target, backend="numpy")
 
 
 def refuse_out_of_range(name: str, labels: Array, K: int, what: str = "") -> None:
-    """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` they are the labels of.
+    """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` names its input.
 
     Labels that live on a GPU are looked at under `tinycnn.detect_anomaly` only: each look waits for all the
     work before it. Operations let their result be NaN there.

@@ -4,8 +4,9 @@ from tinycnn.functional.cards import CARDS
 
 from . import fast as _fast  # noqa: F401  (takes effect by itself)
 from . import utils
-from .containers import ModuleDict, ModuleList, Sequential
+from .containers import Sequential
 from .layers import Conv2d, ConvTranspose2d, Linear
+from .lists import ModuleDict, ModuleList
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .module import Buffer, Module, Parameter
 from .normalisation import BatchNorm1d, BatchNorm2d, InstanceNorm2d

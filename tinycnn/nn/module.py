@@ -36,7 +36,7 @@ class Module:
 
     A subclass writes ``forward``. Names in ``state_dict`` are the attributes' names joined by dots, as in
     PyTorch. Layers in a list or a dict of Python's would not be found: they go into `nn.ModuleList`,
-    `nn.ModuleDict` or `nn.Sequential`. As soon as the layers are looked for, anything else is an error.
+    `nn.ModuleDict` or `nn.Sequential`. Anything else is an error as soon as the parameters are asked for.
     """
 
     training = True

@@ -29,7 +29,7 @@ class Summary:
 
     @property
     def parameters(self) -> int:
-        """The number of trained numbers."""
+        """How many numbers are trained."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
@@ -59,7 +59,7 @@ class Summary:
 
 
 def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
-    """Run `model` on one image of zeros and return what every layer gave.
+    """Run `model` on one image of zeros and return a table of its layers.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What is done to the gradients of many parameters at once, between ``backward()`` and a step."""
+"""Clipping gradients: called between ``backward()`` and ``optimizer.step()``."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ def clip_grad_norm_(
     Parameters
     ----------
     parameters
-        Those without a gradient are left out.
+        Parameters without a gradient are left out.
     max_norm
         Above 0.
     norm_type
@@ -28,7 +28,7 @@ def clip_grad_norm_(
     Returns
     -------
     Tensor
-        The norm before.
+        The norm before scaling.
 
     Raises
     ------

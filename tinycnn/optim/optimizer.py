@@ -65,7 +65,7 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
-    decay_is_gradient = True  # of the penalty; in AdamW the weights decay by themselves
+    decay_is_gradient = True  # weight decay adds to the gradient; in AdamW it does not
     lr, weight_decay, l1 = Option(), Option(), Option()
 
     def __init__(self, params: Parameters, **options: Any) -> None:

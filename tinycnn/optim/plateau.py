@@ -22,8 +22,8 @@ class ReduceLROnPlateau:
     patience
         How many steps in a row may bring no better metric.
     threshold
-        A metric that is better by less than this does not count. "rel": than this share of the best metric;
-        "abs": than this number.
+        A metric counts as better only if it is better by this share of the best metric ("rel"), or by this
+        number ("abs").
     threshold_mode
         "rel" or "abs".
     cooldown
@@ -31,7 +31,7 @@ class ReduceLROnPlateau:
     min_lr
         No learning rate becomes smaller.
     eps
-        A reduction by less is not made.
+        A smaller reduction is not made.
 
     Raises
     ------
@@ -65,7 +65,7 @@ class ReduceLROnPlateau:
         self.bad_steps, self.cooling = 0, 0
 
     def step(self, metric: Any) -> None:
-        """Go on by one, with the newest metric, a number or a tensor of one element."""
+        """Count one step with the newest metric, a number or a tensor of one element."""
         value = float(metric.item() if hasattr(metric, "item") else metric)
         if self._is_better(value):
             self.best, self.bad_steps = value, 0

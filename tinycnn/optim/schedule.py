@@ -18,7 +18,7 @@ class Schedule:
     Parameters
     ----------
     optimizer
-        The ``lr`` of its groups at this moment are the ``base_lrs``.
+        The ``lr`` of its groups at this moment become the ``base_lrs``.
     """
 
     per_batch = False
@@ -33,7 +33,7 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} has no lr_at()")
 
     def step(self) -> None:
-        """Go on by one."""
+        """Count one step, and set the learning rates."""
         self.t += 1
         self._apply()
 
@@ -51,7 +51,7 @@ class Schedule:
         Raises
         ------
         ValueError
-            If it is of another number of groups.
+            If it has another number of groups.
         """
         base = state["base_lr"]
         base_lrs = [float(lr) for lr in (base if isinstance(base, list | tuple) else [base])]
