@@ -156,7 +156,7 @@ print(f"rungs 1 and 2: 2 for each product, rung 3: {far_loads_of_a_product(8, 16
 # column p is an image and a place in the output; one function takes both numbers apart:
 
 # %%
-print(inspect.getsource(direct.split))
+print(inspect.getsource(direct.unravel))
 
 
 # %%
