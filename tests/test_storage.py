@@ -1,8 +1,10 @@
 import gzip
 import io
 import json
+import os
 import pickle
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,3 +229,26 @@ def test_infinite_weights_may_be_meant():
     model = nn.Linear(3, 2)
     model.load_state_dict({"weight": np.ones((2, 3)), "bias": np.array([-np.inf, 0])})
     assert model.bias.tolist() == [-np.inf, 0]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (os.mkfifo, "is no regular file"),
+        (Path.mkdir, "is no regular file"),
+        (lambda path: path.write_bytes(b"[" * 1001), "has 1,001 bytes, at most 1,000 fit"),
+        (lambda path: path.write_bytes(b"[" * 1000), "it is no|nested too deeply"),
+        (lambda path: path.write_bytes(b'"\xff"'), "utf-8"),
+    ],
+)
+def test_a_json_file_that_is_none(make, says, tmp_path):
+    make(tmp_path / "file")
+    with pytest.raises(storage.FileError, match=f"file.*({says})"):
+        storage.read_json(tmp_path / "file", 1000)
+
+
+def test_a_json_file(tmp_path):
+    (tmp_path / "file").write_text('{"a": "ä"}', encoding="utf-8")
+    assert storage.read_json(tmp_path / "file", 1000) == {"a": "ä"}
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        storage.read_json(tmp_path / "other", 1000)

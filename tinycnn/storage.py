@@ -187,6 +187,28 @@ def load_arrays(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]
     return arrays, metadata
 
 
+def read_json(path: Path, most: int) -> Any:
+    """Return what a JSON file of at most `most` bytes says.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FileError
+        If it is something else, which is known before it is read: a named pipe would never end.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if not path.is_file():
+        raise FileError(f"{path} is no regular file")
+    if path.stat().st_size > most:
+        raise FileError(f"{path} has {path.stat().st_size:,} bytes, at most {most:,} fit")
+    try:
+        return parse_json(path.read_text(encoding="utf-8"), most)
+    except ValueError as error:
+        raise FileError(f"{path}: {error}") from error
+
+
 def save_weights(path: str | Path, model: Module, config: Mapping[str, Any]) -> None:
     """Write a network's weights under PyTorch's keys, with `config`: what is needed to use them.
 

@@ -11,6 +11,7 @@ from tinycnn.schema import parse_json
 from tinycnn.storage import MOST_CONFIG, FileError, load_arrays, save_arrays
 
 BITS, VALUES = ":bits", ":values"
+MOST_DIMENSIONS = 64  # of an array of NumPy's
 
 
 def save_sparse(path: Path, model: Module) -> None:
@@ -72,7 +73,9 @@ def _shapes(path: Path, metadata: dict[str, str]) -> dict[str, list[int]]:
     try:
         shapes: Any = parse_json(metadata["sparse"], MOST_CONFIG)
         fits = isinstance(shapes, dict) and all(
-            isinstance(shape, list) and all(type(side) is int and side >= 0 for side in shape)
+            isinstance(shape, list)
+            and len(shape) <= MOST_DIMENSIONS
+            and all(type(side) is int and side >= 0 for side in shape)
             for shape in shapes.values()
         )
     except ValueError:

@@ -18,8 +18,8 @@ from tinycnn.data import Dataset, stratified_split
 from tinycnn.fit import ClassifierSettings, DivergedError, RunError, StoppedRun, fit
 from tinycnn.fit.classifier import load_settings_data, make_training
 from tinycnn.fit.settings import SEED, Settings, option
-from tinycnn.schema import AnyNumber, Fields, Integer, ListOf, Number, OrNothing, parse_json, plain
-from tinycnn.storage import FileError, write_atomically
+from tinycnn.schema import AnyNumber, Fields, Integer, ListOf, Number, OrNothing, plain
+from tinycnn.storage import FileError, read_json, write_atomically
 
 TRIALS = "trials.json"
 MOST_BYTES = 10_000_000  # of that file
@@ -174,13 +174,13 @@ class Search:
     def _saved(self) -> list[Trial]:
         """Return the trials in the folder; raise RunError if they are of another search."""
         path = self.folder / TRIALS
-        if not path.is_file():
+        if not path.exists():
             return []
         try:
-            content = parse_json(path.read_text(encoding="utf-8"), MOST_BYTES)
+            content = read_json(path, MOST_BYTES)
             known = Fields({"trials": ListOf(TRIAL)}).check(content)
             config = content.get("config")
-        except (ValueError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise FileError(f"{path} holds no search: {plain(error, 500)}") from error
         if config != self._config():
             raise RunError(f"{path} is of a search with other settings or data: choose another --out")

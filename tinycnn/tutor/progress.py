@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinycnn.schema import parse_json
-from tinycnn.storage import write_atomically
+from tinycnn.storage import read_json, write_atomically
 
 FILE = Path("tinycnn-tutor.json")
-MOST = 100_000  # characters
+MOST = 100_000  # bytes
 
 
 @dataclass
@@ -54,7 +53,7 @@ def read_progress(path: Path = FILE) -> Progress:
     if not path.exists():
         return Progress()
     try:
-        document = parse_json(path.read_text(), MOST)
+        document = read_json(path, MOST)
         return Progress(_names(document["solved"]), _counts(document["hints"]))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
