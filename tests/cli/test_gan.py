@@ -414,3 +414,17 @@ def test_divergence_keeps_the_last_checkpoint(digits_folder, tmp_path, tinycnn_j
     assert re.search(r"became (nan|inf) by batch \d+ of epoch 1: try a lower learning rate", said["error"])
     arrays, _ = load_arrays(out / "checkpoint.safetensors")
     assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_gan_explain(gan, conditional_gan, trained, tinycnn_json, tmp_path, capsys):
+    status, said = tinycnn_json("gan-explain", gan, "--samples", 3, "--coordinates", 2, "--out", tmp_path)
+    assert status == 0
+    assert len(said["coordinates"]) == 2
+    drawn(tmp_path / "coordinates.png")
+    drawn(tmp_path / "nearest_features.png")
+    options = ("--classifier", trained, "--samples", 2, "--out", tmp_path)
+    status, said = tinycnn_json("gan-explain", conditional_gan, *options)
+    assert (status, said["features"]) == (0, "layer 10 of lenet5")
+    assert all(0 <= entry["classes"] <= 1 for entry in said["coordinates"])
+    assert main(["gan-explain", str(conditional_gan)]) == 2
+    assert "is conditional: its discriminator asks for the class" in capsys.readouterr().err
