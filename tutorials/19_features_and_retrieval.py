@@ -1,0 +1,262 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 19. Features and retrieval: what a trained network is good for besides its answer
+#
+# About an hour. You need lesson 8, which looks into a network by hand. Here `tinycnn.features` does it.
+#
+# At the end you can search images by what they show, say which layer holds what, and tell whether features
+# are better than pixels, with a number.
+
+# %%
+import inspect
+
+import numpy as np
+
+import tinycnn
+from tinycnn import Tensor, optim
+from tinycnn.data import Augment, DataLoader, digits
+from tinycnn.features import (
+    PCA,
+    Index,
+    features,
+    few_of_each,
+    gram_matrix,
+    linear_error,
+    maximise,
+    neighbours,
+)
+from tinycnn.features.pictures import image_grid, projection_figure
+from tinycnn.features.report import report
+from tinycnn.fit import Training, fit
+from tinycnn.models import cnn28
+from tinycnn.tutor import compare
+
+# %%
+tinycnn.manual_seed(0)
+train, test = digits()
+model = cnn28()
+batches = DataLoader(train, batch_size=32, shuffle=True, augment=Augment(shift=1))
+optimizer = optim.Adam(model.parameters())
+schedule = optim.OneCycleLR(optimizer, max_lr=3e-3, total_steps=len(batches))
+run = Training(model, batches, optimizer, 1, DataLoader(test, batch_size=200), schedule)
+print(f"trained: {fit(run)[-1]['val_accuracy']:.2%} of the test images right")
+
+# %% [markdown]
+# ## A feature vector (Eq. 14)
+#
+# $$F(x) = f(W_F\, x + b_F)$$
+#
+# In words: stop the network at a layer, and take its activations as a description of the image. Layer "8" of
+# cnn28 is the ReLU behind the first dense layer: 128 numbers. `features` hangs a hook on the layer, sends the
+# images through in batches, in evaluation mode and without a graph, and returns (N, D).
+
+# %%
+known, new = train.subset(slice(0, 2000)), test.subset(slice(0, 500))
+known_features, new_features = features(model, known, "8"), features(model, new, "8")
+print(known_features.shape, new_features.shape)
+print(inspect.getsource(features).split('"""')[2])
+
+# %% [markdown]
+# A name that does not exist is answered with those that do:
+
+# %%
+try:
+    features(model, new, "conv1")
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# A convolution returns maps (N, K, OH, OW). `pool` says what to keep of them: all numbers (None), the mean or
+# the maximum of each map, or how maps occur together ("gram", below).
+
+# %%
+for layer, pool in (("1", None), ("1", "mean"), ("4", "mean"), ("4", "gram")):
+    print(f"layer {layer}, pool {pool}: {features(model, new, layer, pool).shape}")
+
+# %% [markdown]
+# ## Retrieval: distance or angle?
+#
+# To find the known image that is nearest to a new one we need a distance between vectors a and b:
+#
+# $$d_{\text{euclidean}} = |a - b|, \qquad |a - b|^2 = |a|^2 - 2\langle a, b\rangle + |b|^2$$
+#
+# $$d_{\text{cosine}} = 1 - \frac{\langle a, b\rangle}{|a|\,|b|}$$
+#
+# The second one forgets how long the vectors are: a faint digit and a bold one point in the same direction.
+# Both need all products $\langle a_n, b_m\rangle$, which is one matrix product (N, D) @ (D, M).
+
+# %%
+print(inspect.getsource(neighbours.squared_distances))
+share = {}
+for metric in ("euclidean", "cosine"):
+    for name, pair in (
+        ("pixels", (known.scaled(slice(None)), new.scaled(slice(None)))),
+        ("features", (known_features, new_features)),
+    ):
+        found = Index(pair[0], metric).search(pair[1])
+        share[name, metric] = float((known.labels[found.index[:, 0]] == new.labels).mean())
+        print(f"{name:8} {metric:9}: the nearest known image is of the same class: {share[name, metric]:.1%}")
+assert share["features", "cosine"] > share["pixels", "cosine"]
+
+# %%
+looked = report(model, known, new)  # by default: what the last layer with weights reads
+looked.retrieval("cosine")
+
+# %% [markdown]
+# ## 128 dimensions on paper: principal components
+#
+# Centre the vectors, X (N, D). The direction v of length 1 in which they spread most maximises
+# $|Xv|^2 = v^T X^T X\, v$: it is the eigenvector of $X^T X$ with the largest eigenvalue. With the singular
+# value decomposition $X = U S V^T$ we have $X^T X = V S^2 V^T$, so the columns of V are these directions, and
+# $S^2$ is how much of the variance lies in each.
+
+# %%
+print(inspect.getsource(PCA.fit).split('"""')[2])
+pca = PCA.fit(new_features)
+print("share of the variance in two directions:", pca.variance_share.round(3))
+pixels = new.scaled(slice(None)).reshape(len(new), -1)
+points = {
+    "pixels": PCA.fit(pixels).transform(pixels),
+    "features": pca.transform(new_features),
+}
+projection_figure(points, new.labels, new.classes)
+
+# %% [markdown]
+# ## Are features better? One linear classifier for all
+#
+# A fair comparison gives every description to the *same* classifier, one without convolutions: softmax
+# regression. With 100 labelled images (10 of each class):
+
+# %%
+few, untrained = few_of_each(train, 100), cnn28()
+errors = {}
+for name, describe in {
+    "pixels": lambda data: data.scaled(slice(None)).reshape(len(data), -1),
+    "an untrained network's layer 8": lambda data: features(untrained, data, "8"),
+    "the trained network's layer 8": lambda data: features(model, data, "8"),
+}.items():
+    errors[name] = linear_error(describe(few), few.labels, describe(new), new.labels, 10)
+    print(f"{name:32} test error {errors[name]:.1%}")
+assert errors["the trained network's layer 8"] < errors["pixels"]
+
+# %% [markdown]
+# Careful: this network was trained with the labels of *all* 10,000 training images, so the comparison only
+# says how much of what it knows is in these 128 numbers. `python -m benchmarks.features` is stricter: there
+# the network sees the same few labels as all others, and HOG and SIFT, features made by hand, take part.
+#
+# ## Texture without shape: the Gram matrix
+#
+# $$G_{n,i,j} = \frac{1}{OH \cdot OW} \sum_p A_{n,i,p}\, A_{n,j,p}$$
+#
+# p runs over all places of the maps A. The sum forgets where things are: move all cells about, and G stays
+# the same. So it describes what an image is made of (strokes in this direction beside strokes in that one),
+# not its shape.
+
+# %%
+maps = Tensor(np.random.default_rng(0).random((1, 3, 4, 4)))
+order = np.random.default_rng(1).permutation(16)  # all maps are shuffled in the same way
+shuffled = Tensor(maps.numpy().reshape(3, 16)[:, order].reshape(1, 3, 4, 4))
+before, after = gram_matrix(maps).numpy(), gram_matrix(shuffled).numpy()
+print("the same after moving all cells about:", np.allclose(before, after))
+texture = features(model, known, "4", "gram"), features(model, new, "4", "gram")
+found = Index(texture[0], "cosine").search(texture[1])
+print(f"nearest by texture: same class {(known.labels[found.index[:, 0]] == new.labels).mean():.1%}")
+
+# %% [markdown]
+# ## What does a unit answer to? Gradient ascent on the image
+#
+# Training changes weights along the negative gradient of a loss. Now the weights stay, and the *image* goes
+# along the positive gradient of one unit's activation, from noise:
+#
+# $$x \leftarrow x + \epsilon\, \frac{\partial a_u}{\partial x}$$
+
+# %%
+images = maximise(model, "9", range(10), (1, 28, 28), steps=60)
+image_grid(images, [f"class {k}" for k in range(10)], "what the ten outputs answer to most")
+
+# %% [markdown]
+# These are no digits that anybody would write, and the network is very sure of them. It has learned what
+# tells the classes apart, not what digits look like. For that one needs a generator (lesson 11);
+# `tinycnn gan-explain RUN` shows what each coordinate of its z changes.
+#
+# ## Exercises
+#
+# **1.** Write the search: for every row of a (N, D) the number of the row of b (M, D) that is nearest to it.
+
+
+# %%
+def nearest_rows(a, b):
+    """Return (N,) integers."""
+    return None  # your code
+
+
+expected = Index(known_features).search(new_features).index[:, 0]
+compare(nearest_rows(new_features, known_features), expected)
+
+# %% [markdown]
+# **2.** How much of the variance do the first ten principal components of the features hold? Use
+# `np.linalg.svd`, not `PCA`.
+
+# %%
+of_ten = None  # your number, 0 to 1
+
+compare(of_ten, PCA.fit(new_features, 10).variance_share.sum(), tolerance=1e-3)
+
+# %% [markdown]
+# **3.** The Gram matrix of maps A (K, OH, OW) of one image, with NumPy.
+
+
+# %%
+def gram(A):
+    """Return (K, K)."""
+    return None  # your code
+
+
+A = np.random.default_rng(2).random((3, 4, 5))
+compare(gram(A), gram_matrix(Tensor(A[None])).numpy()[0])
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. The search</summary>
+#
+# ```python
+# def nearest_rows(a, b):
+#     d2 = (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)
+#     return d2.argmin(axis=1)
+#
+# assert compare(nearest_rows(new_features, known_features), expected)
+# ```
+#
+# </details>
+#
+# <details><summary>2. Ten directions</summary>
+#
+# ```python
+# s = np.linalg.svd(new_features - new_features.mean(axis=0), compute_uv=False)
+# of_ten = (s[:10] ** 2).sum() / (s**2).sum()
+# assert compare(of_ten, PCA.fit(new_features, 10).variance_share.sum(), tolerance=1e-3)
+# ```
+#
+# </details>
+#
+# <details><summary>3. The Gram matrix</summary>
+#
+# ```python
+# def gram(A):
+#     rows = A.reshape(len(A), -1)
+#     return rows @ rows.T / rows.shape[1]
+#
+# assert compare(gram(A), gram_matrix(Tensor(A[None])).numpy()[0])
+# ```
+#
+# </details>
