@@ -242,3 +242,16 @@ def test_a_built_network_is_exported_and_loaded(lab_page):
     lab_page.select_option("#runs", "runs/from-the-page")
     lab_page.click("#load")
     expect(lab_page.locator("#network-title")).to_contain_text("from-the-page")
+
+
+def test_the_toy_gan_trains(lab_page):
+    lab_page.click("#tabs [data-tab=gan]")
+    says = lab_page.locator("#toy-says")
+    expect(says).to_have_text(re.compile("^0 steps"))
+    lab_page.click("#toy-step")
+    expect(says).to_have_text(re.compile("^1 steps"))
+    lab_page.select_option("#density", "spiral")
+    expect(says).to_have_text(re.compile("^0 steps"))
+    lab_page.click("#toy-run")
+    expect(says).to_have_text(re.compile(r"^\d\d+ steps"))
+    lab_page.click("#toy-run")

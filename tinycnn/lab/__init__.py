@@ -10,6 +10,7 @@
 `build`     networks that are put together on the page
 `folders`   run folders that a page may read and write
 `training`  training on the page, one step or many
+`latent`    GANs: the toy of the plane, and a trained one
 `session`   one open page: its network, its picture, and what it may ask
 `wire`      messages: checked when they come in, packed when they go out
 `guard`     who may talk to the server

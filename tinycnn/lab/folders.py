@@ -46,10 +46,15 @@ def load(root: Path, folder: str) -> Network:
     ValueError
         If it lies elsewhere (links are followed), is no run folder, or its weights do not fit.
     """
+    return load_network(below(root, folder))
+
+
+def below(root: Path, folder: str) -> Path:
+    """Return a path below `root`; raise ValueError if it leads elsewhere, links followed."""
     path = (root / folder).resolve()
     if not path.is_relative_to(root.resolve()):
         raise ValueError(f"{plain(folder)} is not below the folder that the lab was started in")
-    return load_network(path)
+    return path
 
 
 def load_network(run: str | Path) -> Network:

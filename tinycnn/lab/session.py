@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tinycnn.explain import to_json
+from tinycnn.gan.toy import ToyGan
 from tinycnn.nn.summary import summary
 from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
 
-from . import build_commands, train_commands
+from . import build_commands, latent, train_commands
 from . import picture as pictures
 from .network import Network
 from .trace import Trace, run
@@ -44,6 +45,8 @@ class Session:
         self.label: int | None = None  # the true one, of a test picture
         self.noise = 0.0
         self.trace: Trace | None = None
+        self.toy: ToyGan | None = None
+        self.latent: latent.Latent | None = None
         self.trainer: Trainer | None = None  # from the first step on: then the network is this page's own
 
     def use(self, network: Network) -> None:
@@ -176,5 +179,6 @@ COMMANDS: dict[str, Command] = {
     ),
     **build_commands.COMMANDS,
     **train_commands.COMMANDS,
+    **latent.COMMANDS,
     "why": (Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag()}), explain_cell),
 }

@@ -1,5 +1,7 @@
 """One run of a network on one picture: every array on the way, and the gradient of the loss by each."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +75,20 @@ def run(model: Module, picture: np.ndarray, label: int | None = None) -> Trace:
         As the model, if the picture does not fit, or the output is no row of logits.
     """
     x = Tensor(picture[None], requires_grad=True, backend="numpy")
+    calls, tensors, y = watched(model, x)
+    if y.ndim != 2:
+        raise ValueError(f"the lab shows classifiers, whose output is (N, K), got shape {y.shape}")
+    probabilities = F.softmax(y.detach(), 1).numpy()
+    if label is None:
+        return Trace(calls, tensors, probabilities)
+    loss = F.cross_entropy(y, np.array([label]))
+    with kept_gradients(model):  # to look is not to train
+        loss.backward()
+    return Trace(calls, tensors, probabilities, label, loss.item())
+
+
+def watched(model: Module, x: Tensor, *others: Any) -> tuple[tuple[Call, ...], dict[str, Tensor], Tensor]:
+    """Return the layers that run in ``model(x, *others)``, every array by its name, and the output."""
     tensors, names = {"a0": x}, {id(x): "a0"}
     calls: list[Call] = []
     removers = []
@@ -93,22 +109,23 @@ def run(model: Module, picture: np.ndarray, label: int | None = None) -> Trace:
         removers.append(watch(module, name))
     try:
         with evaluation_mode(model):
-            y = model(x)
+            y = model(x, *others)
     finally:
         for remove in removers:
             remove()
-    if y.ndim != 2:
-        raise ValueError(f"the lab shows classifiers, whose output is (N, K), got shape {y.shape}")
-    probabilities = F.softmax(y.detach(), 1).numpy()
-    if label is None:
-        return Trace(tuple(calls), tensors, probabilities)
-    loss = F.cross_entropy(y, np.array([label]))
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    return tuple(calls), tensors, y
+
+
+@contextmanager
+def kept_gradients(model: Module) -> Iterator[None]:
+    """Leave the gradients of the parameters as they were before the ``with`` block."""
+    parameters = list(model.parameters())
     kept = [p.grad for p in parameters]
-    loss.backward()
-    for p, grad in zip(parameters, kept, strict=True):  # to look is not to train
-        p.grad = grad
-    return Trace(tuple(calls), tensors, probabilities, label, loss.item())
+    try:
+        yield
+    finally:
+        for p, grad in zip(parameters, kept, strict=True):
+            p.grad = grad
 
 
 def computing(model: Module) -> dict[str, Module]:

@@ -4,6 +4,7 @@ import { ask, connect, on } from "./wire.js";
 import { drawBars } from "./bars.js";
 import * as build from "./build.js";
 import { listRuns } from "./folders.js";
+import * as gan from "./gan.js";
 import { Network } from "./network.js";
 import { Drawing, takeFiles } from "./picture.js";
 import { count, show } from "./numbers.js";
@@ -143,20 +144,23 @@ function speak(language) {
 
 train.setUp({ look: () => look({}), lossClass });
 
+gan.setUp();
 build.setUp(async () => {
   why.close();
   train.forget();
   await describe();
 });
 
-async function showBuild() {
-  await Promise.all([build.show(), listRuns()]).catch((error) => say(error.message));
+async function showTab(tab) {
+  if (!about) return;
+  const shown = { build: () => Promise.all([build.show(), listRuns()]), gan: gan.show }[tab];
+  await shown?.().catch((error) => say(error.message));
 }
 
 on("hello", async () => {
   say("");
   await describe();
-  if (state.tab === "build") await showBuild();
+  await showTab(state.tab);
 });
 on("closed", ({ reason }) => say(reason || t("disconnected")));
 on("refused", ({ error }) => say(error));
@@ -170,10 +174,11 @@ on("starting", ({ done, total, loss, accuracy }) => {
 });
 
 readState();
-const tabs = setUpTabs(["see", "train", "build"], (tab) => tab === "build" && about && showBuild());
+const tabs = setUpTabs(["see", "train", "build", "gan"], showTab);
 setUpTheme(byId("theme"), () => {
   if (seen) network.update(seen.arrays, state.backward);
   train.redraw();
+  gan.redraw();
 });
 speak(localStorage.getItem("language") ?? preferred());
 why.setUp(network);
