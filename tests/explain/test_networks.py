@@ -10,7 +10,7 @@ from tests.helpers.explained import check_panels, printed
 from tinycnn import Tensor, models, nn, optim
 from tinycnn import functional as F
 from tinycnn.explain import explain, graph, training_step
-from tinycnn.explain.graph import layout
+from tinycnn.explain.graph_drawing import layout
 
 
 @pytest.fixture

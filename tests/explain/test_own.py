@@ -153,3 +153,20 @@ def test_the_numbers_are_not_unlucky(name):
     (first,) = [name for name in ("dL/dx", "dL/dz") if name in steps.arrays]
     if name != "max_pool2d":
         assert abs(steps.arrays[first].ravel()[0]) > 1e-3
+
+
+def test_a_graph_is_boxes_of_text():
+    a, b = Tensor([2.0], requires_grad=True), Tensor([3.0, 4.0], requires_grad=True)
+    drawn = graph(lambda: (a * b + a).sum(), {"a": a, "b": b}, gradients=True)
+    assert drawn.boxes(60).splitlines()[2:9] == [
+        "┌──────────────────────────────────┐",
+        "│ t1 = Mul(a, b)                   │",
+        "│ (2,)   = 6, 8   grad = 1, 1      │",
+        "│   a: (1,)   = 2   grad = 9       │",
+        "│   b: (2,)   = 3, 4   grad = 2, 2 │",
+        "└─────────────────┬────────────────┘",
+        "                  ▼",
+    ]
+    assert "│ L = Sum(t2)" in drawn.boxes(60)
+    assert drawn.boxes(60, ascii_only=True).isascii()
+    assert all(len(line) <= 40 for line in drawn.boxes(40).splitlines())

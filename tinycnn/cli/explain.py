@@ -4,6 +4,8 @@ import argparse
 import io
 import json
 import re
+import shutil
+import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -183,9 +185,10 @@ def _slice(text: str) -> int | slice:
 
 
 def _graph(args: argparse.Namespace, say: Say, found: ex.Graph) -> dict[str, Any]:
-    """Print the computation graph of a loss as Graphviz text, or draw it."""
+    """Print the computation graph of a loss as boxes, or write it as a picture or for Graphviz."""
     if args.out is None:
-        say(found.dot())
+        ascii_only = not (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+        say(found.boxes(shutil.get_terminal_size((80, 24)).columns, ascii_only))
     elif args.out.suffix.lower() == ".dot":
         write_atomically(args.out, found.dot().encode())
     elif args.out.suffix.lower() in (".png", ".svg", ".pdf"):
