@@ -63,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label-smoothing", type=number(0), help="of a cross-entropy (default: 0)")
     parser.add_argument("--p", type=number(0), help="probability of dropout (default: 0.5)")
     parser.add_argument("--sparsity", type=number(0), help="share of the weights to prune (default: 0.5)")
-    parser.add_argument("--lr", type=number(0), help="learning rate of an update (default: 0.1)")
+    parser.add_argument(
+        "--lr", type=number(0), help="learning rate (default: 0.1; of Adam 0.01, of a training step 0.001)"
+    )
     parser.add_argument(
         "--input",
         type=Path,

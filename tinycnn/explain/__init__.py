@@ -6,7 +6,7 @@ that matter marked, and a sentence. Results and gradients are the engine's own, 
 to them, else it raises. Steps know nothing of screens; they are drawn four ways:
 
 ============ ============================================================================
-`terminal`   text, stepped with the keyboard, or plain where it is piped
+`terminal`   text, stepped with the keyboard, or plain if it is piped
 `figure`     Matplotlib: a figure of one step; all of them as GIF
 `page`       HTML: text and tables, a cell leads to the step that computes it
 `document`   JSON with a documented schema

@@ -13,7 +13,8 @@ from tinycnn.modes import observed
 from tinycnn.tensor import Tensor
 
 from .calls import leaf
-from .recorder import Recorder, tag
+from .cells import largest, tag
+from .recorder import Recorder
 from .steps import Explanation, Panel, Term, number
 from .training import update_steps
 from .watch import Watch
@@ -219,16 +220,16 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
             continue
         g, array = p.grad.numpy(), f"dpenalty/d{name}"
         rec.arrays |= {name: p.numpy(), array: g}
-        index = tuple(map(int, np.unravel_index(np.abs(g).argmax(), g.shape)))
-        largest = rec.quantity(array, index)
+        index = largest(g)
+        most = rec.quantity(array, index)
         rec.add(
             "backward",
             f"{array}: a gradient of a gradient",
             f"{array} = Σ_n 2·(|s| - 1) / N · d|s|/d{name}",
-            f"largest: {largest.name} = {number(largest.value)}",
+            f"largest: {most.name} = {number(most.value)}",
             "The second walk goes through the first one. It changes the weights so that the slopes come "
             "nearer to 1.",
-            [rec.panel("", name, index[:-2]), rec.result_panel("", array, index)],
+            [rec.panel("", name, index[:-2]), rec.cell("", array, index)],
         )
     return rec.explanation("penalty")
 

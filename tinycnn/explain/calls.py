@@ -10,7 +10,8 @@ from tinycnn.functional.cards import CARDS
 from tinycnn.modes import observed
 from tinycnn.tensor import Tensor
 
-from .recorder import Cells, Recorder
+from .cells import Cells
+from .recorder import Recorder
 from .watch import Watch
 
 
@@ -99,7 +100,7 @@ def gradient_of(y: Tensor, gradient: Any) -> np.ndarray:
     Raises
     ------
     ValueError
-        Where its shape is not that of y.
+        If its shape is not that of y.
     """
     if gradient is None:
         return np.ones(y.shape, y.dtype)

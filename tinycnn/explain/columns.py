@@ -5,8 +5,8 @@ from dataclasses import replace
 from tinycnn.kernels.geometry import conv2d_geometry, pair
 
 from .calls import Call, leaf
+from .cells import tag
 from .convolution import terms_of
-from .recorder import tag
 from .steps import Explanation, number
 from .windows import Windows, products
 
@@ -83,7 +83,7 @@ def col2im(call: Call) -> Explanation:
             "gradient is the sum over all uses.",
             [
                 *rec.panels_of(terms, {"columns": TITLE}, {(0, "columns", (n,)): {}}),
-                rec.result_panel("the copies added up", "x", index),
+                rec.cell("the copies added up", "x", index),
             ],
         )
     return rec.explanation("x")

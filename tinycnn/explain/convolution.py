@@ -13,7 +13,8 @@ from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry
 from tinycnn.kernels.transposed import conv_transpose2d_geometry
 
 from .calls import Call, run
-from .recorder import Plane, Recorder, tag
+from .cells import tag
+from .recorder import Plane, Recorder
 from .steps import Cell, Explanation, Index, Panel, Term
 from .windows import Windows, products
 
@@ -148,7 +149,7 @@ def _used(rec: Recorder, index: Index, windows: Windows, names: Names) -> None:
         "these changes ADD up.",
         [
             *rec.panels_of(terms, {"x": f"what {weight} was multiplied with", "g": "dL/dy there"}),
-            rec.result_panel("gradient of the filter", names.w, index),
+            rec.cell("gradient of the filter", names.w, index),
         ],
     )
 
@@ -168,7 +169,7 @@ def _bias(rec: Recorder, index: Index) -> None:
         terms,
         f"b[{k}] was added to {_cells(len(terms))} of y with the factor 1, so its gradient is the sum of g "
         "there.",
-        [*rec.panels_of(terms, {"g": "dL/dy"}), rec.result_panel("gradient of the bias", "dL/db", index)],
+        [*rec.panels_of(terms, {"g": "dL/dy"}), rec.cell("gradient of the bias", "dL/db", index)],
     )
 
 
@@ -190,7 +191,7 @@ def _panels(
     geometry = windows.geometry
     padding = {array: (geometry.PH, geometry.PW) for _, array, _ in marks}
     title = "output" if result == "y" else "gradient"
-    return [*rec.panels_of(terms, titles, marks, padding), rec.result_panel(title, result, index)]
+    return [*rec.panels_of(terms, titles, marks, padding), rec.cell(title, result, index)]
 
 
 def _fed(rec: Recorder, index: Index, found: Sequence[tuple[Index, Index, Index]]) -> str:

@@ -6,9 +6,10 @@ from tinycnn import functional as F
 from tinycnn.tensor import Tensor, as_tensor
 
 from .calls import Call, run
+from .cells import difference
 from .losses import add_each_loss, name_of_total, reduce_losses, refuse_weights, said_of_g
-from .recorder import Recorder, difference
-from .softmax import add_powers, class_panels, classes, place_panel, powers, with_class
+from .recorder import Recorder
+from .softmax import add_powers, class_panels, classes, powers, with_class
 from .steps import Explanation, Index, factor, number
 
 
@@ -73,8 +74,8 @@ def _log_share(rec: Recorder, at: Index) -> None:
         [
             *class_panels(rec, "logits", "z", [picked], "read"),
             *class_panels(rec, "shares: softmax(z)", "p", [picked], "weight"),
-            place_panel(rec, "labels", "label", at, "read"),
-            place_panel(rec, "the losses", "L", at, "result"),
+            rec.cell("labels", "label", at, "read"),
+            rec.cell("the losses", "L", at, "result"),
         ],
     )
 
@@ -98,7 +99,7 @@ def _smoothed(rec: Recorder, at: Index, smoothing: float) -> None:
         [
             *class_panels(rec, "logits", "z", every, "read", letters=True),
             *class_panels(rec, "the smoothed truth", "t", every, "weight", letters=True),
-            place_panel(rec, "the losses", "L", at, "result"),
+            rec.cell("the losses", "L", at, "result"),
         ],
     )
 
@@ -109,13 +110,13 @@ def _logit_gradient(rec: Recorder, index: Index, total: str) -> None:
     label = int(rec.arrays["label"][at])
     p, g, result = rec.quantity("p", index), rec.quantity("g", at), rec.quantity("dL/dz", index)
     place, each = _letters(at)
-    panels = class_panels(rec, "shares: softmax(z)", "p", [index], "read")
+    panels = [rec.cell("shares: softmax(z)", "p", index, "read")]
     if "t" in rec.arrays:
         truth, symbol = number(rec.quantity("t", index).value), f"t[{each}]"
-        panels += class_panels(rec, "the smoothed truth", "t", [index], "weight")
+        panels += [rec.cell("the smoothed truth", "t", index, "weight")]
     else:
         truth, symbol = str(int(k == label)), f"[k = label[{place}]]"
-        panels.append(place_panel(rec, "labels", "label", at, "weight"))
+        panels.append(rec.cell("labels", "label", at, "weight"))
     rec.add(
         "backward",
         f"{result.name}: class {k}, which is {'the label' if k == label else 'not the label'}",
@@ -123,5 +124,5 @@ def _logit_gradient(rec: Recorder, index: Index, total: str) -> None:
         f"{result.name} = {factor(g.value)}·({number(p.value)} - {truth}) = {number(result.value)}",
         "The share minus the truth: the logit of the label is pulled up, all others are pushed down, each "
         "by as much as its share is wrong.",
-        [*panels, rec.result_panel("gradient", "dL/dz", index)],
+        [*panels, rec.cell("gradient", "dL/dz", index)],
     )

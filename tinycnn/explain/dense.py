@@ -40,7 +40,7 @@ def linear(call: Call) -> Explanation:
             terms,
             f"Row {o} of W is laid on row {n} of x; pairs with the same letter are multiplied, and all is "
             "added up.",
-            [*rec.panels_of(terms, TITLES), rec.result_panel("output", "y", (n, o))],
+            [*rec.panels_of(terms, TITLES), rec.cell("output", "y", (n, o))],
         )
     for n, i in rec.asked("dL/dx"):
         _gradient(rec, "dL/dx", {"n": n, "i": i}, [(("g", (n, o)), ("W", (o, i))) for o in range(outputs)])
@@ -64,5 +64,5 @@ def _gradient(
         result,
         terms,
         f"{sentence.format(**at)} These changes ADD up.",
-        [*rec.panels_of(terms, TITLES), rec.result_panel("gradient", array, index)],
+        [*rec.panels_of(terms, TITLES), rec.cell("gradient", array, index)],
     )

@@ -68,7 +68,7 @@ def read_json(text: str) -> Explanation:
     Raises
     ------
     ValueError
-        Where it is no such document, or of another version.
+        If it is no such document, or one of another version.
     """
     document = json.loads(text)
     if not isinstance(document, dict) or (document.get("schema"), document.get("version")) != (

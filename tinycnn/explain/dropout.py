@@ -4,7 +4,6 @@ from tinycnn.functional.arithmetic import Mul
 
 from .calls import Call, run
 from .equations import put_in
-from .recorder import cell_of
 from .steps import Explanation, number
 
 
@@ -38,9 +37,9 @@ def dropout(call: Call) -> Explanation:
                 f"{result.name} = {put_in(f'{by}·k', factors)} = {number(result.value)}",
                 sentence,
                 [
-                    rec.panel("input" if by == "x" else "dL/dy", by, index[:-2], {cell_of(index): "read"}),
-                    rec.panel("drawn factors", "k", index[:-2], {cell_of(index): "weight"}),
-                    rec.result_panel("output" if array == "y" else "gradient", array, index),
+                    rec.cell("input" if by == "x" else "dL/dy", by, index, "read"),
+                    rec.cell("drawn factors", "k", index, "weight"),
+                    rec.cell("output" if array == "y" else "gradient", array, index),
                 ],
             )
     return rec.explanation()

@@ -6,7 +6,6 @@ from tinycnn.functional.cards import CARDS
 
 from .calls import Call, run
 from .equations import put_in, right_side, stated
-from .recorder import cell_of
 from .steps import Explanation, number
 
 # What there is to say of a derivative beside its equation, which the operation's card has.
@@ -38,8 +37,8 @@ def elementwise(call: Call) -> Explanation:
             f"{y.name} = {put_in(forward, constants | {'x': x.value})} = {number(y.value)}",
             "Every number by itself: its neighbours do not matter.",
             [
-                rec.panel("input", "x", index[:-2], {cell_of(index): "read"}),
-                rec.result_panel("output", "y", index),
+                rec.cell("input", "x", index, "read"),
+                rec.cell("output", "y", index),
             ],
         )
     by = "y" if "y" in backward else "x"
@@ -55,9 +54,9 @@ def elementwise(call: Call) -> Explanation:
             f"{result.name} = {numbers} = {number(result.value)}",
             SENTENCES.get(call.operation, SLOPE),
             [
-                rec.panel("dL/dy", "g", index[:-2], {cell_of(index): "read"}),
-                rec.panel("output" if by == "y" else "input", by, index[:-2], {cell_of(index): "weight"}),
-                rec.result_panel("gradient", "dL/dx", index),
+                rec.cell("dL/dy", "g", index, "read"),
+                rec.cell("output" if by == "y" else "input", by, index, "weight"),
+                rec.cell("gradient", "dL/dx", index),
             ],
         )
     return rec.explanation()

@@ -11,7 +11,8 @@ from tinycnn.kernels.im2col import col2im, im2col
 from tinycnn.optim import SGD, Adam, Optimizer
 from tinycnn.tensor import Tensor
 
-from .recorder import MAX_STEPS, Cells
+from .cells import Cells, largest
+from .recorder import MAX_STEPS
 from .registry import explain
 from .setup import Setup
 from .steps import Explanation
@@ -219,7 +220,6 @@ def _strongest(y: Tensor, x: np.ndarray) -> Cells | None:
     """Return the places of the largest result and of an input cell under it, if all would be too many."""
     if y.ndim != 4 or y.numel() + x.size <= MAX_STEPS:
         return None
-    at = np.unravel_index(np.abs(y.numpy()).argmax(), y.shape)
-    n, _, oh, ow = map(int, at)
+    n, _, oh, ow = at = largest(y.numpy())
     i, j = oh * x.shape[2] // y.shape[2], ow * x.shape[3] // y.shape[3]
-    return {"y": [tuple(map(int, at))], "dL/dx": [(n, 0, i, j)]}
+    return {"y": [at], "dL/dx": [(n, 0, i, j)]}

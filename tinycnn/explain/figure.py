@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from tinycnn.plot import blank_figure
 
-from .panels import FAINT, GREY, HEIGHT, MARGIN, STYLES, WIDTH, draw_panels, is_product
+from .panels import HEIGHT, MARGIN, WIDTH, draw_panels, is_product
 from .steps import ROLES, Step, Term, number
+from .styles import FAINT, GREY, PHASES, STYLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
-PHASES = {"forward": "#0072b2", "backward": "#b34e00", "update": "#7a3b70"}
 TABLE = 12  # terms that have a line of their own
 
 

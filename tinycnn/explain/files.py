@@ -30,9 +30,9 @@ def save(explanation: Explanation, path: str | Path, step: int = 0) -> None:
     Raises
     ------
     ValueError
-        For another ending, and where there is no such step.
+        For another ending, or if there is no such step.
     OSError
-        Where the file cannot be written.
+        If the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -35,7 +35,7 @@ class Node:
     is_leaf
         Whether it is a tensor that nothing computed.
     value, gradient
-        Numbers to show, or the norm of many; empty where they are not known.
+        Numbers to show, or the norm of many; empty if they are not known.
     """
 
     name: str
@@ -112,7 +112,7 @@ def graph(
     ValueError
         For a tensor that nothing computed, or whose graph was not recorded.
     RuntimeError
-        With `gradients`: where the graph was walked and freed before, or `output` is not one number.
+        With `gradients`: if the graph was walked and freed before, or `output` is not one number.
     """
     watch = Watch()
     if not isinstance(output, Tensor):

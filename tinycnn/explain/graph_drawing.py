@@ -139,9 +139,9 @@ def draw(graph: Graph) -> Figure:
 def layout(graph: Graph) -> tuple[list[Place], list[list[Place]]]:
     """Return the (column, row) of every node, and the places that every edge passes on its way.
 
-    A node's row is below all it was computed from, or right above its first use where these are leaves only;
-    an edge over several rows has a place in each, so that it runs around the nodes there. In a row, places
-    stand in the order of the middle of their neighbours above, then of those below, which untangles most.
+    A node's row is below everything it was computed from. If that is leaves only, it is right above its first
+    use. An edge over several rows has a place in each of them, so that it runs around the nodes there. In a
+    row, places are sorted by the middle of their neighbours above, then of those below: few edges cross.
     """
     inputs: dict[int, list[int]] = {at: [] for at in range(len(graph.nodes))}
     uses: dict[int, list[int]] = {at: [] for at in range(len(graph.nodes))}

@@ -12,6 +12,7 @@ from tinycnn.nn.module import Parameter
 from tinycnn.nn.plain import ReLU
 from tinycnn.tensor import Tensor
 
+from .cells import largest
 from .equations import stated
 from .recorder import Recorder
 from .steps import Index, Panel, Quantity, Term, number
@@ -127,19 +128,19 @@ def forward(rec: Recorder, layer: Layer) -> None:
     """Add the forward step of a layer: its largest output, with the terms it is the sum of."""
     source, result = layer.source, layer.result
     y = layer.y.numpy()
-    best = tuple(map(int, np.unravel_index(np.abs(y[0]).argmax(), y.shape[1:])))
+    best = largest(y[0])
     strongest = rec.quantity(result, (0, *best))
     terms = _terms(layer, strongest.index, rec)
     numbers, marks = f"largest: {strongest.name} = {number(strongest.value)}", []
     if terms:
         rec.must_add_up(terms, strongest)
-        largest = sorted(terms, key=lambda term: -abs(term.value))[:SHOWN_TERMS]
+        first = sorted(terms, key=lambda term: -abs(term.value))[:SHOWN_TERMS]
         marks = [term.factors[0] for term in terms if term.factors[0].array == source]
         if layer.x.ndim == 2:
-            marks = [term.factors[0] for term in largest if term.factors[0].array == source][:1]
-        total = " + ".join(term.numbers for term in largest)
-        if rest := len(terms) - len(largest):
-            others = sum(term.value for term in terms) - sum(term.value for term in largest)
+            marks = [term.factors[0] for term in first if term.factors[0].array == source][:1]
+        total = " + ".join(term.numbers for term in first)
+        if rest := len(terms) - len(first):
+            others = sum(term.value for term in terms) - sum(term.value for term in first)
             total += f" + {rest} smaller terms ({number(others)})"
         numbers = f"{strongest.name} = {total} = {number(strongest.value)}"
     weights = sum(p.numel() for p in layer.module.parameters())
@@ -174,7 +175,7 @@ def backward(rec: Recorder, layer: Layer) -> None:
     names = [f"dL/d{layer.name}.{name}" for name, _ in layer.module.named_parameters()]
     norms += [f"‖{name}‖ = {_norm(rec, name)}" for name in names if name in rec.arrays]
     g = rec.arrays[leaving]
-    best = tuple(map(int, np.unravel_index(np.abs(g[0]).argmax(), g.shape[1:])))
+    best = largest(g[0])
     strongest = rec.quantity(leaving, (0, *best))
     same = layer.x.shape[1] == layer.y.shape[1] and layer.x.ndim == layer.y.ndim == 4
     channel = [best[0]] if same else []

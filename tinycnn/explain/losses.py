@@ -8,8 +8,9 @@ from tinycnn import functional as F
 from tinycnn.tensor import Tensor, as_tensor
 
 from .calls import Call, run
+from .cells import tag
 from .equations import put_in, right_side
-from .recorder import Recorder, cell_of, tag
+from .recorder import Recorder
 from .steps import Explanation, Term, number
 from .watch import Watch
 
@@ -65,9 +66,9 @@ def compare(call: Call) -> Explanation:
             f"{loss.name} = {numbers} = {number(loss.value)}",
             f"One number: the smaller, the closer {'σ(z)' if logits else x} is to what the target says.",
             [
-                rec.panel("logits" if logits else "output of the network", x, *_plane(index, "read")),
-                rec.panel("target", "t", *_plane(index, "weight")),
-                rec.result_panel("the losses", "L", index),
+                rec.cell("logits" if logits else "output of the network", x, index, "read"),
+                rec.cell("target", "t", index, "weight"),
+                rec.cell("the losses", "L", index),
             ],
         )
     reduce_losses(rec, total)
@@ -82,9 +83,9 @@ def compare(call: Call) -> Explanation:
             f"{result.name} = {put_in(right_side(rule.derivative), values)} = {number(result.value)}",
             rule.sentence,
             [
-                rec.panel("probabilities" if logits else "output of the network", of, *_plane(index, "read")),
-                rec.panel("target", "t", *_plane(index, "weight")),
-                rec.result_panel("gradient", f"dL/d{x}", index),
+                rec.cell("probabilities" if logits else "output of the network", of, index, "read"),
+                rec.cell("target", "t", index, "weight"),
+                rec.cell("gradient", f"dL/d{x}", index),
             ],
         )
     return rec.explanation(total)
@@ -147,7 +148,3 @@ def reduce_losses(rec: Recorder, total: str) -> None:
             rec.panel("of the batch", total, (), {(0, 0): "result"}),
         ],
     )
-
-
-def _plane(index: tuple[int, ...], role: str) -> tuple[tuple[int, ...], dict[tuple[int, int], str]]:
-    return index[:-2], {cell_of(index): role}

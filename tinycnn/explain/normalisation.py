@@ -11,8 +11,9 @@ from tinycnn.functional.normalisation import Normalise
 from tinycnn.tensor import Tensor
 
 from .calls import Call, leaf, run
+from .cells import difference, tag
 from .equations import put_in
-from .recorder import Recorder, difference, tag
+from .recorder import Recorder
 from .steps import Cell, Explanation, Index, Panel, Quantity, Term, factor, number
 
 
@@ -85,11 +86,6 @@ def _of(group: Index) -> tuple[str, str]:
     return "n,c", f"channel {group[1]} of image {group[0]}"
 
 
-def _statistic(rec: Recorder, title: str, array: str, group: Index, role: str) -> Panel:
-    """Return the panel of an array with one number for each group."""
-    return rec.panel(title, array, (), {(0, *group)[-2:]: role})  # type: ignore[dict-item]
-
-
 def _panels(rec: Recorder, title: str, array: str, indices: Sequence[Index], role: str) -> list[Panel]:
     """Return one panel for every matrix that the indices lie in, with their cells marked."""
     planes: dict[Index, dict[Cell, str]] = {}
@@ -110,7 +106,7 @@ def _mean(rec: Recorder, group: Index, elements: list[Index]) -> None:
         m,
         terms,
         f"One mean for the channel, over all {len(terms)} of its elements {whole}.",
-        [*rec.panels_of(terms, {"x": "input"}), _statistic(rec, "means", "m", group, "result")],
+        [*rec.panels_of(terms, {"x": "input"}), rec.cell("means", "m", group, "result")],
     )
 
 
@@ -127,8 +123,8 @@ def _variance(rec: Recorder, group: Index, elements: list[Index]) -> None:
         "How far the elements lie from their mean, squared, on average.",
         [
             *_panels(rec, "input", "x", elements, "read"),
-            _statistic(rec, "means", "m", group, "weight"),
-            _statistic(rec, "variances", "v", group, "result"),
+            rec.cell("means", "m", group, "weight"),
+            rec.cell("variances", "v", group, "result"),
         ],
     )
 
@@ -139,8 +135,8 @@ def _normalise(rec: Recorder, index: Index, group: Index, eps: float) -> None:
     w = factor(rec.quantity("w", (c,)).value) + "·" if "w" in rec.arrays else ""
     b = " + " + factor(rec.quantity("b", (c,)).value) if "b" in rec.arrays else ""
     normalised = rec.quantity("x̂", index)
-    panels = _panels(rec, "input", "x", [index], "read")
-    panels += [_statistic(rec, t, a, group, "weight") for t, a in (("means", "m"), ("variances", "v"))]
+    panels = [rec.cell("input", "x", index, "read")]
+    panels += [rec.cell(t, a, group, "weight") for t, a in (("means", "m"), ("variances", "v"))]
     panels += [
         rec.panel(t, a, (), {(0, c): "weight"})
         for t, a in (("scale", "w"), ("shift", "b"))
@@ -154,14 +150,14 @@ def _normalise(rec: Recorder, index: Index, group: Index, eps: float) -> None:
         f"x̂ = ({difference(x.value, m.value)}) / √({number(v.value)} + {eps:g}) = "
         f"{number(normalised.value)};  {y.name} = {w}{factor(normalised.value)}{b} = {number(y.value)}",
         "Mean 0 and variance 1 first; then the learned scale and shift may undo that, if it helps.",
-        [*panels, rec.result_panel("output", "y", index)],
+        [*panels, rec.cell("output", "y", index)],
     )
 
 
 def _input_gradient(rec: Recorder, index: Index, group: Index, of_data: bool) -> None:
     letters = _of(group)[0]
     g, s, result = rec.quantity("ĝ", index), rec.quantity("s", group), rec.quantity("dL/dx", index)
-    panels = _panels(rec, "dL/dx̂ = g·w", "ĝ", [index], "read")
+    panels = [rec.cell("dL/dx̂ = g·w", "ĝ", index, "read")]
     if not of_data:
         rec.must_add_up([Term((g,), s)], result)
         rec.add(
@@ -170,7 +166,7 @@ def _input_gradient(rec: Recorder, index: Index, group: Index, of_data: bool) ->
             "dL/dx[n,c,h,w] = ĝ[n,c,h,w] / s[c],  ĝ = g·w[c],  s[c] = √(v[c] + eps)",
             f"{result.name} = {number(g.value)} / {number(s.value)} = {number(result.value)}",
             "In evaluation mean and variance are fixed numbers, so only the scale is left.",
-            [*panels, _statistic(rec, "√(v + eps)", "s", group, "weight"), _result(rec, index)],
+            [*panels, rec.cell("√(v + eps)", "s", group, "weight"), rec.cell("gradient", "dL/dx", index)],
         )
         return
     mean_g, mean_gx = rec.quantity("mean(ĝ)", group), rec.quantity("mean(ĝ·x̂)", group)
@@ -190,16 +186,12 @@ def _input_gradient(rec: Recorder, index: Index, group: Index, of_data: bool) ->
         "would do to the mean, and to the spread, is taken out of g.",
         [
             *panels,
-            *_panels(rec, "normalised x", "x̂", [index], "weight"),
-            _statistic(rec, "of the channel", "mean(ĝ)", group, "weight"),
-            _statistic(rec, "of the channel", "mean(ĝ·x̂)", group, "weight"),
-            _result(rec, index),
+            rec.cell("normalised x", "x̂", index, "weight"),
+            rec.cell("of the channel", "mean(ĝ)", group, "weight"),
+            rec.cell("of the channel", "mean(ĝ·x̂)", group, "weight"),
+            rec.cell("gradient", "dL/dx", index),
         ],
     )
-
-
-def _result(rec: Recorder, index: Index) -> Panel:
-    return rec.result_panel("gradient", "dL/dx", index)
 
 
 def _sum_over_channel(rec: Recorder, name: str, c: int, of: str) -> None:
@@ -220,6 +212,6 @@ def _sum_over_channel(rec: Recorder, name: str, c: int, of: str) -> None:
         "changes ADD up.",
         [
             *rec.panels_of(terms, {"g": "dL/dy", "x̂": "normalised x"}),
-            rec.result_panel("gradient", name, (c,)),
+            rec.cell("gradient", name, (c,)),
         ],
     )

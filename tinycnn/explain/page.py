@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from .figure import PHASES
-from .panels import STYLES
 from .steps import ROLES, Explanation, Panel, Step, number
+from .styles import PHASES, STYLES
 
-ROWS, COLUMNS = 12, 14  # of a panel
+ROWS, COLUMNS = 12, 14  # of a panel that is shown whole
+PART = 9  # rows and columns of a larger one, around the marked cells
 LEVELS = 16  # grey values of a picture
-SIDE = 168  # pixels of a picture's longer side
+SIDE = 156  # pixels of a picture's longer side
 TABLE = 30  # terms that are listed
 
 _PAGE = """<!doctype html>
@@ -32,7 +32,7 @@ h2 {{ font-size: 1.3rem; margin: .4rem 0; overflow-wrap: anywhere; }}
 .phase {{ color: #fff; border-radius: .3em; padding: .1em .45em; font-size: .8em; margin-right: .3em; }}
 .equation {{ font-size: 1.05rem; overflow-wrap: anywhere; }}
 .numbers {{ font: bold 1rem/1.5 monospace; overflow-wrap: anywhere; }}
-.panels {{ display: flex; flex-wrap: wrap; gap: 1rem 1.6rem; align-items: flex-start; margin: 1rem 0; }}
+.panels {{ display: flex; flex-wrap: wrap; gap: 1rem 1.4rem; align-items: flex-start; margin: 1rem 0; }}
 figure {{ margin: 0; max-width: 100%; overflow-x: auto; }}
 figcaption {{ color: #555; font-size: .85rem; max-width: 18rem; }}
 figcaption b {{ color: #222; }}
@@ -47,6 +47,7 @@ sup {{ color: #555; font-size: .7em; margin-right: .25em; font-weight: bold; }}
 .pending {{ color: #666; background: #f0f0f0; }}
 @media (max-width: 40rem) {{
   table {{ font-size: .85rem; }}
+  .panels {{ gap: .8rem; }}
   td {{ padding: .15em .3em; min-width: 1.7em; }}
 }}
 {roles}
@@ -139,7 +140,9 @@ def _section(step: Step, n: int, count: int, steps_of: Mapping[str, int]) -> str
 def _panel(panel: Panel, n: int, steps_of: Mapping[str, int]) -> str:
     """Return a panel as a table, or as a picture if it has more cells than anybody reads."""
     name, _, title = panel.title.partition(" ")
-    rows, columns = panel.window(ROWS, COLUMNS)
+    rows, columns = panel.window(
+        ROWS if len(panel.rows) <= ROWS else PART, COLUMNS if len(panel.columns) <= COLUMNS else PART
+    )
     if not panel.picture and (len(rows), len(columns)) != (len(panel.rows), len(panel.columns)):
         title += f", part of {len(panel.rows)}x{len(panel.columns)}"
     caption = f"<figcaption><b>{html.escape(name)}</b> {html.escape(title)}</figcaption>"

@@ -11,21 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .steps import Cell, Panel, Step
+from .styles import FAINT, GREY, STYLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH, HEIGHT = 12.8, 7.2  # inches
 MARGIN = 0.4
-# Fill, edge, line style and width: told apart by more than the colour (Okabe and Ito's, for all eyes).
-STYLES = {
-    "asked": ("#f3dcf0", "#7a3b70", (0, (1, 1)), 3.2),
-    "read": ("#cfe8f7", "#0072b2", "-", 2.2),
-    "weight": ("#ffe2b8", "#b34e00", (0, (2.5, 1.2)), 2.2),
-    "winner": ("#f0e442", "#000000", "-", 3.2),
-    "result": ("#009e73", "#000000", "-", 3.2),
-}
-GREY, FAINT = "#666666", "#bbbbbb"
 COLUMNS = 40  # of all panels together
 # Rows and columns of a panel shown, those around the marks, and whether maps without letters are drawn
 # as pictures: the first choice whose numbers can be read is taken.
@@ -278,7 +270,7 @@ def _cell_style(panel: Panel, cell: Cell, role: str | None) -> dict[str, Any]:
 
 
 def _picture(axes: Axes, panel: Panel, left: float, bottom: float, width: float, height: float) -> None:
-    """Draw the cells as grey values, or where some are negative from blue over white to red."""
+    """Draw the cells as grey values, or, if some are negative, from blue over white to red."""
     from matplotlib.patches import Rectangle
 
     values = np.ma.masked_invalid(panel.values)

@@ -7,7 +7,8 @@ from tinycnn.functional.arithmetic import Div
 from tinycnn.kernels.geometry import Pool2dGeometry, pool2d_geometry
 
 from .calls import Call, run
-from .recorder import Plane, Recorder, tag
+from .cells import tag
+from .recorder import Plane, Recorder
 from .steps import Cell, Explanation, Index, Term, number
 from .windows import Windows
 
@@ -80,7 +81,7 @@ def _extreme(rec: Recorder, which: str, index: Index, windows: Windows, won: np.
                 dict.fromkeys(cells, "read") | {winner: "winner"},
                 padding=(geometry.PH, geometry.PW),
             ),
-            rec.result_panel("output", "y", index),
+            rec.cell("output", "y", index),
         ],
     )
 
@@ -121,7 +122,7 @@ def _sum(rec: Recorder, index: Index, windows: Windows) -> None:
         f"{f': it is divided by M = {number(divisor.value)}' if divisor else ''}.",
         [
             *rec.panels_of(terms, {"x": "input"}, marks, {"x": (geometry.PH, geometry.PW)}),
-            rec.result_panel("output", "y", index),
+            rec.cell("output", "y", index),
         ],
     )
 
@@ -171,6 +172,6 @@ def _gradient(
         [
             rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
             *rec.panels_of(terms, {"g": "these windows: dL/dy"}, {(0, "g", (n, c)): {}}),
-            rec.result_panel("gradient", "dL/dx", index),
+            rec.cell("gradient", "dL/dx", index),
         ],
     )

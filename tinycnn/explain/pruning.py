@@ -7,6 +7,7 @@ import numpy as np
 from tinycnn.compression import prune
 from tinycnn.nn import Module
 
+from .cells import largest
 from .recorder import Recorder
 from .steps import Cell, Explanation, number
 
@@ -27,17 +28,16 @@ def pruning(model: Module, sparsity: float, scope: str = "global") -> Explanatio
     for name, mask in masks.kept.items():
         old, new = before[name].numpy(), after[name].numpy()
         rec.arrays |= {name: old, f"|{name}|": np.abs(old), f"{name}'": new}
-        plane = np.unravel_index(np.abs(old).argmax(), old.shape)[:-2]
-        index = tuple(map(int, plane))
+        index = largest(old)[:-2]
         cut: list[Cell] = [(int(i), int(j)) for i, j in np.argwhere(~mask[index])]
         of = f"{whole} weights of all layers" if scope == "global" else f"{mask.size} weights of this layer"
-        largest = np.abs(old)[~mask].max() if (~mask).any() else 0.0
+        cut_most = np.abs(old)[~mask].max() if (~mask).any() else 0.0
         smallest = np.abs(old)[mask].min() if mask.any() else np.inf
         rec.add(
             "update",
             f"{name}: {int((~mask).sum())} of {mask.size} weights are cut",
             "w' = w·mask,  mask = 0 for the smallest |w|, else 1",
-            f"the largest that is cut: |w| = {number(largest)};  the smallest that stays: {number(smallest)}",
+            f"largest |w| that is cut: {number(cut_most)};  smallest that stays: {number(smallest)}",
             f"Of the {of}, the share {sparsity:g} with the smallest |w| is cut: they change least. "
             "After each step of an optimizer the mask is applied again, so that they stay 0.",
             [

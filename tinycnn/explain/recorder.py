@@ -1,7 +1,6 @@
 """Collect the steps of one explanation, from the engine's arrays, and refuse parts that do not add up."""
 
 import math
-import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,13 +10,13 @@ import numpy as np
 
 from tinycnn.kernels.geometry import Pair
 
-from .steps import Cell, Explanation, Index, Panel, Quantity, Step, Term, factor, number
+from .cells import Cells, cell_of, indices
+from .steps import Cell, Explanation, Index, Panel, Quantity, Step, Term, number
 
 MAX_STEPS = 256  # nobody steps through more
 MAX_TERMS = 50  # products that one screen holds
 ORDER = ("read", "weight")  # roles of a term's factors
 
-Cells = Mapping[str, Any]
 Plane = tuple[int, str, Index]  # the position of a factor in its term, the array, the leading indices
 
 _most_terms = ContextVar("most_terms", default=MAX_TERMS)
@@ -75,7 +74,7 @@ class Recorder:
         Raises
         ------
         ValueError
-            Where they are more than `MAX_STEPS`, an array is unknown, or an index is out of range.
+            If they are more than `MAX_STEPS`, an array is unknown, or an index is out of range.
         """
         unknown = [name for name in self._cells or () if name not in shapes]
         if unknown:
@@ -88,7 +87,7 @@ class Recorder:
                 count = math.prod(shape)
                 self._asked[name] = list(np.ndindex(*shape)) if count <= MAX_STEPS else []
             else:
-                self._asked[name] = _indices(self.operation, name, self._cells.get(name, []), shape)
+                self._asked[name] = indices(self.operation, name, self._cells.get(name, []), shape)
         if self._cells is None:
             total = sum(math.prod(shape) for shape in shapes.values())
         else:
@@ -186,9 +185,9 @@ class Recorder:
             for (position, array, plane), cells in sorted(marked.items(), key=lambda item: item[0][0])
         ]
 
-    def result_panel(self, title: str, array: str, index: Index) -> Panel:
-        """Return the panel with the element `index` as this step's result."""
-        return self.panel(title, array, index[:-2], {cell_of(index): "result"})
+    def cell(self, title: str, array: str, index: Index, role: str = "result") -> Panel:
+        """Return the panel that the element `index` lies in, with its cell marked."""
+        return self.panel(title, array, index[:-2], {cell_of(index): role})
 
     def add(
         self,
@@ -232,7 +231,7 @@ class Recorder:
         ValueError
             For more than `MAX_TERMS` terms, unless `terms_up_to` allows more.
         RuntimeError
-            Where they do not add up to the engine's result.
+            If they do not add up to the engine's result.
         """
         if len(terms) > (most := _most_terms.get()):
             raise ValueError(
@@ -271,35 +270,3 @@ class Recorder:
 
     def _smallest(self) -> str:
         return min(self._asked, key=lambda name: len(self._asked[name]), default="y")
-
-
-def tag(i: int) -> str:
-    """Return the i-th tag: a, b, ..., z, aa, ab, ..., zz, aaa, ..."""
-    rest, last = divmod(i, 26)
-    return (tag(rest - 1) if rest else "") + string.ascii_lowercase[last]
-
-
-def difference(a: float, b: float) -> str:
-    """Return ``a - b`` in numbers."""
-    return f"{number(a)} - {factor(b)}"
-
-
-def cell_of(index: Index) -> Cell:
-    """Return where the element stands in its panel: the last two indices; a vector is a row."""
-    return (0, 0) if not index else (0, index[0]) if len(index) == 1 else (index[-2], index[-1])
-
-
-def _indices(operation: str, array: str, chosen: Any, shape: tuple[int, ...]) -> list[Index]:
-    """Return the indices that `chosen` means, each complete and from 0."""
-    grid = np.arange(math.prod(shape)).reshape(shape)
-    try:
-        if isinstance(chosen, list):
-            flat = [int(i) for index in chosen for i in np.ravel(grid[index])]
-        else:
-            flat = grid[chosen].ravel().tolist()
-    except (IndexError, TypeError, ValueError):
-        raise ValueError(
-            f"{operation}: cells={{{array!r}: {chosen!r}}}: {array} has shape {shape}; give indices of its "
-            "elements, or of a part with slices, as numpy.s_[0, 0, :2, :2]"
-        ) from None
-    return [tuple(map(int, np.unravel_index(i, shape))) for i in flat]

@@ -29,8 +29,8 @@ from . import (
 )
 from .adversarial import gan_step, penalty
 from .calls import Call
+from .cells import Cells
 from .pruning import pruning
-from .recorder import Cells
 from .schedule import schedule
 from .scores import scores
 from .steps import Explanation
@@ -94,7 +94,7 @@ def explain(
     ------
     TypeError, ValueError
         For an operation that has no steps (lists those there are), for arguments that the operation refuses,
-        and where there are too many steps or terms (says the limit, and how to choose a part).
+        and if there are too many steps or terms (the message says the limit, and how to choose a part).
 
     Examples
     --------

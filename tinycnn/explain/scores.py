@@ -8,8 +8,9 @@ import numpy as np
 from tinycnn.host import as_numpy
 from tinycnn.metrics import accuracy, confusion_matrix, precision_recall_f1
 
+from .cells import tag
 from .equations import put_in
-from .recorder import Recorder, tag
+from .recorder import Recorder
 from .steps import Cell, Explanation, Quantity, Term, number
 
 MOST = 20  # predictions that have a step of their own

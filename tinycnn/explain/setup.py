@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .cells import Cells
 from .own import read_input, read_kernel
-from .recorder import Cells
 
 
 @dataclass

@@ -8,8 +8,9 @@ from tinycnn import functional as F
 from tinycnn.tensor import Tensor
 
 from .calls import Call, run
+from .cells import difference, tag
 from .equations import put_in
-from .recorder import Recorder, difference, tag
+from .recorder import Recorder
 from .steps import Explanation, Index, Panel, Term, number
 
 
@@ -77,11 +78,6 @@ def class_panels(
     ]
 
 
-def place_panel(rec: Recorder, title: str, array: str, at: Index, role: str) -> Panel:
-    """Return the panel of an array with one number for each place, (N,) or (N, H, W)."""
-    return rec.panel(title, array, at[:-2], {(0, *at)[-2:]: role})  # type: ignore[dict-item]
-
-
 def powers(rec: Recorder, at: Index) -> None:
     """Add the two steps of a place: its powers of e, and their sum."""
     m, s, every = rec.quantity("m", at), rec.quantity("s", at), classes(rec, at)
@@ -98,7 +94,7 @@ def powers(rec: Recorder, at: Index) -> None:
         "e^m. But now no power is above 1: nothing overflows.",
         [
             *class_panels(rec, "logits", "z", every, "read"),
-            place_panel(rec, "largest", "m", at, "weight"),
+            rec.cell("largest", "m", at, "weight"),
             *class_panels(rec, "powers", "e", every, "result"),
         ],
         cites=4,
@@ -112,7 +108,7 @@ def powers(rec: Recorder, at: Index) -> None:
         "The sum that turns the powers into shares.",
         [
             *class_panels(rec, "powers", "e", every, "read", letters=True),
-            place_panel(rec, "sum", "s", at, "result"),
+            rec.cell("sum", "s", at, "result"),
         ],
         cites=4,
     )
@@ -131,7 +127,7 @@ def _share(rec: Recorder, index: Index) -> None:
         [
             rec.panel("powers", "e", (), {(n, k): "read"}),
             rec.panel("sum of the row", "s", (), {(0, n): "weight"}),
-            rec.result_panel("shares", "p", index),
+            rec.cell("shares", "p", index),
         ],
     )
 
@@ -169,6 +165,6 @@ def _gradient(rec: Recorder, index: Index) -> None:
             rec.panel("dL/dp", "g", (), {(n, k): "read"}),
             rec.panel("shares", "p", (), {(n, k): "weight"}),
             rec.panel("weighted mean of g", "d", (), {(0, n): "weight"}),
-            rec.result_panel("gradient", "dL/dz", index),
+            rec.cell("gradient", "dL/dz", index),
         ],
     )

@@ -36,7 +36,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def factor(value: float) -> str:
-    """Return `value` as a factor or a subtrahend: in parentheses where it has a sign."""
+    """Return `value` as a factor or a subtrahend: in parentheses if it has a sign."""
     text = number(value)
     return f"({text})" if text.startswith("-") else text
 
@@ -176,7 +176,7 @@ class Step:
     panels
         The arrays.
     terms
-        The summands, where the step is a sum.
+        The summands, if the step is a sum.
     """
 
     phase: str

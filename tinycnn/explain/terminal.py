@@ -1,6 +1,6 @@
-"""Print steps as text: stepped with the keyboard on a terminal, plain where they are piped.
+"""Print steps as text: stepped with the keyboard on a terminal, plain if they are piped.
 
-Marks are brackets, so they are there without colour, too; colours, where there are any, repeat them.
+Marks are brackets, so that they are there without colour too. Colours repeat them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def show(
     file
         Where; standard output by default.
     width
-        Columns; by default those of the terminal, 80 where there is none.
+        Columns; by default those of the terminal, 80 if there is none.
     """
     from rich.console import Console
 

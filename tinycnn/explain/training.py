@@ -11,8 +11,9 @@ from tinycnn.nn import Module
 from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
+from .cells import largest
 from .layers import backward, forward, keep_gradients, recorder_of, run_layers
-from .recorder import Recorder, cell_of
+from .recorder import Recorder
 from .steps import Explanation, Panel, number
 from .update import check_rule, element_update, state_arrays
 
@@ -121,17 +122,17 @@ def update_steps(
     before = [p.numpy().copy() for p in optimizer.params]
     make_step()
     after = optimizer.state_dict()
-    largest = {
+    gradients = {
         i: float(np.abs(p.grad.numpy()).max()) for i, p in enumerate(optimizer.params) if p.grad is not None
     }
-    shown = sorted(largest, key=lambda i: -largest[i])[:most]
+    shown = sorted(gradients, key=lambda i: -gradients[i])[:most]
     for i in sorted(shown):
         p, suffix = optimizer.params[i], f"{prefix}{i}"
         assert p.grad is not None
         g = p.grad.numpy().copy()
         rec.arrays |= {f"theta{suffix}": before[i], f"g{suffix}": g, f"theta{suffix}'": p.numpy().copy()}
         rec.arrays |= state_arrays(state, after, i, suffix)
-        element = tuple(map(int, np.unravel_index(np.abs(g).argmax(), p.shape)))
+        element = largest(g)
         called = f"{prefix} {names.get(id(p), '')}".strip()
         element_update(rec, optimizer, f"theta{suffix}", element, optimizer.steps[i], called, i)
 
@@ -156,9 +157,9 @@ def _several(
         before = [p.numpy().copy() for _, p in parameters]
         optimizer.step()
         after = loss(model(batch), labels).item()
-        rec.arrays[f"L, step {t}"] = np.array([*losses, after])
+        rec.arrays[f"L@{t}"] = np.array([*losses, after])
         changes = [(name, old, p.numpy().copy()) for (name, p), old in zip(parameters, before, strict=True)]
-        panels = [rec.panel("loss so far", f"L, step {t}", (), {(0, t): "result"})]
+        panels = [rec.panel("loss before each step, and after this one", f"L@{t}", (), {(0, t): "result"})]
         panels += _most_changed(rec, t, changes)
         said = [f"{name}: {_size(new - old)} of {_size(old)}" for name, old, new in changes]
         rec.add(
@@ -175,20 +176,20 @@ def _several(
             panels,
             cites=7,
         )
-    return rec.explanation(f"L, step {count}")
+    return rec.explanation(f"L@{count}")
 
 
 def _most_changed(rec: Recorder, t: int, changes: list[tuple[str, np.ndarray, np.ndarray]]) -> list[Panel]:
     """Return the weight tensor with the largest change, before and after, with its element marked."""
     name, old, new = max(changes, key=lambda change: float(np.abs(change[2] - change[1]).max()))
-    index = tuple(map(int, np.unravel_index(np.abs(new - old).argmax(), old.shape)))
+    index = largest(new - old)
     panels = []
     for called, values, title, role in (
-        (f"{name}, step {t}", old, "before: most of all changed", "read"),
-        (f"{name}', step {t}", new, "after", "result"),
+        (f"{name}@{t}", old, "before: changes most", "read"),
+        (f"{name}'@{t}", new, "after", "result"),
     ):
         rec.arrays[called] = values
-        panels.append(rec.panel(title, called, index[:-2], {cell_of(index): role}))
+        panels.append(rec.cell(title, called, index, role))
     return panels
 
 

@@ -11,22 +11,23 @@ import numpy as np
 from tinycnn import backend as _backend
 from tinycnn.optim import SGD, Adam, AdamW, Optimizer
 
+from .cells import Cells
 from .equations import put_in
-from .recorder import Cells, Recorder
-from .steps import Cell, Explanation, Index, Quantity, Term, number
+from .recorder import Recorder
+from .steps import Explanation, Index, Quantity, Term, number
 
 
 def update(optimizer: Optimizer, cells: Cells | None = None) -> Explanation:
     """Explain the next step of `optimizer`, made on a copy: its parameters stay as they are.
 
-    The parameters are called ``theta``, or ``theta0``, ``theta1``, ... where there are several.
+    The parameters are called ``theta``, or ``theta0``, ``theta1``, ... if there are several.
 
     Raises
     ------
     TypeError
         For a rule that cannot be explained.
     ValueError
-        Where no parameter has a gradient, or there are too many numbers.
+        If no parameter has a gradient, or there are too many numbers.
     """
     check_rule(optimizer)
     if all(p.grad is None for p in optimizer.params):
@@ -108,17 +109,17 @@ def element_update(
         shown, result = (new.name, new.value) if line.name == "theta'" else (line.name, values[line.name])
         numbers.append(f"{shown} = {put} = {number(result)}")
     rec.must_add_up([Term((Quantity("rule", (), values["theta'"]),))], new, 10, abs(values["theta"]))
-    panels = [rec.panel("before", name, *_plane(index, "read"))]
-    panels.append(rec.panel("gradient", f"g{suffix}", *_plane(index, "read")))
-    panels += [rec.panel("before", f"{a}{suffix}", *_plane(index, "read")) for a in state]
-    panels += [rec.panel("after", f"{a}{suffix}'", *_plane(index, "weight")) for a in state]
+    panels = [rec.cell("before", name, index, "read")]
+    panels.append(rec.cell("gradient", f"g{suffix}", index, "read"))
+    panels += [rec.cell("before", f"{a}{suffix}", index, "read") for a in state]
+    panels += [rec.cell("after", f"{a}{suffix}'", index, "weight") for a in state]
     rec.add(
         "update",
         f"{new.name}: step {t} of {called or f'{name}[{chr(44).join(map(str, index))}]'}",
         ",  ".join(f"{line.name} = {line.formula}" for line in [*_penalty_lines(optimizer, group), *lines]),
         ";  ".join(numbers),
         sentence,
-        [*panels, rec.result_panel("after", f"{name}'", index)],
+        [*panels, rec.cell("after", f"{name}'", index)],
         cites=7,
     )
 
@@ -191,13 +192,6 @@ def _penalties(optimizer: Optimizer, group: Mapping[str, Any]) -> str:
     if group["l1"]:
         said += "The penalty l1·|theta| (Eq. 8) pulls it to 0 with the same strength at any size. "
     return said
-
-
-def _plane(index: Index, role: str) -> tuple[Index, Mapping[Cell, str]]:
-    """Return the leading indices of an element's panel, and its cell there, marked."""
-    if len(index) < 2:
-        return (), {(0, index[0] if index else 0): role}
-    return index[:-2], {(index[-2], index[-1]): role}
 
 
 def _names(optimizer: Optimizer) -> dict[int, str]:

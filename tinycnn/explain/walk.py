@@ -12,8 +12,9 @@ from tinycnn.modes import observed
 from tinycnn.tensor import Tensor
 
 from .calls import leaf
+from .cells import cell_of, largest
 from .equations import stated
-from .recorder import Recorder, cell_of
+from .recorder import Recorder
 from .steps import Explanation, Index, Panel, number
 from .watch import Node, Watch
 
@@ -107,11 +108,6 @@ def _called(watch: _Named, x: Tensor) -> str:
     return watch.names.get(x.creator or x, "a constant")
 
 
-def _largest(array: np.ndarray) -> Index:
-    """Return where the number of the largest size is."""
-    return tuple(map(int, np.unravel_index(np.abs(array).argmax(), array.shape))) if array.size else ()
-
-
 def _panel(rec: Recorder, name: str, array: np.ndarray, title: str, at: Index, role: str) -> Panel:
     """Return the plane that holds the element `at`, which is marked."""
     rec.arrays[name] = array
@@ -124,10 +120,10 @@ def _element(name: str, at: Index) -> str:
 
 
 def _forward(rec: Recorder, watch: _Named, node: Function, inputs: Sequence[Tensor], result: Tensor) -> None:
-    name, at = watch.names[node], _largest(result.numpy())
+    name, at = watch.names[node], largest(result.numpy())
     given = [_called(watch, x) for x in inputs]
     panels = [
-        _panel(rec, called, x.numpy(), "goes in", _largest(x.numpy()), "read")
+        _panel(rec, called, x.numpy(), "goes in", largest(x.numpy()), "read")
         for called, x in dict(zip(given, inputs, strict=True)).items()
     ]
     rec.add(
@@ -156,13 +152,13 @@ def _order(rec: Recorder, watch: _Named, order: Sequence[Function]) -> None:
         "The gradient of a result is the SUM of a share from every use. It must be complete before it is "
         "passed on. "
         + " ".join(f"{name} is used by {' and '.join(by)}." for name, by in uses.items() if len(by) > 1),
-        [_panel(rec, f"dL/d{last}", seed, "L by itself: ones", _largest(seed), "result")],
+        [_panel(rec, f"dL/d{last}", seed, "L by itself: ones", largest(seed), "result")],
     )
 
 
 def _sum(rec: Recorder, watch: _Named, node: Node, total: np.ndarray) -> tuple[str, list[Panel]]:
     """Return how the shares of a node add up, in numbers at one element, and their panels."""
-    name, shares, at = f"dL/d{watch.names[node]}", watch.shares[node], _largest(total)
+    name, shares, at = f"dL/d{watch.names[node]}", watch.shares[node], largest(total)
     panels = [
         _panel(
             rec,
@@ -221,7 +217,7 @@ def _wrong_order(rec: Recorder, watch: _Named, order: Sequence[Function]) -> Non
         shares = watch.shares[node]
         if len({source for source, _ in shares}) > 1 and shares[0][1].shape == watch.arrived[node].shape:
             total, first = watch.arrived[node], shares[0][1]
-            at, name = _largest(total), watch.names[node]
+            at, name = largest(total), watch.names[node]
             rec.add(
                 "backward",
                 f"what a wrong order would give: {name} too early",

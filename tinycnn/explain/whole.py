@@ -56,7 +56,7 @@ def _module(setup: Setup) -> Explanation:
 def _training_step(setup: Setup) -> Explanation:
     model, shape = own_network(setup.model, setup.run_folder)
     images, labels = digit_batch(shape, setup.batch_size or 4, setup.seed)
-    optimizer = optimizer_of("adam", list(model.parameters()), setup.lr)
+    optimizer = optimizer_of("adam", list(model.parameters()), setup.lr or 1e-3)
     return training_step(model, optimizer, images, labels, repeat=setup.watch or 1)
 
 
