@@ -169,8 +169,8 @@ ROWS = (
     Row(
         16,
         "pruning",
-        8,
-        Hole("No lesson derives it yet."),
+        21,
+        "Pruning: which weight is missed least? (Eq. 16)",
         Hole("The pruning has no steps yet."),
         Hole("A pruned weight is 0, and so is its gradient: the mask of the forward pass."),
         ("prune",),

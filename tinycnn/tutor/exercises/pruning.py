@@ -51,7 +51,7 @@ PRUNE = Exercise(
     prune,
     _cases_of_prune,
     traits={"several arrays": lambda a: len(a["w"]) > 1, "a sparsity above 0": lambda a: a["sparsity"] > 0},
-    lesson=8,
+    lesson=21,
     equation=16,
     hints=(
         "Which weights change the output least when they are cut?",
