@@ -1,12 +1,16 @@
 """The kernels compiled by Numba for all cores of the CPU; see `tinycnn.kernels`."""
 
-from .convolution import conv2d, conv2d_input, conv2d_weight
+from .convolution import FEW, conv2d, conv2d_input, conv2d_weight
+from .micro_kernel import ROWS, filters_of
 from .pooling import max_pool2d, min_pool2d, pool_gather, pool_scatter, sum_pool2d, sum_pool2d_input
+from .products import FEW as FEW_ROWS
+from .vectors import VECTOR_BYTES
 
 __all__ = [
     "conv2d",
     "conv2d_input",
     "conv2d_weight",
+    "describe",
     "max_pool2d",
     "min_pool2d",
     "pool_gather",
@@ -14,3 +18,13 @@ __all__ = [
     "sum_pool2d",
     "sum_pool2d_input",
 ]
+
+
+def describe() -> tuple[str, ...]:
+    """Return what computes convolutions and products here, and which sizes something else serves."""
+    return (
+        f"micro-kernel: {ROWS} cells times {filters_of(4)} filters of float32, "
+        f"vectors of {8 * VECTOR_BYTES} bits",
+        f"gradient by the input with at most {FEW} channels in a group, as depthwise: vectors of cells",
+        f"products with at most {FEW_ROWS} rows, columns or terms: BLAS, one thread a call",
+    )

@@ -6,6 +6,7 @@ from .compiled import compiled
 from .epilogue import activate, largest_of_4
 from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, narrow_tile, wide_tile
 from .panels import lay_out, transpose
+from .rows import add_row, copy_row
 
 NEAR = 60  # cells of g whose numbers stay there, from tap to tap: a multiple of the rows of every tile
 PANEL = 1 << 14  # bytes of weights that stay in the first-level cache, beside the numbers of the image
@@ -95,8 +96,7 @@ def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, tap
         panel += group * panels
         begin, narrow = start[panel * NR :], 2 * c <= NR
         for q in range(copied, len(scratch), NR):
-            for f in range(NR):
-                scratch[q + f] = begin[f]
+            copy_row(scratch, q, start, panel * NR, NR)
         h0 = h1 = 0
         for p0 in range(0, together * P, NEAR):
             p1 = min(together * P, p0 + NEAR)
@@ -163,8 +163,7 @@ def add_parts(sums, w, panels, filters, T, NR, parts, first, last):
     for panel in range(first, last):
         total = panel * T * NR
         for part in range(1, parts):
-            for i in range(total, total + T * NR):
-                sums[i] += sums[part * size + i]
+            add_row(sums, total, sums, total + part * size, T * NR)
         k0 = panel % panels * NR
         k = min(NR, filters - k0)
         transpose(w, (panel // panels * filters + k0) * T, T, sums, total, NR, k, T)

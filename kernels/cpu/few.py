@@ -29,8 +29,9 @@ def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, sc
             lay_out(scratch, g, v0, layout)
             v, v0 = scratch, zero
         for c in range(channels):
+            added = bias[group * panels * NR + c]
             for i in range(to + c * H * W, to + (c + 1) * H * W):
-                x[i] = bias[group * panels * NR + c]
+                x[i] = added
         for oh0 in range(0, OH, rows_of_block):
             oh1 = min(OH, oh0 + rows_of_block)
             p0 = min(oh0 * OW, last_p)

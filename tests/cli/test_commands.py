@@ -141,6 +141,8 @@ def test_info(capsys, tinycnn_json):
     assert said["threads"] >= 1
     assert main(["info"]) == 0
     out = capsys.readouterr().out
+    assert all(line in out for line in said["compiled"])
+    assert bool(said["compiled"]) == (said["why_not_compiled"] is None)
     if not said["backends"]["cupy"]["available"]:
         assert said["backends"]["cupy"]["reason"] in out
 

@@ -47,6 +47,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     large = np.empty(COMPILED_FROM, np.float32)
     kernels = kernels_for(large).name
     threads = get_num_threads()
+    compiled = _compiled()
     graphics = _gpu() if backends["cupy"] is None else None
     limits = {name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ}
 
@@ -68,6 +69,8 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     say(f"kernels for NumPy arrays: {kernels} (TINYCNN_KERNELS chooses others)")
     if reason := why_not("cpu"):
         say(f"  nothing is compiled: {reason}")
+    for line in compiled:
+        say(f"  {line}")
     set_limits = ", ".join(f"{name}={value}" for name, value in limits.items()) or "no limit set"
     say(f"threads of compiled kernels: {threads} (TINYCNN_THREADS)")
     say(f"matrix products outside them: {blas['name']} {blas['version']}; {set_limits}")
@@ -80,10 +83,20 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         "gpu": graphics,
         "kernels": kernels,
         "why_not_compiled": why_not("cpu"),
+        "compiled": list(compiled),
         "threads": threads,
         "blas": {"name": blas["name"], "version": blas["version"]},
         "thread_limits": limits,
     }
+
+
+def _compiled() -> tuple[str, ...]:
+    """Return what the compiled kernels are on this processor, and which sizes each serves."""
+    if why_not("cpu"):
+        return ()
+    from tinycnn.kernels import cpu
+
+    return cpu.describe()
 
 
 def _gpu() -> dict[str, Any]:
