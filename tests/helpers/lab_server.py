@@ -73,8 +73,10 @@ class Server:
         return self.process.returncode, self.said + said
 
 
-def opened(chromium, server, **options):
+def opened(chromium, server, tour=False, **options):
     context = chromium.new_context(locale="en-US", **options)
+    if not tour:
+        context.add_init_script("localStorage.setItem('tour', 'done')")
     page = context.new_page()
     page.said = []
     page.on("console", lambda m: page.said.append(m.text) if m.type in ("error", "warning") else None)

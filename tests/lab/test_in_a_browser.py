@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.helpers.lab_server import opened
+from tests.helpers.lab_server import Server, opened
 from tinycnn.lab.network import Start, small_network
 from tinycnn.lab.trace import run
 
@@ -255,3 +255,36 @@ def test_the_toy_gan_trains(lab_page):
     lab_page.click("#toy-run")
     expect(says).to_have_text(re.compile(r"^\d\d+ steps"))
     lab_page.click("#toy-run")
+
+
+def test_the_tour_has_five_steps_and_is_shown_once(chromium, server):
+    for page in opened(chromium, server, tour=True):
+        box = page.locator("#tour")
+        for n in range(1, 6):
+            expect(box).to_contain_text(f"{n}/5")
+            page.click("#tour-next")
+        expect(box).to_be_hidden()
+        page.reload()
+        expect(page.locator("#bars .best")).to_have_count(1)
+        expect(box).to_be_hidden()
+        page.click("#tour-button")
+        expect(box).to_contain_text("1/5")
+        page.keyboard.press("Escape")
+        expect(box).to_be_hidden()
+
+
+def test_the_page_says_that_the_lab_has_ended_and_connects_again(chromium, tmp_path):
+    token = "a-token-that-stays-the-same"
+    server = Server(tmp_path, "--token", token)
+    port = server.address.split(":")[2].split("/")[0]
+    context = chromium.new_context(locale="en-US")
+    page = context.new_page()
+    page.goto(server.address)
+    expect(page.locator("#bars .best")).to_have_count(1)
+    server.interrupt()
+    status = page.locator("#status")
+    expect(status).to_contain_text("does not answer")
+    server = Server(tmp_path, "--token", token, "--port", port)
+    expect(status).not_to_contain_text("does not answer", timeout=30_000)
+    context.close()
+    server.interrupt()

@@ -13,6 +13,7 @@ import { preferred, setLanguage, t } from "./strings.js";
 import { setUpTabs } from "./tabs.js";
 import { save } from "./save.js";
 import { setUpTheme } from "./theme.js";
+import { setUpTour } from "./tour.js";
 import * as train from "./train.js";
 import * as why from "./why.js";
 
@@ -185,3 +186,4 @@ why.setUp(network);
 restore();
 wire();
 connect();
+if (!document.getElementById("recording")) setUpTour(byId("tour-button"));
