@@ -12,6 +12,8 @@
 `training`  training on the page, one step or many
 `latent`    GANs: the toy of the plane, and a trained one
 `session`   one open page: its network, its picture, and what it may ask
+`onefile`   the page as one file
+`widget`    the page in a notebook: `view`
 `wire`      messages: checked when they come in, packed when they go out
 `guard`     who may talk to the server
 `server`    the server: Starlette and uvicorn, on the loopback address only
@@ -22,5 +24,6 @@
 from .folders import load_network
 from .network import Network, small_network
 from .server import serve
+from .widget import view
 
-__all__ = ["Network", "load_network", "serve", "small_network"]
+__all__ = ["Network", "load_network", "serve", "small_network", "view"]

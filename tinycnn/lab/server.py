@@ -12,21 +12,18 @@ import socket
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from tinycnn.schema import plain
 
 from .guard import Guard, check_token, new_token
 from .network import Network, Start, small_network
-from .session import Session
-from .wire import MOST_BYTES, Reply, RequestError, pack, read_request
+from .onefile import PAGE
+from .session import Session, respond
+from .wire import MOST_BYTES, Reply, pack
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.websockets import WebSocket
 
-PAGE = Path(__file__).parent / "page"
 HOST, PORT = "127.0.0.1", 8765
 MOST_PAGES = 16  # open at once; and sessions that wait for their page to come back
 PATIENCE = 10.0  # seconds that a page may take to read a message
@@ -125,9 +122,10 @@ class Connection:
         lab.open.add(session.id)
         tasks = [asyncio.create_task(self._report_start())]
         try:
-            await self.send(Reply({"event": "hello", "session": session.id}))
+            await self.send(pack(Reply({"event": "hello", "session": session.id})))
             while True:
-                await self._answer(session, await self._receive())
+                message = await self._receive()
+                await self.send(await lab.compute(respond, session, message))
         except (WebSocketDisconnect, TimeoutError, RuntimeError):
             pass  # the page has gone, or does not read
         finally:
@@ -135,9 +133,8 @@ class Connection:
                 task.cancel()
             lab.open.discard(session.id)
 
-    async def send(self, reply: Reply, **fields: Any) -> None:
+    async def send(self, message: str | bytes) -> None:
         """Send a message; raise TimeoutError if the page does not read."""
-        message = pack(reply, **fields)
         async with self._sending:
             if isinstance(message, str):
                 await asyncio.wait_for(self.websocket.send_text(message), PATIENCE)
@@ -149,18 +146,6 @@ class Connection:
         self.websocket._raise_on_disconnect(message)
         return message.get("text")
 
-    async def _answer(self, session: Session, message: str | None) -> None:
-        try:
-            request = read_request(message)
-        except RequestError as error:
-            await self.send(Reply({"event": "refused", "error": str(error)}))
-            return
-        try:
-            reply = await self.lab.compute(session.answer, request)
-        except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
-            reply = Reply({"error": plain(str(error).replace("\n", " "), 600)})
-        await self.send(reply, id=request["id"])
-
     async def _report_start(self) -> None:
         """Tell the page how far the network to begin with is trained, until it is."""
         start, told = self.lab.start, -1
@@ -168,7 +153,8 @@ class Connection:
             if start.done != told:
                 told = start.done
                 numbers = {"loss": start.loss, "accuracy": start.accuracy}
-                await self.send(Reply({"event": "starting", "done": told, "total": start.total, **numbers}))
+                reply = Reply({"event": "starting", "done": told, "total": start.total, **numbers})
+                await self.send(pack(reply))
             await asyncio.sleep(0.2)
 
 

@@ -18,10 +18,11 @@ from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
 from . import build_commands, latent, train_commands
 from . import picture as pictures
 from .network import Network
+from .onefile import one_file
 from .trace import Trace, run
 from .training import Trainer
 from .why import why, why_gradient
-from .wire import MOST_BYTES, Array, Command, Reply
+from .wire import MOST_BYTES, Array, Command, Reply, RequestError, pack, read_request
 
 MOST_CELLS = 1 << 18  # numbers of one array that are sent; of larger ones the first channels
 
@@ -42,6 +43,7 @@ class Session:
         self.network = network
         self.root = Path.cwd() if root is None else root
         self.picture = np.zeros(network.input_shape, np.float32)
+        self.begins_with_picture = False  # or with a test picture, which the page chooses
         self.label: int | None = None  # the true one, of a test picture
         self.noise = 0.0
         self.trace: Trace | None = None
@@ -76,6 +78,19 @@ class Session:
         return self.trace
 
 
+def respond(session: Session, message: str | bytes | None) -> str | bytes:
+    """Return the message that answers a message of the page, whatever it is."""
+    try:
+        request = read_request(message)
+    except RequestError as error:
+        return pack(Reply({"event": "refused", "error": str(error)}))
+    try:
+        reply = session.answer(request)
+    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
+        reply = Reply({"error": plain(str(error).replace("\n", " "), 600)})
+    return pack(reply, id=request["id"])
+
+
 def describe(session: Session, fields: dict[str, Any]) -> Reply:
     """Return what there is to say about the network: layers, shapes, parameters, classes."""
     network = session.network
@@ -101,6 +116,7 @@ def describe(session: Session, fields: dict[str, Any]) -> Reply:
             "note": network.note,
             "classes": list(network.classes),
             "input": list(network.input_shape),
+            "picture": session.begins_with_picture,
             "tests": 0 if network.test is None else len(network.test),
             "layers": layers,
             "parameters": table.parameters,
@@ -161,9 +177,15 @@ def explain_cell(session: Session, fields: dict[str, Any]) -> Reply:
     return Reply({"explanation": steps, "names": found.names, "value": float(value)})
 
 
+def file(session: Session, fields: dict[str, Any]) -> Reply:
+    """Return the page as one file, with a place for what was recorded."""
+    return Reply({"html": one_file("recorded.js", recording=True)})
+
+
 CELL = ListOf(Integer(0, 1 << 31), 1, 8)
 COMMANDS: dict[str, Command] = {
     "describe": (Fields({}), describe),
+    "file": (Fields({}), file),
     "see": (
         Fields(
             {},

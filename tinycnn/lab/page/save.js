@@ -19,40 +19,9 @@ export async function save(lossClass, classes) {
 }
 
 async function page() {
-  const imports = {};
-  for (const [name, source] of await modules()) {
-    imports[`lab/${name}`] = `data:text/javascript;charset=utf-8,${encodeURIComponent(source)}`;
-  }
-  imports["lab/wire.js"] = imports["lab/recorded.js"];
-  const style = await textOf("style.css");
-  const scripts = [
-    `<script type="importmap">${JSON.stringify({ imports })}</script>`,
-    `<script type="application/json" id="recording">${recordingAsText()}</script>`,
-    '<script type="module">import "lab/main.js";</script>',
-  ].join("\n");
-  return (await textOf("index.html"))
-    .replace(/<link [^>]*>\n/g, "")
-    .replace(/<script [^>]*><\/script>\n/, "")
-    .replace("</head>", () => `<style>\n${style}</style>\n</head>`)
-    .replace("</body>", () => `${scripts}\n</body>`);
-}
-
-// All modules, from main.js on. In a file they import each other by names that the import map knows.
-async function modules() {
-  const found = new Map();
-  const waiting = ["main.js", "recorded.js"];
-  while (waiting.length) {
-    const name = waiting.pop();
-    if (found.has(name)) continue;
-    const source = await textOf(name);
-    for (const [, other] of source.matchAll(/from "\.\/([\w.]+)"/g)) waiting.push(other);
-    found.set(name, source.replace(/from "\.\//g, 'from "lab/'));
-  }
-  return found;
-}
-
-async function textOf(name) {
-  return (await fetch(name)).text();
+  const { html } = await ask("file");
+  const place = '<script type="application/json" id="recording">';
+  return html.replace(`${place}null`, () => place + recordingAsText());
 }
 
 function recordingAsText() {

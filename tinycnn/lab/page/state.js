@@ -47,6 +47,7 @@ function fits(value, name) {
 
 /** Write the state into the address: only what differs from a fresh page. */
 export function writeState() {
+  if (location.protocol === "about:") return; // in a notebook's frame, which has no address
   const changed = {};
   for (const [name, value] of Object.entries(state)) {
     if (JSON.stringify(value) !== JSON.stringify(FRESH[name])) changed[name] = value;

@@ -2,6 +2,7 @@
 // See tinycnn/lab/wire.py for what a message looks like.
 
 import { note } from "./recording.js";
+import { read } from "./unpack.js";
 
 const waiting = new Map(); // id -> {resolve, reject, what, fields}
 const listeners = new Map(); // event -> function
@@ -54,7 +55,7 @@ export function ask(what, fields = {}) {
 }
 
 function receive(data) {
-  const message = typeof data === "string" ? JSON.parse(data) : unpack(data);
+  const message = read(data);
   if (message.event === "hello") sessionStorage.setItem("session", message.session);
   if (message.id === undefined) {
     tell(message.event, message);
@@ -69,18 +70,4 @@ function receive(data) {
   }
   note(asked.what, asked.fields, message);
   asked.resolve(message);
-}
-
-/** Return the head of a binary message; its arrays by name, each with its shape and values. */
-export function unpack(buffer) {
-  const length = new DataView(buffer).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const arrays = {};
-  for (const array of head.arrays) {
-    const size = array.shape.reduce((a, b) => a * b, 1);
-    const values = new Float32Array(buffer, 4 + length + 4 * array.offset, size);
-    arrays[array.name] = { ...array, values };
-  }
-  head.arrays = arrays;
-  return head;
 }
