@@ -11,8 +11,19 @@ from tests.helpers.explained import check_panels, evaluate, printed
 from tinycnn import Tensor, nn, optim
 from tinycnn import functional as F
 from tinycnn.compression import prune
-from tinycnn.explain import explain, gan_step, penalty, pruning, schedule, scores
+from tinycnn.explain import (
+    explain,
+    gan_step,
+    penalty,
+    pruning,
+    random_pixels,
+    rule_pixels,
+    schedule,
+    scores,
+)
 from tinycnn.gan import Gan, gradient_penalty
+from tinycnn.generate import random_image, rule_image
+from tinycnn.generate.rules import checkerboard, gradients, rings
 from tinycnn.metrics import precision_recall_f1
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
@@ -157,3 +168,20 @@ def test_scores(rng):
     np.testing.assert_array_equal(last.panels[-1].values, steps.result)
     assert all(re.search(r"\(Eq\. 15\)$", step.equation) for step in steps)
     assert "0 / 0, counted as 0" in scores([0, 1], [0, 0]).steps_of("f1")[1].numbers
+
+
+def test_random_images():
+    steps = random_pixels(2, 3, seed=5)
+    np.testing.assert_array_equal(steps.result, random_image(2, 3, seed=5))
+    assert [step.numbers.partition(" = ")[2] for step in steps] == [str(v) for v in steps.result.ravel()]
+    assert f"is {printed(steps.result.mean())};" in steps[-1].sentence
+
+
+def test_images_by_a_rule():
+    steps = rule_pixels(checkerboard, 3, 4, side=2)
+    np.testing.assert_array_equal(steps.result, rule_image(lambda i, j: checkerboard(i, j, 2), 3, 4))
+    assert steps[2].numbers == "f(0, 2) = (floor(0 / 2) + floor(2 / 2)) mod 2 = 1;  x[0,2] = 255"
+    check_panels(steps)
+    assert rule_pixels(rings, 2, 2)[0].numbers.startswith("f(0, 0) = ")
+    with pytest.raises(ValueError, match="rules of grey values"):
+        rule_pixels(gradients, 2, 2)

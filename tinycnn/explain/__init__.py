@@ -21,6 +21,7 @@ from .examples import example
 from .figure import draw
 from .files import save
 from .graph import Graph, graph
+from .images import random_pixels, rule_pixels
 from .pruning import pruning
 from .registry import OPERATIONS, explain
 from .schedule import schedule
@@ -46,7 +47,9 @@ __all__ = [
     "graph",
     "penalty",
     "pruning",
+    "random_pixels",
     "read_json",
+    "rule_pixels",
     "save",
     "schedule",
     "scores",

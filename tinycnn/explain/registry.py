@@ -30,6 +30,7 @@ from . import (
 from .adversarial import gan_step, penalty
 from .calls import Call
 from .cells import Cells
+from .images import random_pixels, rule_pixels
 from .pruning import pruning
 from .schedule import schedule
 from .scores import scores
@@ -58,7 +59,7 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
 }
 EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
 # Explain more than one operation; they take arguments of their own.
-WHOLE = (training.training_step, gan_step, penalty, pruning, schedule, scores)
+WHOLE = (training.training_step, gan_step, penalty, pruning, schedule, scores, random_pixels, rule_pixels)
 OPERATIONS = {function.__name__: function for function in EXPLAINERS}
 
 
@@ -125,7 +126,7 @@ def explain(
         name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
         raise ValueError(
             f"{name} cannot be explained; there are {', '.join(OPERATIONS)}, a Module, an Optimizer, "
-            "autograd, training_step, gan_step, penalty, pruning, schedule and scores"
+            "autograd, " + ", ".join(whole.__name__ for whole in WHOLE)
         ) from None
     assert function is not None
     if backward and function in (im2col, col2im):

@@ -10,6 +10,7 @@ from tinycnn import functional as F
 from tinycnn import nn
 from tinycnn.data import digits
 from tinycnn.gan import Gan
+from tinycnn.generate.rules import checkerboard
 from tinycnn.optim import SGD
 from tinycnn.optim.schedule import CosineAnnealingLR
 from tinycnn.tensor import Tensor
@@ -17,6 +18,7 @@ from tinycnn.tensor import Tensor
 from .adversarial import gan_step, penalty
 from .examples import optimizer_of
 from .graph import Graph, graph
+from .images import random_pixels, rule_pixels
 from .network import network
 from .own import is_dark_on_bright, read_input
 from .own import network as own_network
@@ -103,6 +105,14 @@ def _pruning(setup: Setup) -> Explanation:
     return pruning(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), setup.sparsity or 0.5)
 
 
+def _random_image(setup: Setup) -> Explanation:
+    return random_pixels(setup.size or 3, setup.size or 3, setup.seed)
+
+
+def _rule_image(setup: Setup) -> Explanation:
+    return rule_pixels(checkerboard, setup.size or 4, setup.size or 4, side=2)
+
+
 WHOLE = {
     "module": Whole(_module, (*MODEL, "image", "input", "invert"), backward=True),
     "training_step": Whole(_training_step, (*MODEL, "batch_size", "lr", "watch")),
@@ -111,6 +121,8 @@ WHOLE = {
     "gradient_penalty": Whole(_penalty, ("batch_size",)),
     "pruning": Whole(_pruning, (*MODEL, "sparsity")),
     "schedule": Whole(_schedule, ("size", "lr")),
+    "random_image": Whole(_random_image, ("size",)),
+    "rule_image": Whole(_rule_image, ("size",)),
     "scores": Whole(_scores, ("batch_size",)),
 }
 
