@@ -132,6 +132,7 @@ def test_a_graph_of_a_function_shows_every_value():
         ["Mul", "(1,)", "= 8", "grad = 1"],
         ["Sum", "a number", "= 8", "grad = 1"],
     ]
+    assert graph(a * a, {"a": a}).nodes[-1].lines == ["Mul", "(1,)", "= 4"]  # of a result, its own value
 
 
 def test_every_step_of_an_operation_cites_its_equation():
