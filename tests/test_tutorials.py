@@ -47,6 +47,18 @@ def test_the_map_lists_every_lesson():
         assert title in readme
 
 
+@pytest.mark.parametrize("path", LESSONS, ids=NAMES)
+def test_it_has_at_most_400_lines(path):
+    limit = 450 if path.stem == "09_fast_on_a_cpu" else 400  # the rungs are one ladder: it is not split
+    assert len(path.read_text().splitlines()) <= limit
+
+
+def test_teachers_get_a_row_for_each_lesson():
+    page = (ROOT / "docs" / "teaching.md").read_text()
+    rows = re.findall(r"^\| (\d+) [^|]+\| (\d+) \|(?: [^|]+ \|){4}$", page, re.M)
+    assert sorted(int(number) for number, _ in rows) == [int(path.stem[:2]) for path in LESSONS]
+
+
 def test_run_saves_the_figures_that_a_notebook_would_show(tmp_path):
     command = [sys.executable, str(FOLDER / "run.py"), "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "TINYCNN_BACKEND": "numpy"}

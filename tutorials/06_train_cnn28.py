@@ -231,7 +231,7 @@ figure
 # The training loss goes on falling, the held-out loss stops, and rises: from there on the network learns
 # *these images* by heart, not digits. That is *overfitting*. Training could have stopped at the epoch with
 # the smallest validation loss; since you choose this epoch by the validation images, only the test images can
-# say how good that network is. What helps, best first: more images, augmentation, a penalty (lesson 5),
+# say how good that network is. What helps, best first: more images, augmentation, a penalty (lesson 22),
 # stopping early.
 #
 # | what you see | what it means | what to try |

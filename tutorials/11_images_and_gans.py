@@ -266,7 +266,7 @@ figure
 # | what you see | its name | what to try |
 # | --- | --- | --- |
 # | D's loss is 0, D(x) = 1, D(G(z)) = 0 | D has won | non-saturating loss, smoothing, a lower lr for D |
-# | all samples alike | mode collapse | another seed, a lower lr for G, WGAN-GP (lesson 12) |
+# | all samples alike | mode collapse | another seed, a lower lr for G, WGAN-GP (lesson 23) |
 # | D wins within a few steps | not scaled | real images to [-1, 1], as G's |
 # | NaN | lr too high | a lower lr; the loss from logits, never log(sigmoid) |
 #

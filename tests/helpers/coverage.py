@@ -96,8 +96,8 @@ ROWS = (
     Row(
         8,
         "L1 and L2",
-        5,
-        "L1 and L2: a price for large weights (Eq. 8)",
+        22,
+        "The penalty, and its minimum (Eq. 8)",
         Hole("The penalties have no steps of their own yet."),
         Hole("The penalties have no steps of their own yet."),
         ("l2_l1_grad",),
@@ -150,13 +150,13 @@ ROWS = (
     Row(
         13,
         "gradient penalty",
-        12,
+        23,
         "By hand, for the smallest critic",
         Hole("The steps of the gradient penalty are not shown yet."),
         Hole("The steps of the gradient penalty are not shown yet."),
         ("gradient_penalty",),
     ),
-    Row(14, "features", 8, "Feature vectors (Eq. 14)", "module", None, ("features",)),
+    Row(14, "features", 24, "Feature vectors (Eq. 14)", "module", None, ("features",)),
     Row(
         15,
         "precision, recall, F1",

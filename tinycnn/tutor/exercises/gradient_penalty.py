@@ -42,7 +42,7 @@ GRADIENT_PENALTY = Exercise(
     gradient_penalty,
     _cases_of_penalty,
     reference=_engine_penalty,
-    lesson=12,
+    lesson=23,
     equation=13,
     hints=(
         "How steep should the critic be, and what is punished?",

@@ -153,7 +153,7 @@ FEATURES = Exercise(
     reference=lambda x, w, b: engine.forward(
         lambda x, w, b: F.relu(F.linear(F.flatten(x, 1), w, b)), x, w, b
     ),
-    lesson=8,
+    lesson=24,
     equation=14,
     hints=(
         "A dense layer takes vectors. How does an image (C, H, W) become one, and what must not happen to "

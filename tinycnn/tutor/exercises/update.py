@@ -192,7 +192,7 @@ L2_L1_GRAD = Exercise(
         "l2": lambda a: a["l2"] > 0,
         "a theta of 0": lambda a: bool((a["theta"] == 0).any()),
     },
-    lesson=5,
+    lesson=22,
     equation=8,
     hints=(
         "How does |theta| change if theta grows a little, for a positive theta and for a negative one? And "

@@ -1,0 +1,220 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12. Second-order gradients
+#
+# About 45 minutes. You need lessons 2 and 7.
+#
+# At the end you can differentiate a derivative, and say what an engine must do for it. Lesson 23 trains a GAN
+# whose loss contains a gradient.
+
+# %%
+import inspect
+
+import numpy as np
+
+import tinycnn
+from tinycnn import Function, Tensor
+from tinycnn import functional as F
+from tinycnn.explain import graph
+from tinycnn.functional.activation import Tanh
+from tinycnn.models import cnn28
+from tinycnn.plot import blank_figure
+from tinycnn.tutor import compare
+
+# %% [markdown]
+# ## A gradient is a function like any other
+#
+# $y = x^3$ has the derivative $3x^2$, and that has the derivative $6x$. An engine gets there too, if its
+# backward pass is made of differentiable operations: then the walk back is recorded as a graph, and one can
+# walk back through *that*. `create_graph=True` asks for the record:
+
+# %%
+x = Tensor(np.array([2.0]), requires_grad=True)
+y = x**3
+(first,) = tinycnn.grad(y, x, create_graph=True)
+(second,) = tinycnn.grad(first, x, create_graph=True)
+(third,) = tinycnn.grad(second, x)
+print(y.item(), first.item(), second.item(), third.item())
+assert [first.item(), second.item(), third.item()] == [3 * 2**2, 6 * 2, 6]
+
+# %% [markdown]
+# The graph of $\tanh x$ has one node. The graph of its derivative was recorded during backward:
+
+# %%
+(slope,) = tinycnn.grad(x.tanh(), x, create_graph=True)
+drawn = graph(slope, {"x": x})
+drawn.draw()
+
+# %% [markdown]
+# It is $g\,(1 - y^2)$, from the engine's rule. Every line of `backward` computes with tensors, never with
+# bare arrays:
+
+# %%
+print(inspect.getsource(Tanh))
+
+
+# %%
+def derivatives(f, at, orders):
+    """Return f and its derivatives at every point, (orders + 1, points)."""
+    x = Tensor(at, requires_grad=True)
+    results = [f(x)]
+    for _ in range(orders):
+        results += tinycnn.grad(results[-1].sum(), x, create_graph=True)
+    return np.array([result.numpy() for result in results])
+
+
+at = np.linspace(-3, 3, 200)
+curves = derivatives(lambda x: x.tanh(), at, 3)
+figure = blank_figure(9, 4.6)
+axes = figure.subplots()
+names = ("tanh x", "first derivative", "second", "third")
+for name, curve, style in zip(names, curves, ("-", "--", "-.", ":"), strict=True):
+    axes.plot(at, curve, style, label=name, linewidth=2.5)
+axes.set_title("each curve is the slope of the one before, by backward", fontsize=14)
+axes.set_xlabel("x", fontsize=13)
+axes.grid(alpha=0.3)
+axes.legend(fontsize=12)
+figure
+
+# %% [markdown]
+# ## Many inputs: the Hessian, and why nobody writes it down
+#
+# For theta with P numbers the gradient g has P, and the second derivatives are a matrix,
+# $H_{ij} = \partial^2 L / \partial\theta_i\,\partial\theta_j$, (P, P): far too many numbers.
+# But H *times a vector* u is cheap, since
+#
+# $$H u = \frac{\partial}{\partial\theta}\,\langle g(\theta), u \rangle$$
+#
+# for a u that does not depend on theta: one gradient, one product, one more gradient. Check it on a loss
+# whose Hessian is known, $\tfrac{1}{2}\langle\theta, A\theta\rangle$ with A symmetric: g = A theta, H = A.
+
+# %%
+A = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 4.0]])
+u = np.array([1.0, -1.0, 2.0])
+theta = Tensor(np.array([0.5, 1.0, -2.0]), requires_grad=True)
+L = (theta * (Tensor(A) @ theta)).sum() * 0.5
+(g,) = tinycnn.grad(L, theta, create_graph=True)
+(Hu,) = tinycnn.grad((g * Tensor(u)).sum(), theta)
+print("by two gradients:", Hu.numpy(), "  A @ u:", A @ u)
+assert np.allclose(Hu.numpy(), A @ u)
+P = sum(p.numel() for p in cnn28().parameters())
+print(f"the Hessian of cnn28 would have {P:,} x {P:,} = {P * P:.1e} numbers")
+
+# %% [markdown]
+# ## Checking it
+#
+# gradcheck's second order checks the *gradient* as a function: of the input, and of the g that came from
+# above. Convolution passes, because each of its derivatives is a convolution again (lesson 3):
+
+# %%
+rng = np.random.default_rng(0)
+image, w = rng.standard_normal((2, 2, 5, 5)), rng.standard_normal((3, 2, 3, 3))
+checked = tinycnn.gradcheck(lambda x, w: F.conv2d(x, w, stride=2), [image, w])
+print("convolution, first and second order:", checked.errors)
+
+# %% [markdown]
+# And here is the classic fault: right at first order, wrong at second. The derivative is computed with bare
+# arrays, so to the second walk it looks like a constant:
+
+
+# %%
+class Cube(Function):
+    """y = x^3, with a derivative that cannot be differentiated."""
+
+    keeps = "x"
+
+    def forward(self, x):
+        return x**3
+
+    def backward(self, g, x):
+        return g * Tensor(3 * x.numpy() ** 2)  # the values are right, the graph is cut
+
+
+points = np.array([1.0, 2.0])
+print("first order:", tinycnn.gradcheck(lambda x: Cube()(x), points, order=1).errors)
+try:
+    tinycnn.gradcheck(lambda x: Cube()(x), points, order=2)
+except tinycnn.GradcheckError as error:
+    print("second order: GradcheckError:", error)
+else:
+    raise AssertionError("a cut graph was not found")
+
+# %% [markdown]
+# ## Exercises
+#
+# **1.** Write the product of a Hessian and a vector, for any loss.
+
+
+# %%
+def hessian_times(loss_of, theta, u):
+    """Return H u as an array, for arrays theta and u of one shape; loss_of takes a tensor."""
+    return None  # your code
+
+
+def rosenbrock(t):
+    """Return (1 - t0)^2 + 100 (t1 - t0^2)^2."""
+    return (1 - t[0]) ** 2 + (t[1] - t[0] ** 2) ** 2 * 100
+
+
+a, b = 0.5, -1.0
+H = np.array([[2 - 400 * b + 1200 * a**2, -400 * a], [-400 * a, 200.0]])  # with a pencil
+compare(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
+
+# %% [markdown]
+# **2.** Newton's method goes where the derivative is 0: $x \leftarrow x - f'(x)/f''(x)$. Write one step.
+
+
+# %%
+def newton_step(f, x):
+    """Return the next x, a number; f takes a tensor."""
+    return None  # your code
+
+
+# The minimum of e^x - 2x is at log 2; three steps from 1 come very near.
+position = 1.0
+for _ in range(3):
+    position = None if position is None else newton_step(lambda x: x.exp() - x * 2, position)
+compare(position, np.log(2), tolerance=1e-4)
+
+# %% [markdown]
+# ## Solutions
+#
+# <details><summary>1. Hessian times vector</summary>
+#
+# ```python
+# def hessian_times(loss_of, theta, u):
+#     t = Tensor(theta, requires_grad=True)
+#     (g,) = tinycnn.grad(loss_of(t), t, create_graph=True)
+#     (product,) = tinycnn.grad((g * Tensor(u)).sum(), t)
+#     return product.numpy()
+#
+# assert compare(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
+# ```
+#
+# </details>
+#
+# <details><summary>2. Newton</summary>
+#
+# ```python
+# def newton_step(f, x):
+#     t = Tensor(np.array([x]), requires_grad=True)
+#     (first,) = tinycnn.grad(f(t), t, create_graph=True)
+#     (second,) = tinycnn.grad(first, t)
+#     return x - first.item() / second.item()
+#
+# position = 1.0
+# for _ in range(3):
+#     position = newton_step(lambda x: x.exp() - x * 2, position)
+# assert compare(position, np.log(2), tolerance=1e-4)
+# ```
+#
+# </details>
