@@ -45,6 +45,7 @@ exclude_patterns = [
     "lessons/README.md",
     "lessons/applications",
     "lessons/digits_in_40_lines.py",
+    "lessons/notebooks.py",
     "lessons/run.py",
 ]
 if not (HERE.parent / "kernels" / "cuda" / "README.md").exists():

@@ -71,3 +71,27 @@ def test_run_saves_the_figures_that_a_notebook_would_show(tmp_path):
     assert [f"[figure: {path.relative_to(tmp_path)}]" for path in figures] == [
         line for line in done.stdout.splitlines() if line.startswith("[figure:")
     ]
+
+
+def test_notebooks_to_hand_out_have_no_solutions(tmp_path):
+    pytest.importorskip("jupytext", reason="extra 'tutorials'")
+    notebooks = {}
+    for name, options in {"handout": [], "mine": ["--solutions"]}.items():
+        command = [sys.executable, str(FOLDER / "notebooks.py"), str(tmp_path / name), *options]
+        subprocess.run(command, check=True, capture_output=True, timeout=HANGS)
+        notebooks[name] = {path.stem: path.read_text() for path in (tmp_path / name).glob("*.ipynb")}
+    for name, made in notebooks.items():
+        assert sorted(made) == NAMES, name
+    for lesson in NAMES:
+        handout, mine = notebooks["handout"][lesson], notebooks["mine"][lesson]
+        assert "<summary>" in mine and "## Solutions" in mine
+        assert "<summary>" not in handout and "## Solutions" not in handout
+        assert "## Exercises" in handout
+
+
+def test_a_lesson_that_is_not_there_is_refused(tmp_path):
+    pytest.importorskip("jupytext", reason="extra 'tutorials'")
+    command = [sys.executable, str(FOLDER / "notebooks.py"), str(tmp_path), "99"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS)
+    assert done.returncode == 2
+    assert "there is no lesson 99" in done.stderr
