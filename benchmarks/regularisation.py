@@ -133,7 +133,8 @@ def picture(table: dict[str, list[dict[str, float]]]) -> Any:
         axes.plot([unseen.mean(), seen.mean()], [row, row], color="#999999", linewidth=3, zorder=1)
         for values, colour, marker in ((seen, "#2a7f3f", "o"), (unseen, "#c8102e", "s")):
             axes.errorbar(values.mean(), row, xerr=values.std(), color=colour, marker=marker, capsize=3)
-        axes.text(unseen.mean() - 0.25, row, f"{(seen - unseen).mean():.1f}", ha="right", va="center")
+        middle = (seen.mean() + unseen.mean()) / 2
+        axes.text(middle, row - 0.12, f"{(seen - unseen).mean():.1f}", ha="center", va="bottom")
     axes.set_yticks(range(len(table)), list(table))
     axes.invert_yaxis()
     axes.margins(x=0.12)

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 21. Keeping it from overfitting, and making it small
 #
-# About an hour. You need lessons 5 and 6; lesson 14 explains dropout and batch norm.
+# About an hour. You need lessons 6 and 22; lesson 14 explains dropout and batch norm.
 #
 # At the end you can see that a network overfits, choose a remedy, and say what each does to the gradient. You
 # can derive why the smallest weights are the ones to cut, and store a network in a tenth of its size.
