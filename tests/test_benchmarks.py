@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import ladder, tables
+from benchmarks import ladder, shares, tables
 from benchmarks.measuring import inputs, on_tinycnn, peak, rounds, startup, works
 from benchmarks.measuring.contestants import (
     AVX2,
@@ -26,7 +26,7 @@ from benchmarks.measuring.contestants import (
 from benchmarks.measuring.process import NotInstalled, Worker, WorkerError
 from benchmarks.measuring.report import Report, amount
 from benchmarks.measuring.summary import Measurement, Quartiles, Tolerance, agree, difference, ratio
-from tinycnn import models, optim
+from tinycnn import dispatch, models, optim
 from tinycnn.data import DataLoader, digits
 from tinycnn.fit import EpochReport, Training
 from tinycnn.kernels import table
@@ -118,6 +118,16 @@ def test_every_rung_of_the_ladder_computes_the_same(rung):
         ]
     for ours, plain in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_shares_of_the_time_name_every_kernel_and_leave_no_trace():
+    usual = dispatch._fastest
+    found, total = shares.shares(works.WORKS["inference-b1"], seconds=0.01)
+    calls = {name: calls for name, (_, calls) in found.items()}
+    assert calls["conv2d_epilogue 1x32x13x13 64x32x3x3"] == 1
+    assert calls["matmul 1x1600 1600x128"] == 1
+    assert 0 < sum(spent for spent, _ in found.values()) <= total
+    assert dispatch._fastest is usual
 
 
 def test_a_worker_that_is_killed(worker, chain_input):
