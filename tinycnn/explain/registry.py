@@ -59,7 +59,7 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
 }
 EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
 # Explain more than one operation; they take arguments of their own.
-WHOLE = (training.training_step, gan_step, penalty, pruning, schedule, scores, random_pixels, rule_pixels)
+COMPOUND = (training.training_step, gan_step, penalty, pruning, schedule, scores, random_pixels, rule_pixels)
 OPERATIONS = {function.__name__: function for function in EXPLAINERS}
 
 
@@ -115,7 +115,7 @@ def explain(
         if cells is not None:
             raise TypeError("a module is explained layer by layer: explain one layer's operation with cells=")
         return network.network(operation, *args, backward=backward, gradient=gradient, **options)
-    if operation in WHOLE:
+    if any(operation is compound for compound in COMPOUND):
         return operation(*args, **options)
     if operation in ("autograd", Tensor.backward) or operation is walk.autograd:
         return walk.autograd(*args, **options)
@@ -126,7 +126,7 @@ def explain(
         name = operation if isinstance(operation, str) else getattr(operation, "__name__", repr(operation))
         raise ValueError(
             f"{name} cannot be explained; there are {', '.join(OPERATIONS)}, a Module, an Optimizer, "
-            "autograd, " + ", ".join(whole.__name__ for whole in WHOLE)
+            "autograd, " + ", ".join(whole.__name__ for whole in COMPOUND)
         ) from None
     assert function is not None
     if backward and function in (im2col, col2im):
