@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 19. Features and retrieval: what a trained network is good for besides its answer
 #
-# About an hour. You need lesson 8, which looks into a network by hand. Here `tinycnn.features` does it.
+# About an hour. You need lessons 8 and 24, which do by hand what `tinycnn.features` does here.
 #
 # At the end you can search images by what they show, say which layer holds what, and tell whether features
 # are better than pixels, with a number.

@@ -22,8 +22,8 @@ import numpy as np
 import tinycnn
 from tinycnn import Tensor, optim
 from tinycnn.data import Augment, DataLoader, digits
+from tinycnn.features import features, nearest
 from tinycnn.fit import Training, fit
-from tinycnn.gan import nearest
 from tinycnn.models import cnn28
 from tinycnn.plot import blank_figure
 from tinycnn.tutor import check, compare
@@ -74,6 +74,7 @@ pictures = test.scaled(slice(None))  # (2000, 1, 28, 28)
 known = train.subset(slice(0, 4000))
 known_features = activations(model, known.scaled(slice(None)), (8,))[8]
 new_features = activations(model, pictures[:1000], (8,))[8]
+assert np.allclose(new_features, features(model, pictures[:1000], "8"), atol=1e-4)  # the library's hook
 print("feature vectors:", known_features.shape, new_features.shape)
 
 # %% [markdown]
