@@ -18,6 +18,7 @@ REDUCED = {
     "composition": {"epochs": 1, "per_class": 13, "steps": 3},
     "correction": {"steps": 2},
     "detection": {"steps": 2, "test_canvases": 8},
+    "segmentation": {"steps": 2, "test_canvases": 6},
     "style": {"epochs": 1},
     "verification": {"epochs": 1, "test_pairs": 200},
 }

@@ -112,7 +112,9 @@ def test_the_wheel_holds_all_code_data_and_licences(built):
     expected = {str(path.relative_to(ROOT)) for path in ROOT.glob("tinycnn/**/*.py")}
     expected |= {f"tinycnn/{path.relative_to(ROOT)}" for path in ROOT.glob("kernels/**/*.py")}
     expected |= {str(path.relative_to(ROOT)) for path in ROOT.glob("tinycnn/lab/page/*")}
-    expected |= {"tinycnn/py.typed", "tinycnn/data/digits.npz", "tinycnn/data/LICENSE-digits.md"}
+    expected |= {"tinycnn/py.typed"}
+    for name in ("digits", "emoji"):
+        expected |= {f"tinycnn/data/{name}.npz", f"tinycnn/data/LICENSE-{name}.md"}
     assert expected <= names
     assert {name.split("/")[0] for name in names} == {"tinycnn", f"{wheel.name.split('-py3')[0]}.dist-info"}
     for licence in ("LICENSE", "DATA_LICENSES.md"):

@@ -10,7 +10,7 @@ from tinycnn import functional as F
 from tinycnn import nn, optim
 from tinycnn.compression import GradualPruning, KeepPruned, load_sparse, masks_of, prune, save_sparse, shrink
 from tinycnn.data import DataLoader, Dataset
-from tinycnn.fit import Callback, Training, fit
+from tinycnn.fit import Callback, Training, fit, load_checkpoint, save_checkpoint
 from tinycnn.models import cnn28, resnet
 from tinycnn.storage import load_arrays, save_arrays, save_weights
 from tinycnn.tensor import Tensor
@@ -129,6 +129,24 @@ def test_gradual_pruning_cuts_much_early_and_ends_at_its_share(net, data):
     steps = np.diff(record.cut[1:12:2])
     assert np.all(np.diff(steps) < 0)  # less each time
     assert pruning.masks.sparsity == pytest.approx(0.8, abs=1 / count)
+
+
+def test_gradual_pruning_that_is_resumed_ends_with_the_same_weights(net, data, tmp_path):
+    class StopAt(Callback):
+        def on_batch_end(self, training):
+            if training.epoch * 6 + training.batch == 9:  # between two prunings
+                training.stop = "enough"
+
+    whole, halves = training(net, data, 3), training(copy.deepcopy(net), data, 3)
+    fit(whole, [GradualPruning(net, 0.8, every=4)])
+    fit(halves, [GradualPruning(halves.model, 0.8, every=4), StopAt()])
+    save_checkpoint(tmp_path / "c", halves, {})
+    rest = training(copy.deepcopy(net), data, 3)
+    pruning = GradualPruning(rest.model, 0.8, every=4)  # before the weights are there
+    load_checkpoint(tmp_path / "c", rest)
+    fit(rest, [pruning])
+    for a, b in zip(weights(net).values(), weights(rest.model).values(), strict=True):
+        assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("share", [0, 1, 1.5, -0.1, float("nan")])

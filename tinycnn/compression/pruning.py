@@ -142,8 +142,8 @@ class GradualPruning(Callback):
     """Prune a little after every few batches of `fit`: the network gets used to it.
 
     After the share t of the batches the sparsity is s = sparsity * (1 - (1 - t)^3): much is cut early, when
-    many weights are superfluous, and little at the end. It depends on the batch alone, so a training that is
-    resumed goes on where it stopped.
+    many weights are superfluous, and little at the end. It depends on the batch and the zeros alone, so a
+    training that is resumed goes on where it stopped.
 
     Parameters
     ----------
@@ -183,6 +183,10 @@ class GradualPruning(Callback):
     def sparsity_at(self, t: float) -> float:
         """Return the sparsity after the share t of the time, 0 to 1, that the pruning takes."""
         return self.sparsity * (1 - (1 - min(t, 1.0)) ** 3)
+
+    def on_fit_begin(self, training: Trainable) -> None:
+        """See what was pruned before the training stopped."""
+        self.masks = masks_of(self.model)
 
     def on_batch_end(self, training: Trainable) -> None:
         """Prune if it is time to, and keep what was pruned at 0."""
