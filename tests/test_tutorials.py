@@ -1,5 +1,6 @@
 """Every lesson runs as a script, and the solutions of its exercises are right. (`site` has the notebooks.)"""
 
+import ast
 import os
 import re
 import subprocess
@@ -36,6 +37,29 @@ def test_it_runs_as_a_script_and_its_solutions_are_right(path, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Not answered yet") >= count
+
+
+def compared(code):
+    """Return what each call of `compare` compares with."""
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    return [call.args[1] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "compare"]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=NAMES)
+def test_no_check_contains_the_answer(path):
+    """No formula of plain numbers, and nothing that the solution writes as its own answer."""
+    text, _, solutions = path.read_text().partition("# ## Solutions\n")
+    code = "\n".join(re.findall(r"^# ```python\n(.*?)^# ```", solutions, re.S | re.M))
+    code = re.sub(r"^# ?", "", code, flags=re.M)
+    answers = [ast.unparse(node) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Return)]
+    for expected in compared(text):
+        names = [node.id for node in ast.walk(expected) if isinstance(node, ast.Name)]
+        formula = any(isinstance(node, ast.BinOp) for node in ast.walk(expected))
+        assert names or not formula, ast.unparse(expected)
+        assert f"return {ast.unparse(expected)}" not in answers
+    for call in (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)):
+        if isinstance(call.func, ast.Name) and call.func.id == "compare":
+            assert ast.unparse(call.args[0]) != ast.unparse(call.args[1])
 
 
 def test_the_map_lists_every_lesson():

@@ -401,7 +401,8 @@ compare(answer, dilated.steps[1 * 3 + 2])
 
 # %%
 answer = None  # a number from 0 to 1
-compare(answer, 121 / (6 * -(-121 // 6)))
+first_cells = np.arange(0, 121, 6)  # of each tile
+compare(answer, 121 / (6 * len(first_cells)))
 
 # %% [markdown]
 # **3.** How many FLOP has a training step of cnn28's second convolution, batch 32: forward, and both
@@ -429,7 +430,7 @@ compare(answer, 3 * flop(N, C, H, W, K, KH, KW))
 # 121 cells need 21 tiles, which have 126 rows.
 #
 # ```python
-# assert compare(121 / 126, 121 / (6 * -(-121 // 6)))
+# assert compare(121 / 126, 121 / (6 * len(first_cells)))
 # ```
 #
 # </details>

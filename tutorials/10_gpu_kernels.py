@@ -304,7 +304,11 @@ compare(answer, sectors)
 
 # %%
 answer = None  # a number
-compare(answer, (8 + 4) / (8 * 4))
+cells = [
+    (i, j) for i in range(8) for j in range(4)
+]  # cell (i, j) multiplies number i of w with number j of x
+loaded = {("w", i) for i, _ in cells} | {("x", j) for _, j in cells}
+compare(answer, len(loaded) / len(cells))
 
 # %% [markdown]
 # **3.** Write rung 0.5, a kernel for 1 x 1 kernels: thread `i` computes element `i` of y (N, K, H, W) from x
@@ -343,7 +347,7 @@ compare(answer if answer.any() else None, im2col.conv2d(x1, w1, conv2d_geometry(
 # 8 + 4 numbers for 8 · 4 products.
 #
 # ```python
-# assert compare(12 / 32, (8 + 4) / (8 * 4))
+# assert compare(12 / 32, len(loaded) / len(cells))
 # ```
 #
 # </details>

@@ -322,13 +322,13 @@ assert max(*of_D.errors, *of_G.errors) < 1e-6
 # %% [markdown]
 # ## Exercises
 #
-# **1.** D says 0.9 of a fake, and its slope is w = 2. What is $\partial L_G/\partial G(z)$, for a batch with
-# this fake only? (Use a pencil.)
+# **1.** D says 0.9 of the only fake, and w = 2. What is $\partial L_G/\partial G(z)$? (Use a pencil.)
 
 # %%
 pencil = None  # your number
-
-compare(pencil, (0.9 - 1) * 2)
+at = Tensor([[np.log(9) / 2]], requires_grad=True)  # sigmoid(2 * at) is 0.9
+(by_engine,) = tinycnn.grad(F.binary_cross_entropy_with_logits(at * 2, [[1.0]]), at)
+compare(pencil, by_engine.item())
 
 # %% [markdown]
 # **2.** Write G's loss from D's logits of the fakes, so that large logits do no harm.
@@ -343,7 +343,7 @@ def generator_loss(fake_logits):
 check("generator_loss", generator_loss)
 
 # %% [markdown]
-# **3.** Write the backward pass of D's step. Gradients shall arrive at the weights of D, and at nothing else.
+# **3.** Write the backward pass of D's step: gradients arrive at D's weights, and nowhere else.
 
 
 # %%
@@ -372,7 +372,7 @@ compare(gradients_in_g(), 0.0)
 # -0.2. The fake should grow.
 #
 # ```python
-# assert compare(-0.1 * 2, (0.9 - 1) * 2)
+# assert compare((0.9 - 1) * 2, by_engine.item())
 # ```
 #
 # </details>
