@@ -156,6 +156,8 @@ def test_it_fits_into_the_window(chromium, server, size, theme):
 def test_training_lowers_the_loss_and_reset_undoes_it(lab_page):
     bars = lab_page.locator("#bars")
     before = bars.inner_text()
+    lab_page.locator("#bars .bar").first.click()
+    expect(lab_page.locator("#why .result")).to_contain_text("p[0,0]")
     lab_page.click("#tabs [data-tab=train]")
     lab_page.click("#train-step")
     says = lab_page.locator("#train-says")

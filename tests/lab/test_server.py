@@ -1,5 +1,6 @@
 """The server without a browser: who may talk to it, what it answers, what it refuses."""
 
+import asyncio
 import base64
 import io
 import json
@@ -17,6 +18,7 @@ from tinycnn import functional as F
 from tinycnn.cli import main
 from tinycnn.lab import server as lab_server
 from tinycnn.lab.guard import check_token, new_token
+from tinycnn.lab.network import small_network
 from tinycnn.tensor import Tensor
 
 websockets = pytest.importorskip("starlette.websockets", reason="extra 'lab'")
@@ -302,3 +304,30 @@ class TestCommand:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.returncode == 1
         assert "pip install 'tinycnn[lab]'" in done.stderr
+
+
+class TestSlowReaders:
+    def test_a_page_that_stops_reading_is_let_go_and_others_are_served(self, monkeypatch):
+        """A socket whose sending never ends, as when the other side reads nothing."""
+
+        class Stuck:
+            async def accept(self):
+                self.query_params = {}
+
+            async def send_text(self, text):
+                await asyncio.sleep(60)
+
+            send_bytes = send_text
+
+        monkeypatch.setattr(lab_server, "PATIENCE", 0.05)
+        lab = lab_server.Lab(small_network())
+        asyncio.run(asyncio.wait_for(lab_server.Connection(lab, Stuck()).serve(), 20))
+        assert not lab.open
+        lab.engine.shutdown()
+
+    def test_sessions_without_a_page_are_forgotten(self, client, monkeypatch):
+        monkeypatch.setattr(lab_server, "MOST_PAGES", 3)
+        for _ in range(6):
+            with connected(client) as ws:
+                Asker(ws).event("hello")
+        assert len(client.lab.sessions) <= 3

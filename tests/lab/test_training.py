@@ -94,3 +94,15 @@ def test_dead_relus_are_counted(asker, client):
 def test_what_is_refused(asker, fields, says):
     assert says in asker.refused("train", **{**SGD, **fields})
     assert asker.ask("train", **SGD)[0]["steps"] == 1
+
+
+def test_two_pages_train_at_once(client):
+    with connected(client) as one, connected(client) as two:
+        pages = [Asker(one), Asker(two)]
+        for page in pages:
+            page.ask("see", test=0)
+        for n in range(3):
+            losses = [page.ask("train", **SGD)[0]["losses"] for page in pages]
+            assert losses[0] == losses[1], f"step {n}: the pages share something"
+        pages[0].ask("reset")
+        assert pages[1].ask("train", **SGD)[0]["steps"] == 4

@@ -43,7 +43,12 @@ _NAMED = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 def to_json(explanation: Explanation, values: bool = True) -> str:
     """Return the explanation as JSON; without `values`, those of its arrays and panels are left out."""
-    document = {
+    return json.dumps(to_dict(explanation, values), ensure_ascii=False, allow_nan=False)
+
+
+def to_dict(explanation: Explanation, values: bool = True) -> dict[str, Any]:
+    """Return what `to_json` writes, as dicts, lists, texts and numbers."""
+    return {
         "schema": SCHEMA,
         "version": VERSION,
         "operation": explanation.operation,
@@ -59,7 +64,6 @@ def to_json(explanation: Explanation, values: bool = True) -> str:
         },
         "steps": [_step(step, values) for step in explanation],
     }
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
 def read_json(text: str) -> Explanation:

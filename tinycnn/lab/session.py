@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tinycnn.explain import to_json
+from tinycnn.explain import Explanation
+from tinycnn.explain.document import to_dict
+from tinycnn.explain.recorder import MAX_TERMS as MOST_TERMS
 from tinycnn.gan.toy import ToyGan
 from tinycnn.nn.summary import summary
 from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
@@ -173,8 +175,16 @@ def explain_cell(session: Session, fields: dict[str, Any]) -> Reply:
     gradient = fields.get("gradient", False)
     found = (why_gradient if gradient else why)(trace, array, cell)
     value = trace.probabilities[cell] if array == "p" else trace.array(array, gradient)[cell]
-    steps = json.loads(to_json(found.explanation, values=False))
+    steps = to_dict(_without_large_panels(found.explanation), values=False)
     return Reply({"explanation": steps, "names": found.names, "value": float(value)})
+
+
+def _without_large_panels(explanation: Explanation) -> Explanation:
+    """Leave out the panels of long sums: their terms say which cells they read."""
+    steps = tuple(
+        replace(step, panels=()) if len(step.terms) > MOST_TERMS else step for step in explanation.steps
+    )
+    return replace(explanation, steps=steps)
 
 
 def file(session: Session, fields: dict[str, Any]) -> Reply:

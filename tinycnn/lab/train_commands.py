@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinycnn.explain import to_json
+from tinycnn.explain.document import to_dict
 from tinycnn.schema import Choice, Fields, Flag, Integer, Number
 
 from . import picture as pictures
@@ -33,7 +32,7 @@ def train(session: Session, fields: dict[str, Any]) -> Reply:
         fixed = fixed or trainer.batch()
         if not trainer.diverged:
             explanation = trainer.explain(fixed)
-            said["explanation"] = json.loads(to_json(explanation, values=False))
+            said["explanation"] = to_dict(explanation, values=False)
         losses = [trainer.step(fixed)]
         said["after"] = trainer.loss_on(fixed)
     else:

@@ -102,7 +102,10 @@ def unpack(message: str | bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def _json(value: Any) -> str:
-    return json.dumps(_named(value), ensure_ascii=False, allow_nan=False)
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # there is a NaN or an infinity somewhere
+        return json.dumps(_named(value), ensure_ascii=False, allow_nan=False)
 
 
 def _named(value: Any) -> Any:

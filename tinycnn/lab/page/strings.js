@@ -4,7 +4,7 @@
 const STRINGS = {
   see: ["See", "观察"],
   train: ["Train", "训练"],
-  trainHint: ["One step is forward, backward, update. It is shown in turn on the right. Run goes on until you pause.", "一步包括前向、反向、更新，右侧依次显示。“运行”会一直训练到暂停。"],
+  trainHint: ["One step is forward, backward, update. It is shown in turn beside the maps. Run goes on until you pause.", "一步包括前向、反向、更新，在特征图旁依次显示。“运行”会一直训练到暂停。"],
   trainOn: ["Learn from", "学习对象"],
   onBatch: ["batches of 32 training pictures", "每批 32 张训练图片"],
   onPicture: ["this picture, with the class of the loss", "这张图片，类别取损失所选"],

@@ -1,14 +1,15 @@
 // A training step shown in turn, in the panel where a cell's sum stands: forward, backward, update.
 
+import { close } from "./why.js";
 import { t } from "./strings.js";
 
 const byId = (id) => document.getElementById(id);
 
 /** Show steps of an explanation one after the other. */
 export function showSteps(steps) {
+  close(); // of the cell that stood there
   const panel = byId("why");
   panel.classList.remove("empty");
-  byId("crumbs").replaceChildren();
   byId("why-title").textContent = t("oneStep");
   let at = 0;
 
