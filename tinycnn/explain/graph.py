@@ -14,7 +14,7 @@ from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
 from .steps import number
-from .watch import Watch
+from .watch import Node, Watch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ VALUES_UP_TO = 3  # elements that are written out; of more, the norm
 
 
 @dataclass(frozen=True)
-class Node:
+class GraphNode:
     """A leaf tensor or an operation.
 
     Attributes
@@ -57,7 +57,7 @@ class Node:
 class Graph:
     """Nodes, inputs first, and edges (from, to) between their positions, in the direction of forward."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[GraphNode, ...]
     edges: tuple[tuple[int, int], ...]
 
     def dot(self) -> str:
@@ -118,13 +118,13 @@ def graph(
     if not isinstance(output, Tensor):
         with observed(watch):
             output = output()
-    values: dict[Function, Tensor] = {seen.node: seen.result for seen in watch.calls}
+    values: dict[Node, np.ndarray] = {seen.node: seen.result.numpy() for seen in watch.calls}
     if output.creator is None:
         raise ValueError(
             f"{output!r:.60} has no graph: it is no operation's result, or none of its inputs requires a "
             "gradient"
         )
-    values[output.creator] = output
+    values[output.creator] = output.numpy()
     named = dict(names.named_parameters()) if isinstance(names, Module) else dict(names or {})
     called = {id(tensor): name for name, tensor in named.items()}
     functions = topological_order([output.creator])[::-1]  # inputs first
@@ -133,42 +133,34 @@ def graph(
             p for f in functions for p in f.parents if p is not None and not isinstance(p, Function)
         )
     )
-    found = _gradients(output, functions, leaves) if gradients else {}
-    positions: dict[Function | Tensor, int] = {}
-    nodes: list[Node] = []
+    found = _gradients(output, leaves) if gradients else {}
+    positions: dict[Node, int] = {}
+    nodes: list[GraphNode] = []
     for t, leaf in enumerate(leaves):
         positions[leaf] = len(nodes)
-        given = found.get(leaf, leaf.grad)
-        name = called.get(id(leaf), f"leaf {t}")
-        nodes.append(Node(name, leaf.shape, True, _numbers(leaf), "" if given is None else _numbers(given)))
+        given = found.get(leaf, None if leaf.grad is None else leaf.grad.numpy())
+        name, gradient = called.get(id(leaf), f"leaf {t}"), "" if given is None else _numbers(given)
+        nodes.append(GraphNode(name, leaf.shape, True, _numbers(leaf.numpy()), gradient))
     edges = []
     for f in functions:
         positions[f] = len(nodes)
         value, gradient = (_numbers(known[f]) if f in known else "" for known in (values, found))
-        nodes.append(Node(f.name, f.shape, False, value, gradient))
+        nodes.append(GraphNode(f.name, f.shape, False, value, gradient))
         edges += [(positions[p], positions[f]) for p in f.parents if p is not None]
     return Graph(tuple(nodes), tuple(edges))
 
 
-def _gradients(
-    output: Tensor, functions: Sequence[Function], leaves: Sequence[Tensor]
-) -> dict[Function | Tensor, Tensor]:
-    """Return dL/d(result) of every function and dL/d(leaf)."""
-    stand_ins = []
-    for f in functions:
-        # A result may be gone; what asks for its gradient is any tensor with its creator.
-        result = Tensor(np.zeros(f.shape, f.dtype), requires_grad=True)
-        result.creator = f
-        stand_ins.append(result)
-    wanted = [*stand_ins, *leaves]
-    found = grad(output, wanted, retain_graph=True, allow_unused=True)
-    keys: list[Function | Tensor] = [*functions, *leaves]
-    return {key: g for key, g in zip(keys, found, strict=True) if g is not None}
+def _gradients(output: Tensor, leaves: Sequence[Tensor]) -> dict[Node, np.ndarray]:
+    """Return dL/d(result) of every operation and dL/d(leaf), as the walk meets them."""
+    watch = Watch()
+    with observed(watch):
+        found = grad(output, leaves, retain_graph=True, allow_unused=True)
+    of_leaves = {leaf: g.numpy() for leaf, g in zip(leaves, found, strict=True) if g is not None}
+    return watch.arrived | of_leaves
 
 
-def _numbers(tensor: Tensor) -> str:
-    """Return the elements of a small tensor, the norm of a larger one."""
-    values = tensor.numpy().ravel()
-    if len(values) <= VALUES_UP_TO:
-        return "= " + ", ".join(number(v) for v in values)
+def _numbers(values: np.ndarray) -> str:
+    """Return the elements of a small array, the norm of a larger one."""
+    if values.size <= VALUES_UP_TO:
+        return "= " + ", ".join(number(v) for v in values.ravel())
     return f"norm {number(float(np.sqrt((values.astype(np.float64) ** 2).sum())))}"
