@@ -131,6 +131,9 @@ def figure(rows: list[dict], test_images: int) -> Any:
         axes.errorbar(counts, middle, yerr=reach, marker="o", capsize=3, label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:,.0f}")
+        axis.set_minor_formatter("{x:,.0f}" if axis is axes.yaxis else "")
     axes.set_xlabel("labelled images")
     axes.set_ylabel(f"test error (%), {test_images:,} images")
     axes.set_title("one linear classifier on different features")

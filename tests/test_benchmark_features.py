@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("skimage", reason="scikit-image: extra 'features'")
-from benchmarks import features
+from benchmarks import features, layers
 from tinycnn.data import digits
 
 
@@ -36,3 +36,24 @@ def test_the_benchmark_prints_its_table_and_adds_to_its_file(tmp_path, capsys):
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert features.main([*command[:-4], "--labels", "20", *command[-4:], "--steps", "4"]) == 0
     assert len(json.loads(out.read_text())["runs"]) == 1  # other settings: it begins anew
+
+
+def test_drawn_attributes_are_independent_of_each_other(rng):
+    data, labels = layers.drawn(60, seed=1)
+    assert data.images.shape == (60, 3, 32, 32)
+    assert (data.labels == 16 * labels["colour"] + 4 * labels["texture"] + labels["shape"]).all()
+    red, blue = (layers.draw(k, 3, 1, np.random.default_rng(0)) for k in (0, 2))
+    background = np.abs(red - blue).max(axis=0) == 0
+    assert 0.3 < background.mean() < 0.9  # only what is inside the shape has the colour
+    assert red[0][~background].mean() > red[2][~background].mean()
+
+
+@pytest.mark.slow
+def test_the_probes_print_a_row_a_layer(tmp_path, capsys):
+    out = tmp_path / "layers.json"
+    assert layers.main(["--images", "80", "--epochs", "1", "--out", str(out)]) == 0
+    table = json.loads(out.read_text())["accuracy"]
+    assert list(table)[1:] == ["conv 1", "conv 2", "conv 3", "dense"]
+    assert table["mean and spread of the colours"]["colour"] > 0.9
+    assert len(capsys.readouterr().out.splitlines()) == 7
+    assert out.with_suffix(".png").exists()
