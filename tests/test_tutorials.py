@@ -80,7 +80,12 @@ def test_it_has_at_most_400_lines(path):
 def test_teachers_get_a_row_for_each_lesson():
     page = (ROOT / "docs" / "teaching.md").read_text()
     rows = re.findall(r"^\| (\d+) [^|]+\| (\d+) \|(?: [^|]+ \|){4}$", page, re.M)
-    assert sorted(int(number) for number, _ in rows) == [int(path.stem[:2]) for path in LESSONS]
+    minutes = {int(number): int(count) for number, count in rows}
+    assert sorted(minutes) == [int(path.stem[:2]) for path in LESSONS]
+    names = {"About 45 minutes": 45, "About an hour": 60, "An hour and a quarter": 75}
+    for path in LESSONS:
+        (said,) = re.findall(r"^# (\w[^.]+)\. You need", path.read_text(), re.M)
+        assert minutes[int(path.stem[:2])] == names[said], path.stem
 
 
 def test_run_saves_the_figures_that_a_notebook_would_show(tmp_path):

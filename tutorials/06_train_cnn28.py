@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 6. Train cnn28 and read its curves
 #
-# About an hour. You need lessons 3 to 5.
+# An hour and a quarter. You need lessons 3 to 5.
 #
 # At the end you have trained the documented network on handwritten digits to about 98 %, can tell from two
 # curves whether a training goes well, and know where the mistakes are.

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 10. GPU kernels, rung by rung
 #
-# About an hour. You need lesson 3: convolution as loops and as a matrix product. You need no GPU.
+# An hour and a quarter. You need lesson 3: convolution as loops and as a matrix product. You need no GPU.
 #
 # At the end you can say which thread of a GPU computes which cell of a convolution, which numbers it must
 # fetch for that and from where, and why five rewritings of one equation each fetch fewer of them.

@@ -207,10 +207,18 @@ gan.train(20)
 figure = toy.draw(gan)
 figure
 
+# %% [markdown]
+# **What to see:** after 20 steps D has drawn one border, and all arrows point across it. The generated points
+# (white) follow, whatever the real ones (black) look like behind it.
+
 # %%
 gan.train(580)
 figure = toy.draw(gan)
 figure
+
+# %% [markdown]
+# **What to see:** after 600 steps D is near 1/2 where the points are (white), and orange where nothing should
+# be. The arrows are short near the heaps; between them they point to a heap.
 
 # %%
 centres = np.array([[np.cos(t), np.sin(t)] for t in 2 * np.pi * np.arange(8) / 8])

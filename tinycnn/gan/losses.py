@@ -46,12 +46,12 @@ def discriminator_minimax(real: Tensor, fake: Tensor, smoothing: float = 0.0) ->
 
 
 def generator_minimax(fake: Tensor) -> Tensor:
-    """Return E log(1 - D(G(z))) (Eq. 12). Its gradient is nearly 0 if D is sure, as it is at first."""
+    """Return E log(1 - D(G(z))) (Eq. 12). Its gradient is nearly 0 if D sees through the fakes."""
     return -F.mean(F.softplus(fake))
 
 
 def generator_non_saturating(fake: Tensor) -> Tensor:
-    """Return -E log D(G(z)): the same goal as minimax, with the largest gradient if D is sure."""
+    """Return -E log D(G(z)): minimax's goal, with the largest gradient if D sees through the fakes."""
     return F.mean(F.softplus(-fake))
 
 
