@@ -18,7 +18,7 @@ from tinycnn.metrics import accuracy
 from tinycnn.models import resnet
 
 
-def main(epochs: int = 24, folder: Path = Path("figures/applications")) -> float:
+def main(epochs: int = 40, folder: Path = Path("figures/applications")) -> float:
     """Train the network, draw its answers, and return its accuracy on the test pictures."""
     tinycnn.manual_seed(0)
     train, test = (replace(part, images=255 - part.images) for part in emoji())
@@ -34,7 +34,7 @@ def main(epochs: int = 24, folder: Path = Path("figures/applications")) -> float
             loss.backward()
             optimizer.step()
             schedule.step()
-        if (epoch + 1) % 4 == 0:
+        if (epoch + 1) % 10 == 0:
             print(f"epoch {epoch + 1}: loss {loss.item():.3f}", flush=True)
     model.eval()
     images = test.scaled(slice(None))
