@@ -294,6 +294,22 @@ class TestBackward:
         finally:
             gc.enable()
 
+    def test_a_gradient_is_not_the_array_that_a_users_backward_keeps(self):
+        class Double(Function):
+            def forward(self, x):
+                return x * 2
+
+            def backward(self, g):
+                kept.append(g * 2)
+                return kept[-1]
+
+        kept, x = [], leaf(1.0, 1.0)
+        Double()(x).sum().backward()
+        kept[0].data[...] = 99
+        assert_array_equal(x.grad.numpy(), [2, 2])
+        x.grad.data *= 5
+        assert_array_equal(kept[0].numpy(), [99, 99])
+
     @pytest.mark.parametrize("create_graph", [False, True])
     def test_gradients_share_memory_with_nothing(self, create_graph):
         a, b, c = leaf(1.0, 1.0), leaf(1.0, 1.0), leaf(1.0, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -30,7 +31,7 @@ def split(job: Job, count: int, most: int | None = None) -> None:
         How many parts there are at most. Small work is done before a thread has been told of it.
     """
     parts = min(get_num_threads(), count, count if most is None else most)
-    if parts <= 1:
+    if parts <= 1 or sys.is_finalizing():  # Python is ending, and with it the helpers: a __del__ computes
         job(0, 0, count)
         return
     bounds = [count * part // parts for part in range(parts + 1)]

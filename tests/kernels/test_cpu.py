@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -186,6 +187,51 @@ def test_after_ctrl_c_results_are_right(seed, threads):
     code = INTERRUPTED.replace("SEED", str(seed))
     environment = {**os.environ, "TINYCNN_THREADS": threads}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+HANDLED = """
+import signal
+import numpy as np
+from tinycnn import functional as F, Tensor
+
+rng = np.random.default_rng(0)
+x = Tensor(rng.standard_normal((8, 8, 64, 64), dtype="f"))
+w = Tensor(rng.standard_normal((16, 8, 3, 3), dtype="f"))
+pooled, convolved = F.max_pool2d(x, 2).numpy().copy(), F.conv2d(x, w).numpy().copy()
+handled, wrong = 0, 0
+
+def compute():
+    global handled, wrong
+    wrong += not np.array_equal(F.max_pool2d(x, 2).numpy(), pooled)
+    handled += 1
+
+class Computes:
+    def __del__(self):
+        compute()
+
+def handle(*_):
+    compute()
+    signal.setitimer(signal.ITIMER_REAL, 0.003)  # the next one, only now: they do not pile up
+
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.003)
+while handled < 100:
+    circle = Computes()
+    circle.itself = circle  # so that the garbage collector ends it, whenever that is
+    assert np.array_equal(F.conv2d(x, w).numpy(), convolved)
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert wrong == 0
+last = Computes()
+last.itself = last  # it ends with Python, whose helper threads are gone then
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="there are no such signals here")
+def test_what_signal_handlers_and_the_garbage_collector_compute_in_between_is_right():
+    environment = {**os.environ, "TINYCNN_THREADS": "3"}
+    command = [sys.executable, "-c", HANDLED]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=HANGS)
     assert done.returncode == 0, done.stderr
 
 
