@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -321,7 +322,12 @@ class TestSlowReaders:
 
         monkeypatch.setattr(lab_server, "PATIENCE", 0.05)
         lab = lab_server.Lab(small_network())
-        asyncio.run(asyncio.wait_for(lab_server.Connection(lab, Stuck()).serve(), 20))
+
+        def serve():
+            asyncio.run(asyncio.wait_for(lab_server.Connection(lab, Stuck()).serve(), 20))
+
+        with ThreadPoolExecutor(1) as thread:  # the main thread may have a loop that runs: Playwright's
+            thread.submit(serve).result()
         assert not lab.open
         lab.engine.shutdown()
 

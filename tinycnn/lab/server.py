@@ -89,7 +89,7 @@ def application(lab: Lab, token: str, port: int) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         training = asyncio.create_task(lab.train_start())
         yield
-        training.cancel()
+        await ended(training)
         lab.engine.shutdown(wait=False, cancel_futures=True)
 
     async def socket(websocket: WebSocket) -> None:
@@ -100,6 +100,12 @@ def application(lab: Lab, token: str, port: int) -> Starlette:
         Mount(f"/{token}", StaticFiles(directory=PAGE, html=True)),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, port)], lifespan=lifespan)
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Cancel a task, and wait until it has ended, in whatever way."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 class Connection:
@@ -120,7 +126,7 @@ class Connection:
             return
         session = lab.session(self.websocket.query_params.get("session"))
         lab.open.add(session.id)
-        tasks = [asyncio.create_task(self._report_start())]
+        reporting = asyncio.create_task(self._report_start())
         try:
             await self.send(pack(Reply({"event": "hello", "session": session.id})))
             while True:
@@ -129,9 +135,8 @@ class Connection:
         except (WebSocketDisconnect, TimeoutError, RuntimeError):
             pass  # the page has gone, or does not read
         finally:
-            for task in tasks:
-                task.cancel()
             lab.open.discard(session.id)
+            await ended(reporting)
 
     async def send(self, message: str | bytes) -> None:
         """Send a message; raise TimeoutError if the page does not read."""
