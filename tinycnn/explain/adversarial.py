@@ -10,6 +10,7 @@ from tinycnn import functional as F
 from tinycnn.autograd import grad
 from tinycnn.gan import Gan, gradient_penalty
 from tinycnn.modes import observed
+from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
 from .calls import leaf
@@ -33,6 +34,8 @@ def gan_step(gan: Gan, real: Any, z: Any) -> Explanation:
         (N, latent).
     """
     gan = copy.deepcopy(gan)
+    for net in (gan.G, gan.D):
+        net.to("numpy")
     real, z = leaf(real).detach(), leaf(z).detach()
     heard: list[Tensor] = []
     remove = gan.D.register_forward_hook(lambda module, inputs, y: heard.append(y))
@@ -164,12 +167,14 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
         N numbers in [0, 1]; by default 1/2.
     """
     critic = copy.deepcopy(critic)
+    if isinstance(critic, Module):
+        critic.to("numpy")
     real, fake = leaf(real).detach(), leaf(fake).detach()
     N, ones = len(real), (1,) * (real.ndim - 1)
     share = np.full(N, 0.5) if mix is None else np.asarray(mix, float).ravel()
-    mix = Tensor(share.reshape(N, *ones).astype(real.dtype))
+    mix = Tensor(share.reshape(N, *ones).astype(real.dtype), backend="numpy")
     total = gradient_penalty(critic, real, fake, mix)
-    x = Tensor((real * mix + fake * (1 - mix)).data, requires_grad=True)
+    x = Tensor((real * mix + fake * (1 - mix)).data, requires_grad=True, backend="numpy")
     (slope,) = grad(F.sum(critic(x)), x)
     assert slope is not None
     norm = F.sqrt(F.sum(F.reshape(slope, N, -1) ** 2, 1) + 1e-12)

@@ -173,7 +173,7 @@ def _slopes(model: Module, x: np.ndarray, k: np.ndarray) -> np.ndarray:
 
 
 def _chosen(logits: Tensor, k: np.ndarray) -> Tensor:
-    return logits[np.arange(len(k)), k]
+    return logits[list(range(len(k))), k.tolist()]
 
 
 @no_grad()

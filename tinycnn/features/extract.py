@@ -122,7 +122,7 @@ def pooled(maps: Tensor, pool: Pool = None) -> Tensor:
     if pool == "gram":
         gram = gram_matrix(maps)
         rows, columns = np.triu_indices(gram.shape[1])
-        return gram[:, rows, columns]
+        return gram[:, rows.tolist(), columns.tolist()]
     if isinstance(pool, int) and pool > 0:
         return _grid(maps, pool)
     raise ValueError(f"pool must be None, {', '.join(map(repr, POOLS))} or a whole number, got {pool!r}")

@@ -58,7 +58,7 @@ def maximise(
     """
     rng = np.random.default_rng(seed)
     x = (0.2 + 0.1 * rng.random((len(units), *image_shape), np.float32)).astype(np.float32)
-    rows, scale = np.arange(len(units)), 0.0
+    rows, scale = list(range(len(units))), 0.0
     with evaluation_mode(model), outputs_of(model, layer) as seen:
         for _ in range(steps):
             dy, dx = rng.integers(-shift, shift + 1, 2)
@@ -70,7 +70,7 @@ def maximise(
             if not all(0 <= unit < activations.shape[1] for unit in units):
                 there = activations.shape[1]
                 raise ValueError(f"layer {layer} has units 0 to {there - 1}, got {list(units)}")
-            g = slope(activations[rows, np.asarray(units)].sum(), moved)
+            g = slope(activations[rows, list(units)].sum(), moved)
             g = np.roll(g, (-dy, -dx), axis=(2, 3))
             scale = scale or float(_rms(g).mean()) or 1.0
             g = g / scale - 2 * l2 * x
