@@ -296,17 +296,17 @@ for axes, sees in zip(figure.subplots(1, 2, sharey=True), (True, False), strict=
         title=f"D {'sees' if sees else 'does not see'} the label", xlabel=f"{shares[sees]:.0%} as asked for"
     )
     axes.legend(fontsize=10)
-assert shares[True] > 0.95 > shares[False] + 0.1
+assert shares[True] > 0.95
 figure
 
 # %% [markdown]
 # **What to see:** on the left G does what it is asked for. On the right it also makes numbers near -2 and 2,
-# or near one of them, but the label does not decide which.
+# or near one of them, but no loss asks for the class: G may ignore the label, or use it either way. If it is
+# right there, it is right by chance, and another seed gives another picture.
 #
 # For images the label has to come in as something that has the image's shape. The engine's `Generator` turns
 # it into more numbers beside z, and its `Discriminator` makes it a picture: one more channel, which it
-# learns. `tinycnn gan
-# --conditional` trains such a pair.
+# learns. `tinycnn gan --conditional` trains such a pair.
 #
 # ## A gradient check
 
