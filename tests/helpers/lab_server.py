@@ -53,7 +53,7 @@ class Server:
     """``tinycnn lab`` in a process of its own."""
 
     def __init__(self, folder, *arguments):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TINYCNN_BACKEND": "numpy"}
         command = [sys.executable, "-m", "tinycnn", "lab", "--no-browser", *map(str, arguments)]
         self.process = subprocess.Popen(
             command,

@@ -7,6 +7,11 @@ from tinycnn.lab.network import small_network
 from tinycnn.lab.server import Lab, application
 
 
+@pytest.fixture(autouse=True)
+def _on_numpy(on_numpy):
+    """The lab computes with NumPy, whatever TINYCNN_BACKEND says."""
+
+
 @pytest.fixture
 def client():
     """The application with the small network, untrained, and no browser."""

@@ -20,6 +20,7 @@ from tinycnn.cli import main
 from tinycnn.lab import server as lab_server
 from tinycnn.lab.guard import check_token, new_token
 from tinycnn.lab.network import small_network
+from tinycnn.lab.session import COMMANDS
 from tinycnn.tensor import Tensor
 
 websockets = pytest.importorskip("starlette.websockets", reason="extra 'lab'")
@@ -247,6 +248,15 @@ class TestBadInput:
     )
     def test_fields_that_do_not_fit(self, asker, do, fields, says):
         assert says in asker.refused(do, **fields)
+
+    def test_a_mistake_of_our_own(self, asker, monkeypatch, capsys):
+        def broken(session, fields):
+            raise RuntimeError("no such thing")
+
+        monkeypatch.setitem(COMMANDS, "describe", (COMMANDS["describe"][0], broken))
+        assert asker.refused("describe") == "the lab failed (RuntimeError): no such thing"
+        assert "in broken" in capsys.readouterr().err
+        assert "error" not in asker.ask("see")[0]
 
     @pytest.mark.parametrize(
         "content",

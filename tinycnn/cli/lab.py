@@ -7,6 +7,8 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
+from tinycnn import backend as _backend
+
 from .common import FailedRun, Say, WrongUse, integer
 
 HELP = "show a network on a page in the browser: every map, every sum, every gradient"
@@ -45,7 +47,6 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
             check_token(args.token)
         except ValueError as error:
             raise WrongUse(f"--token: {error}") from None
-    network = None if args.run_folder is None else load_network(args.run_folder)
     addresses = []
 
     def ready(address: str) -> None:
@@ -55,10 +56,12 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         if not args.no_browser and not _opened(address):
             say("no browser could be opened: open the address yourself")
 
-    try:
-        serve(network, args.port, args.token, ready)
-    except ImportError as error:
-        raise FailedRun(str(error)) from None
+    with _backend.using("numpy"):  # one picture is too little work for a GPU
+        network = None if args.run_folder is None else load_network(args.run_folder)
+        try:
+            serve(network, args.port, args.token, ready)
+        except ImportError as error:
+            raise FailedRun(str(error)) from None
     say("the lab has ended")
     return {"address": addresses[0] if addresses else None}
 

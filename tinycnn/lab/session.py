@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,9 @@ def respond(session: Session, message: str | bytes | None) -> str | bytes:
         reply = session.answer(request)
     except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
         reply = Reply({"error": plain(str(error).replace("\n", " "), 600)})
+    except Exception as error:  # our own mistake: the page learns of it, and the server goes on
+        traceback.print_exc()
+        reply = Reply({"error": plain(f"the lab failed ({type(error).__name__}): {error}", 600)})
     return pack(reply, id=request["id"])
 
 
