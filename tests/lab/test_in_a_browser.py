@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import tinycnn
 from tests.helpers.lab_server import Server, opened
 from tinycnn.lab.network import Start, small_network
 from tinycnn.lab.trace import run
@@ -14,9 +15,10 @@ expect = pytest.importorskip("playwright.sync_api", reason="extra 'browser'").ex
 @pytest.fixture(scope="module")
 def model():
     """The small network, trained here as the server trains it: the same bits."""
-    start = Start(small_network())
-    while not start.finished:
-        start.advance(1)
+    with tinycnn.using("numpy"):
+        start = Start(small_network())
+        while not start.finished:
+            start.advance(1)
     return start.network
 
 
