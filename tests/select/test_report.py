@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+import tinycnn
 from tinycnn import nn, plot
 from tinycnn.data import Dataset
 from tinycnn.select import Report, judge, report_figure
@@ -82,7 +83,7 @@ def test_a_plain_module(rng):
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(16, 3))
     report = judge(model, data)
     assert model.training
-    predictions = model.eval()(images).numpy().argmax(axis=1)
+    predictions = model.eval()(tinycnn.Tensor(images)).numpy().argmax(axis=1)
     assert report.accuracy == (predictions == labels).mean()
     with pytest.raises(ValueError, match=r"model returns \(30, 5\), and 'some' has K=3 classes"):
         judge(nn.Sequential(nn.Flatten(), nn.Linear(16, 5)), data)
