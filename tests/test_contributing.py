@@ -28,7 +28,9 @@ STEPS = {
 @pytest.fixture
 def checkout(tmp_path):
     folder = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns(".git", ".venv", "runs", "_build", "lessons", ".*_cache", "__pycache__")
+    ignored = shutil.ignore_patterns(
+        ".git", ".venv", "runs", "build", "*.egg-info", "_build", "lessons", ".*_cache", "__pycache__"
+    )
     shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
     return folder
 

@@ -25,7 +25,7 @@ def test_its_notebook_shows_every_figure(site, name):
     figures = [
         cell
         for cell, source in zip(cells, sources, strict=True)
-        if re.search(r"^(draw\(|\w+\.draw\(\)|figure$)", source, re.M)
+        if re.search(r"^(draw\(|\w+\.draw\(\)|\w+_(figure|grid|chart)\(|figure$)", source, re.M)
     ]
     assert figures
     for cell in figures:
