@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 import tinycnn
 from tests.helpers.geometries import EVERY_LAYOUT
 from tinycnn import Tensor, dispatch, models, optim
+from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn.dispatch import kernels_for
 from tinycnn.functional.cards import CARDS
@@ -22,7 +23,8 @@ from tinycnn.kernels import table
 
 @pytest.fixture
 def undecided(monkeypatch):
-    """As before the first use: the environment decides."""
+    """As before the first use: the environment decides. What a test uses ends with it."""
+    monkeypatch.setattr(_backend, "_current", "numpy")
     monkeypatch.setattr(dispatch, "_chosen", None)
     monkeypatch.setattr(dispatch, "_decided", False)
     monkeypatch.delenv("TINYCNN_KERNELS", raising=False)

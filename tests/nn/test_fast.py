@@ -13,6 +13,8 @@ from tinycnn.autograd.backward import topological_order
 from tinycnn.kernels import table
 from tinycnn.nn import Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential
 
+pytestmark = pytest.mark.usefixtures("on_numpy")  # the kernels that are chosen here take NumPy's arrays
+
 NETWORKS = {
     "ReLU": lambda: Sequential(Conv2d(3, 8, 3), ReLU()),
     "LeakyReLU": lambda: Sequential(Conv2d(3, 8, 3, padding=1), LeakyReLU(0.2), Conv2d(8, 5, 2), ReLU()),
