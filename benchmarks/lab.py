@@ -51,7 +51,7 @@ def memory(pid: int) -> float:
 
 
 def times(action: object, count: int) -> np.ndarray:
-    """Return how long each of so many calls takes, in milliseconds."""
+    """Call `action` `count` times. Return the time of each call, in milliseconds."""
     taken = []
     for n in range(count):
         start = time.perf_counter()

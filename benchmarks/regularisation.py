@@ -1,4 +1,4 @@
-"""What keeps cnn28 from learning 500 digits by heart: each method of regularisation alone (Eq. 8).
+"""Compare methods of regularisation (Eq. 8): each trains cnn28 on 500 digits.
 
     python -m benchmarks.regularisation                  three seeds; a few minutes on two free cores
 
@@ -48,7 +48,7 @@ def smoothed(logits: tinycnn.Tensor, labels: Any) -> tinycnn.Tensor:
 
 @dataclass(frozen=True)
 class Method:
-    """What is changed about the training."""
+    """A method of regularisation: the settings of the training that it changes."""
 
     model: Callable[[], nn.Sequential] = cnn28
     options: dict[str, float] = field(default_factory=dict)  # of the optimizer

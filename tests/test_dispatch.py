@@ -23,7 +23,7 @@ from tinycnn.kernels import table
 
 @pytest.fixture
 def undecided(monkeypatch):
-    """As before the first use: the environment decides. What a test uses ends with it."""
+    """Let the environment decide, as in a new process. Choices that a test makes end with the test."""
     monkeypatch.setattr(_backend, "_current", "numpy")
     monkeypatch.setattr(dispatch, "_chosen", None)
     monkeypatch.setattr(dispatch, "_decided", False)

@@ -1,7 +1,7 @@
-"""What follows a convolution, on its sums while they are in the cache: an activation, the maximum of windows.
+"""An activation and 2x2 max-pooling, computed on a convolution's sums before they are written to memory.
 
-A row of sums has the NR filters of one cell. So ReLU, and the comparison of cells, are instructions on full
-vectors. The cells of a window follow each other: of so many rows, one is left.
+A row of sums holds one cell for NR filters. So ReLU and the comparison of cells work on full vectors. The
+four cells of a pooling window are four rows that follow each other. One row is left of them.
 """
 
 from __future__ import annotations

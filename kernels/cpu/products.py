@@ -100,7 +100,7 @@ def _product(a, rows, steps, v, panel, pitch, y, places, zeros, narrow, panels, 
     for unit in range(first, last):
         p, i0 = unit % panels, unit // panels * BLOCK
         i1 = min(M, i0 + BLOCK)
-        for t in range(0, len(steps), most):  # so many rows of v at a time that they stay in the cache
+        for t in range(0, len(steps), most):  # `most` rows of v stay in the cache
             some, v0, fresh = steps[t : t + most], p * panel + t * pitch, t == 0
             macro_kernel(a, a0, rows, i0, i1, some, v, v0, pitch, y, p * NR, places, zeros, fresh, narrow)
 

@@ -32,7 +32,7 @@ class AnomalyError(FloatingPointError):
 
 
 class Seen(NamedTuple):
-    """What is remembered of a recorded operation: the user's line, and checksums of what is kept."""
+    """Facts about a recorded operation: the user's line, and checksums of the arrays that it keeps."""
 
     line: str
     fingerprints: list[int]
