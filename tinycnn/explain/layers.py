@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from tinycnn.functional.cards import CARDS, Card
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.nn import Conv2d, Linear, Module
-from tinycnn.nn.module import Parameter
 from tinycnn.nn.plain import ReLU
+from tinycnn.nn.summary import computing_modules
 from tinycnn.tensor import Tensor
 
 from .cells import largest
@@ -75,18 +76,12 @@ class Layer:
         return f"{self.name} {type(self.module).__name__}".strip()
 
 
-def run_layers(model: Module, x: Tensor) -> tuple[list[Layer], Tensor]:
-    """Run `model` and return every call of a module that computes, in order, and the output."""
+def run_layers(model: Module, x: Tensor, *others: Any) -> tuple[list[Layer], Tensor]:
+    """Return each call of a module that computes in ``model(x, *others)``, in order, and the output."""
     layers: list[Layer] = []
     called = {id(x): "a0"}
     removers = []
-    names: dict[Module, str] = {}
-    for name, module in model.named_modules():
-        names.setdefault(module, name)  # one that is used twice is watched once
-    for module, name in names.items():
-        own = any(isinstance(value, Parameter) for value in vars(module).values())
-        if not own and any(True for _ in module.named_children()):
-            continue
+    for name, module in computing_modules(model).items():
 
         def record(module: Module, inputs: tuple[Tensor, ...], y: Tensor, name: str = name) -> None:
             t = len(layers) + 1
@@ -98,7 +93,7 @@ def run_layers(model: Module, x: Tensor) -> tuple[list[Layer], Tensor]:
 
         removers.append(module.register_forward_hook(record))
     try:
-        y = model(x)
+        y = model(x, *others)
     finally:
         for remove in removers:
             remove()

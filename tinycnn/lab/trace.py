@@ -8,24 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinycnn import functional as F
+from tinycnn.explain.layers import Layer, run_layers
 from tinycnn.fit.evaluation import evaluation_mode
-from tinycnn.nn import Module, Parameter
+from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
-
-
-@dataclass(frozen=True)
-class Call:
-    """One layer that ran: its name in the network, and what its input and its output are called."""
-
-    name: str
-    module: Module
-    source: str
-    result: str
-
-    @property
-    def title(self) -> str:
-        """As in "0 Conv2d"."""
-        return f"{self.name} {type(self.module).__name__}".strip()
 
 
 @dataclass(frozen=True)
@@ -47,7 +33,7 @@ class Trace:
         L, if there is a label: then the tensors have their gradients.
     """
 
-    calls: tuple[Call, ...]
+    calls: list[Layer]
     tensors: dict[str, Tensor]
     probabilities: np.ndarray
     label: int | None = None
@@ -87,33 +73,14 @@ def run(model: Module, picture: np.ndarray, label: int | None = None) -> Trace:
     return Trace(calls, tensors, probabilities, label, loss.item())
 
 
-def watched(model: Module, x: Tensor, *others: Any) -> tuple[tuple[Call, ...], dict[str, Tensor], Tensor]:
+def watched(model: Module, x: Tensor, *others: Any) -> tuple[list[Layer], dict[str, Tensor], Tensor]:
     """Return the layers that run in ``model(x, *others)``, every array by its name, and the output."""
-    tensors, names = {"a0": x}, {id(x): "a0"}
-    calls: list[Call] = []
-    removers = []
-
-    def watch(module: Module, name: str) -> Any:
-        def record(module: Module, inputs: tuple[Tensor, ...], y: Tensor) -> None:
-            t = len(calls) + 1
-            source, result = names.setdefault(id(inputs[0]), f"x{t}"), f"a{t}"
-            names[id(y)] = result
-            tensors[source], tensors[result] = inputs[0], y
-            for tensor in (inputs[0], y):
-                tensor.retain_grad()
-            calls.append(Call(name, module, source, result))
-
-        return module.register_forward_hook(record)
-
-    for name, module in computing(model).items():
-        removers.append(watch(module, name))
-    try:
-        with evaluation_mode(model):
-            y = model(x, *others)
-    finally:
-        for remove in removers:
-            remove()
-    return tuple(calls), tensors, y
+    with evaluation_mode(model):
+        layers, y = run_layers(model, x, *others)
+    tensors = {"a0": x}
+    for layer in layers:
+        tensors |= {layer.source: layer.x, layer.result: layer.y}
+    return layers, tensors, y
 
 
 @contextmanager
@@ -126,13 +93,3 @@ def kept_gradients(model: Module) -> Iterator[None]:
     finally:
         for p, grad in zip(parameters, kept, strict=True):
             p.grad = grad
-
-
-def computing(model: Module) -> dict[str, Module]:
-    """Return the modules that compute by name: those with parameters of their own, or without parts."""
-    found: dict[Module, str] = {}
-    for name, module in model.named_modules():
-        own = any(isinstance(value, Parameter) for value in vars(module).values())
-        if own or not any(True for _ in module.named_children()):
-            found.setdefault(module, name)
-    return {name: module for module, name in found.items()}

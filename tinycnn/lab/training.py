@@ -16,11 +16,11 @@ from tinycnn.data import DataLoader
 from tinycnn.explain import Explanation, training_step
 from tinycnn.fit.evaluation import evaluation_mode
 from tinycnn.modes import no_grad
+from tinycnn.nn.summary import computing_modules
 from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
 from .network import Network
-from .trace import computing
 
 BATCH_SIZE = 32
 LOOKED_AT = 200  # test pictures for the accuracy, and for counting dead ReLUs
@@ -138,7 +138,7 @@ class Trainer:
             dead.append(int((~alive).sum()))
             relus.append(alive.size)
 
-        for module in computing(self.network.model).values():
+        for module in computing_modules(self.network.model).values():
             if isinstance(module, nn.ReLU):
                 removers.append(module.register_forward_hook(count))
         index = np.arange(min(LOOKED_AT, len(test)))
@@ -168,7 +168,7 @@ class Trainer:
 def filters(model: nn.Module, most: int = 64) -> dict[str, np.ndarray]:
     """Return the filters of each convolution as maps (n, KH, KW), of large ones the first."""
     found = {}
-    for name, module in computing(model).items():
+    for name, module in computing_modules(model).items():
         if isinstance(module, nn.Conv2d):
             w = module.weight.numpy()
             found[f"{name}.weight"] = w.reshape(-1, *w.shape[2:])[:most]

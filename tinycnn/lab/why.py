@@ -7,11 +7,12 @@ import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.explain import Explanation, Quantity, Step, Term, explain
+from tinycnn.explain.layers import Layer
 from tinycnn.explain.recorder import terms_up_to
 from tinycnn.functional.cards import CARDS
 from tinycnn.nn import Module
 
-from .trace import Call, Trace
+from .trace import Trace
 
 MOST_TERMS = 20_000  # the page scrolls; a terminal's screen does not
 Index = tuple[int, ...]
@@ -162,7 +163,7 @@ def check_index(array: str, index: Index, shape: tuple[int, ...]) -> None:
         raise ValueError(f"there is no cell {list(index)!s:.60} in {array}, whose shape is {list(shape)}")
 
 
-def _parameters(call: Call) -> dict[str, str]:
+def _parameters(call: Layer) -> dict[str, str]:
     prefix = f"{call.name}." if call.name else ""
     letter = "W" if type(call.module).__name__ == "Linear" else "w"
     return {letter: f"{prefix}weight", "b": f"{prefix}bias"} if hasattr(call.module, "weight") else {}
@@ -175,7 +176,7 @@ def _only(explanation: Explanation, array: str) -> Explanation:
 
 
 def _same(
-    call: Call, phase: str, result: tuple[str, Index], source: tuple[str, Index], trace: Trace
+    call: Layer, phase: str, result: tuple[str, Index], source: tuple[str, Index], trace: Trace
 ) -> Answer:
     """Return the step of a layer that only gives an array another shape."""
     back = phase == "backward"

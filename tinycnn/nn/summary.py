@@ -58,6 +58,19 @@ class Summary:
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
+def computing_modules(model: Module) -> dict[str, Module]:
+    """Return the modules that compute by their names: those with own parameters, or with no modules inside.
+
+    A module that is used twice comes once, with its first name.
+    """
+    found: dict[Module, str] = {}
+    for name, module in model.named_modules():
+        own = any(isinstance(value, Parameter) for value in vars(module).values())
+        if own or not any(True for _ in module.named_children()):
+            found.setdefault(module, name)
+    return {name: module for module, name in found.items()}
+
+
 def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
     """Run `model` on one image of zeros and return a table of its layers.
 
@@ -71,13 +84,7 @@ def summary(model: Module, input_shape: tuple[int, ...]) -> Summary:
     layers: list[LayerSummary] = []
     removers = []
     counted: set[int] = set()
-    names: dict[Module, str] = {}
-    for name, module in model.named_modules():
-        names.setdefault(module, name)  # one that is used twice is watched once
-    for module, name in names.items():
-        own = any(isinstance(value, Parameter) for value in vars(module).values())
-        if not own and any(True for _ in module.named_children()):
-            continue
+    for name, module in computing_modules(model).items():
 
         def record(module: Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
             new = [p for p in module.parameters() if id(p) not in counted]
