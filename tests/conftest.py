@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 import tinycnn
-from tests.helpers import cxx_kernels, strict_cupy
+from tests.helpers import PAGE_HANGS, cxx_kernels, strict_cupy
 from tests.helpers.gpu_needed import skip_without_gpu
 from tests.helpers.thread_counts import computing_with
 from tinycnn import backend as _backend
@@ -94,6 +94,7 @@ def chromium():
     if path is None:
         pytest.skip("there is no chromium on the PATH")
     with playwright.sync_playwright() as p:
+        playwright.expect.set_options(timeout=PAGE_HANGS)
         browser = p.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -103,6 +104,7 @@ def chromium():
 def page(chromium):
     """A page without a network; `page.said` collects its errors, warnings, and what it asked a host for."""
     context = chromium.new_context(offline=True)
+    context.set_default_timeout(PAGE_HANGS)
     page = context.new_page()
     page.said = []
     page.on("console", lambda m: page.said.append(m.text) if m.type in ("error", "warning") else None)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.helpers import HANGS, PAGE_HANGS
 from tinycnn.lab.wire import unpack
 
 ROOT = Path(__file__).parents[2]
@@ -69,12 +70,13 @@ class Server:
     def interrupt(self):
         """Press Ctrl-C; return the exit status, and what was said."""
         self.process.send_signal(signal.SIGINT)
-        said, _ = self.process.communicate(timeout=60)
+        said, _ = self.process.communicate(timeout=HANGS)
         return self.process.returncode, self.said + said
 
 
 def opened(chromium, server, tour=False, **options):
     context = chromium.new_context(locale="en-US", **options)
+    context.set_default_timeout(PAGE_HANGS)
     if not tour:
         context.add_init_script("localStorage.setItem('tour', 'done')")
     page = context.new_page()
@@ -85,7 +87,7 @@ def opened(chromium, server, tour=False, **options):
     page.on("request", lambda r: None if r.url.startswith(own) else page.said.append(r.url))
     page.goto(server.address)
     page.wait_for_selector("canvas[data-array=a8]")
-    page.wait_for_selector("#starting", state="hidden", timeout=120_000)
+    page.wait_for_selector("#starting", state="hidden")
     page.wait_for_selector("#bars .best")
     yield page
     context.close()

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import tinycnn
+from tests.helpers import PAGE_HANGS
 from tests.helpers.lab_server import Server, opened
 from tinycnn.lab.network import Start, small_network
 from tinycnn.lab.trace import run
@@ -197,6 +198,7 @@ def test_a_saved_file_works_without_the_server(lab_page, chromium, tmp_path):
     path = tmp_path / "saved.html"
     download.value.save_as(path)
     context = chromium.new_context(offline=True, locale="en-US")
+    context.set_default_timeout(PAGE_HANGS)
     page, said = context.new_page(), []
     page.on("console", lambda m: said.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -289,6 +291,6 @@ def test_the_page_says_that_the_lab_has_ended_and_connects_again(chromium, tmp_p
     status = page.locator("#status")
     expect(status).to_contain_text("does not answer")
     server = Server(tmp_path, "--token", token, "--port", port)
-    expect(status).not_to_contain_text("does not answer", timeout=30_000)
+    expect(status).not_to_contain_text("does not answer")
     context.close()
     server.interrupt()

@@ -1,13 +1,11 @@
 // The WebSocket: ask(...) sends a request and returns a promise of its answer.
 // See tinycnn/lab/wire.py for what a message looks like.
 
-import { note } from "./recording.js";
+import { refuseAll, request, settle } from "./requests.js";
 import { read } from "./unpack.js";
 
-const waiting = new Map(); // id -> {resolve, reject, what, fields}
 const listeners = new Map(); // event -> function
 let socket = null;
-let nextId = 1;
 let tries = 0;
 
 /** Call `listener` with every message of this kind that the server sends by itself. */
@@ -33,8 +31,7 @@ export function connect() {
     tries = 0;
   };
   socket.onclose = (event) => {
-    for (const { reject } of waiting.values()) reject(new Error("disconnected"));
-    waiting.clear();
+    refuseAll("disconnected");
     tell("closed", { reason: event.reason, code: event.code });
     tries += 1;
     setTimeout(connect, Math.min(5000, 300 * 2 ** Math.min(tries, 5)));
@@ -43,15 +40,8 @@ export function connect() {
 
 /** Ask the server to do something. The promise is refused with the server's sentence. */
 export function ask(what, fields = {}) {
-  return new Promise((resolve, reject) => {
-    if (socket?.readyState !== WebSocket.OPEN) {
-      reject(new Error("disconnected"));
-      return;
-    }
-    const id = nextId++;
-    waiting.set(id, { resolve, reject, what, fields });
-    socket.send(JSON.stringify({ ...fields, id, do: what }));
-  });
+  if (socket?.readyState !== WebSocket.OPEN) return Promise.reject(new Error("disconnected"));
+  return request((text) => socket.send(text), what, fields);
 }
 
 function receive(data) {
@@ -61,13 +51,5 @@ function receive(data) {
     tell(message.event, message);
     return;
   }
-  const asked = waiting.get(message.id);
-  waiting.delete(message.id);
-  if (!asked) return;
-  if (message.error !== undefined) {
-    asked.reject(new Error(message.error));
-    return;
-  }
-  note(asked.what, asked.fields, message);
-  asked.resolve(message);
+  settle(message);
 }
