@@ -1,12 +1,13 @@
 """An exercise on the gradient of max-pooling (Eq. 2)."""
 
+from functools import partial
+
 import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
 
-from . import engine
-from .geometry import POOLINGS, Geometry, whole_numbers
+from .pooling_gradients import cases_with_x, gradient_with_x, step
 
 
 def max_pool2d_input(g, x, kernel_size, stride):
@@ -40,37 +41,17 @@ def _masks(g, x, kernel_size, stride):
 
 
 def _cases_of_max(rng: np.random.Generator) -> list[Arguments]:
-    made = []
-    for s in POOLINGS:
-        count = s.N * s.C * s.H * s.W
-        x = (rng.permutation(count) + 1.0).reshape(s.N, s.C, s.H, s.W)
-        made.append(_case(rng, s, x))
-    ties = Geometry(1, 1, 2, 4, 1, 2, 2, (2, 2))
-    made.append(_case(rng, ties, np.array([[[[1.0, 7.0, 2.0, 2.0], [7.0, 0.0, 2.0, 2.0]]]])))
-    return made
-
-
-def _case(rng: np.random.Generator, s: Geometry, x: np.ndarray) -> Arguments:
-    return {
-        "g": whole_numbers(rng, s.N, s.C, *s.out),
-        "x": x,
-        "kernel_size": (s.KH, s.KW),
-        "stride": s.stride,
-    }
-
-
-def _engine_max(g, x, kernel_size, stride):
-    return engine.gradients(F.max_pool2d, [x], g, kernel_size=kernel_size, stride=stride)[0]
+    return cases_with_x(
+        rng, lambda count: np.arange(count) + 1.0, [[1.0, 7.0, 2.0, 2.0], [7.0, 0.0, 2.0, 2.0]]
+    )
 
 
 MAX_POOL2D_INPUT = Exercise(
     max_pool2d_input,
     _cases_of_max,
-    reference=_engine_max,
+    reference=partial(gradient_with_x, F.max_pool2d),
     models=(_masks,),
-    explain=lambda a, index: engine.step(
-        "max_pool2d", "dL/dx", index, a["x"], a["kernel_size"], a["stride"], backward=True, gradient=a["g"]
-    ),
+    explain=partial(step, "max_pool2d"),
     traits={"equal cells in a window": lambda a: len(np.unique(a["x"])) < a["x"].size},
     lesson=4,
     equation=2,

@@ -1,12 +1,13 @@
 """An exercise on the gradient of mean-pooling (Eq. 2)."""
 
+from functools import partial
+
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Exercise, Mistake
 
-from . import engine
-from .geometry import POOLINGS, whole_numbers
+from .pooling_gradients import cases_with_size, gradient_with_size, step
 
 
 def avg_pool2d_input(g, size, kernel_size, stride):
@@ -33,36 +34,12 @@ def _planes(g, size, kernel_size, stride):
     return dx
 
 
-def _cases_of_mean(rng: np.random.Generator) -> list[Arguments]:
-    return [
-        {
-            "g": whole_numbers(rng, s.N, s.C, *s.out),
-            "size": (s.H, s.W),
-            "kernel_size": (s.KH, s.KW),
-            "stride": s.stride,
-        }
-        for s in POOLINGS
-    ]
-
-
-def _engine_mean(g, size, kernel_size, stride):
-    x = np.zeros((*g.shape[:2], *size))
-    return engine.gradients(F.avg_pool2d, [x], g, kernel_size=kernel_size, stride=stride)[0]
-
-
-def _explained_mean(a, index):
-    x = np.zeros((*a["g"].shape[:2], *a["size"]))
-    return engine.step(
-        "avg_pool2d", "dL/dx", index, x, a["kernel_size"], a["stride"], backward=True, gradient=a["g"]
-    )
-
-
 AVG_POOL2D_INPUT = Exercise(
     avg_pool2d_input,
-    _cases_of_mean,
-    reference=_engine_mean,
+    cases_with_size,
+    reference=partial(gradient_with_size, F.avg_pool2d),
     models=(_planes,),
-    explain=_explained_mean,
+    explain=partial(step, "avg_pool2d"),
     lesson=4,
     equation=2,
     hints=(
