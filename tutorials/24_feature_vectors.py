@@ -20,7 +20,7 @@
 import numpy as np
 
 import tinycnn
-from tinycnn import Tensor, optim
+from tinycnn import optim
 from tinycnn.data import Augment, DataLoader, digits
 from tinycnn.features import features, nearest
 from tinycnn.fit import Training, fit
@@ -40,24 +40,6 @@ print(f"trained: {fit(run)[-1]['val_accuracy']:.2%} of the test images right")
 model.eval()
 print(model)
 
-
-def activations(model, images, layers):
-    """Return what these layers of a Sequential made of images (N, C, H, W), one array a layer."""
-    seen = {}
-    removers = []
-    for layer in layers:
-
-        def keep(module, inputs, output, layer=layer):
-            seen[layer] = output.numpy()
-
-        removers.append(model[layer].register_forward_hook(keep))
-    with tinycnn.no_grad():
-        model(Tensor(images))
-    for remove in removers:
-        remove()
-    return seen
-
-
 pictures = test.scaled(slice(None))  # (2000, 1, 28, 28)
 
 # %% [markdown]
@@ -72,9 +54,8 @@ pictures = test.scaled(slice(None))  # (2000, 1, 28, 28)
 
 # %%
 known = train.subset(slice(0, 4000))
-known_features = activations(model, known.scaled(slice(None)), (8,))[8]
-new_features = activations(model, pictures[:1000], (8,))[8]
-assert np.allclose(new_features, features(model, pictures[:1000], "8"), atol=1e-4)  # the library's hook
+known_features = features(model, known, "8")  # by a hook on layer 8, as in lesson 8
+new_features = features(model, pictures[:1000], "8")
 print("feature vectors:", known_features.shape, new_features.shape)
 
 # %% [markdown]
@@ -194,7 +175,7 @@ networks = {
 }
 same = {"pixels": same_label(lambda images: images.reshape(len(images), -1))}
 for name, network in networks.items():
-    same[name] = same_label(lambda images, network=network: activations(network, images, (8,))[8])
+    same[name] = same_label(lambda images, network=network: features(network, images, "8"))
 for name, part in same.items():
     print(f"{name:45} {part:.1%}")
 assert list(same.values()) == sorted(same.values())
