@@ -19,9 +19,8 @@ from .compiled import in_any_order
 from .vectors import INDEX, SHORT, everywhere, masked_load, masked_store, pointer, size, vector_of
 
 
-@intrinsic
-def copy_row(typing, to, to0, source, source0, count):
-    """Let to[to0 + p] = source[source0 + p] for p < `count`."""
+def _writes_row(adds):
+    """Return the code of an intrinsic that writes a row to another place, or adds it to what is there."""
 
     def build(context, builder, signature, args):
         to_type, _, source_type, _, _ = signature.args
@@ -30,29 +29,26 @@ def copy_row(typing, to, to0, source, source0, count):
         source_at = pointer(context, builder, source_type, source, source0)
         vector = vector_of(context, source_type)
         with row(builder, count, vector.count) as (p, inside):
+            at = builder.gep(to_at, [p])
             cells = masked_load(builder, builder.gep(source_at, [p]), inside, vector)
-            masked_store(builder, cells, builder.gep(to_at, [p]), inside)
+            if adds:
+                cells = builder.fadd(masked_load(builder, at, inside, vector), cells)
+            masked_store(builder, cells, at, inside)
         return context.get_dummy_value()
 
-    return types.void(to, types.int64, source, types.int64, types.int64), build
+    return build
+
+
+@intrinsic
+def copy_row(typing, to, to0, source, source0, count):
+    """Let to[to0 + p] = source[source0 + p] for p < `count`."""
+    return types.void(to, types.int64, source, types.int64, types.int64), _writes_row(adds=False)
 
 
 @intrinsic
 def add_row(typing, to, to0, source, source0, count):
     """Let to[to0 + p] += source[source0 + p] for p < `count`."""
-
-    def build(context, builder, signature, args):
-        to_type, _, source_type, _, _ = signature.args
-        to, to0, source, source0, count = args
-        to_at = pointer(context, builder, to_type, to, to0)
-        source_at = pointer(context, builder, source_type, source, source0)
-        vector = vector_of(context, source_type)
-        with row(builder, count, vector.count) as (p, inside):
-            a, b = (masked_load(builder, builder.gep(at, [p]), inside, vector) for at in (to_at, source_at))
-            masked_store(builder, builder.fadd(a, b), builder.gep(to_at, [p]), inside)
-        return context.get_dummy_value()
-
-    return types.void(to, types.int64, source, types.int64, types.int64), build
+    return types.void(to, types.int64, source, types.int64, types.int64), _writes_row(adds=True)
 
 
 @in_any_order
