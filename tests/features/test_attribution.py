@@ -105,6 +105,10 @@ def test_gradients_of_the_weights_are_left_alone(model, images):
     ("call", "says"),
     [
         (lambda m, x: saliency(m, x[0]), r"\(N, C, H, W\), N at least 1, got \(1, 28, 28\); image\[None\]"),
+        (
+            lambda m, x: saliency(m, x, [3]),
+            r"classes must be one number, or one for each of N=3 images, got \[3\]",
+        ),
         (lambda m, x: saliency(m, x, 10), "classes must be whole numbers, 0 to K-1=9, got 10"),
         (lambda m, x: saliency(m, x, [0.5] * 3), "whole numbers"),
         (lambda m, x: smooth_grad(m, x, samples=0), "samples must be at least 1"),

@@ -1,7 +1,7 @@
 """Which pixels does an answer depend on? Saliency, SmoothGrad, occlusion, Grad-CAM.
 
-All take images (N, C, H, W) and one class per image; by default the likeliest one. The model runs in
-evaluation mode and is as before afterwards. s_k(x) is the logit of class k.
+All take images (N, C, H, W) and one class, or one per image; by default the likeliest one. The model
+runs in evaluation mode and is as before afterwards. s_k(x) is the logit of class k.
 """
 
 from __future__ import annotations
@@ -205,7 +205,12 @@ def _classes(model: Module, images: Any, classes: Any) -> np.ndarray:
         raise ValueError(f"the model must return logits (N, K), it returns {logits.shape}")
     if classes is None:
         return logits.argmax(axis=1)
-    k = np.broadcast_to(as_numpy(classes), len(logits))
+    k = np.asarray(as_numpy(classes))
+    if k.shape not in ((), (len(logits),)):
+        raise ValueError(
+            f"classes must be one number, or one for each of N={len(logits)} images, got {classes}"
+        )
+    k = np.broadcast_to(k, len(logits))
     if k.dtype.kind not in "iu" or k.min() < 0 or k.max() >= logits.shape[1]:
         raise ValueError(f"classes must be whole numbers, 0 to K-1={logits.shape[1] - 1}, got {classes}")
     return k
