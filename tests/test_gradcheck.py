@@ -168,6 +168,7 @@ def test_inputs_are_left_as_they_are():
     assert (x.numpy() == before).all()
 
 
+@pytest.mark.usefixtures("on_numpy")  # the points are NumPy arrays
 def test_a_random_function_is_rejected():
     wrong = square(lambda g, x: 7 * g * x)
     calls = itertools.count()
@@ -182,6 +183,7 @@ def test_a_random_function_is_rejected():
             gradcheck(f, point(64))  # of fewer entries, dropout would now and then drop the same twice
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_a_random_derivative_is_rejected():
     f = square(lambda g, x: g * 2 * x * (1 + 1e-9 * tinycnn.rand(4, dtype="float64")))
     with pytest.raises(GradcheckError, match=r"order 2: the function gave two results"):

@@ -110,6 +110,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize(
     ("rule", "options"),
