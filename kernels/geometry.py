@@ -43,10 +43,11 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-class Conv2dGeometry(NamedTuple):
-    """All sizes of one convolution, under their letters.
+class Geometry(NamedTuple):
+    """All sizes of one convolution or of one pooling, under their letters.
 
-    x is (N, C, H, W), w is (K, C/G, KH, KW) and y is (N, K, OH, OW).
+    x is (N, C, H, W), w is (K, C/G, KH, KW) and y is (N, K, OH, OW). Pooling treats every channel by itself,
+    as a convolution with one filter for each channel does: there K = G = C.
     """
 
     N: int
@@ -87,41 +88,7 @@ class Conv2dGeometry(NamedTuple):
         return self.N, self.K, self.OH, self.OW
 
 
-class Pool2dGeometry(NamedTuple):
-    """All sizes of one pooling, under their letters: x is (N, C, H, W) and y is (N, C, OH, OW)."""
-
-    N: int
-    C: int
-    H: int
-    W: int
-    KH: int
-    KW: int
-    SH: int
-    SW: int
-    PH: int
-    PW: int
-    DH: int
-    DW: int
-    OH: int
-    OW: int
-
-    @property
-    def x_shape(self) -> Shape:
-        """(N, C, H, W), the shape of the input."""
-        return self.N, self.C, self.H, self.W
-
-    @property
-    def padded_shape(self) -> Shape:
-        """(N, C, H + 2*PH, W + 2*PW), the shape of the input with its padding."""
-        return self.N, self.C, self.H + 2 * self.PH, self.W + 2 * self.PW
-
-    @property
-    def y_shape(self) -> Shape:
-        """(N, C, OH, OW), the shape of the output."""
-        return self.N, self.C, self.OH, self.OW
-
-
-Geometry = Conv2dGeometry | Pool2dGeometry
+Conv2dGeometry = Geometry  # the name in kernels that only convolve
 
 
 def taps(geometry: Geometry) -> Iterator[tuple[int, int, slice, slice]]:
@@ -140,7 +107,7 @@ def conv2d_geometry(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-) -> Conv2dGeometry:
+) -> Geometry:
     """Return the sizes of the convolution of `x_shape` (N, C, H, W) with `w_shape` (K, C/G, KH, KW).
 
     Raises
@@ -152,8 +119,7 @@ def conv2d_geometry(
         raise ValueError(f"the input must be (N, C, H, W), got shape {tuple(x_shape)}")
     if len(w_shape) != 4:
         raise ValueError(f"the weight must be (K, C/G, KH, KW), got shape {tuple(w_shape)}")
-    N, C, H, W = x_shape
-    K, C_per_group, KH, KW = w_shape
+    C, (K, C_per_group, KH, KW) = x_shape[1], w_shape
     G = group_count(groups, K=K)
     if C_per_group * G != C:
         fits = f"a weight that fits is (K, {C // G}, KH, KW)" if C % G == 0 else _no_groups(G, "C", C)
@@ -163,13 +129,12 @@ def conv2d_geometry(
         )
     if min(K, C, KH, KW) < 1:
         raise ValueError(f"no size of the weight {tuple(w_shape)} may be 0")
-    SH, SW, PH, PW, DH, DW, OH, OW = _windows("convolution", H, W, (KH, KW), stride, padding, dilation)
-    return Conv2dGeometry(N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW)
+    return _geometry("convolution", x_shape, K, G, (KH, KW), stride, padding, dilation)
 
 
 def pool2d_geometry(
     x_shape: Sequence[int], kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1
-) -> Pool2dGeometry:
+) -> Geometry:
     """Return the sizes of pooling `x_shape` (N, C, H, W) with `kernel_size` (KH, KW) windows.
 
     A `stride` of None is the kernel's size: windows side by side.
@@ -181,26 +146,13 @@ def pool2d_geometry(
     """
     if len(x_shape) != 4:
         raise ValueError(f"the input must be (N, C, H, W), got shape {tuple(x_shape)}")
-    N, C, H, W = x_shape
-    if H < 1 or W < 1:
+    if min(x_shape[2:]) < 1:
         raise ValueError(f"pooling: H and W must be at least 1, got (N, C, H, W)={tuple(x_shape)}")
-    KH, KW = pair(kernel_size, "kernel_size")
-    steps = (KH, KW) if stride is None else stride
-    SH, SW, PH, PW, DH, DW, OH, OW = _windows("pooling", H, W, (KH, KW), steps, padding, dilation)
-    # With more padding than half a window, a window could lie wholly in the padding.
-    if 2 * PH > DH * (KH - 1) + 1 or 2 * PW > DW * (KW - 1) + 1:
-        raise ValueError(
-            f"pooling: padding (PH, PW)=({PH}, {PW}) may be at most half the window, "
-            f"({(DH * (KH - 1) + 1) // 2}, {(DW * (KW - 1) + 1) // 2}) for kernel (KH, KW)=({KH}, {KW}) "
-            f"with dilation (DH, DW)=({DH}, {DW})"
-        )
-    # Without dilation half a window cannot miss the input.
-    if max(DH, DW) > 1 and (_misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW)):
-        raise ValueError(
-            f"pooling: with dilation (DH, DW)=({DH}, {DW}) a window lies wholly in the padding "
-            f"(PH, PW)=({PH}, {PW}) around the input (H, W)=({H}, {W}); use less padding or dilation"
-        )
-    return Pool2dGeometry(N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW)
+    C, kernel = x_shape[1], pair(kernel_size, "kernel_size")
+    steps = kernel if stride is None else stride
+    geometry = _geometry("pooling", x_shape, C, C, kernel, steps, padding, dilation)
+    _refuse_windows_of_padding(geometry)
+    return geometry
 
 
 def group_count(groups: int, K: int) -> int:
@@ -227,11 +179,11 @@ def _no_groups(G: int, letter: str, size: int) -> str:
     return f"G={G} groups do not divide {letter}={size} channels; G that fit: {fits}"
 
 
-def _windows(
-    what: str, H: int, W: int, kernel: Pair, stride: Any, padding: Any, dilation: Any
-) -> tuple[int, int, int, int, int, int, int, int]:
-    """Return SH, SW, PH, PW, DH, DW, OH, OW after checking that at least one window fits."""
-    KH, KW = kernel
+def _geometry(
+    what: str, x_shape: Sequence[int], K: int, G: int, kernel: Pair, stride: Any, padding: Any, dilation: Any
+) -> Geometry:
+    """Return all sizes after checking that at least one window fits into the padded input."""
+    (N, C, H, W), (KH, KW) = x_shape, kernel
     SH, SW = pair(stride, "stride")
     PH, PW = pair(padding, "padding", minimum=0)
     DH, DW = pair(dilation, "dilation")
@@ -249,7 +201,8 @@ def _windows(
             f"{what}: the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}) would be "
             f"({H + 2 * PH}, {W + 2 * PW}); a side may have at most {LONGEST_SIDE:,} cells: use less padding"
         )
-    return *steps_between((SH, SW), (OH, OW)), PH, PW, *steps_between((DH, DW), kernel), OH, OW
+    (SH, SW), (DH, DW) = steps_between((SH, SW), (OH, OW)), steps_between((DH, DW), kernel)
+    return Geometry(N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW)
 
 
 def steps_between(steps: Pair, counts: Pair) -> Pair:
@@ -258,6 +211,24 @@ def steps_between(steps: Pair, counts: Pair) -> Pair:
     There a step leads nowhere, and a huge one would only make a kernel ask for memory, or overflow.
     """
     return steps[0] if counts[0] > 1 else 1, steps[1] if counts[1] > 1 else 1
+
+
+def _refuse_windows_of_padding(geometry: Geometry) -> None:
+    """Raise ValueError if a pooling window could lie wholly in the padding, with no cell to choose."""
+    _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
+    height, width = DH * (KH - 1) + 1, DW * (KW - 1) + 1
+    if height < 2 * PH or width < 2 * PW:
+        raise ValueError(
+            f"pooling: padding (PH, PW)=({PH}, {PW}) may be at most half the window, "
+            f"({height // 2}, {width // 2}) for kernel (KH, KW)=({KH}, {KW}) "
+            f"with dilation (DH, DW)=({DH}, {DW})"
+        )
+    # Without dilation half a window cannot miss the input.
+    if max(DH, DW) > 1 and (_misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW)):
+        raise ValueError(
+            f"pooling: with dilation (DH, DW)=({DH}, {DW}) a window lies wholly in the padding "
+            f"(PH, PW)=({PH}, {PW}) around the input (H, W)=({H}, {W}); use less padding or dilation"
+        )
 
 
 def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> bool:

@@ -9,7 +9,7 @@ an input cell that was copied into several patches collects the gradient of ever
 """
 
 from .arrays import Array, array_module
-from .geometry import Conv2dGeometry, Pair, conv2d_geometry, taps
+from .geometry import Geometry, Pair, conv2d_geometry, taps
 from .plain.convolution import add_bias, crop, pad
 
 
@@ -61,25 +61,25 @@ def col2im(
     return _add_columns(columns, geometry)
 
 
-def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
     y = _rows(w, geometry) @ _columns(x, geometry)  # (N, G, K/G, OH*OW)
     return add_bias(y.reshape(geometry.y_shape), bias)
 
 
-def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
     columns = _rows(w, geometry).swapaxes(1, 2) @ _by_group(g, geometry)  # (N, G, C/G*KH*KW, OH*OW)
     return add_bias(_add_columns(columns, geometry), bias)
 
 
-def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
     each = _by_group(g, geometry) @ _columns(x, geometry).swapaxes(2, 3)  # (N, G, K/G, C/G*KH*KW)
     return each.sum(axis=0).reshape(geometry.w_shape)
 
 
-def _columns(x: Array, geometry: Conv2dGeometry) -> Array:
+def _columns(x: Array, geometry: Geometry) -> Array:
     """Return the patches of x as columns, group by group: (N, G, C/G*KH*KW, OH*OW)."""
     N, C, _, _, _, KH, KW, *_, G, OH, OW = geometry
     columns, padded = array_module(x).empty((N, C, KH, KW, OH, OW), x.dtype), pad(x, geometry)
@@ -88,7 +88,7 @@ def _columns(x: Array, geometry: Conv2dGeometry) -> Array:
     return columns.reshape(N, G, C // G * KH * KW, OH * OW)
 
 
-def _add_columns(columns: Array, geometry: Conv2dGeometry) -> Array:
+def _add_columns(columns: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with every number of the columns added at the cell it belongs to."""
     N, C, _, _, _, KH, KW, *_, OH, OW = geometry
     columns = columns.reshape(N, C, KH, KW, OH, OW)
@@ -98,12 +98,12 @@ def _add_columns(columns: Array, geometry: Conv2dGeometry) -> Array:
     return crop(padded, geometry)
 
 
-def _rows(w: Array, geometry: Conv2dGeometry) -> Array:
+def _rows(w: Array, geometry: Geometry) -> Array:
     """Return each filter as a row, group by group: (G, K/G, C/G*KH*KW)."""
     return w.reshape(geometry.G, geometry.K // geometry.G, -1)
 
 
-def _by_group(g: Array, geometry: Conv2dGeometry) -> Array:
+def _by_group(g: Array, geometry: Geometry) -> Array:
     """Return g (N, K, OH, OW) as (N, G, K/G, OH*OW)."""
     N, K, G = geometry.N, geometry.K, geometry.G
     return g.reshape(N, G, K // G, geometry.OH * geometry.OW)

@@ -26,7 +26,7 @@ from typing import Protocol
 
 from . import im2col
 from .arrays import Array, array_module
-from .geometry import Conv2dGeometry, Pool2dGeometry
+from .geometry import Geometry
 from .plain import convolution, loops, passes, pooling
 
 COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what `cpu` needs, and since which version
@@ -35,7 +35,7 @@ COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what `cpu` needs, and
 class Convolve(Protocol):
     """A convolution or its derivative by the input: two arrays, the sizes, and a bias to add."""
 
-    def __call__(self, a: Array, b: Array, geometry: Conv2dGeometry, /, bias: Array | None = None) -> Array:
+    def __call__(self, a: Array, b: Array, geometry: Geometry, /, bias: Array | None = None) -> Array:
         """Return the result."""
         ...
 
@@ -52,7 +52,7 @@ class Epilogue(Protocol):
     """A convolution, and on its sums what often follows it: 2x2 max-pooling and an activation."""
 
     def __call__(
-        self, x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float, pooled: bool, /
+        self, x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool, /
     ) -> tuple[Array, Array | None]:
         """Return the result, and the winners' indices if it is pooled.
 
@@ -74,13 +74,13 @@ class Kernels:
     name: str
     conv2d: Convolve  # x (N, C, H, W), w (K, C/G, KH, KW) -> (N, K, OH, OW)
     conv2d_input: Convolve  # g (N, K, OH, OW), w -> (N, C, H, W)
-    conv2d_weight: Callable[[Array, Array, Conv2dGeometry], Array]  # x, g -> (K, C/G, KH, KW)
-    max_pool2d: Callable[[Array, Pool2dGeometry], tuple[Array, Array]]  # x -> values, indices h*W + w
-    min_pool2d: Callable[[Array, Pool2dGeometry], tuple[Array, Array]]
+    conv2d_weight: Callable[[Array, Array, Geometry], Array]  # x, g -> (K, C/G, KH, KW)
+    max_pool2d: Callable[[Array, Geometry], tuple[Array, Array]]  # x -> values, indices h*W + w
+    min_pool2d: Callable[[Array, Geometry], tuple[Array, Array]]
     pool_gather: Callable[[Array, Array], Array]  # x, index (N, C, OH, OW) -> (N, C, OH, OW)
-    pool_scatter: Callable[[Array, Array, Pool2dGeometry], Array]  # g, index -> (N, C, H, W)
-    sum_pool2d: Callable[[Array, Pool2dGeometry], Array]  # x -> (N, C, OH, OW)
-    sum_pool2d_input: Callable[[Array, Pool2dGeometry], Array]  # g -> (N, C, H, W)
+    pool_scatter: Callable[[Array, Array, Geometry], Array]  # g, index -> (N, C, H, W)
+    sum_pool2d: Callable[[Array, Geometry], Array]  # x -> (N, C, OH, OW)
+    sum_pool2d_input: Callable[[Array, Geometry], Array]  # g -> (N, C, H, W)
     matmul: Callable[[Array, Array], Array]
     relu: Callable[[Array], Array]
     gate: Callable[[Array, Array], Array]  # g, y

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .geometry import Conv2dGeometry, conv2d_geometry, group_count, pair, steps_between
+from .geometry import Geometry, conv2d_geometry, group_count, pair, steps_between
 
 
 def conv_transpose2d_geometry(
@@ -14,7 +14,7 @@ def conv_transpose2d_geometry(
     output_padding: Any = 0,
     groups: int = 1,
     dilation: Any = 1,
-) -> Conv2dGeometry:
+) -> Geometry:
     """Return the sizes of the convolution that leads back from a transposed convolution's result.
 
     The transposed convolution takes `y_shape` (N, K, OH, OW) and `w_shape` (K, C/G, KH, KW), and makes

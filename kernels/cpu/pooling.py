@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import arena
 from ..arrays import Array, ready
-from ..geometry import Pool2dGeometry
+from ..geometry import Geometry
 from .compiled import compiled
 from .rows import largest_row
 from .threads import Job, split
@@ -22,7 +22,7 @@ _largest, _largest_by_2 = largest_row(1), largest_row(2)
 SERIAL = 1 << 16  # elements: fewer are done before another thread has started
 
 
-def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def max_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2.
 
     The first of equal cells wins. A NaN wins over any number, and the last NaN over all. Padding never wins.
@@ -30,12 +30,12 @@ def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
     return _winners(x, geometry, largest=True)
 
 
-def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def min_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's minimum and the winner's index; see `max_pool2d`."""
     return _winners(x, geometry, largest=False)
 
 
-def _winners(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, Array]:
+def _winners(x: Array, geometry: Geometry, largest: bool) -> tuple[Array, Array]:
     y, index = arena.empty(geometry.y_shape, x.dtype), arena.empty(geometry.y_shape, np.int32)
     arrays = _planes(x), _planes(y), _planes(index)
     if largest and x.dtype.kind == "f" and geometry.PH == geometry.PW == 0 and geometry.SW <= 2:
@@ -50,7 +50,7 @@ def _winners(x: Array, geometry: Pool2dGeometry, largest: bool) -> tuple[Array, 
 
 
 @lru_cache(maxsize=256)
-def _offsets(geometry: Pool2dGeometry) -> Array:
+def _offsets(geometry: Geometry) -> Array:
     """Return the distance in memory from a window's first cell to each of its cells, (KH*KW,)."""
     rows, columns = np.arange(geometry.KH) * geometry.DH, np.arange(geometry.KW) * geometry.DW
     return (rows[:, None] * geometry.W + columns).ravel()
@@ -64,7 +64,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     return y
 
 
-def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
+def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell: `pool_gather`'s adjoint."""
     x = arena.empty(geometry.x_shape, g.dtype)
     arrays = _flat_planes(g), _flat_planes(index), _flat_planes(x)
@@ -72,7 +72,7 @@ def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
     return x
 
 
-def sum_pool2d(x: Array, geometry: Pool2dGeometry) -> Array:
+def sum_pool2d(x: Array, geometry: Geometry) -> Array:
     """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
     y = arena.empty(geometry.y_shape, x.dtype)
     arrays = _planes(x), _planes(y)
@@ -80,7 +80,7 @@ def sum_pool2d(x: Array, geometry: Pool2dGeometry) -> Array:
     return y
 
 
-def sum_pool2d_input(g: Array, geometry: Pool2dGeometry) -> Array:
+def sum_pool2d_input(g: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with `g` added to all cells of its window: `sum_pool2d`'s adjoint."""
     x = arena.empty(geometry.x_shape, g.dtype)
     arrays = _planes(g), _planes(x)
@@ -105,7 +105,7 @@ def _flat_planes(x: Array) -> Array:
 
 @compiled
 def _best_of_planes(x, y, index, geometry, largest, start, stop):
-    _, _, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
+    _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
     for plane in range(start, stop):
         for oh in range(OH):
             for ow in range(OW):
@@ -157,7 +157,7 @@ def _scatter_planes(g, index, x, start, stop):
 
 @compiled
 def _sum_planes(x, y, geometry, start, stop):
-    _, _, H, W, KH, KW, SH, SW, PH, PW, _, _, OH, OW = geometry
+    _, _, H, W, _, KH, KW, SH, SW, PH, PW, _, _, _, OH, OW = geometry
     for plane in range(start, stop):
         y[plane] = 0
         for oh in range(OH):
@@ -169,7 +169,7 @@ def _sum_planes(x, y, geometry, start, stop):
 
 @compiled
 def _spread_planes(g, x, geometry, start, stop):
-    _, _, H, W, KH, KW, SH, SW, PH, PW, _, _, OH, OW = geometry
+    _, _, H, W, _, KH, KW, SH, SW, PH, PW, _, _, _, OH, OW = geometry
     for plane in range(start, stop):
         x[plane] = 0
         for oh in range(OH):

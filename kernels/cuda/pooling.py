@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array, array_module
-from ..geometry import Pair, Pool2dGeometry
+from ..geometry import Geometry, Pair
 from ..plain import pooling as plain
 from .direct import unravel
 from .operands import LIMIT, fits, result, too_large
@@ -43,7 +43,7 @@ def best_kernel(beats) -> Kernel:
 
     @kernel(THREADS)
     def kernel_of_best(x, y, index, geometry, PATCH_H, PATCH_W):
-        N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
+        N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
         patch = cuda.shared.array(0, FLOAT32)
         plane, first_oh, first_ow = tile_of_block(OH, OW)
         thread = int32(cuda.threadIdx.x)
@@ -79,7 +79,7 @@ MAX_KERNEL, MIN_KERNEL = best_kernel(larger), best_kernel(smaller)
 @kernel(THREADS)
 def scatter_kernel(g, index, x, geometry, PATCH_H, PATCH_W):
     """Write every input cell's sum of g over the windows that it won."""
-    N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
+    N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
     size = PATCH_H * PATCH_W  # of the windows that saw a cell of this tile
     shared_g = cuda.shared.array(0, FLOAT32)
     winners = cuda.shared.array(0, INT32)  # the same memory: it begins behind g
@@ -122,17 +122,17 @@ def first_window(i, P, D, K, S):
     return divide(behind + S - 1, S)
 
 
-def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def max_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2."""
     return _best(MAX_KERNEL, x, geometry) or plain.max_pool2d(x, geometry)
 
 
-def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def min_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's minimum and the winner's index; see `max_pool2d`."""
     return _best(MIN_KERNEL, x, geometry) or plain.min_pool2d(x, geometry)
 
 
-def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
+def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell `index`."""
     if not fits(g) or too_large(geometry.x_shape):
         return plain.pool_scatter(g, index, geometry)
@@ -146,7 +146,7 @@ def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
     return plain.pool_scatter(g, index, geometry)
 
 
-def _best(which: Kernel, x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array] | None:
+def _best(which: Kernel, x: Array, geometry: Geometry) -> tuple[Array, Array] | None:
     if not fits(x) or too_large(geometry.y_shape):
         return None
     PATCH_H = (TILE_H - 1) * geometry.SH + (geometry.KH - 1) * geometry.DH + 1
@@ -166,7 +166,7 @@ def _most_windows(tile: int, K: int, S: int, D: int) -> int:
 
 def _launch(
     which: Kernel,
-    geometry: Pool2dGeometry,
+    geometry: Geometry,
     cells: Pair,
     shared: int,
     a: Array,

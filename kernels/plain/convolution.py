@@ -16,10 +16,10 @@ the matrix product treats it as it treats the batch.
 import numpy as np
 
 from ..arrays import Array, array_module
-from ..geometry import Conv2dGeometry, Geometry, taps
+from ..geometry import Geometry, taps
 
 
-def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
     N, CG, KG, G, cells = _sizes(geometry)
     x, w = pad(x, geometry), w.reshape(G, KG, CG, geometry.KH, geometry.KW)
@@ -30,7 +30,7 @@ def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = No
     return add_bias(y.reshape(geometry.y_shape), bias)
 
 
-def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution.
 
     Eq. 1 multiplied x[n,c,i,j] by w[k,c,r,s] and added it to y[n,k,oh,ow]. So here g[n,k,oh,ow] is multiplied
@@ -45,7 +45,7 @@ def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | Non
     return add_bias(crop(x, geometry), bias)
 
 
-def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW).
 
     The weight w[k,c,r,s] was used once in every window: its derivative is the sum over n, oh and ow of
@@ -60,7 +60,7 @@ def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
     return w.reshape(geometry.w_shape)
 
 
-def _sizes(geometry: Conv2dGeometry) -> tuple[int, int, int, int, int]:
+def _sizes(geometry: Geometry) -> tuple[int, int, int, int, int]:
     """Return N, C/G, K/G, G and OH*OW."""
     G = geometry.G
     return geometry.N, geometry.C // G, geometry.K // G, G, geometry.OH * geometry.OW

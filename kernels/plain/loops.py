@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..arrays import Array, array_module
-from ..geometry import Conv2dGeometry, Pool2dGeometry
+from ..geometry import Geometry
 
 
-def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
     xp = array_module(x)
     y = xp.zeros(geometry.y_shape, xp.result_type(x, w))
@@ -26,7 +26,7 @@ def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = No
     return y if bias is None else y + bias[:, None, None]
 
 
-def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
     xp = array_module(g)
     x = xp.zeros(geometry.x_shape, xp.result_type(g, w))
@@ -35,7 +35,7 @@ def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | Non
     return x if bias is None else x + bias[:, None, None]
 
 
-def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
     xp = array_module(x)
     w = xp.zeros(geometry.w_shape, xp.result_type(x, g))
@@ -44,7 +44,7 @@ def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
     return w
 
 
-def _conv2d_terms(geometry: Conv2dGeometry) -> Iterator[tuple[int, ...]]:
+def _conv2d_terms(geometry: Geometry) -> Iterator[tuple[int, ...]]:
     """Yield (n, k, oh, ow, c, r, s, i, j) of every product in Eq. 1, (i, j) the input cell."""
     N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
     for n, k, oh, ow in np.ndindex(N, K, OH, OW):
@@ -55,7 +55,7 @@ def _conv2d_terms(geometry: Conv2dGeometry) -> Iterator[tuple[int, ...]]:
                 yield n, k, oh, ow, first + c, r, s, i, j
 
 
-def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def max_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2.
 
     The first of equal cells wins. A NaN wins over any number, and the last NaN over all. Padding never wins.
@@ -63,14 +63,12 @@ def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
     return _winners(x, geometry, operator.gt)
 
 
-def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def min_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's minimum and the winner's index; see `max_pool2d`."""
     return _winners(x, geometry, operator.lt)
 
 
-def _winners(
-    x: Array, geometry: Pool2dGeometry, beats: Callable[[Array, Array], Array]
-) -> tuple[Array, Array]:
+def _winners(x: Array, geometry: Geometry, beats: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
     xp = array_module(x)
     y, index = xp.zeros(geometry.y_shape, x.dtype), xp.full(geometry.y_shape, -1, np.intp)
     for n, c, oh, ow, i, j in _pool2d_terms(geometry):
@@ -91,7 +89,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     return y
 
 
-def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
+def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell: `pool_gather`'s adjoint."""
     x, W = array_module(g).zeros(geometry.x_shape, g.dtype), geometry.W
     for n, c, oh, ow in np.ndindex(*index.shape):
@@ -100,7 +98,7 @@ def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
     return x
 
 
-def sum_pool2d(x: Array, geometry: Pool2dGeometry) -> Array:
+def sum_pool2d(x: Array, geometry: Geometry) -> Array:
     """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
     y = array_module(x).zeros(geometry.y_shape, x.dtype)
     for n, c, oh, ow, i, j in _pool2d_terms(geometry):
@@ -108,7 +106,7 @@ def sum_pool2d(x: Array, geometry: Pool2dGeometry) -> Array:
     return y
 
 
-def sum_pool2d_input(g: Array, geometry: Pool2dGeometry) -> Array:
+def sum_pool2d_input(g: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with `g` added to all cells of its window: `sum_pool2d`'s adjoint."""
     x = array_module(g).zeros(geometry.x_shape, g.dtype)
     for n, c, oh, ow, i, j in _pool2d_terms(geometry):
@@ -116,9 +114,9 @@ def sum_pool2d_input(g: Array, geometry: Pool2dGeometry) -> Array:
     return x
 
 
-def _pool2d_terms(geometry: Pool2dGeometry) -> Iterator[tuple[int, ...]]:
+def _pool2d_terms(geometry: Geometry) -> Iterator[tuple[int, ...]]:
     """Yield (n, c, oh, ow, i, j) of every cell (i, j) inside the input of every window."""
-    N, C, H, W, KH, KW, SH, SW, PH, PW, DH, DW, OH, OW = geometry
+    N, C, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
     for n, c, oh, ow, r, s in np.ndindex(N, C, OH, OW, KH, KW):
         i, j = oh * SH - PH + r * DH, ow * SW - PW + s * DW
         if 0 <= i < H and 0 <= j < W:

@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from ..arrays import Array, array_module
-from ..geometry import Pool2dGeometry, taps
+from ..geometry import Geometry, taps
 from .convolution import crop, pad
 
 
-def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def max_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's maximum and the winner's index h*W + w, both (N, C, OH, OW). Eq. 2.
 
     The first of equal cells wins. A NaN wins over any number, and the last NaN over all. Padding never wins.
@@ -24,14 +24,12 @@ def max_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
     return _winners(x, geometry, operator.gt)
 
 
-def min_pool2d(x: Array, geometry: Pool2dGeometry) -> tuple[Array, Array]:
+def min_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
     """Return each window's minimum and the winner's index; see `max_pool2d`."""
     return _winners(x, geometry, operator.lt)
 
 
-def _winners(
-    x: Array, geometry: Pool2dGeometry, beats: Callable[[Array, Array], Array]
-) -> tuple[Array, Array]:
+def _winners(x: Array, geometry: Geometry, beats: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
     xp, H, W = array_module(x), geometry.H, geometry.W
     padded = pad(x, geometry)
     # The index h*W + w of every input cell, laid out as the padded input is; -1 in the padding.
@@ -59,7 +57,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     return array_module(x).take_along_axis(x.reshape(N, C, H * W), cells, axis=2).reshape(index.shape)
 
 
-def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
+def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell: `pool_gather`'s adjoint."""
     N, C, H, W = geometry.x_shape
     xp = array_module(g)
@@ -69,7 +67,7 @@ def pool_scatter(g: Array, index: Array, geometry: Pool2dGeometry) -> Array:
     return x.reshape(N, C, H, W)
 
 
-def sum_pool2d(x: Array, geometry: Pool2dGeometry) -> Array:
+def sum_pool2d(x: Array, geometry: Geometry) -> Array:
     """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
     padded = pad(x, geometry)
     y = array_module(x).zeros(geometry.y_shape, x.dtype)
@@ -78,7 +76,7 @@ def sum_pool2d(x: Array, geometry: Pool2dGeometry) -> Array:
     return y
 
 
-def sum_pool2d_input(g: Array, geometry: Pool2dGeometry) -> Array:
+def sum_pool2d_input(g: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with `g` added to all cells of its window: `sum_pool2d`'s adjoint."""
     x = array_module(g).zeros(geometry.padded_shape, g.dtype)
     for _, _, rows, columns in taps(geometry):

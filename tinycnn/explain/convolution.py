@@ -9,7 +9,7 @@ operation is backward of the other.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry
+from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.transposed import conv_transpose2d_geometry
 
 from .calls import Call, run
@@ -217,7 +217,6 @@ def _bias_terms(rec: Recorder, names: Names, channel: int) -> list[Term]:
 def _channels(windows: Windows, k: int) -> range:
     """Return the input channels that filter `k` sees: those of its group."""
     geometry = windows.geometry
-    assert isinstance(geometry, Conv2dGeometry)
     first = k // (geometry.K // geometry.G) * (geometry.C // geometry.G)
     return range(first, first + geometry.C // geometry.G)
 

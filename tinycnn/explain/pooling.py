@@ -4,7 +4,7 @@ import numpy as np
 
 from tinycnn.dispatch import kernels_for
 from tinycnn.functional.arithmetic import Div
-from tinycnn.kernels.geometry import Pool2dGeometry, pool2d_geometry
+from tinycnn.kernels.geometry import Geometry, pool2d_geometry
 
 from .calls import Call, run
 from .cells import tag
@@ -47,7 +47,7 @@ def sum_pool2d(call: Call) -> Explanation:
     return rec.explanation()
 
 
-def _geometry(call: Call, shape: tuple[int, ...]) -> Pool2dGeometry:
+def _geometry(call: Call, shape: tuple[int, ...]) -> Geometry:
     """Return the windows: of a global pool, one as large as the input."""
     if call.operation.startswith("global_"):
         return pool2d_geometry(shape, shape[2:])

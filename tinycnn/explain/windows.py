@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tinycnn.kernels.geometry import Conv2dGeometry, Geometry, taps
+from tinycnn.kernels.geometry import Geometry, taps
 
 from .steps import Cell, Index
 
@@ -50,7 +50,6 @@ def products(windows: Windows, array: str, index: Index) -> Iterator[tuple[Index
     of its group.
     """
     geometry = windows.geometry
-    assert isinstance(geometry, Conv2dGeometry)
     CG, KG = geometry.C // geometry.G, geometry.K // geometry.G
     met = np.zeros_like(windows.inside)
     if array == "x":

@@ -18,7 +18,7 @@ from typing import Any
 from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.geometry import Conv2dGeometry, conv2d_geometry
+from tinycnn.kernels.geometry import Geometry, conv2d_geometry
 from tinycnn.kernels.transposed import conv_transpose2d_geometry
 from tinycnn.tensor import Tensor
 
@@ -35,7 +35,7 @@ class Conv2d(Function):
 
     keeps = "x, w"
 
-    def __init__(self, geometry: Conv2dGeometry) -> None:
+    def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
@@ -107,7 +107,7 @@ class Conv2dInput(Function):
 
     keeps = "x, w"
 
-    def __init__(self, geometry: Conv2dGeometry) -> None:
+    def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
@@ -175,7 +175,7 @@ class Conv2dWeight(Function):
 
     keeps = "x, v"
 
-    def __init__(self, geometry: Conv2dGeometry) -> None:
+    def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 
     def forward(self, x: Array, v: Array) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.kernels.geometry import Pool2dGeometry, pair, pool2d_geometry
+from tinycnn.kernels.geometry import Geometry, pair, pool2d_geometry
 from tinycnn.tensor import Tensor, plain
 
 from .cards import operation
@@ -24,7 +24,7 @@ class ExtremePool2d(Function):
 
     keeps = "index"
 
-    def __init__(self, geometry: Pool2dGeometry, largest: bool) -> None:
+    def __init__(self, geometry: Geometry, largest: bool) -> None:
         self.geometry, self.largest = geometry, largest
 
     def forward(self, x: Array) -> Array:
@@ -78,7 +78,7 @@ def global_max_pool2d(x: Tensor) -> Tensor:
 class PoolGather(Function):
     """y = x at one cell of each window. dL/dx = g added at these cells."""
 
-    def __init__(self, index: Array, geometry: Pool2dGeometry) -> None:
+    def __init__(self, index: Array, geometry: Geometry) -> None:
         self.index, self.geometry = index, geometry
 
     def forward(self, x: Array) -> Array:
@@ -91,7 +91,7 @@ class PoolGather(Function):
 class PoolScatter(Function):
     """y = zeros with x added at one cell of each window: `PoolGather`'s adjoint. dL/dx = g at these cells."""
 
-    def __init__(self, index: Array, geometry: Pool2dGeometry) -> None:
+    def __init__(self, index: Array, geometry: Geometry) -> None:
         self.index, self.geometry = index, geometry
 
     def forward(self, x: Array) -> Array:
@@ -106,7 +106,7 @@ class SumPool2d(Function):
 
     floats = True
 
-    def __init__(self, geometry: Pool2dGeometry) -> None:
+    def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 
     def forward(self, x: Array) -> Array:
@@ -135,7 +135,7 @@ def avg_pool2d(
     if count_include_pad:
         return total / (geometry.KH * geometry.KW)
     ones = array_module(plain(x)).ones((1, 1, *x.shape[2:]), total.dtype)
-    return total / SumPool2d(geometry._replace(N=1, C=1))(ones)
+    return total / SumPool2d(geometry._replace(N=1, C=1, K=1, G=1))(ones)
 
 
 @operation(example=pictures, equation=2)
@@ -148,7 +148,7 @@ def global_avg_pool2d(x: Tensor) -> Tensor:
 class SumPool2dInput(Function):
     """y = zeros with x added to every cell of its window: `SumPool2d`'s adjoint. dL/dx = g's window sums."""
 
-    def __init__(self, geometry: Pool2dGeometry) -> None:
+    def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
 
     def forward(self, x: Array) -> Array:
