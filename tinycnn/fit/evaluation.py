@@ -18,28 +18,6 @@ from tinycnn.tensor import Tensor
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-@dataclass
-class Totals:
-    """Sums over the batches so far. They are arrays of the backend, so that no batch waits for a GPU."""
-
-    loss: Any = 0.0
-    right: Any = 0
-    images: int = 0
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count one batch in; `loss` is its mean."""
-        N = len(labels)
-        self.loss = self.loss + loss.data * N
-        self.right = self.right + (logits.data.argmax(axis=1) == labels.data).sum()
-        self.images += N
-
-    def means(self) -> tuple[float, float]:
-        """Return mean loss and accuracy (a fraction)."""
-        images = max(self.images, 1)
-        loss, right = _backend.numbers(self.loss, self.right)
-        return loss / images, right / images
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """How well a model does on a data set.
@@ -87,16 +65,17 @@ def evaluation_mode(model: Module) -> Iterator[None]:
 @no_grad()
 def evaluate(model: Module, loader: DataLoader, loss: Loss = cross_entropy) -> Evaluation:
     """Return how well `model` does on the data, in evaluation mode; the model is as before afterwards."""
-    totals = Totals()
+    total: Any = 0.0  # an array of the backend, so that no batch waits for a GPU
     all_logits, all_labels = [], []
     with evaluation_mode(model):
         for images, labels in loader.batches(0):
             logits = model(images)
-            totals.add(loss(logits, labels), logits, labels)
+            total = total + loss(logits, labels).data * len(labels)  # each loss is the mean of its batch
             all_logits.append(logits.data)
             all_labels.append(labels.data)
-    mean_loss, accuracy = totals.means()
-    return Evaluation(mean_loss, accuracy, _together(all_labels), _together(all_logits))
+    scores, truth = _together(all_logits), _together(all_labels)
+    mean_loss = _backend.numbers(total)[0] / len(truth)
+    return Evaluation(mean_loss, float((scores.argmax(axis=1) == truth).mean()), truth, scores)
 
 
 def _together(arrays: list[Array]) -> np.ndarray:

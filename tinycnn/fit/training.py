@@ -12,7 +12,7 @@ from tinycnn.optim import Optimizer, ReduceLROnPlateau, Schedule
 from tinycnn.schema import Fields, Integer, Kind, Number
 from tinycnn.tensor import Tensor
 
-from .evaluation import Loss, Totals, evaluate
+from .evaluation import Loss, evaluate
 from .loop import DivergedError, Trainable
 from .state import (
     OPTIMIZER,
@@ -24,6 +24,28 @@ from .state import (
     optimizer_state,
     weights_of,
 )
+
+
+@dataclass
+class Totals:
+    """Sums over the batches so far. They are arrays of the backend, so that no batch waits for a GPU."""
+
+    loss: Any = 0.0
+    right: Any = 0
+    images: int = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count one batch in; `loss` is its mean."""
+        N = len(labels)
+        self.loss = self.loss + loss.data * N
+        self.right = self.right + (logits.data.argmax(axis=1) == labels.data).sum()
+        self.images += N
+
+    def means(self) -> tuple[float, float]:
+        """Return mean loss and accuracy (a fraction)."""
+        images = max(self.images, 1)
+        loss, right = _backend.numbers(self.loss, self.right)
+        return loss / images, right / images
 
 
 @dataclass
