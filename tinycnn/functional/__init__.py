@@ -14,10 +14,12 @@ from .convolution import *
 from .dropout import *
 from .elementwise import *
 from .elementwise_loss import *
+from .gelu import *
 from .indexing import *
 from .joining import *
 from .linear import *
 from .loss import *
+from .nll_loss import *
 from .normalisation import *
 from .pooling import *
 from .reduction import *

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinycnn.autograd import Function
-from tinycnn.backend import as_array, is_array
+from tinycnn.autograd.anomaly import detecting_anomaly
+from tinycnn.backend import as_array, backend_of, is_array, to_backend
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor, as_tensor, plain
@@ -18,11 +19,11 @@ from .arithmetic import add, mul, neg
 from .cards import operation
 from .elementwise import where
 from .examples import classes
-from .indexing import gather
 from .reduction import mean, sum
-from .shape import permute, reshape
+from .shape import permute, reshape, shape_of
 from .softmax import log_softmax, softmax
-from .targets import are_probabilities, check_labels, class_weights, of_labels
+
+PYTORCHS_IGNORED = -100  # by default; here nothing is left out unless it is asked for
 
 
 class CrossEntropy(Function):
@@ -99,8 +100,8 @@ def cross_entropy(
     labels, counted = check_labels(name, logits, target, ignore_index)
     if weight is not None:
         return _weighted(logits, labels, class_weights(name, logits, weight), counted, s, reduction)
-    each = reshape(CrossEntropy(labels.reshape(-1), s)(_rows(logits)), *labels.shape)
-    return reduced(each, reduction) if counted is None else _reduce_counted(each, None, counted, reduction)
+    each = reshape(CrossEntropy(labels.reshape(-1), s)(rows(logits)), *labels.shape)
+    return reduced(each, reduction) if counted is None else reduce_counted(each, None, counted, reduction)
 
 
 class CrossEntropyInput(Function):
@@ -126,24 +127,6 @@ class CrossEntropyInput(Function):
         return sum(u * (s - truth), 1), s * (v - sum(v * s, 1, keepdim=True))
 
 
-@operation(example=classes(reduction=["mean", "sum", "none"], weighted=True))
-def nll_loss(
-    log_probabilities: Tensor,
-    target: Any,
-    weight: Any = None,
-    ignore_index: int | None = None,
-    reduction: str = "mean",
-) -> Tensor:
-    """Negative log-likelihood: L_n = -w[y_n] * x[n, y_n], for x = log_softmax(logits).
-
-    The options are those of `cross_entropy`.
-    """
-    w = class_weights("nll_loss", log_probabilities, weight)
-    labels, counted = check_labels("nll_loss", log_probabilities, target, ignore_index)
-    each, weights = neg(_picked(log_probabilities, labels)), None if w is None else of_labels(w, labels)
-    return _reduce_counted(each if weights is None else mul(each, weights), weights, counted, reduction)
-
-
 def _of_probabilities(logits: Tensor, target: Any, w: Array | None, s: float) -> Tensor:
     """Return the loss of each row for a truth that is a distribution over the classes."""
     truth = target.copy() if is_array(target) else target  # it may change before backward
@@ -155,11 +138,11 @@ def _weighted(
     logits: Tensor, labels: Array, w: Array, counted: Array | None, s: float, reduction: str
 ) -> Tensor:
     """Return the loss for classes of different weights: smoothing gives each class its share of w."""
-    each, weights = CrossEntropy(labels.reshape(-1), 0.0)(_rows(logits)), of_labels(w, labels)
+    each, weights = CrossEntropy(labels.reshape(-1), 0.0)(rows(logits)), of_labels(w, labels)
     each = mul(reshape(each, *labels.shape), weights * (1 - s))
     if s > 0:
         each = add(each, _against(s / len(w), logits, w))
-    return _reduce_counted(each, weights, counted, reduction)
+    return reduce_counted(each, weights, counted, reduction)
 
 
 def _against(truth: Any, logits: Tensor, w: Array | None) -> Tensor:
@@ -170,7 +153,7 @@ def _against(truth: Any, logits: Tensor, w: Array | None) -> Tensor:
     return neg(sum(mul(log_p, truth), 1))
 
 
-def _reduce_counted(each: Tensor, weights: Array | None, counted: Array | None, reduction: str) -> Tensor:
+def reduce_counted(each: Tensor, weights: Array | None, counted: Array | None, reduction: str) -> Tensor:
     """Reduce weighted losses of labels, of which some may be left out; the mean is over the weights."""
     if counted is not None:
         each = where(counted, each, 0.0)
@@ -193,13 +176,108 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
 
 
-def _picked(x: Tensor, labels: Array) -> Tensor:
-    """Return x[n, labels[n]] of (N, K), or the same at every pixel of (N, K, H, W)."""
-    return reshape(gather(_rows(x), 1, labels.reshape(-1, 1)), *labels.shape)
-
-
-def _rows(x: Tensor) -> Tensor:
+def rows(x: Tensor) -> Tensor:
     """Return (N, K) as it is, and (N, K, H, W) as (N*H*W, K)."""
     if x.ndim == 2:
         return x
     return reshape(permute(x, 0, *range(2, x.ndim), 1), -1, x.shape[1])  # (N, H, W, K) -> (N*H*W, K)
+
+
+def label_tensor(target: Any) -> Tensor:
+    """Return labels as a tensor; a list becomes one in NumPy, where they are cheap to check."""
+    return as_tensor(target) if hasattr(target, "dtype") else Tensor(target, backend="numpy")
+
+
+def refuse_out_of_range(name: str, labels: Array, K: int, what: str = "") -> None:
+    """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` names its input.
+
+    Labels that live on a GPU are looked at under `tinycnn.detect_anomaly` only: each look waits for all the
+    work before it. Operations let their result be NaN there.
+    """
+    if not labels.size or (not isinstance(labels, np.ndarray) and not detecting_anomaly()):
+        return
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0 or highest >= K:
+        hint = f"; ignore_index={lowest} leaves such labels out" if lowest == PYTORCHS_IGNORED else ""
+        raise ValueError(f"{name}: labels go from 0 to K-1={K - 1}{what}, got {lowest} to {highest}{hint}")
+
+
+def check_labels(
+    name: str, x: Tensor, target: Any, ignore_index: int | None = None
+) -> tuple[Array, Array | None]:
+    """Return the labels of x, and which of them count.
+
+    Returns
+    -------
+    labels
+        A copy in x's backend, 0 in the place of those left out.
+    counted
+        Booleans; None if all count.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a wrong shape, dtype or range.
+    """
+    if len(shape_of(name, x)) < 2:
+        raise ValueError(f"{name}: the input must be (N, K) or (N, K, H, W), got shape {x.shape}")
+    t = label_tensor(target)
+    if t.dtype.kind not in "iu":
+        raise TypeError(f"{name}: labels must be integers, got {t.dtype}{_hint(name, t, x.shape)}")
+    N, K = x.shape[:2]
+    expected = (N, *x.shape[2:])
+    if t.shape != expected:
+        hint = _hint(name, t, x.shape)
+        raise ValueError(
+            f"{name}: labels for the input {x.shape} must have shape {expected}, got {t.shape}{hint}"
+        )
+    given, counted, where = t.data, None, backend_of(plain(x))
+    if ignore_index is not None:
+        counted = given != ignore_index
+        given = given * counted
+        counted = to_backend(counted, where)
+    refuse_out_of_range(name, given, K, f" for the input (N, K, ...)={x.shape}")
+    # A copy: one buffer may serve for several batches before backward.
+    return to_backend(given, where).copy(), counted
+
+
+def _hint(name: str, t: Tensor, shape: tuple[int, ...]) -> str:
+    """Return what to do about one-hot rows given as labels."""
+    if t.shape != shape:
+        return ""
+    if name == "cross_entropy":
+        return "; probabilities and one-hot rows of the input's shape are taken as floats"
+    return "; labels.argmax(1) turns one-hot rows into labels"
+
+
+def class_weights(name: str, x: Tensor, weight: Any) -> Array | None:
+    """Return the weight of each class, (K,), in x's backend and dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not K numbers.
+    """
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        raise TypeError(f"{name}: weight must be numbers, got {weight!r}; write reduction={weight!r}")
+    w = as_array(plain(weight)) if hasattr(weight, "dtype") else np.asarray(weight)
+    if w.shape != x.shape[1:2] or w.dtype.kind not in "fiu":
+        raise ValueError(
+            f"{name}: weight must be one number for each of the K={x.shape[1]} classes, shape "
+            f"{x.shape[1:2]}, got {w.dtype} of shape {w.shape}"
+        )
+    dtype = x.dtype if x.dtype.kind == "f" else np.dtype("float32")
+    return to_backend(w, backend_of(plain(x))).astype(dtype)
+
+
+def of_labels(w: Array, labels: Array) -> Array:
+    """Return the weight of each label; of one that is out of range, which makes the loss NaN, any."""
+    return w[labels.clip(0, len(w) - 1)]
+
+
+def are_probabilities(x: Tensor, target: Any) -> bool:
+    """Return whether the target is a distribution over the classes for each label of x: floats like x."""
+    t = target if hasattr(target, "dtype") else np.asarray(target)
+    return t.dtype.kind == "f" and t.shape == shape_of("cross_entropy", x)

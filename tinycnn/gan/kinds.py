@@ -6,7 +6,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn import functional as F
-from tinycnn.functional.targets import label_tensor, refuse_out_of_range
+from tinycnn.functional.loss import label_tensor, refuse_out_of_range
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
