@@ -3,12 +3,12 @@
 import math
 
 from tinycnn.autograd import Function
-from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor
 
 from .cards import operation
 from .examples import over_dims
-from .shape import BroadcastTo, Dims, Reshape, many_dims, shape_of
+from .shape import Dims, many_dims, shape_of
 
 
 def kept(shape: tuple[int, ...], dims: tuple[int, ...]) -> tuple[int, ...]:
@@ -28,11 +28,6 @@ def some_dims(name: str, x: Tensor, dim: Dims) -> tuple[int, ...]:
     return dims
 
 
-def _spread(g: Tensor, dims: tuple[int, ...], shape: tuple[int, ...]) -> Tensor:
-    """Repeat the gradient of a reduction over `dims` to the shape that was reduced."""
-    return BroadcastTo(shape)(Reshape(kept(shape, dims))(g))
-
-
 class Sum(Function):
     """y = sum_i x_i over dims. dL/dx_i = g."""
 
@@ -44,7 +39,7 @@ class Sum(Function):
         return x.sum(axis=self.dims, keepdims=self.keepdim)
 
     def backward(self, g: Tensor) -> Tensor:
-        return _spread(g, self.dims, self.from_shape)
+        return Spread(self.dims, self.keepdim, self.from_shape, 1)(g)
 
 
 @operation(Sum, example=over_dims, method=True)
@@ -66,8 +61,8 @@ class Mean(Function):
         return x.mean(axis=self.dims, keepdims=self.keepdim)
 
     def backward(self, g: Tensor) -> Tensor:
-        count = math.prod(self.from_shape[d] for d in self.dims)
-        return _spread(g / count, self.dims, self.from_shape)
+        M = math.prod(self.from_shape[d] for d in self.dims)
+        return Spread(self.dims, self.keepdim, self.from_shape, M)(g)
 
 
 @operation(Mean, example=over_dims, method=True)
@@ -80,3 +75,18 @@ def mean(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
         For a mean of no elements.
     """
     return Mean(some_dims("mean", x, dim), keepdim)(x)
+
+
+class Spread(Function):
+    """y = x / M, repeated over dims: the adjoint of `Sum` (M = 1) and of `Mean`. dL/dx = (1/M) sum_i g_i."""
+
+    def __init__(self, dims: tuple[int, ...], keepdim: bool, shape: tuple[int, ...], M: int) -> None:
+        self.dims, self.keepdim, self.to_shape, self.M = dims, keepdim, shape, M
+
+    def forward(self, x: Array) -> Array:
+        one_of_each = (x / self.M).reshape(kept(self.to_shape, self.dims))
+        return array_module(x).broadcast_to(one_of_each, self.to_shape)
+
+    def backward(self, g: Tensor) -> Tensor:
+        reduction = Sum if self.M == 1 else Mean
+        return reduction(self.dims, self.keepdim)(g)
