@@ -271,3 +271,36 @@ def test_the_losses_that_are_averaged_are_shown(shape, rng):
     (mean,) = steps.steps_of("mean(L)")
     shown = [panel.text(i, j) for panel in mean.panels for i in panel.rows for j in panel.columns]
     assert "?" not in shown and len(shown) > labels.size
+
+
+@FEW
+@given(st.sampled_from(["add", "mul"]), st.lists(SIZES, min_size=1, max_size=3), st.data(), SEEDS)
+def test_two_arrays_in_one(name, shape, data, rng):
+    other = [data.draw(st.sampled_from([1, n])) for n in shape][data.draw(st.integers(0, len(shape) - 1)) :]
+    a, b = (Tensor(rng.standard_normal(s), requires_grad=True) for s in (shape, other))
+    function = getattr(F, name)
+    y, g = function(a, b), rng.standard_normal(shape)
+    steps = explain(function, a, b, backward=True, gradient=g)
+    arrays = {"a": a.numpy(), "b": b.numpy(), "y": y.numpy(), "g": g, **gradients(y, g, a=a, b=b)}
+    assert len(steps) == sum(arrays[name].size for name in ("y", "dL/da", "dL/db"))
+    check_panels(steps)
+    for step in steps:
+        check_sum(step, arrays)
+
+
+@FEW
+@given(st.lists(SIZES, min_size=1, max_size=3), st.integers(0, 1), st.booleans(), SEEDS)
+def test_concatenate(widths, dim, from_the_end, rng):
+    leaves = {
+        f"x{n}": Tensor(rng.standard_normal((2, w) if dim else (w, 2)), requires_grad=True)
+        for n, w in enumerate(widths)
+    }
+    dim = dim - 2 if from_the_end else dim
+    y = F.concatenate(list(leaves.values()), dim)
+    g = rng.standard_normal(y.shape)
+    steps = explain(F.concatenate, list(leaves.values()), dim, backward=True, gradient=g)
+    arrays = {n: t.numpy() for n, t in leaves.items()} | {"y": y.numpy(), "g": g, **gradients(y, g, **leaves)}
+    assert len(steps) == 2 * y.numpy().size
+    check_panels(steps)
+    for step in steps:
+        check_sum(step, arrays)

@@ -187,7 +187,7 @@ class TestWhy:
         head, _ = asker.ask("why", array="a4", cell=[0, 5, 2, 3])
         for term in head["explanation"]["steps"][0]["terms"][1:]:
             read = term["factors"][0]
-            name = head["names"][read["array"]]
+            name = head["names"][0][read["array"]]
             assert arrays[name][tuple(read["index"][1:])] == np.float32(read["value"])
 
     def test_no_gradient_without_a_loss(self, asker):

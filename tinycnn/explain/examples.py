@@ -123,6 +123,19 @@ def _instance_norm(n: Setup) -> Call:
     return F.instance_norm, (x, n.some(x.shape[1:2], 1, 3), n.some(x.shape[1:2], -2, 2)), {}
 
 
+def _two(operation: Callable[..., Any]) -> Example:
+    def call(n: Setup) -> Call:
+        a = n.rows(size=3)
+        return operation, (a, n.some(a.shape, -2, 3)), {}
+
+    return Example(call, ROWS)
+
+
+def _concatenate(n: Setup) -> Call:
+    x = n.images(size=2)
+    return F.concatenate, ([x, n.some(x.shape, -2, 3)], 1), {}
+
+
 def _update(rule: str) -> Example:
     """Return the example of an optimizer's second update, so that there is a state to see."""
 
@@ -169,6 +182,9 @@ EXAMPLES = {
     "l1_loss": _loss(F.l1_loss),
     "batch_norm": Example(_batch_norm, IMAGES),
     "instance_norm": Example(_instance_norm, IMAGES),
+    "add": _two(F.add),
+    "mul": _two(F.mul),
+    "concatenate": Example(_concatenate, IMAGES),
     "sgd": _update("sgd"),
     "momentum": _update("momentum"),
     "adam": _update("adam"),

@@ -157,18 +157,10 @@ def _normalise(rec: Recorder, index: Index, group: Index, eps: float) -> None:
 def _input_gradient(rec: Recorder, index: Index, group: Index, of_data: bool) -> None:
     letters = _of(group)[0]
     g, s, result = rec.quantity("ĝ", index), rec.quantity("s", group), rec.quantity("dL/dx", index)
-    panels = [rec.cell("dL/dx̂ = g·w", "ĝ", index, "read")]
     if not of_data:
-        rec.must_add_up([Term((g,), s)], result)
-        rec.add(
-            "backward",
-            f"{result.name}: through fixed statistics",
-            "dL/dx[n,c,h,w] = ĝ[n,c,h,w] / s[c],  ĝ = g·w[c],  s[c] = √(v[c] + eps)",
-            f"{result.name} = {number(g.value)} / {number(s.value)} = {number(result.value)}",
-            "In evaluation mean and variance are fixed numbers, so only the scale is left.",
-            [*panels, rec.cell("√(v + eps)", "s", group, "weight"), rec.cell("gradient", "dL/dx", index)],
-        )
+        _through_fixed_statistics(rec, index, s, result)
         return
+    panels = [rec.cell("dL/dx̂ = g·w", "ĝ", index, "read")]
     mean_g, mean_gx = rec.quantity("mean(ĝ)", group), rec.quantity("mean(ĝ·x̂)", group)
     x = rec.quantity("x̂", index)
     values = {"ĝ": g, "mean(ĝ)": mean_g, "x̂": x, "mean(ĝ·x̂)": mean_gx, "s": s}
@@ -191,6 +183,24 @@ def _input_gradient(rec: Recorder, index: Index, group: Index, of_data: bool) ->
             rec.cell("of the channel", "mean(ĝ·x̂)", group, "weight"),
             rec.cell("gradient", "dL/dx", index),
         ],
+    )
+
+
+def _through_fixed_statistics(rec: Recorder, index: Index, s: Quantity, result: Quantity) -> None:
+    """Add the step of one element of dL/dx if mean and variance are fixed numbers."""
+    scaled = "w" in rec.arrays
+    factors = [rec.quantity("g", index)] + ([rec.quantity("w", (index[1],))] if scaled else [])
+    terms = [Term(tuple(factors), s)]
+    panels = [rec.cell("dL/dy", "g", index, "read")]
+    panels += [rec.panel("scale", "w", (), {(0, index[1]): "weight"})] if scaled else []
+    rec.add_sum(
+        "backward",
+        f"{result.name}: through fixed statistics",
+        f"dL/dx[n,c,h,w] = g[n,c,h,w]{'·w[c]' if scaled else ''} / s[c],  s[c] = √(v[c] + eps)",
+        result,
+        terms,
+        "In evaluation mean and variance are fixed numbers, so only the scale is left.",
+        [*panels, rec.cell("√(v + eps)", "s", s.index, "weight"), rec.cell("gradient", "dL/dx", index)],
     )
 
 

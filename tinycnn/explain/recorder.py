@@ -240,10 +240,12 @@ class Recorder:
                 f"columns), or step through another array only: cells={{{self._smallest()!r}: [...]}}"
             )
         self.must_add_up(terms, result)
-        total = " + ".join(term.numbers for term in terms) or "0"
+        total, value = " + ".join(term.numbers for term in terms) or "0", number(result.value)
+        if len(terms) == 1 and total == f"({value})":
+            total = value  # one negative number needs no parentheses
         numbers = f"{result.name} = {total}"
-        if len(terms) > 1 or (terms and terms[0].numbers != number(result.value)):
-            numbers += f" = {number(result.value)}"
+        if len(terms) > 1 or (terms and total != value):
+            numbers += f" = {value}"
         self.add(phase, title, equation, numbers, sentence, panels, terms, cites)
 
     def must_add_up(

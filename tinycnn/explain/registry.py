@@ -18,6 +18,7 @@ from . import (
     dense,
     dropout,
     elementwise,
+    joining,
     losses,
     network,
     normalisation,
@@ -56,6 +57,9 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
     F.l1_loss: losses.compare,
     F.batch_norm: normalisation.batch_norm,
     F.instance_norm: normalisation.instance_norm,
+    F.add: joining.arithmetic,
+    F.mul: joining.arithmetic,
+    F.concatenate: joining.concatenate,
 }
 EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
 # Explain more than one operation; they take arguments of their own.

@@ -6,6 +6,8 @@
 `network`   a network with its classes and pictures: a run's, or a small one, trained at once
 `picture`   drawn, uploaded and test pictures as what a network takes
 `trace`     one run of the network: every array on the way, and every gradient
+`between`   what a network computes between layers: additions, concatenations
+`applied`   which function of the engine a layer applies
 `why`       the step that computes one cell, from `tinycnn.explain`
 `build`     networks that are put together on the page
 `folders`   run folders that a page may read and write

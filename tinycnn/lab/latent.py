@@ -93,7 +93,8 @@ class Latent:
         """Return G's picture and maps for z, D's verdict on it, and the verdict's gradient by the picture."""
         labels = np.array([label])
         g_labels = labels if self.G.num_classes else None
-        calls, tensors, made = watched(self.G, Tensor(z), *(() if g_labels is None else (g_labels,)))
+        calls, tensors, output = watched(self.G, Tensor(z), *(() if g_labels is None else (g_labels,)))
+        made = tensors[output]
         image = Tensor(made.numpy().copy(), requires_grad=True)
         D = self.D
         verdict = D(image, labels) if D.num_classes else D(image)

@@ -20,6 +20,7 @@ from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
 
 from . import build_commands, latent, train_commands
 from . import picture as pictures
+from .between import Between, sources_of
 from .network import Network
 from .onefile import one_file
 from .trace import Trace, run
@@ -103,19 +104,19 @@ def describe(session: Session, fields: dict[str, Any]) -> Reply:
     table = summary(network.model, network.input_shape)
     trace = run(network.model, np.zeros(network.input_shape, np.float32))
     costs = {layer.name: layer for layer in table.layers}
-    layers = [
-        {
-            "name": call.name,
-            "kind": type(call.module).__name__,
-            "says": repr(call.module),
-            "source": call.source,
-            "result": call.result,
-            "shape": list(trace.array(call.result).shape[1:]),
-            "parameters": costs[call.name].parameters,
-            "multiply_adds": costs[call.name].multiply_adds,
-        }
-        for call in trace.calls
-    ]
+    layers = []
+    for made in trace.made:
+        if made.result not in trace.shown:
+            continue
+        about: dict[str, Any] = {"sources": sources_of(made), "result": made.result}
+        about["shape"] = list(made.y.shape[1:])
+        if isinstance(made, Between):
+            about |= {"name": "", "kind": made.node.name, "says": made.title}
+        else:
+            cost = costs[made.name]
+            about |= {"name": made.name, "kind": type(made.module).__name__, "says": repr(made.module)}
+            about |= {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
+        layers.append(about)
     return Reply(
         {
             "name": network.name,
@@ -156,9 +157,9 @@ def see(session: Session, fields: dict[str, Any]) -> Reply:
         )
     trace = run(network.model, pictures.with_noise(session.picture, session.noise), label)
     session.trace = trace
-    arrays = [_sent(name, trace.array(name)) for name in trace.tensors]
+    arrays = [_sent(name, trace.array(name)) for name in trace.shown]
     if label is not None:
-        arrays += [_sent(f"dL/d{name}", trace.array(name, gradient=True)) for name in trace.tensors]
+        arrays += [_sent(f"dL/d{name}", trace.array(name, gradient=True)) for name in trace.shown]
     arrays.append(Array("p", trace.probabilities[0]))
     said |= {"label": session.label, "loss": trace.loss, "answer": int(trace.probabilities[0].argmax())}
     return Reply(said, arrays)

@@ -1,21 +1,22 @@
 """Why is this number what it is? One cell of a trace, and the step that computes it, from `explain`."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.explain import Explanation, Quantity, Step, Term, explain
+from tinycnn.explain.joining import total
 from tinycnn.explain.layers import Layer
-from tinycnn.explain.recorder import terms_up_to
-from tinycnn.functional.cards import CARDS
-from tinycnn.nn import Module
+from tinycnn.explain.recorder import Recorder, terms_up_to
 
+from .applied import Index, Names, applied
+from .between import Made
 from .trace import Trace
 
 MOST_TERMS = 20_000  # the page scrolls; a terminal's screen does not
-Index = tuple[int, ...]
 
 
 class Answer(NamedTuple):
@@ -24,13 +25,14 @@ class Answer(NamedTuple):
     Attributes
     ----------
     explanation
-        One step; of a gradient that several layers send back, one for each of them.
+        One step; of a gradient that several layers send back their sum, and one for each of them.
     names
-        ``{"x": "a2", "y": "a3", "w": "3.weight"}``: letter of the equation -> array of the page.
+        For each step ``{"x": "a2", "y": "a3", "w": "3.weight"}``: letter of the equation -> array of the
+        page.
     """
 
     explanation: Explanation
-    names: dict[str, str]
+    names: list[Names]
 
 
 def why(trace: Trace, array: str, index: Index) -> Answer:
@@ -43,23 +45,20 @@ def why(trace: Trace, array: str, index: Index) -> Answer:
     """
     if array == "p":
         check_index("p", index, trace.probabilities.shape)
-        logits = trace.array(trace.output)
-        steps = explain(F.softmax, logits, dim=1, cells={"p": [index]})
-        return Answer(steps, {"z": trace.output, "p": "p"})
-    call = next((call for call in trace.calls if call.result == array), None)
+        steps = explain(F.softmax, trace.array(trace.output), dim=1, cells={"p": [index]})
+        return _answer(steps, {"z": trace.output, "p": "p"})
     check_array(trace, array)
     check_index(array, index, trace.array(array).shape)
-    if call is None:
-        between = "it is the picture" if array == "a0" else "it is computed between two layers"
-        raise ValueError(f"{array} is the output of no layer: {between}")
-    x = trace.array(call.source)
-    names = {"x": call.source, "y": call.result, **_parameters(call)}
-    same = reshaped(x, trace.array(array), index)
+    made = trace.maker(array)
+    if made is None:
+        raise ValueError(f"{array} is not computed: it is {'the picture' if array == 'a0' else 'given'}")
+    call = applied(made)
+    same = call.moved(index)
     if same is not None:
-        return _same(call, "forward", ("y", index), ("x", same), trace)._replace(names=names)
-    function, arguments, options = operation(call.module, x)
+        source = call.names["x"]
+        return _same(made, "forward", ("y", index), ("x", same), trace.array(source), call.names)
     with terms_up_to(MOST_TERMS):
-        return Answer(explain(function, *arguments, cells={"y": [index]}, **options), names)
+        return _answer(explain(call.function, *call.arrays, cells={"y": [index]}, **call.options), call.names)
 
 
 def why_gradient(trace: Trace, array: str, index: Index) -> Answer:
@@ -74,81 +73,50 @@ def why_gradient(trace: Trace, array: str, index: Index) -> Answer:
         raise ValueError("choose a loss first: there is no gradient without one")
     check_array(trace, array)
     check_index(array, index, trace.array(array).shape)
-    if array == trace.output:
-        logits, name = trace.array(array), "dL/dz"
-        steps = explain(F.cross_entropy, logits, [trace.label], backward=True, cells={name: [index]})
-        return Answer(_only(steps, name), {"z": array, name: f"dL/d{array}"})
-    users = [call for call in trace.calls if call.source == array]
-    if len(users) != 1:
-        raise ValueError(
-            f"{array} is used by {len(users)} layers: its gradient is the sum of what they send back, and "
-            "there are no steps for it here"
+    if trace.tensors[array] is trace.tensors[trace.output]:
+        steps = explain(
+            F.cross_entropy, trace.array(array), [trace.label], backward=True, cells={"dL/dz": [index]}
         )
-    call = users[0]
-    x, g = trace.array(array), trace.array(call.result, gradient=True)
-    names = {"x": array, "y": call.result, "g": f"dL/d{call.result}", "dL/dx": f"dL/d{array}"}
-    names |= _parameters(call)
-    there = reshaped(g, x, index)
+        return _answer(_only(steps, "dL/dz"), {"z": array, "dL/dz": f"dL/d{array}"})
+    uses = [_sent_back(trace, made, n, array, index) for made, n in trace.users(array)]
+    if len(uses) == 1:
+        return uses[0][0]
+    if not uses:
+        raise ValueError(f"no layer reads {array}: L does not depend on it")
+    parts = {f"from {result}": value for _, value, result in _numbered(uses)}
+    letter = f"dL/d{array}"
+    arrays = {name: np.array(value, np.float32) for name, value in parts.items()}
+    rec = Recorder("sum", {}, arrays | {letter: trace.array(array, gradient=True)})
+    total(rec, rec.quantity(letter, index), [rec.quantity(name) for name in parts])
+    every = (*rec.steps, *(step for use in uses for step in use[0].explanation.steps))
+    names = [{letter: letter}, *(names for use in uses for names in use[0].names)]
+    return Answer(Explanation("sum", {}, rec.arrays, every, letter), names)
+
+
+def _numbered(uses: list[tuple[Answer, float, str]]) -> Iterator[tuple[Answer, float, str]]:
+    """Tell two uses by the same operation apart."""
+    seen: Counter[str] = Counter()
+    for answer, value, name in uses:
+        seen[name] += 1
+        yield answer, value, name if seen[name] == 1 else f"{name} ({seen[name]})"
+
+
+def _sent_back(trace: Trace, made: Made, n: int, array: str, index: Index) -> tuple[Answer, float, str]:
+    """Return the steps of what one use of a cell sends back, its value, and what made the use."""
+    call = applied(made)
+    g = trace.array(made.result, gradient=True)
+    letter = call.letters[n]
+    result = f"dL/d{letter}"
+    names = call.names | {"g": f"dL/d{made.result}", result: f"dL/d{array}"}
+    there = call.moved_back(index)
     if there is not None:
-        return _same(call, "backward", ("dL/dx", index), ("g", there), trace)._replace(names=names)
-    function, arguments, options = operation(call.module, x)
+        answer = _same(made, "backward", (result, index), ("g", there), g, names)
+        return answer, float(g[there]), made.result
     with terms_up_to(MOST_TERMS):
-        steps = explain(function, *arguments, backward=True, gradient=g, cells={"dL/dx": [index]}, **options)
-    return Answer(_only(steps, "dL/dx"), names)
-
-
-def operation(module: Module, x: np.ndarray) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
-    """Return the function that a layer applies, its arrays and its options.
-
-    Raises
-    ------
-    ValueError
-        For a layer without steps.
-    """
-    kind = type(module).__name__
-    if kind in LAYERS:
-        function, options = LAYERS[kind]
-    else:
-        cards = [card for card in CARDS.values() if card.layer == kind and card.elementwise]
-        if not cards:
-            raise ValueError(
-                f"there are no steps for a layer of the kind {kind}; its numbers are the engine's"
-            )
-        function, options = cards[0].function, tuple(vars(module).keys() & {"negative_slope", "approximate"})
-    arrays: list[Any] = [x]
-    if hasattr(module, "weight"):
-        bias = getattr(module, "bias", None)
-        arrays += [module.weight.numpy(), None if bias is None else bias.numpy()]
-    return function, arrays, {name: getattr(module, name) for name in options}
-
-
-_POOL = ("kernel_size", "stride", "padding")
-LAYERS: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
-    "Conv2d": (F.conv2d, ("stride", "padding", "dilation", "groups")),
-    "ConvTranspose2d": (
-        F.conv_transpose2d,
-        ("stride", "padding", "output_padding", "groups", "dilation"),
-    ),
-    "Linear": (F.linear, ()),
-    "MaxPool2d": (F.max_pool2d, _POOL),
-    "MinPool2d": (F.min_pool2d, _POOL),
-    "AvgPool2d": (F.avg_pool2d, _POOL),
-    "SumPool2d": (F.sum_pool2d, _POOL),
-    "GlobalAvgPool2d": (F.global_avg_pool2d, ()),
-    "GlobalMaxPool2d": (F.global_max_pool2d, ()),
-    "Softmax": (F.softmax, ("dim",)),
-}
-
-
-def reshaped(x: np.ndarray, y: np.ndarray, index: Index) -> Index | None:
-    """Return where the element `index` of y stands in x if y is x in another shape; else None.
-
-    >>> reshaped(np.zeros((1, 2, 2, 3)), np.zeros((1, 12)), (0, 7))
-    (0, 1, 0, 1)
-    """
-    if x.shape == y.shape or x.size != y.size or {x.ndim, y.ndim} != {2, 4}:
-        return None
-    return tuple(map(int, np.unravel_index(np.ravel_multi_index(index, y.shape), x.shape)))
+        steps = explain(
+            call.function, *call.arrays, backward=True, gradient=g, cells={result: [index]}, **call.options
+        )
+    return _answer(_only(steps, result), names), float(steps.arrays[result][index]), made.result
 
 
 def check_array(trace: Trace, array: str) -> None:
@@ -163,10 +131,8 @@ def check_index(array: str, index: Index, shape: tuple[int, ...]) -> None:
         raise ValueError(f"there is no cell {list(index)!s:.60} in {array}, whose shape is {list(shape)}")
 
 
-def _parameters(call: Layer) -> dict[str, str]:
-    prefix = f"{call.name}." if call.name else ""
-    letter = "W" if type(call.module).__name__ == "Linear" else "w"
-    return {letter: f"{prefix}weight", "b": f"{prefix}bias"} if hasattr(call.module, "weight") else {}
+def _answer(explanation: Explanation, names: Names) -> Answer:
+    return Answer(explanation, [names] * len(explanation.steps))
 
 
 def _only(explanation: Explanation, array: str) -> Explanation:
@@ -176,20 +142,27 @@ def _only(explanation: Explanation, array: str) -> Explanation:
 
 
 def _same(
-    call: Layer, phase: str, result: tuple[str, Index], source: tuple[str, Index], trace: Trace
+    made: Made,
+    phase: str,
+    result: tuple[str, Index],
+    source: tuple[str, Index],
+    values: np.ndarray,
+    names: Names,
 ) -> Answer:
-    """Return the step of a layer that only gives an array another shape."""
-    back = phase == "backward"
-    values = trace.array(call.result if back else call.source, gradient=back)
+    """Return the step of a layer that passes numbers on, maybe in another shape."""
     quantity = Quantity(*source, float(values[source[1]]))
     name = f"{result[0]}[{','.join(map(str, result[1]))}]"
+    kind = type(made.module if isinstance(made, Layer) else made.node).__name__
+    unchanged = made.y.shape == (made.x if isinstance(made, Layer) else made.inputs[0]).shape
+    how = "as it is" if unchanged else "in another shape"
+    does = "passes every number on" if unchanged else "puts the numbers into another shape, in order"
     step = Step(
         phase,
-        f"{name}: the same number in another shape",
+        f"{name}: the same number, {how}",
         f"{name} = {quantity.name}",
         f"{name} = {quantity.value:.4g}",
-        f"{type(call.module).__name__} computes nothing: it puts the numbers into another shape, in order.",
+        f"{kind} computes nothing here: it {does}.",
         (),
         (Term((quantity,)),),
     )
-    return Answer(Explanation(type(call.module).__name__, {}, {}, (step,), result[0]), {})
+    return _answer(Explanation(kind, {}, {}, (step,), result[0]), names)

@@ -90,6 +90,7 @@ async function describe() {
   choice.replaceChildren(new Option(t("trueOrAnswer"), ""), ...about.classes.map((name, k) => new Option(name, k)));
   choice.value = state.loss ?? "";
   byId("test").disabled = about.tests === 0;
+  byId("save").disabled = false;
   if ((about.tests === 0 || about.picture) && state.test === 0) state.test = null;
   await look(state.pixels ? { pixels: state.pixels } : state.test !== null ? { test: state.test } : {});
   if (state.pixels) drawing.show(seen.arrays.a0);

@@ -8,7 +8,7 @@ const GAP = 6; // pixels between maps
 const WIDE = 84; // pixels that a map is about wide
 const UNIT = 14; // pixels of one unit of a vector
 
-/** A view of one array. `ask(name, cell)` is called where a cell is clicked, `tell(text)` where one is pointed at. */
+/** A view of one array. `ask(name, cell)` is called where a cell is clicked, `tell(view, cell)` where one is pointed at. */
 export class Maps {
   constructor(name, shape, { ask, tell }) {
     this.name = name;
@@ -145,7 +145,7 @@ export class Maps {
   }
 
   #point(cell) {
-    if (cell && this.array) this.tell(this.says(cell));
+    if (cell && this.array) this.tell(this, cell);
   }
 
   /** What a cell is called, and its number. */
@@ -174,9 +174,8 @@ export class Maps {
     j = clamp(j + right, this.W);
     this.cursor = { c, i, j };
     this.draw();
-    const says = this.says(this.cursor);
-    this.canvas.setAttribute("aria-label", `${t("mapsOf")} ${says}`);
-    this.tell(says);
+    this.canvas.setAttribute("aria-label", `${t("mapsOf")} ${this.says(this.cursor)}`);
+    this.tell(this, this.cursor);
   }
 }
 

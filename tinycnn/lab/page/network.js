@@ -12,8 +12,10 @@ export class Network {
   constructor(ask) {
     this.ask = ask;
     this.views = new Map();
-    this.tell = (text) => {
-      byId("readout").textContent = text;
+    this.pointed = null; // the view and the cell whose number stands above the maps
+    this.tell = (view, cell) => {
+      this.pointed = { view, cell };
+      byId("readout").textContent = view.says(cell);
     };
     new ResizeObserver(() => this.#redraw()).observe(byId("layers"));
   }
@@ -24,6 +26,8 @@ export class Network {
     this.layers = new Map(network.layers.map((layer) => [layer.result, layer]));
     const shapes = new Map([["a0", network.input], ...network.layers.map((layer) => [layer.result, layer.shape])]);
     this.views = new Map();
+    this.pointed = null;
+    byId("readout").textContent = "";
     for (const [name, shape] of shapes) this.views.set(name, new Maps(name, shape, this));
     byId("layers").replaceChildren(...[...this.views.values()].map((view) => view.element));
     this.texts();
@@ -35,12 +39,14 @@ export class Network {
     const title = t("networkTitle", { name, parameters: count(parameters), adds: count(adds) });
     byId("network-title").textContent = title;
     byId("network-hint").textContent = `${t("networkHint")} ${note}`;
+    let previous = "";
     for (const [array, view] of this.views) {
       const layer = this.layers.get(array);
       const shape = view.shape.join("×");
-      view.title.textContent = layer
-        ? t("layerTitle", { name: array, says: `${layer.name} ${layer.says}`, shape })
-        : t("inputTitle", { shape });
+      let says = layer ? `${layer.name} ${layer.says}`.trim() : "";
+      if (layer?.name && layer.sources[0] !== previous) says = t("ofArray", { says, array: layer.sources[0] });
+      view.title.textContent = layer ? t("layerTitle", { name: array, says, shape }) : t("inputTitle", { shape });
+      previous = array;
     }
   }
 
@@ -55,6 +61,7 @@ export class Network {
       view.update(array, kind, most);
       legend(view, kind, most, array);
     }
+    if (this.pointed) this.tell(this.pointed.view, this.pointed.cell);
   }
 
   /** Outline the cells that a step read and computed: marks by the name of the array. */

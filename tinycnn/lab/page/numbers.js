@@ -32,5 +32,5 @@ export function count(value) {
 
 /** Return the name of a cell, as in a3[0,2,4,4]. */
 export function cellName(array, cell) {
-  return `${array}[${cell.join(",")}]`;
+  return cell.length ? `${array}[${cell.join(",")}]` : array;
 }

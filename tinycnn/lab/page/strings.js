@@ -92,6 +92,7 @@ const STRINGS = {
   networkTitle: ["{name}: {parameters} parameters, {adds} multiply-adds", "{name}：{parameters} 个参数，{adds} 次乘加"],
   networkHint: ["Every layer from the picture to the answer. Click a cell, or move to it with the arrow keys and press Enter: why is it this number?", "从图片到答案的每一层。点击一个格子，或用方向键移动后按回车：为什么是这个数？"],
   layerTitle: ["{name} = {says}, {shape}", "{name} = {says}，{shape}"],
+  ofArray: ["{says} of {array}", "{says}，输入为 {array}"],
   inputTitle: ["a0: the picture, {shape}", "a0：图片，{shape}"],
   shownOf: ["the first {shown} of {all} channels", "前 {shown} 个通道，共 {all} 个"],
   mapsOf: ["Maps; arrow keys move, Page Up and Page Down change the map, Enter explains.", "特征图；方向键移动，翻页键换图，回车解释。"],

@@ -47,12 +47,12 @@ export async function showPath() {
   const number = ++asked;
   let content;
   if (here.array === "a0" && !here.gradient) {
-    content = { note: t("isPicture"), names: {}, explanation: { steps: [] } };
+    content = { note: t("isPicture"), names: [], explanation: { steps: [] } };
   } else {
     try {
       content = await ask("why", here);
     } catch (error) {
-      content = { note: error.message, names: {}, explanation: { steps: [] } };
+      content = { note: error.message, names: [], explanation: { steps: [] } };
     }
   }
   if (number !== asked) return;
@@ -83,16 +83,17 @@ function draw(answer, here) {
     text(body, "p", `${name} = ${show(answer.value)}`, "result");
   }
   if (answer.note) text(body, "p", answer.note);
-  const letters = Object.entries(answer.names).map(([letter, array]) => t("standsFor", { letter, array }));
-  for (const step of answer.explanation.steps) {
+  answer.explanation.steps.forEach((step, n) => {
+    const names = answer.names[n];
     text(body, "h3", step.title);
     text(body, "p", step.equation, "equation");
     body.appendChild(sum(step));
     text(body, "p", step.sentence);
-    tables(body, step, answer.names, network, walk);
-    terms(body, step, answer.names);
-  }
-  if (letters.length) text(body, "p", letters.join(", "), "hint");
+    tables(body, step, names, network, walk);
+    terms(body, step, names);
+    const letters = Object.entries(names).filter(([letter, array]) => letter !== array);
+    text(body, "p", letters.map(([letter, array]) => t("standsFor", { letter, array })).join(", "), "hint");
+  });
   network.mark(outlines(answer, here));
   byId("why").scrollTop = 0;
 }
@@ -165,15 +166,16 @@ function outlines(answer, here) {
       box.last = [Math.max(box.last[0], i), Math.max(box.last[1], j)];
     }
   };
-  for (const step of answer.explanation.steps) {
-    for (const term of step.terms) for (const q of term.factors) add(answer.names[q.array], q.index, "read");
+  answer.explanation.steps.forEach((step, n) => {
+    const names = answer.names[n];
+    for (const term of step.terms) for (const q of term.factors) add(names[q.array], q.index, "read");
     for (const panel of step.panels) {
       for (const { cell, role } of panel.marks) {
         const index = [...panel.index, ...cell];
-        if (role === "winner" || (role === "read" && !step.terms.length)) add(answer.names[panel.array], index, role);
+        if (role === "winner" || (role === "read" && !step.terms.length)) add(names[panel.array], index, role);
       }
     }
-  }
+  });
   add(here.array, here.cell, "asked");
   return marks;
 }
