@@ -1,4 +1,4 @@
-"""Data sets made of arrays, in one of the usual layouts and ranges. What is ambiguous is refused."""
+"""Make a data set of arrays in one of the usual layouts and ranges. Ambiguous arrays are refused."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from tinycnn.data.checks import refuse_not_finite, refuse_outside
 from tinycnn.data.dataset import Dataset
 from tinycnn.host import as_numpy
 
-MAX_UNNAMED_CLASSES = 1000  # the largest label needs a confusion matrix of its square
-MOST_EMPTY = 10  # of up to ten classes, any may be without pictures
-ROUNDING = 1e-3  # of white: so far outside [0, white] is a rounding error, and clipped
-HALF_WHITE = 128  # if no value is as large as this, 255 may not be what white is
+MAX_UNNAMED_CLASSES = 1000  # a confusion matrix has the square of this many cells
+MOST_EMPTY = 10  # if there are no more classes than this, any of them may have no pictures
+ROUNDING = 1e-3  # times white: values outside [0, white] by at most this are clipped
+HALF_WHITE = 128  # if all values are below this, white may be less than 255
 
 
 def from_arrays(
@@ -38,8 +38,8 @@ def from_arrays(
     Raises
     ------
     TypeError, ValueError
-        As `Dataset`; and if the layout is neither or both of the two, a value is out of range, it is not
-        clear which value is white, or most of the classes without names have no pictures.
+        For what `Dataset` refuses. Also if the layout is another or can be read in two ways, a value is out
+        of range, it is not clear which value is white, or most of the unnamed classes have no pictures.
 
     Warns
     -----
@@ -55,12 +55,12 @@ def from_arrays(
 
 
 def numbered_classes(labels: np.ndarray) -> tuple[str, ...]:
-    """Return "0", "1", ... for well-formed labels; nothing for others, as `Dataset` refuses them.
+    """Return the names "0", "1", ... of the classes; none for labels that `Dataset` will refuse.
 
     Raises
     ------
     ValueError
-        For a label of 1,000 or more, and if most of more than ten classes would be without pictures.
+        For a label of 1,000 or more, and if there were more than ten classes, most of them without pictures.
 
     Warns
     -----
@@ -96,7 +96,7 @@ def numbered_classes(labels: np.ndarray) -> tuple[str, ...]:
 
 
 def _nchw(images: np.ndarray) -> np.ndarray:
-    """Return a view as (N, C, H, W)."""
+    """Return the images as a view of shape (N, C, H, W)."""
     if images.ndim == 3:
         return images[:, None]  # (N, H, W) -> (N, 1, H, W)
     fits = "(N, H, W), (N, C, H, W) and (N, H, W, C) with C = 1 or 3 fit"
@@ -117,7 +117,7 @@ def _nchw(images: np.ndarray) -> np.ndarray:
 
 
 def _in_range(images: np.ndarray) -> np.ndarray:
-    """Return uint8, or float32 in [0, 1]."""
+    """Return the images as uint8, or as float32 in [0, 1]."""
     if images.dtype.kind in "iu":
         refuse_outside(images, 255)
         if images.max() > 0:

@@ -57,13 +57,13 @@ class Augment:
         Raises
         ------
         TypeError, ValueError
-            For other dtypes and shapes, and pictures too small for the shift.
+            For another dtype or shape, or pictures too small for the shift.
         """
         if images.dtype != np.float32:
             raise TypeError(f"images of {images.dtype}: augmentation takes float32")
         if images.ndim != 4 or 0 in images.shape:
             raise ValueError(
-                f"images of shape {images.shape}: augmentation takes (N, C, H, W), none of them 0"
+                f"images of shape {images.shape}: augmentation takes (N, C, H, W) without a size of 0"
             )
         N, C, H, W = images.shape
         self.check((C, H, W))
@@ -87,7 +87,7 @@ def shifted(images: Array, down: np.ndarray, right: np.ndarray) -> Array:
     k = int(max(np.abs(down).max(), np.abs(right).max()))
     padded = xp.pad(images, ((0, 0), (0, 0), (k, k), (k, k)))
     windows = xp.lib.stride_tricks.sliding_window_view(padded, (H, W), (2, 3))  # (N, C, 2k+1, 2k+1, H, W)
-    top, left = _like(images, k - np.stack([down, right]))  # a window higher up shows the picture lower
+    top, left = _like(images, k - np.stack([down, right]))  # if the window moves up, the picture moves down
     return xp.ascontiguousarray(windows[xp.arange(N), :, top, left])  # (N, C, H, W)
 
 
@@ -125,5 +125,5 @@ def _looked_up(padded: Array, place: Array) -> Array:
 
 
 def _like(images: Array, drawn: np.ndarray) -> Array:
-    """Return what NumPy drew in the backend that the images live in."""
+    """Return random numbers, which NumPy drew, as an array in the backend of the images."""
     return _backend.to_backend(drawn, _backend.backend_of(images))

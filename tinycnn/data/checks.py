@@ -1,10 +1,10 @@
-"""Checks that every data set passes: shape, dtype and range of pictures, and labels that fit them."""
+"""The checks of every data set: shape, dtype and range of the pictures, and labels that fit them."""
 
 import numpy as np
 
 
 def check_images(images: np.ndarray) -> None:
-    """Refuse anything but uint8, or float32 in [0, 1], of shape (N, C, H, W) without a 0.
+    """Raise an error unless images are (N, C, H, W), not empty, of uint8 or of float32 in [0, 1].
 
     Raises
     ------
@@ -29,7 +29,7 @@ def check_images(images: np.ndarray) -> None:
 
 
 def check_labels(labels: np.ndarray, shape: tuple[int, ...], num_classes: int) -> None:
-    """Refuse labels that are not (N,) integers from 0 to `num_classes` - 1 for images of `shape`.
+    """Raise an error unless labels are (N,) integers from 0 to `num_classes` - 1; `shape` is the images'.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def check_labels(labels: np.ndarray, shape: tuple[int, ...], num_classes: int) -
 
 
 def _hint(labels: np.ndarray) -> str:
-    """Return how labels of a wrong shape become (N,), if that is clear."""
+    """Return how labels of a wrong shape can be made (N,); empty if that is not clear."""
     if labels.ndim != 2:
         return ""
     if 1 in labels.shape:
@@ -73,7 +73,7 @@ def _hint(labels: np.ndarray) -> str:
 
 
 def refuse_not_finite(images: np.ndarray) -> None:
-    """Refuse NaN and infinity."""
+    """Raise ValueError for NaN and infinity, and name the first place."""
     if not np.isfinite(images.max()) or not np.isfinite(images.min()):  # a NaN becomes the maximum
         wrong = ~np.isfinite(images)
         raise ValueError(
@@ -83,7 +83,7 @@ def refuse_not_finite(images: np.ndarray) -> None:
 
 
 def refuse_outside(images: np.ndarray, largest: int, tolerance: float = 0) -> None:
-    """Refuse values outside 0 .. `largest` by more than `tolerance`."""
+    """Raise ValueError for values outside 0 .. `largest` by more than `tolerance`."""
     low, high = -tolerance, largest + tolerance
     if images.min() < low or images.max() > high:
         wrong = (images < low) | (images > high)

@@ -31,10 +31,10 @@ class Dataset:
     Raises
     ------
     TypeError
-        For another dtype. `from_arrays` converts many.
+        For another dtype. `from_arrays` converts many of them.
     ValueError
-        For an empty data set, another number of dimensions, different N of images and labels, a label
-        without a class, NaN or infinity, and floats outside [0, 1].
+        For an empty data set, another number of dimensions, images and labels that differ in N, a label that
+        is no class, NaN or infinity, and floats outside [0, 1].
     """
 
     images: np.ndarray
@@ -83,14 +83,14 @@ def scaled(images: Array) -> Array:
 
 
 def stratified_split(dataset: Dataset, test_fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
-    """Return the pictures in two parts, at random, with about `test_fraction` of every class in the second.
+    """Split a data set at random into two, with about `test_fraction` of every class in the second.
 
     Each class has at least one picture in each part.
 
     Returns
     -------
     train, test
-        In the original order. The same seed gives the same split.
+        Each in the original order. The same seed gives the same split.
 
     Raises
     ------

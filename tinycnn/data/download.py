@@ -1,4 +1,4 @@
-"""Downloading data files into the cache folder: from several mirrors, checked, and whole or not at all."""
+"""Download data files into the cache folder. A file appears there complete and checked, or not at all."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import IO
 from tinycnn.data.files import CHUNK, naming, open_plain_or_gzip
 
 TIMEOUT = 20  # seconds without an answer until the next mirror is tried
-MAX_BYTES = 128 << 20  # of a file, as it comes and unpacked; the largest of MNIST has 47 MB
+MAX_BYTES = 128 << 20  # of a file, packed or unpacked; MNIST's largest has 47 MB
 
 
 def cache_folder() -> Path:
@@ -17,31 +17,31 @@ def cache_folder() -> Path:
     Raises
     ------
     OSError
-        If there is no such folder, as the user has no home.
+        If the user has no home folder.
     """
     import pooch
 
     try:
         return Path(os.environ.get("TINYCNN_DATA") or pooch.os_cache("tinycnn")).expanduser()
-    except RuntimeError:  # of pathlib, which knows no home
+    except RuntimeError:  # pathlib finds no home folder
         raise OSError("there is no home folder to download to: set TINYCNN_DATA to a folder") from None
 
 
 def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
     """Fetch `file` into `folder` from the first of the `mirrors` that has the right bytes.
 
-    A mirror that sends more than 128 MiB, packed or unpacked, is given up.
+    A mirror that sends more than 128 MiB, packed or unpacked, is not used.
 
     Parameters
     ----------
     file
-        The name below each mirror's address, and in `folder`.
+        Its name, which follows each mirror's address, and which it gets in `folder`.
     sha256
         The checksum of the UNCOMPRESSED bytes: mirrors compress in their own ways.
     mirrors
         Addresses of folders.
     folder
-        It is made if it is missing. The file appears in it whole and checked, or not at all.
+        It is made if it is missing.
 
     Raises
     ------
@@ -78,12 +78,12 @@ class _Limited:
         self.stream = stream
 
     def write(self, chunk: bytes) -> int:
-        """Write, if there is room."""
+        """Write a chunk, or raise ValueError if the file would become too large."""
         _refuse_more_than_expected(self.stream.tell() + len(chunk))
         return self.stream.write(chunk)
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Pass what was written on to the file."""
         self.stream.flush()
 
 

@@ -1,4 +1,4 @@
-"""Reading files that may be damaged or hostile: a header's claim alone allocates no memory."""
+"""Read files that may be damaged or hostile: no memory is allocated only because a header asks for it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ MAX_UNPACKED = 768 << 20  # bytes that a compressed file may unpack to
 
 
 def require_regular_file(path: Path) -> None:
-    """Refuse what is not a regular file: reading a named pipe or a device may never end.
+    """Raise an error unless this is a regular file: reading a named pipe or a device may never end.
 
     Raises
     ------
@@ -57,9 +57,9 @@ def open_plain_or_gzip(path: Path) -> Iterator[tuple[Stream, bool]]:
 
 
 def read_exactly(stream: Stream, nbytes: int, data: bytearray | None = None) -> bytearray:
-    """Read on until `data`, empty by default, has `nbytes` bytes; return it.
+    """Append bytes of the stream to `data`, by default empty, until it has `nbytes`; return it.
 
-    It is read in chunks: the memory grows with what is there, not with what is claimed.
+    The stream is read in chunks: the memory grows with the bytes that are there, not with a header's claim.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_exactly(stream: Stream, nbytes: int, data: bytearray | None = None) -> 
 
 
 def refuse_unpacking(nbytes: int) -> None:
-    """Refuse to unpack more than 768 MiB, which a file of less than 1 MB can claim.
+    """Raise an error if more than 768 MiB would be unpacked, which a file of less than 1 MB can ask for.
 
     Raises
     ------
@@ -91,6 +91,6 @@ def refuse_unpacking(nbytes: int) -> None:
 
 
 def expect_end(stream: Stream) -> None:
-    """Refuse bytes after the data. Reading on to the end also checks gzip's checksum."""
+    """Raise an error for bytes after the data. To read to the end also checks gzip's checksum."""
     if stream.read(1):
         raise ValueError("there are bytes left over after the data that the header announces")

@@ -11,14 +11,14 @@ from tinycnn.data.files import naming
 from tinycnn.data.npy import read_npy
 from tinycnn.data.picture import MAX_PIXELS, read_picture
 
-# Of Windows: previews, folder settings, bin. Of macOS: folder icons, and what its archives add. Of Synology.
+# Windows: previews, folder settings, recycle bin. macOS: folder icons, folders in archives. Synology: index.
 HIDDEN = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r", "__macosx", "@eadir")
 
 
 def image_arrays(folder: str | Path, test_fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Return (train, test) of ``images.npy`` and ``labels.npy`` in `folder`.
 
-    `from_arrays` says what the two may hold, `stratified_split` what the other arguments do.
+    See `from_arrays` for what the two files may hold, and `stratified_split` for the other arguments.
 
     Raises
     ------
@@ -43,10 +43,10 @@ def image_folder(
 ) -> tuple[Dataset, Dataset]:
     """Return (train, test) of a folder with one subfolder of pictures per class, classes sorted by name.
 
-    If `folder` has the subfolders ``train`` and ``test`` and these have the class folders, they are the
-    split; else `stratified_split` makes one. Hidden files and folders are passed over, and so are
-    ``Thumbs.db`` and others that Windows and macOS hide. The pictures become RGB, or stay grey if all of them
-    are grey. `read_picture` says how transparent, turned and animated pictures are read.
+    If `folder` has the subfolders ``train`` and ``test`` and these have the class folders, they are
+    the two parts; otherwise `stratified_split` makes them. Hidden files and folders are ignored, and so are
+    ``Thumbs.db`` and others that Windows and macOS hide. If all pictures are grey, they stay grey; otherwise
+    they become RGB. See `read_picture` for transparent, turned and animated pictures.
 
     Parameters
     ----------
@@ -54,16 +54,16 @@ def image_folder(
         The folder.
     size
         (H, W) to resize every picture to (bicubic), whatever its proportions; one integer stands for both.
-        None demands that all have one size.
+        With None, all must have the same size already.
     test_fraction, seed
         See `stratified_split`.
     channels
-        C: 1 to make all pictures grey, 3 to make them RGB; None keeps them as said above.
+        C: 1 to make all pictures grey, 3 to make them RGB, None as described above.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        If `folder` is none.
+        If there is no such folder.
     ValueError
         Names the folder without classes or pictures, the file that `read_picture` refuses, or two pictures
         whose sizes differ.

@@ -30,9 +30,9 @@ def read_idx(path: str | Path) -> np.ndarray:
     FileNotFoundError
         If there is no such file.
     ValueError
-        Names the file: no regular file (a named pipe, say), a wrong magic number, type or number of
-        dimensions, a size that the file cannot have, or more than 768 MiB to unpack (both checked before any
-        memory is allocated), a truncated or damaged file, bytes left over.
+        With the file's name: if it is no regular file (for example a named pipe), its first four bytes are
+        wrong, its size does not fit the header, it would unpack to more than 768 MiB (both are checked before
+        any memory is allocated), it is truncated or damaged, or bytes are left over.
     """
     path = Path(path)
     require_regular_file(path)

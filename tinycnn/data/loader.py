@@ -1,4 +1,4 @@
-"""DataLoader: batches that depend on seed, epoch and number alone, so training can resume at any of them."""
+"""DataLoader: cut a data set into batches. Training can resume at any of them and gets the same ones."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ from tinycnn.tensor import Tensor
 
 Pick = Callable[[Array], tuple[Array, Array]]
 
-ORDER, AUGMENTATION = 0, 1  # the purposes of random numbers
+ORDER, AUGMENTATION = 0, 1  # what random numbers are drawn for: each has a stream of its own
 MOST_RESIDENT = 1 << 30  # bytes; a larger data set is not copied to a GPU as a whole
 
 
@@ -26,11 +26,11 @@ class DataLoader:
     other sequence of pairs (x, y) is all x and all y, stacked; `tinycnn.data.pairs` says how.
 
     Iterating runs through one epoch; ``epoch`` counts them. Batch b of epoch e is always the same: its
-    random numbers come from a generator seeded with (seed, e, b), not from one that has a past. NumPy draws
-    them, so order and augmentation are the same in every backend.
+    random numbers come from a new generator, seeded with (seed, e, b). NumPy draws them, so order and
+    augmentation are the same in every backend.
 
     For a GPU, a `Dataset` of up to 1 GiB is copied there once, and each batch is picked, scaled and
-    augmented there. Of a larger one, and of other sequences, each batch is copied.
+    augmented there. For a larger one, and for other sequences, each batch is copied when it is needed.
 
     Parameters
     ----------
@@ -41,17 +41,17 @@ class DataLoader:
     shuffle
         A new order each epoch.
     augment
-        Changes the images of each batch.
+        Changes the images of each batch at random; see `Augment`.
     seed
-        Of the order and the augmentation, at least 0.
+        The seed of the order and of the augmentation, at least 0.
     drop_last
         Leave out a last batch that is smaller.
 
     Raises
     ------
     TypeError, ValueError
-        For a `dataset` that is neither, or is empty; a `batch_size` that is no positive integer, or leaves no
-        batch; a negative `seed`; a shift as large as the pictures; `augment` for other x than images.
+        For a `dataset` that is neither, or is empty; a `batch_size` that is no positive integer or leaves no
+        batch; a negative `seed`; a shift as large as the pictures; `augment` if the x are no images.
 
     Examples
     --------
@@ -148,7 +148,7 @@ def _moved(batch: tuple[np.ndarray, np.ndarray], backend: str) -> tuple[Array, A
 
 
 def _copied(data: Dataset, index: np.ndarray, backend: str) -> tuple[Array, Array]:
-    """Return a batch, scaled after it was copied: the bytes are a quarter of what they become."""
+    """Return a batch, first copied and then scaled: uint8 has a quarter of float32's bytes to copy."""
     images, labels = _moved((np.ascontiguousarray(data.images[index]), data.labels[index]), backend)
     return scaled(images), labels
 

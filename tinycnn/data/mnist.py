@@ -75,8 +75,8 @@ def mnist(
     Parameters
     ----------
     folder
-        The folder of the four IDX files, gzip or not. None stands for the folder ``TINYCNN_DATA``/mnist, by
-        default in the user's cache; what is missing there is downloaded.
+        The folder of the four IDX files, with or without gzip. None: the folder mnist in ``TINYCNN_DATA``, or
+        else in the user's cache; files that are missing there are downloaded.
     mirrors
         Addresses to download from, tried in turn.
 
@@ -85,7 +85,7 @@ def mnist(
     FileNotFoundError
         Names the file that `folder` lacks.
     ConnectionError
-        If no mirror serves the right file: says what to put where by hand.
+        If no mirror serves the right file; says which files to put into which folder by hand.
     ValueError
         Names the file that is damaged.
 
@@ -100,7 +100,7 @@ def mnist(
 def fashion_mnist(
     folder: str | Path | None = None, *, mirrors: Sequence[str] = FASHION_MIRRORS
 ) -> tuple[Dataset, Dataset]:
-    """Return Fashion-MNIST, ten kinds of clothes in MNIST's format; everything else is as in `mnist`."""
+    """Return Fashion-MNIST, ten kinds of clothes in MNIST's format; see `mnist`."""
     return _read_or_download("fashion-mnist", folder, mirrors, FASHION_SHA256, FASHION)
 
 

@@ -1,4 +1,4 @@
-"""NumPy's own files, .npy and .npz: numbers only, never a pickle, every header checked against the size."""
+"""Read NumPy's files, .npy and .npz: only numbers, never a pickle. Headers are checked against the size."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def read_npy(path: str | Path) -> np.ndarray:
     FileNotFoundError
         If there is no such file.
     ValueError
-        Names the file: no regular file (a named pipe, say), not a .npy file, Python objects or other things
-        than numbers, a header that does not match the file's size.
+        With the file's name: if it is no regular file (for example a named pipe) or no .npy file, holds
+        something else than numbers, or its header does not match its size.
     """
     path = Path(path)
     require_regular_file(path)
@@ -50,8 +50,8 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        Names the file: as `read_npy`, for the archive and for every array in it; and if all arrays together
-        would unpack to more than 768 MiB, which is checked before any memory is allocated.
+        As `read_npy`, for the archive and for every array in it. Also if all arrays together would unpack to
+        more than 768 MiB, which is checked before any memory is allocated.
     """
     import zipfile
 

@@ -1,4 +1,4 @@
-"""Batches of any sequence of pairs (x, y): what a `DataLoader` does with data that is no `Dataset`."""
+"""Pairs (x, y) as batches: what a `DataLoader` does with a sequence that is no `Dataset`."""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -18,7 +18,7 @@ class Pairs(Protocol):
 
 
 def check_pairs(data: Any) -> None:
-    """Refuse what has no length or no items, is empty, or whose first item is no pair.
+    """Raise an error unless `data` is a sequence of at least one pair.
 
     Raises
     ------
@@ -40,8 +40,8 @@ def check_pairs(data: Any) -> None:
 def stacked(data: Pairs, index: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the x and the y of the pairs that `index` picks, each as one array (n, ...).
 
-    Arrays and tensors keep their dtype. Of Python's numbers and lists, floats become float32. A y that is one
-    integer becomes int64.
+    Arrays and tensors keep their dtype. Python's floats, also in lists, become float32. If every y is one
+    integer, they become int64.
 
     Raises
     ------

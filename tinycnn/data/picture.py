@@ -1,4 +1,4 @@
-"""One picture file as an array."""
+"""Read one picture file as an array."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ EXIF_ORIENTATION = 0x0112
 def read_picture(
     path: str | Path, size: tuple[int, int] | None = None, channels: int | None = None
 ) -> np.ndarray:
-    """Return (H, W) of a grey picture, (H, W, 3) of a coloured one, uint8.
+    """Return a picture as uint8, (H, W) if it is grey and (H, W, 3) if it is coloured.
 
-    Transparent parts become white. A photo is turned upright as its Exif data say. Of an animation the first
-    picture counts.
+    Transparent parts become white. A photo is turned upright as its Exif data say. An animation
+    is read as its first picture.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def read_picture(
     FileNotFoundError
         If there is no such file.
     ValueError
-        Names the file that is no regular file or no picture, or has more than 8 bits a channel or more than
-        50 million pixels, which is checked before any of them is decoded.
+        With the file's name: if it is no regular file or no picture, has more than 8 bits per channel or
+        more than 50 million pixels, which is checked before any of them is decoded.
     """
     path = Path(path)
     require_regular_file(path)
@@ -61,7 +61,7 @@ def _read(path: Path) -> Image:
     too_large = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged Exif data, and of palettes that are converted anyway
+            warnings.simplefilter("ignore")  # about damaged Exif data, and about palettes
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as file:  # reads the header only
                 if file.width * file.height > MAX_PIXELS:

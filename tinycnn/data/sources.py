@@ -1,4 +1,4 @@
-"""Every data set by its name, or by the folder that it is in."""
+"""Load any data set: by its name, or from a folder."""
 
 from pathlib import Path
 
@@ -28,10 +28,10 @@ def load(
     ----------
     source
         "digits", "mnist", "fashion-mnist", or the path of a folder, which is read by `mnist` (IDX files),
-        `image_arrays` or `image_folder`, whichever it has the files for. A folder with the same name as a
-        data set is "./digits".
+        `image_arrays` or `image_folder`, depending on its files. A folder that has the name of a data set is
+        written "./digits".
     size, channels
-        What an `image_folder` makes of its pictures.
+        See `image_folder`; for folders of pictures only.
     test_fraction, seed
         See `stratified_split`; for a folder without a split of its own.
 

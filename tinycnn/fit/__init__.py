@@ -1,4 +1,4 @@
-"""Training: one readable loop, with callbacks, checkpoints and exact resume; and runs made from settings."""
+"""Training: one loop with callbacks, checkpoints and exact resume; and whole runs made from settings."""
 
 from .callbacks import Callback, EarlyStopping, EpochReport, ProgressBar
 from .checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint

@@ -14,28 +14,28 @@ class Callback:
     """Base of callbacks: `fit` calls these methods, and a subclass overrides those that it needs."""
 
     def on_fit_begin(self, training: Trainable) -> None:
-        """Before the first batch."""
+        """Act before the first batch."""
 
     def on_epoch_begin(self, training: Trainable) -> None:
-        """Before an epoch, or the rest of one."""
+        """Act before an epoch, or before the rest of one after a resume."""
 
     def on_batch_end(self, training: Trainable) -> None:
-        """After every batch."""
+        """Act after every batch."""
 
     def on_epoch_end(self, training: Trainable) -> None:
-        """After a complete epoch and its record in the history."""
+        """Act after a complete epoch, when its record is in the history."""
 
     def on_fit_end(self, training: Trainable) -> None:
-        """At the end, also after an error."""
+        """Act at the end, also after an error."""
 
 
 class ProgressBar(Callback):
-    """Show one bar per epoch: losses so far, images a second, time left; nothing if stderr is no terminal.
+    """Show one bar per epoch: losses so far, images per second, time left. Only if stderr is a terminal.
 
     Parameters
     ----------
     every
-        Batches between two looks at the losses: on a GPU every look waits for it.
+        How many batches pass before the losses are shown anew: to read them waits for the GPU's work.
     """
 
     def __init__(self, every: int = 10) -> None:

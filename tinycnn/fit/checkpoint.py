@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training depends on, in one safetensors file."""
+"""Checkpoints: everything a training needs to go on, in one safetensors file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .loop import Trainable
 
 VERSION = "1"
 MOST_STATE = 1 << 26  # characters of the numbers of a state
-LARGE = 32 << 20  # bytes from which on a checkpoint is written beside the training, and not after every epoch
-SPACING = 10  # times as long as a large checkpoint takes to write is the least time between two
+LARGE = 32 << 20  # bytes: checkpoints of this size are written by a thread, and not after every epoch
+SPACING = 10  # large checkpoints begin at least this many times their writing time apart
 
 
 class Contents(NamedTuple):
@@ -43,11 +43,11 @@ def save_checkpoint(
     Parameters
     ----------
     config
-        What the run was made from, to be compared on loading; anything JSON can hold.
+        What the run was made from; anything that JSON can hold. On loading it is compared.
     begun
-        False writes no arrays: nothing was learned yet, and `config` says how to make the start again.
+        False if nothing was learned yet: no arrays are written, as `config` says how to make the start again.
     new
-        Refuse if there is such a file already.
+        Raise FileExistsError if there is such a file already.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def _contents(training: Trainable, config: Mapping[str, Any], begun: bool = True
 
 
 def read_checkpoint(path: str | Path) -> Contents:
-    """Return what is in a checkpoint; only that it is one is checked.
+    """Return what is in a checkpoint, without a check of whether it fits some training.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def read_checkpoint(path: str | Path) -> Contents:
 
 
 def load_checkpoint(path: str | Path, training: Trainable) -> list[str]:
-    """Bring `training`, made as at its start, to where the checkpoint was written.
+    """Continue `training`, which was newly made, from a checkpoint.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def load_checkpoint(path: str | Path, training: Trainable) -> list[str]:
 
 
 def restore(path: str | Path, contents: Contents, training: Trainable) -> list[str]:
-    """Do the same as `load_checkpoint` with a checkpoint that was read already; `path` is for messages."""
+    """Do the same as `load_checkpoint` for a checkpoint that is read already; `path` is for messages."""
     arrays, state, _ = contents
     try:
         state = _checked(state, training)
@@ -152,7 +152,7 @@ def restore(path: str | Path, contents: Contents, training: Trainable) -> list[s
 
 
 def _checked(state: dict[str, Any], training: Trainable) -> dict[str, Any]:
-    """Return the state; raise ValueError if it is not one of such a training."""
+    """Return the state; raise ValueError if it does not fit the training."""
     batches = len(training.train)
     record = {"epoch": Integer(1), **dict.fromkeys((*training.names(), "seconds"), AnyNumber())}
     kinds = {
@@ -174,7 +174,7 @@ def _checked(state: dict[str, Any], training: Trainable) -> dict[str, Any]:
 
 
 def arithmetic() -> dict[str, str]:
-    """Return what the last bits of a result depend on, beside the machine: the backend and its kernels."""
+    """Return what the last bits of a result depend on, apart from the machine: backend and kernels."""
     large = _backend.library(_backend.current()).empty(COMPILED_FROM, np.float32)
     return {"backend": _backend.current(), "kernels": kernels_for(large).name}
 
@@ -182,9 +182,9 @@ def arithmetic() -> dict[str, str]:
 class Checkpoint(Callback):
     """Write a checkpoint at the start, after every epoch, and whenever the training is stopped in between.
 
-    A large one (32 MiB and more) is copied in memory and written by a thread while training goes on, and not
-    more often than writing takes a tenth of the time; it is always written at the end. So what is lost if the
-    process is killed are a few of its last epochs. What resumes gets the same bits from any checkpoint.
+    A large one (32 MiB and more) is copied in memory, and a thread writes it while training goes on, so often
+    that writing takes at most a tenth of the time. At the end it is always written. If the process is killed,
+    a few of its last epochs may be lost. A training resumed from any checkpoint ends with the same bits.
 
     Parameters
     ----------
@@ -211,25 +211,25 @@ class Checkpoint(Callback):
         self._saved = (-1, -1)  # epoch and batch of the last write
 
     def on_fit_begin(self, training: Trainable) -> None:
-        """Write the start."""
+        """Write a checkpoint of the start."""
         self._began = self.clock()
         if self.begin:
             self._save(training)
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Write if training was stopped; but not over a good checkpoint if the numbers are not finite."""
+        """Write if training was stopped; if the loss is not finite, raise and keep the last checkpoint."""
         if training.stop:
             training.check()
             self._save(training)
 
     def _save(self, training: Trainable) -> None:
-        """Write at once."""
+        """Write a checkpoint now, and wait until it is written."""
         self._finish()
         save_checkpoint(self.path, training, self.config)
         self._saved = training.epoch, training.batch
 
     def on_epoch_end(self, training: Trainable) -> None:
-        """Write the epoch."""
+        """Write a checkpoint after an epoch; a large one only if it is time."""
         size = sum(array.nbytes for array in training.state()[0].values())
         if size < LARGE or training.stop or training.epoch == training.epochs:
             self._save(training)
@@ -254,7 +254,7 @@ class Checkpoint(Callback):
                 raise writer.error
 
     def on_fit_end(self, training: Trainable) -> None:
-        """Wait until all is written, what was trained before a stop between two epochs included."""
+        """Wait until everything is written; a training that stopped between two epochs is written too."""
         self._finish()
         if training.stop and self._saved != (training.epoch, training.batch):
             training.check()
@@ -272,7 +272,7 @@ class _Writer(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Write."""
+        """Write the file; keep an error for the thread that waits."""
         try:
             self.contents.write(self.path)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A classifier's run, from settings to pictures; and the trained classifier that it leaves behind."""
+"""The run of a classifier: data, network and training from settings; at the end weights and pictures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
 
     @classmethod
     def build(cls, settings: ClassifierSettings) -> Self:
-        """Return the run as at its start; the same settings give the same numbers. Nothing is written."""
+        """Return a new run, without writing anything; the same settings give the same numbers."""
         train, test = load_settings_data(settings)
         train, held_out = training_part(train, settings.patience, settings.seed)
         return cls(settings, make_training(settings, train, held_out or test), train, test)
@@ -49,7 +49,7 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
         return f"{self.settings.model}-{Path(self.settings.data).name}"
 
     def describe(self) -> str:
-        """Return in a line what is trained on what."""
+        """Return one line: which network is trained on which data."""
         parameters = sum(p.numel() for p in self.training.model.parameters())
         return (
             f"{self.settings.model}, {parameters:,} parameters, on {plain(self.train_data.name)}: "
@@ -97,15 +97,15 @@ def make_training(settings: ClassifierSettings, train: Dataset, held_out: Datase
 
 
 def training_part(train: Dataset, patience: int, seed: int) -> tuple[Dataset, Dataset | None]:
-    """Return what a run trains on, and what it holds out to decide when to stop; None without a patience.
+    """Return what a run trains on, and the part held out to decide when to stop; None without a patience.
 
-    Stopping by the test data would choose the epoch that suits them: a tenth of the others is held out.
+    If the test data decided, their result would be too good. So a tenth of the training data is held out.
     """
     return data.stratified_split(train, 0.1, seed) if patience else (train, None)
 
 
 def load_settings_data(settings: ClassifierSettings) -> tuple[Dataset, Dataset]:
-    """Return training and test data of settings; raises as `load_data`."""
+    """Return the training and test data that settings name; see `load_data`."""
     return load_data(settings.data, models.INPUT_SHAPES[settings.model])
 
 

@@ -1,4 +1,4 @@
-"""Run folders: what is in them, a new one, and the newest."""
+"""Run folders: the names of their files, a new folder, and the newest one."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ CHUNK = 1000  # pictures
 def new_folder(name: str) -> Path:
     """Make the folder runs/NAME, or the first of runs/NAME-2, -3, ... that is not there, and return it.
 
-    Two processes that do this at once get two folders.
+    Two processes that do this at the same time get two folders.
     """
     RUNS.mkdir(parents=True, exist_ok=True)
     folder, n = RUNS / name, 1
@@ -68,7 +68,7 @@ def csv_of(history: Sequence[dict[str, Any]]) -> str:
 
 
 def fingerprint(dataset: Dataset) -> dict[str, Any]:
-    """Return how many pictures there are, and a checksum of them and their labels."""
+    """Return the number of pictures, and a checksum of the pictures and labels."""
     total = zlib.crc32(np.ascontiguousarray(dataset.labels).data)
     for start in range(0, len(dataset), CHUNK):
         total = zlib.crc32(np.ascontiguousarray(dataset.images[start : start + CHUNK]).data, total)

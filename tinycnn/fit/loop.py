@@ -1,4 +1,4 @@
-"""The loop of every training: epochs of mini-batches, with callbacks at every turn."""
+"""The training loop: epochs of mini-batches, with calls of callbacks in between."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STEP_RANDOM = 2
 # Ctrl-C, `kill`, and a terminal that is closed (which Windows does not have).
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-CHECK_EVERY = 50  # batches between two looks at the loss: on a GPU every look waits for it
+CHECK_EVERY = 50  # batches between two checks of the loss: each check waits for the GPU's work
 
 
 class DivergedError(ArithmeticError):
@@ -30,7 +30,7 @@ class DivergedError(ArithmeticError):
 
 
 class Trainable(ABC):
-    """What `fit` trains: how far it is, what one step and the end of an epoch are, and what to save of it.
+    """What `fit` trains. A subclass says what a step is, what an epoch reports and what is saved.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class Trainable(ABC):
 
     @abstractmethod
     def begin_epoch(self) -> None:
-        """Get ready for an epoch, or the rest of one."""
+        """Prepare for an epoch, or for the rest of one after a resume."""
 
     @abstractmethod
     def step(self, images: Tensor, labels: Tensor) -> None:
@@ -72,7 +72,7 @@ class Trainable(ABC):
 
     @abstractmethod
     def end_epoch(self) -> dict[str, float]:
-        """Return the epoch's record, and begin its sums anew."""
+        """Return the record of the epoch that ended, and start new sums."""
 
     @abstractmethod
     def names(self) -> tuple[str, ...]:
@@ -92,11 +92,11 @@ class Trainable(ABC):
 
     @abstractmethod
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return all that the next steps depend on: arrays by name, and what JSON can hold."""
+        """Return everything that the next steps depend on: arrays by name, and numbers that JSON can hold."""
 
     @abstractmethod
     def state_kind(self) -> dict[str, Kind]:
-        """Return what the numbers of `state` must be."""
+        """Return which fields the numbers of `state` must have."""
 
     @abstractmethod
     def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
@@ -114,9 +114,9 @@ def fit(training: Trainable, callbacks: "Sequence[Callback]" = ()) -> list[dict[
     Parameters
     ----------
     training
-        It is changed as it goes on. Its ``epoch`` and ``batch`` say where to begin.
+        It is changed in place. Its ``epoch`` and ``batch`` say where to begin.
     callbacks
-        Called in this order at every turn.
+        At each of the moments that `Callback` lists, they are called in this order.
 
     Raises
     ------
@@ -165,7 +165,7 @@ def stop_on_signals(training: Trainable) -> Iterator[None]:
 
 
 def _epoch(training: Trainable, callbacks: "Sequence[Callback]") -> None:
-    """Run the rest of the current epoch; return in the middle of it if the training shall stop."""
+    """Run the rest of the current epoch; return before its end if the training is to stop."""
     started = time.perf_counter()
     training.begin_epoch()
     _tell(callbacks, "on_epoch_begin", training)

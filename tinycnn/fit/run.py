@@ -27,7 +27,7 @@ PICTURES = Fields({"count": Integer(1), "crc32": Text(8)})
 
 
 class StoppedRun(Exception):  # noqa: N818 (it is no error)
-    """A signal stopped a run: says what is saved, and how to go on."""
+    """A signal stopped a run; the message says what is saved and how to go on."""
 
 
 class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
@@ -42,13 +42,13 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
     train_data, test_data
         What it is trained on, and what is held back.
     folder
-        Where everything is written; if None, `train` makes a new folder in runs/.
+        Where everything is written. If it is None, `train` makes a new folder in runs/.
     notes
-        Why the weights of a resumed run may differ from those of a run that never stopped.
+        Reasons why the weights of a resumed run may differ from those of a run that never stopped.
     """
 
     kind: ClassVar[type[Settings]]
-    command: ClassVar[str]  # that resumes such a run
+    command: ClassVar[str]  # the command of tinycnn that resumes such a run
 
     def __init__(
         self, settings: AnySettings, training: AnyTraining, train_data: Dataset, test_data: Dataset
@@ -62,7 +62,7 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
     @classmethod
     @abstractmethod
     def build(cls, settings: Any) -> Self:
-        """Return the run as at its start; the same settings give the same numbers. Nothing is written."""
+        """Return a new run, without writing anything; the same settings give the same numbers."""
 
     @classmethod
     def new(cls, folder: str | Path | None = None, **settings: Any) -> Self:
@@ -73,7 +73,7 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
         folder
             Where to write; by default a new folder in runs/.
         settings
-            Fields of the settings that are not to have their defaults.
+            The settings that differ from their defaults.
 
         Raises
         ------
@@ -89,14 +89,14 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @classmethod
     def resume(cls, folder: str | Path, **given: Any) -> Self:
-        """Return the run of a folder, at the place of its checkpoint.
+        """Return the run in a folder, continued from its checkpoint.
 
         Parameters
         ----------
         folder
             The run folder.
         given
-            Settings that the run must have.
+            Settings that the run must have begun with.
 
         Raises
         ------
@@ -131,7 +131,7 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What is kept with the weights, so that they can be used without this run."""
+        """What is saved with the weights, so that they can be used without this run."""
         return {
             **self.settings.as_dict(),
             "classes": list(self.train_data.classes),
@@ -139,7 +139,7 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
         }
 
     def _refuse_other_data(self, config: dict[str, Any]) -> None:
-        """Raise RunError if the data have other classes or pictures than when the run began."""
+        """Raise RunError if the classes or pictures have changed since the run began."""
         data, before, now = self.train_data.name, config["classes"], list(self.train_data.classes)
         if before != now:
             raise RunError(
@@ -217,13 +217,13 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @abstractmethod
     def describe(self) -> str:
-        """Return in a line what is trained on what."""
+        """Return one line: which network is trained on which data."""
 
     def save_data_pictures(self, folder: Path) -> None:
         """Write pictures of the data, before training."""
 
     def callbacks(self, folder: Path, say: Callable[[str], None]) -> list[Callback]:
-        """Return what else happens while it trains."""
+        """Return further callbacks of the training."""
         return []
 
     @abstractmethod
@@ -232,6 +232,6 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
 
 def names_of(classes: Sequence[str]) -> str:
-    """Return the names of classes for a message; of many the first few."""
+    """Return the names of classes for a message, at most the first ten."""
     listed = ", ".join(plain(name, 20) for name in classes[:10])
     return listed + ", …" * (len(classes) > 10)

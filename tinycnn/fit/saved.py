@@ -1,4 +1,4 @@
-"""A trained classifier in a file: read, checked, evaluated and asked."""
+"""A trained classifier from a file: load it, evaluate it, use it."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class SavedClassifier:
     model
         The network.
     name
-        What it is called in `tinycnn.models.MODELS`.
+        Its name in `tinycnn.models.MODELS`.
     classes
         The K classes' names.
     data
-        What it was trained on; empty if the file does not say it.
+        The data it was trained on; empty if the file does not name them.
     path
         The file.
     config
@@ -65,14 +65,14 @@ class SavedClassifier:
         return models.INPUT_SHAPES[self.name]
 
     def data_sets(self, source: str | None = None) -> tuple[Dataset, Dataset, str]:
-        """Return training and test part of some data, or of what it was trained on, and what is to be said.
+        """Return training and test part of `source`, by default of the data it was trained on, and a note.
 
-        Their labels are numbers of this network's classes; see `in_classes`.
+        Labels are numbers of this network's classes. The note says how they were matched; see `in_classes`.
 
         Raises
         ------
         RunError
-            If there are no such data, or their classes are others.
+            If there are no such data, or they have other classes.
         """
         source = source or self.data
         if not source:
@@ -82,7 +82,7 @@ class SavedClassifier:
         return train, test, note
 
     def test_data(self, source: str | None = None) -> tuple[Dataset, str]:
-        """Return the test part of `data_sets`, and what is to be said of it."""
+        """Return the test part of `data_sets`, and the note."""
         _, test, note = self.data_sets(source)
         return test, note
 
@@ -111,7 +111,7 @@ def load_classifier(run: str | Path) -> SavedClassifier:
     path = run / WEIGHTS if run.is_dir() else run
     if not path.is_file():
         raise MissingRun(
-            f"{run}: there are no weights; a run folder with a {WEIGHTS}, or such a file, would do"
+            f"{run}: there are no weights; name a run folder with a {WEIGHTS} in it, or such a file"
         )
     arrays, config = load_weights(path)
     try:
@@ -129,10 +129,10 @@ def load_classifier(run: str | Path) -> SavedClassifier:
 
 
 def in_classes(dataset: Dataset, classes: Sequence[str]) -> tuple[Dataset, str]:
-    """Return a data set with its labels as numbers of `classes`, which are matched by their names.
+    """Return a data set with its labels as numbers of `classes`, matched by their names, and a note.
 
-    If the classes of one side have no names, only the numbers 0 to K-1, they are taken as they are. The
-    second result says so in a sentence; it is empty otherwise.
+    If one side has no names but only the numbers 0 to K-1, classes are matched by their order. The note says
+    so in a sentence; otherwise it is empty.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def in_classes(dataset: Dataset, classes: Sequence[str]) -> tuple[Dataset, str]:
 
 
 def unnamed(classes: Sequence[str]) -> bool:
-    """Return whether classes have only their numbers for names."""
+    """Return whether the names of classes are only their numbers."""
     return list(classes) == [str(k) for k in range(len(classes))]
 
 
@@ -170,12 +170,12 @@ def load_picture(path: str | Path, shape: tuple[int, int, int], invert: bool = F
     shape
         (C, H, W).
     invert
-        Make dark bright, and bright dark.
+        Whether to make dark bright, and bright dark.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, it is a folder or no file, or Pillow cannot read it.
+        If there is no such file, it is a folder or a device, or Pillow cannot read it.
     """
     path = Path(path)
     if path.is_dir():

@@ -29,7 +29,7 @@ class DifferentSettings(RunError):  # noqa: N818 (a RunError)
     Attributes
     ----------
     differing
-        For each name the value that was given and the value that the run has.
+        For each name: the value that was given, and the value that the run has.
     """
 
     def __init__(self, where: object, differing: Mapping[str, tuple[Any, Any]]) -> None:
@@ -39,13 +39,13 @@ class DifferentSettings(RunError):  # noqa: N818 (a RunError)
 
 
 def option(default: Any, kind: Kind, about: str) -> Any:
-    """Return a field of settings: its default, what it may be, and what it is about."""
+    """Return a field of settings: its default, the values it may have, and a description."""
     return field(default=default, metadata={"kind": kind, "about": about})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run: each field is checked when they are made.
+    """Settings of a run; making them checks each field.
 
     Raises
     ------
@@ -62,23 +62,23 @@ class Settings:
             except ValueError as error:
                 raise RunError(f"{f.name}: {error}") from None
             if f.name == "data" and value not in NAMED:
-                value = os.path.realpath(value)  # it holds from any folder
+                value = os.path.realpath(value)  # the path is then right from any folder
             object.__setattr__(self, f.name, value)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Self:
-        """Return the settings in a config, of which a file keeps more; raises as the class."""
+        """Return the settings among the entries of a config; other entries are left out."""
         known = {f.name for f in fields(cls)}
         return cls(**{name: value for name, value in config.items() if name in known})
 
     def differing(self, given: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-        """Return which of the given values are others than these, each with the value here."""
+        """Return the given values that differ from these settings, each with the value here."""
         other = type(self)(**{**self.as_dict(), **given})
         pairs = {name: (getattr(other, name), getattr(self, name)) for name in given}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return them as a dict of what JSON can hold."""
+        """Return the settings as a dict that JSON can hold."""
         return asdict(self)
 
 

@@ -1,4 +1,4 @@
-"""The parts of a training's state: weights, optimizers, schedules; out into a checkpoint, and back in."""
+"""Turn weights, optimizers and schedules into what a checkpoint holds, and load them from it."""
 
 import math
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ def load_weights_of(networks: Mapping[str, Module], arrays: Mapping[str, Any]) -
 
 
 def check_finite(arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise ValueError if an array has NaN or infinite values: weights that have them are of no use."""
+    """Raise ValueError if an array has NaN or infinite values: such weights are useless."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             bad = int(array.size - np.isfinite(array).sum())
@@ -49,13 +49,13 @@ def check_finite(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def part(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Return the arrays whose names begin with `prefix` and a dot, without it."""
+    """Return the arrays whose names begin with `prefix` and a dot, under the rest of their names."""
     start = f"{prefix}."
     return {name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)}
 
 
 def optimizer_state(name: str, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the arrays of an optimizer's state, as "name.array", and the numbers of it."""
+    """Return the arrays of an optimizer's state, as "name.array", and its numbers."""
     state = optimizer.state_dict()
     arrays = {key: value for key, value in state.items() if hasattr(value, "shape")}
     numbers = {key: value for key, value in state.items() if key not in arrays}
@@ -70,17 +70,17 @@ def load_optimizer(
 
 
 def kind_of_schedule(schedule: AnySchedule | None) -> Kind:
-    """Return what the state of such a schedule must be; without a schedule, None."""
+    """Return the fields that the state of a schedule must have; without a schedule it must be None."""
     return OrNothing(PLATEAU if isinstance(schedule, ReduceLROnPlateau) else SCHEDULE)
 
 
 def load_schedule(schedule: AnySchedule, state: Mapping[str, Any], steps: int) -> None:
-    """Continue from the schedule's state, `steps` steps on from here; raise ValueError if it is of another.
+    """Load the state of a schedule that is `steps` steps further; raise ValueError if it does not fit.
 
     The optimizer must have its state already: the checkpoint's learning rates are compared with the
     schedule's.
     """
-    if isinstance(schedule, ReduceLROnPlateau):  # it depends on what was measured, not on how many steps
+    if isinstance(schedule, ReduceLROnPlateau):  # its state depends on losses, not on the number of steps
         schedule.load_state_dict(state)
         return
     if state["t"] != schedule.t + steps:

@@ -35,7 +35,7 @@ class Totals:
     images: int = 0
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count one batch in; `loss` is its mean."""
+        """Add one batch; `loss` is its mean loss."""
         N = len(labels)
         self.loss = self.loss + loss.data * N
         self.right = self.right + (logits.data.argmax(axis=1) == labels.data).sum()
@@ -50,7 +50,7 @@ class Totals:
 
 @dataclass
 class Training(Trainable):
-    """The training of a classifier: what is trained on what, and how far it is.
+    """The training of a classifier: model, data, optimizer, and how far it is.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Training(Trainable):
         self.optimizer.check_belongs_to(*trained)
 
     def begin_epoch(self) -> None:
-        """Switch the model to training, unless it is: modules in it that you switched to `eval` stay so."""
+        """Switch a model in evaluation mode to training; else modules that you switched to `eval` stay so."""
         if not self.model.training:
             self.model.train()
 
@@ -113,7 +113,7 @@ class Training(Trainable):
             )
 
     def end_epoch(self) -> dict[str, float]:
-        """Return lr, loss and accuracy, on the validation data too."""
+        """Return lr, loss and accuracy of the epoch, and those on the validation data."""
         loss, accuracy = self.totals.means()
         record = {"lr": self.lr, "loss": loss, "accuracy": accuracy}
         if self.validation is not None:
@@ -159,7 +159,7 @@ class Training(Trainable):
         }
 
     def state_kind(self) -> dict[str, Kind]:
-        """Return what the numbers of `state` must be."""
+        """Return which fields the numbers of `state` must have."""
         totals = Fields({"loss": Number(), "right": Integer(), "images": Integer()})
         return {"totals": totals, "optimizer": OPTIMIZER, "schedule": kind_of_schedule(self.schedule)}
 
