@@ -13,7 +13,7 @@ from tinycnn.schema import plain
 from .catalogue import AnswerError, catalogue
 from .check import check_file, judged_file, without_hints
 from .exercise import Exercise
-from .sandbox.process import Run, run, survey
+from .sandbox.process import Execution, run, survey
 from .search import trial
 from .verdict import Verdict
 
@@ -170,7 +170,7 @@ def _graded(student: str, files: Sequence[Path], known: Exercises, hints: bool, 
     return rows
 
 
-def _run(exercise: Exercise, file: Path, seed: int) -> Run:
+def _run(exercise: Exercise, file: Path, seed: int) -> Execution:
     return run(exercise, trial(exercise, seed).cases, file=file)
 
 

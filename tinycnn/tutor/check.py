@@ -11,7 +11,7 @@ from .judge import judge
 from .sandbox.calls import does_not_take
 from .sandbox.here import run_here
 from .sandbox.packing import CannotSendError, pack
-from .sandbox.process import SECONDS, Run, run
+from .sandbox.process import SECONDS, Execution, run
 from .search import trial
 from .show import show
 from .verdict import Verdict
@@ -69,7 +69,7 @@ def check(
         result = run(exercise, tries.cases, packed, seconds=seconds)
         reason = result.said.get("unsendable")
     except CannotSendError as error:
-        result, reason = Run(), str(error)
+        result, reason = Execution(), str(error)
     if reason is not None:
         result = run_here(function, exercise.parameters, tries.cases, seconds)
     verdict = judge(tries, result, seconds)
@@ -100,7 +100,9 @@ def check_file(
     return _given(judged_file(exercise, file, result, seed, seconds), hints, quiet)
 
 
-def judged_file(exercise: Exercise, file: Path, result: Run, seed: int, seconds: float = SECONDS) -> Verdict:
+def judged_file(
+    exercise: Exercise, file: Path, result: Execution, seed: int, seconds: float = SECONDS
+) -> Verdict:
     """Return the verdict on an answer of a file that was run; raises as `check_file`."""
     said = result.said
     if "no_import" in said and not said.get("refused"):

@@ -10,7 +10,7 @@ import numpy as np
 from .exercise import Mistake
 from .results import Raised, Tried, misfit
 from .sandbox.encoding import Other, decode
-from .sandbox.process import Run
+from .sandbox.process import Execution
 from .search import Trial
 from .steps import steps_of
 from .trouble import hint_for, traceback_of
@@ -20,9 +20,9 @@ from .verdict import Case, Verdict
 MANY = 10_000  # characters: who prints more, prints in a loop
 
 
-def judge(trial: Trial, run: Run, seconds: float) -> Verdict:
+def judge(trial: Trial, execution: Execution, seconds: float) -> Verdict:
     """Return the verdict on a function that was run on the cases of `trial`."""
-    exercise, cases, notes = trial.exercise, trial.cases, _printed(run)
+    exercise, cases, notes = trial.exercise, trial.cases, _printed(execution)
 
     def verdict(message: str, case: Tried | None = None, mistake: str | None = None, **more: Any) -> Verdict:
         shown = (
@@ -30,31 +30,31 @@ def judge(trial: Trial, run: Run, seconds: float) -> Verdict:
         )
         return Verdict(exercise.name, False, mistake, message, shown, notes=notes, **more)
 
-    at = len(run.outcomes)
+    at = len(execution.outcomes)
     next_case = Tried(at, cases[at], trial.rights[at], None) if at < len(cases) else None
-    if run.said.get("refused"):
+    if execution.said.get("refused"):
         return verdict(
-            f"Your code tries to {run.said['refused']}. An answer needs nothing but its arguments: take "
-            "that out."
+            f"Your code tries to {execution.said['refused']}. An answer needs nothing but its arguments: "
+            "take that out."
         )
-    if run.ended == "time":
-        return verdict(_stuck(run, seconds), next_case)
-    if run.ended == "crash":
+    if execution.ended == "time":
+        return verdict(_stuck(execution, seconds), next_case)
+    if execution.ended == "crash":
         return verdict(
             "The process of your function ended in the middle of a call. That happens when it takes far too "
             "much memory, or leaves Python by os._exit. Look at the sizes of the arrays that you make.",
             next_case,
         )
-    tried = [trial.tried(at, _result(outcome)) for at, outcome in enumerate(run.outcomes)]
-    for case, outcome in zip(tried, run.outcomes, strict=True):
+    tried = [trial.tried(at, _result(outcome)) for at, outcome in enumerate(execution.outcomes)]
+    for case, outcome in zip(tried, execution.outcomes, strict=True):
         if "exit" in outcome:
             return verdict(
                 "Your function calls sys.exit, which would end the whole program. Let it return its result.",
                 case,
             )
-    if all(outcome.get("value", 0) is None for outcome in run.outcomes):
+    if all(outcome.get("value", 0) is None for outcome in execution.outcomes):
         return verdict("Not answered yet: your function returns nothing.")
-    for case, outcome in zip(tried, run.outcomes, strict=True):
+    for case, outcome in zip(tried, execution.outcomes, strict=True):
         if outcome["changed"]:
             return verdict(
                 f"Your function changes its argument {' and '.join(outcome['changed'])} in place, so "
@@ -69,12 +69,12 @@ def judge(trial: Trial, run: Run, seconds: float) -> Verdict:
             )
     wrong = sorted((case for case in tried if not case.is_right), key=_size)
     if not wrong:
-        return Verdict(exercise.name, True, None, "Right.", notes=(*notes, *_shared(run, tried)))
-    return _wrong(trial, tried, wrong[0], run, verdict)
+        return Verdict(exercise.name, True, None, "Right.", notes=(*notes, *_shared(execution, tried)))
+    return _wrong(trial, tried, wrong[0], execution, verdict)
 
 
 def _wrong(
-    trial: Trial, tried: Sequence[Tried], first: Tried, run: Run, verdict: Callable[..., Verdict]
+    trial: Trial, tried: Sequence[Tried], first: Tried, execution: Execution, verdict: Callable[..., Verdict]
 ) -> Verdict:
     """Return the verdict on results that are wrong, of which `first` is the smallest."""
     exercise, found = trial.exercise, trial.find(tried)
@@ -84,7 +84,7 @@ def _wrong(
         return verdict(message, first, identifier, steps=steps_of(exercise, first))
     raised = [case for case in tried if isinstance(case.yours, Raised)]
     if raised:
-        said = run.outcomes[raised[0].at]["raised"]
+        said = execution.outcomes[raised[0].at]["raised"]
         message = f"Your function stops with {said['type']}: {said['text'] or 'without a text'}."
         return verdict(f"{message}{hint_for(said)}", raised[0], traceback=traceback_of(said))
     if (sentence := misfit(first.yours, first.right)) is not None:
@@ -136,21 +136,21 @@ def _shown(yours: Any) -> Any:
     return Other(yours.type, f"stops with {yours.type}") if isinstance(yours, Raised) else yours
 
 
-def _stuck(run: Run, seconds: float) -> str:
+def _stuck(execution: Execution, seconds: float) -> str:
     message = (
         f"Your function did not come to an end in {seconds:g} seconds. Is there a loop whose condition stays "
         "true?"
     )
-    if run.stuck is None:
+    if execution.stuck is None:
         return message
-    file, line = run.stuck
+    file, line = execution.stuck
     text = linecache.getline(file, line).strip()
     return f"{message} When the time was up, it was at line {line}{f': {text}' if text else ''}"
 
 
-def _printed(run: Run) -> tuple[str, ...]:
+def _printed(execution: Execution) -> tuple[str, ...]:
     """Return a note on what the function printed, if it did."""
-    counts = [outcome["printed"] for outcome in run.outcomes if "printed" in outcome]
+    counts = [outcome["printed"] for outcome in execution.outcomes if "printed" in outcome]
     if not counts:
         return ()
     text, count = counts[0]
@@ -159,9 +159,9 @@ def _printed(run: Run) -> tuple[str, ...]:
     return (f"In the first call your function printed: {text.strip()}",)
 
 
-def _shared(run: Run, tried: Sequence[Tried]) -> tuple[str, ...]:
+def _shared(execution: Execution, tried: Sequence[Tried]) -> tuple[str, ...]:
     """Return a note where a result is a view of an argument, and the engine's is not."""
-    for outcome, case in zip(run.outcomes, tried, strict=True):
+    for outcome, case in zip(execution.outcomes, tried, strict=True):
         for name in outcome["shared"]:
             argument = case.arguments[name]
             right = case.right if isinstance(case.right, list | tuple) else [case.right]

@@ -10,19 +10,19 @@ from typing import Any
 from tinycnn.tutor.exercise import Arguments
 
 from .calls import TimeIsUp, call_twice, does_not_take
-from .process import SECONDS, Run
+from .process import SECONDS, Execution
 
 
 def run_here(
     function: Any, parameters: Sequence[str], cases: Sequence[Arguments], seconds: float = SECONDS
-) -> Run:
+) -> Execution:
     """Do as `process.run`, in a thread of this process.
 
     A loop in Python is ended when the time is up. A call into C that does not return cannot be ended: the
     thread is left alone, and dies with this process.
     """
     if (signature := does_not_take(function, parameters)) is not None:
-        return Run(said={"signature": signature})
+        return Execution(said={"signature": signature})
     outcomes: list[dict[str, Any]] = []
 
     def work() -> None:
@@ -35,8 +35,8 @@ def run_here(
     thread.start()
     thread.join(seconds)
     if not thread.is_alive():
-        return Run(outcomes)
-    ended = Run(list(outcomes), "time", _line_of(thread, function))
+        return Execution(outcomes)
+    ended = Execution(list(outcomes), "time", _line_of(thread, function))
     _raise_in(thread)
     thread.join(1)
     sys.stdout, sys.stderr = screen

@@ -29,8 +29,8 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TIN
 
 
 @dataclass
-class Run:
-    """What happened.
+class Execution:
+    """What happened while a learner's function ran.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def run(
     function: bytes | None = None,
     file: Path | None = None,
     seconds: float = SECONDS,
-) -> Run:
+) -> Execution:
     """Run `function` (packed), or that of the exercise's name in `file`, on `cases` in a new process."""
     return _order(
         name=exercise.name,
@@ -69,12 +69,12 @@ def run(
     )
 
 
-def survey(file: Path) -> Run:
+def survey(file: Path) -> Execution:
     """Find out which functions a file defines, in a new process: even to read a file can end a process."""
     return _order(name=None, cases=pickle.dumps([]), function=None, file=file, seconds=SECONDS)
 
 
-def _order(file: Path | None, seconds: float, **order: Any) -> Run:
+def _order(file: Path | None, seconds: float, **order: Any) -> Execution:
     """Run a new process for an order; see `child.main`."""
     # "" is the folder that we are in. An answer file has no business with what else lies there.
     entries = [Path(entry).absolute() for entry in sys.path if entry or file is None]
@@ -134,8 +134,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _read(folder: Path, ended: str | None) -> Run:
-    result = Run(ended=ended)
+def _read(folder: Path, ended: str | None) -> Execution:
+    result = Execution(ended=ended)
     with (folder / OUTCOMES).open() as file:
         for line in file.read(LONGEST).splitlines():
             try:
