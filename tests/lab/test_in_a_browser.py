@@ -37,9 +37,9 @@ def draw_a_seven(page):
     page.mouse.up()
 
 
-def go_to_cell(page, array, c, i, j):
+def go_to_cell(page, array, c, i, j, where="#network-layers "):
     """Move to a cell with the keyboard and ask about it."""
-    page.locator(f"canvas[data-array={array}]").focus()
+    page.locator(f"{where}canvas[data-array={array}]").focus()
     for key, times in (("PageDown", c), ("ArrowDown", i), ("ArrowRight", j)):
         for _ in range(times):
             page.keyboard.press(key)
@@ -231,7 +231,7 @@ def test_an_impossible_stride_is_refused_and_a_good_one_built(lab_page):
     stride.press("Tab")
     expect(lab_page.locator("#python")).to_contain_text("nn.Conv2d(1, 8, 3, stride=2),  # 8x13x13")
     lab_page.click("#use-network")
-    expect(lab_page.locator("#layers h3").nth(1)).to_contain_text("8×13×13")
+    expect(lab_page.locator("#network-layers h3").nth(1)).to_contain_text("8×13×13")
     expect(lab_page.locator("#network-title")).to_contain_text("one's own")
 
 

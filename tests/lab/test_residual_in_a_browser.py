@@ -38,7 +38,9 @@ def trace(folder):
 
 
 def test_through_the_addition_to_the_batch_norm(lab_page, trace):
-    expect(lab_page.locator("#layers h3", has_text=re.compile("^x8_1 = Add\\(a7, a3\\)"))).to_have_count(1)
+    expect(
+        lab_page.locator("#network-layers h3", has_text=re.compile("^x8_1 = Add\\(a7, a3\\)"))
+    ).to_have_count(1)
     go_to_cell(lab_page, "x8_1", 1, 3, 2)
     result = lab_page.locator("#why .result")
     expect(result).to_have_text(f"x8_1[0,1,3,2] = {trace.array('x8_1')[0, 1, 3, 2]:.4g}")
@@ -56,11 +58,11 @@ def test_a_gradient_is_the_sum_of_both_ways(lab_page, trace):
     go_to_cell(lab_page, "a3", 2, 4, 4)
     value = trace.array("a3", gradient=True)[0, 2, 4, 4]
     expect(lab_page.locator("#why .result")).to_have_text(f"dL/da3[0,2,4,4] = {value:.4g}")
-    expect(lab_page.locator("#readout")).to_have_text(f"dL/da3[0,2,4,4] = {value:.4g}")
+    expect(lab_page.locator("#network-readout")).to_have_text(f"dL/da3[0,2,4,4] = {value:.4g}")
     lab_page.select_option("#loss", "4")  # what stands above the maps changes with them
-    expect(lab_page.locator("#readout")).not_to_have_text(f"dL/da3[0,2,4,4] = {value:.4g}")
+    expect(lab_page.locator("#network-readout")).not_to_have_text(f"dL/da3[0,2,4,4] = {value:.4g}")
     lab_page.select_option("#loss", "3")
-    expect(lab_page.locator("#readout")).to_have_text(f"dL/da3[0,2,4,4] = {value:.4g}")
+    expect(lab_page.locator("#network-readout")).to_have_text(f"dL/da3[0,2,4,4] = {value:.4g}")
     expect(lab_page.locator("#why-body h3").first).to_contain_text("the sum over its 2 uses")
     assert lab_page.locator("#why .terms").first.locator("li").count() == 2
     lab_page.locator("#why .terms button", has_text="g[").first.click()

@@ -12,7 +12,7 @@
 `build`     networks that are put together on the page
 `folders`   run folders that a page may read and write
 `training`  training on the page, one step or many
-`latent`    GANs: the toy of the plane, and a trained one
+`latent`    a trained GAN, from z to the verdict
 `session`   one open page: its network, its picture, and what it may ask
 `onefile`   the page as one file
 `widget`    the page in a notebook: `view`

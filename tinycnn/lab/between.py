@@ -59,6 +59,15 @@ def inputs_of(made: Made) -> tuple[Tensor, ...]:
     return (made.x,) if isinstance(made, Layer) else made.inputs
 
 
+def about(made: Made) -> dict[str, Any]:
+    """Return what there is to say of a layer or an operation: for the page, as JSON."""
+    said: dict[str, Any] = {"sources": sources_of(made), "result": made.result}
+    said["shape"] = list(made.y.shape[1:])
+    if isinstance(made, Between):
+        return said | {"name": "", "kind": made.node.name, "says": made.title}
+    return said | {"name": made.name, "kind": type(made.module).__name__, "says": repr(made.module)}
+
+
 def in_order(
     model: Module, x: Tensor, layers: Sequence[Layer], y: Tensor, calls: Sequence[Seen]
 ) -> tuple[list[Made], str]:

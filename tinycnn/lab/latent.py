@@ -1,70 +1,53 @@
-"""GANs on the page: the toy of the plane, step by step, and a trained one, from z to picture to verdict."""
+"""A trained GAN: from z to G's picture to D's verdict, and back; and arithmetic in the space of z."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
 import numpy as np
 
 from tinycnn import functional as F
+from tinycnn.fit.evaluation import evaluation_mode
 from tinycnn.gan.latent import slerp
-from tinycnn.gan.losses import LOSSES, logit
+from tinycnn.gan.losses import logit
 from tinycnn.gan.networks import Discriminator, Generator
-from tinycnn.gan.saved import GENERATOR, load_discriminator, load_generator
-from tinycnn.gan.toy import DENSITIES, EXTENT, ToyGan
-from tinycnn.schema import Choice, Fields, Integer, Number, Text
+from tinycnn.gan.sampling import sample
+from tinycnn.gan.saved import load_discriminator, load_generator
+from tinycnn.modes import no_grad
+from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
-from .folders import below
-from .trace import kept_gradients, watched
-from .wire import Array, Command, Reply
+from .network import Network
+from .trace import Trace, kept_gradients, watched
 
-if TYPE_CHECKING:
-    from .session import Session
-
-MOMENT = 0.1  # seconds that one request may train
-POINTS, ARROWS = 300, 60
 PATH = 101  # points from one z to the other
-SMALL = 1 << 16  # numbers of one array of maps that are sent
-TOY_LOSSES = tuple(name for name, rule in LOSSES.items() if not rule.matches_features)
+SAMPLES, CHUNK = 400, 100  # pictures of G in which those of a class are looked for
 
 
-def new_toy(session: Session, fields: dict[str, Any]) -> Reply:
-    """Begin the toy anew."""
-    session.toy = ToyGan.of(fields["density"], fields["loss"], fields.get("seed", 0))
-    return _toy(session.toy)
+class Chain(Module):
+    """G and behind it D: z (N, latent) -> D's outputs."""
+
+    def __init__(self, G: Generator, D: Discriminator) -> None:
+        self.G, self.D = G, D
+
+    def forward(self, z: Tensor, labels: np.ndarray) -> Tensor:
+        """Return what D says of G's pictures; labels go to whichever of them takes classes."""
+        x = self.G(z, labels) if self.G.num_classes else self.G(z)
+        return self.D(x, labels) if self.D.num_classes else self.D(x)
 
 
-def step_toy(session: Session, fields: dict[str, Any]) -> Reply:
-    """Train the toy for so many steps, but not for longer than a moment."""
-    if session.toy is None:
-        session.toy = ToyGan.of()
-    toy, until = session.toy, time.monotonic() + MOMENT
-    end = toy.steps + fields["steps"]
-    with np.errstate(all="ignore"):
-        while toy.steps < end:
-            toy.train(1)
-            if time.monotonic() > until:
-                break
-    return _toy(toy)
+class Summand(NamedTuple):
+    """One z of a sum: its sign, the z, and of how many samples it is the mean."""
 
-
-def _toy(toy: ToyGan) -> Reply:
-    """Return D everywhere, real and generated points, and the pull on some of these."""
-    fake = toy.samples(POINTS)
-    arrays = [
-        Array("belief", toy.belief()),
-        Array("real", toy.density(np.random.default_rng(1), POINTS)),
-        Array("fake", fake),
-        Array("push", toy.push(fake[:ARROWS])),
-    ]
-    return Reply({"steps": toy.steps, "extent": EXTENT, "probability": toy.loss.probability}, arrays)
+    sign: int
+    z: np.ndarray
+    samples: int
 
 
 class Latent:
-    """A trained GAN and the point z of its latent space that a page looks at.
+    """A trained GAN, and the point z of its latent space that a page looks at.
 
     Parameters
     ----------
@@ -75,87 +58,98 @@ class Latent:
     def __init__(self, folder: Path) -> None:
         self.G: Generator = load_generator(folder)[0]
         self.D: Discriminator = load_discriminator(folder)[0]
+        if self.D.image_shape != self.G.image_shape:
+            raise ValueError(
+                f"the discriminator of {folder.name} takes images {list(self.D.image_shape)}, its generator "
+                f"makes {list(self.G.image_shape)}: they are of different runs"
+            )
+        self.chain = Chain(self.G, self.D)
+        self.trace: Trace | None = None  # of the z that was looked at last
+        self._means: tuple[Module, list[Summand | None]] | None = None
 
     def z(self, first: int, second: int, t: float, u: float, v: float) -> np.ndarray:
         """Return z (1, latent): at `t` on the arc between two random points, and `u`, `v` steps beside it.
 
         The directions of `u` and `v` are random, too, and the same for all points.
         """
-        ends = [
-            np.random.default_rng(seed).standard_normal(self.G.latent, np.float32) for seed in (first, second)
-        ]
-        middle = slerp(ends[0], ends[1], PATH)[round(t * (PATH - 1))]
+        middle = slerp(self.point(first), self.point(second), PATH)[round(t * (PATH - 1))]
         across = np.random.default_rng(12345).standard_normal((2, self.G.latent)).astype(np.float32)
         across /= np.linalg.norm(across, axis=1, keepdims=True)
         return (middle + np.float32(u) * across[0] + np.float32(v) * across[1])[None].astype(np.float32)
 
-    def look(self, z: np.ndarray, label: int) -> Reply:
-        """Return G's picture and maps for z, D's verdict on it, and the verdict's gradient by the picture."""
-        labels = np.array([label])
-        g_labels = labels if self.G.num_classes else None
-        calls, tensors, output = watched(self.G, Tensor(z), *(() if g_labels is None else (g_labels,)))
-        made = tensors[output]
-        image = Tensor(made.numpy().copy(), requires_grad=True)
-        D = self.D
-        verdict = D(image, labels) if D.num_classes else D(image)
-        with kept_gradients(D):
-            real = logit(verdict)
-            F.sum(real).backward()
-        assert image.grad is not None
-        arrays = [Array("picture", (made.numpy()[0] + 1) / 2), Array("dD", image.grad.numpy()[0])]
-        for call in calls:
-            values = tensors[call.result].numpy()[0]
-            if values.ndim == 3:
-                most = max(1, SMALL // (values.shape[1] * values.shape[2]))
-                arrays.append(Array(call.title, values[: min(most, 32)], {"channels": len(values)}))
-        value = float(real.numpy().ravel()[0])
-        return Reply({"logit": value, "real": float(F.sigmoid(Tensor(np.array([value]))).item())}, arrays)
+    def point(self, seed: int) -> np.ndarray:
+        """Return a random z (latent,)."""
+        return np.random.default_rng(seed).standard_normal(self.G.latent, np.float32)
+
+    def look(self, z: np.ndarray, label: int) -> Trace:
+        """Run G and D on z, and back from D's verdict; the "loss" of the trace is the verdict's logit."""
+        x = Tensor(z, requires_grad=True, backend="numpy")
+        made, tensors, output = watched(self.chain, x, np.array([label]))
+        real = F.sum(logit(tensors[output]))
+        with kept_gradients(self.chain):
+            real.backward()
+        self.trace = Trace(made, tensors, output, loss=real.item())
+        return self.trace
+
+    @property
+    def picture(self) -> str:
+        """The name of G's picture in the trace."""
+        assert self.trace is not None
+        return next(
+            made.result for made in reversed(self.trace.made) if getattr(made, "name", "").startswith("G.")
+        )
+
+    def by_seeds(self, seeds: Sequence[int]) -> list[Summand]:
+        """Return a - b + c of three random points: styles, for a generator that is told the class."""
+        return [Summand(sign, self.point(n), 1) for sign, n in zip((1, -1, 1), seeds, strict=True)]
+
+    def by_classes(self, classes: Sequence[int], network: Network) -> list[Summand]:
+        """Return a - b + c of the means of those z whose pictures a classifier calls a, b and c.
+
+        Raises
+        ------
+        ValueError
+            If the classifier takes other pictures, or calls no picture so.
+        """
+        if network.input_shape != self.G.image_shape:
+            raise ValueError(
+                f"the network of this page takes pictures {list(network.input_shape)}, and G makes "
+                f"{list(self.G.image_shape)}: load a classifier for G's pictures first"
+            )
+        if self._means is None or self._means[0] is not network.model:
+            self._means = network.model, self._means_by(network)
+        found = []
+        for sign, k in zip((1, -1, 1), classes, strict=True):
+            mean = self._means[1][k]
+            if mean is None:
+                raise ValueError(
+                    f"{network.name} calls none of {SAMPLES} pictures of G {network.classes[k]!r}: choose "
+                    "another class"
+                )
+            found.append(mean._replace(sign=sign))
+        return found
+
+    def _means_by(self, network: Network) -> list[Summand | None]:
+        z = np.random.default_rng(7).standard_normal((SAMPLES, self.G.latent), np.float32)
+        answers = []
+        for start in range(0, SAMPLES, CHUNK):
+            pictures = sample(self.G, Tensor(z[start : start + CHUNK]))
+            with np.errstate(all="ignore"), evaluation_mode(network.model), no_grad():
+                answers.append(network.model(Tensor(pictures)).numpy().argmax(1))
+        called = np.concatenate(answers)
+        counts = [int((called == k).sum()) for k in range(len(network.classes))]
+        return [Summand(1, z[called == k].mean(0), n) if n else None for k, n in enumerate(counts)]
 
 
-def gan_runs(session: Session, fields: dict[str, Any]) -> Reply:
-    """Return the run folders that have a generator, and what the toy can be."""
-    found = sorted((session.root / "runs").glob(f"*/{GENERATOR}"))[:200]
-    runs = [str(path.parent.relative_to(session.root)) for path in found]
-    return Reply({"runs": runs, "densities": list(DENSITIES), "losses": list(TOY_LOSSES)})
+def on_the_shell(z: np.ndarray) -> np.ndarray:
+    """Return z (1, latent) with length sqrt(latent), which random z have nearly: G was trained there.
 
-
-def load_gan(session: Session, fields: dict[str, Any]) -> Reply:
-    """Load a GAN's run folder."""
-    session.latent = Latent(below(session.root, fields["folder"]))
-    return Reply({"latent": session.latent.G.latent, "classes": session.latent.G.num_classes})
-
-
-def look(session: Session, fields: dict[str, Any]) -> Reply:
-    """Return what G makes of a z, and what D says of it."""
-    if session.latent is None:
-        raise ValueError("load the run folder of a GAN first: tinycnn gan trains one")
-    label = fields.get("label", 0)
-    if label and label >= session.latent.G.num_classes:
-        raise ValueError(f"the generator knows {session.latent.G.num_classes} classes, counted from 0")
-    z = session.latent.z(fields["first"], fields["second"], fields["t"], fields["u"], fields["v"])
-    return session.latent.look(z, label)
-
-
-_STEP = Number(-20, below=20)
-COMMANDS: dict[str, Command] = {
-    "toy": (
-        Fields({"density": Choice(tuple(DENSITIES)), "loss": Choice(TOY_LOSSES)}, {"seed": Integer(0)}),
-        new_toy,
-    ),
-    "toy-step": (Fields({"steps": Integer(1, 1000)}), step_toy),
-    "gan-runs": (Fields({}), gan_runs),
-    "gan-load": (Fields({"folder": Text(1000)}), load_gan),
-    "gan-look": (
-        Fields(
-            {
-                "first": Integer(0),
-                "second": Integer(0),
-                "t": Number(0, below=1.0000001),
-                "u": _STEP,
-                "v": _STEP,
-            },
-            {"label": Integer(0)},
-        ),
-        look,
-    ),
-}
+    Raises
+    ------
+    ValueError
+        For the origin, which has no direction.
+    """
+    length = float(np.linalg.norm(z))
+    if length < 1e-6:
+        raise ValueError("the sum is the origin, which has no direction: choose three different ones")
+    return (z * (np.sqrt(z.size) / length)).reshape(1, -1).astype(np.float32)

@@ -13,22 +13,21 @@ import numpy as np
 
 from tinycnn.explain import Explanation
 from tinycnn.explain.document import to_dict
+from tinycnn.explain.layers import Layer
 from tinycnn.explain.recorder import MAX_TERMS as MOST_TERMS
 from tinycnn.gan.toy import ToyGan
 from tinycnn.nn.summary import summary
 from tinycnn.schema import Fields, Flag, Integer, ListOf, Number, Text, plain
 
-from . import build_commands, latent, train_commands
+from . import build_commands, gan_commands, latent, toy_commands, train_commands
 from . import picture as pictures
-from .between import Between, sources_of
+from .between import about
 from .network import Network
 from .onefile import one_file
 from .trace import Trace, run
 from .training import Trainer
 from .why import why, why_gradient
-from .wire import MOST_BYTES, Array, Command, Reply, RequestError, pack, read_request
-
-MOST_CELLS = 1 << 18  # numbers of one array that are sent; of larger ones the first channels
+from .wire import MOST_BYTES, Array, Command, Reply, RequestError, one_picture, pack, read_request
 
 
 class Session:
@@ -106,17 +105,11 @@ def describe(session: Session, fields: dict[str, Any]) -> Reply:
     costs = {layer.name: layer for layer in table.layers}
     layers = []
     for made in trace.made:
-        if made.result not in trace.shown:
-            continue
-        about: dict[str, Any] = {"sources": sources_of(made), "result": made.result}
-        about["shape"] = list(made.y.shape[1:])
-        if isinstance(made, Between):
-            about |= {"name": "", "kind": made.node.name, "says": made.title}
-        else:
-            cost = costs[made.name]
-            about |= {"name": made.name, "kind": type(made.module).__name__, "says": repr(made.module)}
-            about |= {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
-        layers.append(about)
+        if made.result in trace.shown:
+            layers.append(about(made))
+            if isinstance(made, Layer):
+                cost = costs[made.name]
+                layers[-1] |= {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
     return Reply(
         {
             "name": network.name,
@@ -157,29 +150,28 @@ def see(session: Session, fields: dict[str, Any]) -> Reply:
         )
     trace = run(network.model, pictures.with_noise(session.picture, session.noise), label)
     session.trace = trace
-    arrays = [_sent(name, trace.array(name)) for name in trace.shown]
+    arrays = [one_picture(name, trace.array(name)) for name in trace.shown]
     if label is not None:
-        arrays += [_sent(f"dL/d{name}", trace.array(name, gradient=True)) for name in trace.shown]
-    arrays.append(Array("p", trace.probabilities[0]))
-    said |= {"label": session.label, "loss": trace.loss, "answer": int(trace.probabilities[0].argmax())}
+        arrays += [one_picture(f"dL/d{name}", trace.array(name, gradient=True)) for name in trace.shown]
+    assert trace.probabilities is not None
+    p = trace.probabilities[0]
+    arrays.append(Array("p", p))
+    said |= {"label": session.label, "loss": trace.loss, "answer": int(p.argmax())}
     return Reply(said, arrays)
-
-
-def _sent(name: str, values: np.ndarray) -> Array:
-    """Return an array of one picture without N; of a large one, as many channels as may be sent."""
-    values = values[0]
-    about = {"channels": len(values)}
-    if values.ndim == 3:
-        values = values[: max(1, MOST_CELLS // (values.shape[1] * values.shape[2]))]
-    return Array(name, values, about)
 
 
 def explain_cell(session: Session, fields: dict[str, Any]) -> Reply:
     """Return the steps that compute one cell of an array, or one of its gradient."""
-    trace, array, cell = session.seen(), fields["array"], tuple(fields["cell"])
-    gradient = fields.get("gradient", False)
+    array, cell, gradient = fields["array"], tuple(fields["cell"]), fields.get("gradient", False)
+    if not fields.get("gan"):
+        trace = session.seen()
+    elif session.latent is not None and session.latent.trace is not None:
+        trace = session.latent.trace
+    else:
+        raise ValueError("load the run folder of a GAN first: tinycnn gan trains one")
     found = (why_gradient if gradient else why)(trace, array, cell)
-    value = trace.probabilities[cell] if array == "p" else trace.array(array, gradient)[cell]
+    p = trace.probabilities
+    value = p[cell] if array == "p" and p is not None else trace.array(array, gradient)[cell]
     steps = to_dict(_without_large_panels(found.explanation), values=False)
     return Reply({"explanation": steps, "names": found.names, "value": float(value)})
 
@@ -216,6 +208,7 @@ COMMANDS: dict[str, Command] = {
     ),
     **build_commands.COMMANDS,
     **train_commands.COMMANDS,
-    **latent.COMMANDS,
-    "why": (Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag()}), explain_cell),
+    **toy_commands.COMMANDS,
+    **gan_commands.COMMANDS,
+    "why": (Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag(), "gan": Flag()}), explain_cell),
 }

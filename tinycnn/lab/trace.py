@@ -32,17 +32,17 @@ class Trace:
     output
         The name of the logits.
     probabilities
-        The softmax of the logits, (1, K).
+        The softmax of the logits, (1, K); None of a GAN.
     label
         The class k of the loss L = cross_entropy(logits, k), or None.
     loss
-        L, if there is a label: then the tensors have their gradients.
+        L, if there is one: then the tensors have their gradients. Of a GAN it is D's logit.
     """
 
     made: list[Made]
     tensors: dict[str, Tensor]
     output: str
-    probabilities: np.ndarray
+    probabilities: np.ndarray | None = None
     label: int | None = None
     loss: float | None = None
 

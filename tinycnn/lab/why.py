@@ -43,7 +43,7 @@ def why(trace: Trace, array: str, index: Index) -> Answer:
     ValueError
         If there is no such array or cell, or nothing computes it: the picture.
     """
-    if array == "p":
+    if array == "p" and trace.probabilities is not None:
         check_index("p", index, trace.probabilities.shape)
         steps = explain(F.softmax, trace.array(trace.output), dim=1, cells={"p": [index]})
         return _answer(steps, {"z": trace.output, "p": "p"})
@@ -69,11 +69,13 @@ def why_gradient(trace: Trace, array: str, index: Index) -> Answer:
     ValueError
         If there is no such array or cell, or no loss was chosen.
     """
-    if trace.label is None:
+    if trace.loss is None:
         raise ValueError("choose a loss first: there is no gradient without one")
     check_array(trace, array)
     check_index(array, index, trace.array(array).shape)
     if trace.tensors[array] is trace.tensors[trace.output]:
+        if trace.label is None:
+            return _of_a_verdict(trace, array, index)
         steps = explain(
             F.cross_entropy, trace.array(array), [trace.label], backward=True, cells={"dL/dz": [index]}
         )
@@ -91,6 +93,20 @@ def why_gradient(trace: Trace, array: str, index: Index) -> Answer:
     every = (*rec.steps, *(step for use in uses for step in use[0].explanation.steps))
     names = [{letter: letter}, *(names for use in uses for names in use[0].names)]
     return Answer(Explanation("sum", {}, rec.arrays, every, letter), names)
+
+
+def _of_a_verdict(trace: Trace, array: str, index: Index) -> Answer:
+    """Return why dL/d(array) is what it is if L is D's logit, made from the output of D."""
+    letter = f"dL/d{array}"
+    value = float(trace.array(array, gradient=True)[index])
+    many = trace.array(array).shape[1] > 1
+    equation = f"L = log Σ e^{array},  {letter} = e^{array} / Σ e^{array}" if many else f"L = {array}"
+    name = f"{letter}[{','.join(map(str, index))}]"
+    said = (
+        f"L is D's logit for real, {trace.loss:.4g}: the more, the more D takes the picture for a real one."
+    )
+    step = Step("backward", f"{name}: where the gradient begins", equation, f"{name} = {value:.4g}", said, ())
+    return _answer(Explanation("logit", {}, {}, (step,), letter), {letter: letter})
 
 
 def _numbered(uses: list[tuple[Answer, float, str]]) -> Iterator[tuple[Answer, float, str]]:

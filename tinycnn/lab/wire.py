@@ -23,6 +23,7 @@ import numpy as np
 from tinycnn.schema import Fields, Integer, Text, parse_json
 
 MOST_BYTES = 8_000_000  # of a message
+MOST_CELLS = 1 << 18  # numbers of one array that are sent; of larger ones the first channels
 REQUEST = Fields({"id": Integer(0, 1 << 53), "do": Text(40)})
 
 
@@ -41,6 +42,15 @@ class Reply:
 
     fields: dict[str, Any] = field(default_factory=dict)
     arrays: Sequence[Array] = ()
+
+
+def one_picture(name: str, values: np.ndarray) -> Array:
+    """Return an array of one picture without N; of a large one, as many channels as may be sent."""
+    values = values[0]
+    about = {"channels": len(values)}
+    if values.ndim == 3:
+        values = values[: max(1, MOST_CELLS // (values.shape[1] * values.shape[2]))]
+    return Array(name, values, about)
 
 
 # What a request must have, and the function that answers it, given the session and these fields.

@@ -2,12 +2,17 @@
 
 import { ask } from "./wire.js";
 import { colouring, largest } from "./colours.js";
+import { Network } from "./network.js";
 import { show as shown } from "./numbers.js";
+import { state, writeState } from "./state.js";
 import { drawToy } from "./toy.js";
 import { t } from "./strings.js";
+import * as why from "./why.js";
 
 const STEPS = 20; // of one request while the toy runs
 const byId = (id) => document.getElementById(id);
+
+const PLACE = { first: "z-first", second: "z-second", t: "z-t", u: "z-u", v: "z-v" }; // field -> element
 
 let toy = null; // what the toy was last drawn from
 let made = null; // what the generator last made
@@ -15,9 +20,15 @@ let running = false;
 let asking = false;
 let looking = false;
 let again = false;
+let loaded = null; // what the server said of the run
+let classes = () => []; // of the classifier on this page, which names G's pictures
 
-/** Wire the panels. */
-export function setUp() {
+/** Both networks, from z to D's verdict. */
+export const chain = new Network((array, cell) => why.explain(array, cell, byId("chain-backward").checked, [], true), "chain");
+
+/** Wire the panels. `theClasses` returns the names of the classifier's classes. */
+export function setUp(theClasses) {
+  classes = theClasses;
   const begin = () => guarded(() => ask("toy", { density: byId("density").value, loss: byId("gan-loss").value }));
   byId("toy-step").onclick = () => {
     pause();
@@ -29,8 +40,30 @@ export function setUp() {
     pause();
     begin();
   };
-  byId("gan-load").onclick = load;
-  for (const id of ["z-first", "z-second", "z-label", "z-t", "z-u", "z-v"]) byId(id).oninput = look;
+  byId("gan-load").onclick = () => load({ folder: byId("gan-runs").value });
+  for (const [field, id] of Object.entries(PLACE)) {
+    byId(id).oninput = () => {
+      Object.assign(state.gan, { [field]: Number(byId(id).value), of: null });
+      look();
+    };
+  }
+  byId("z-label").oninput = () => {
+    state.gan.label = Number(byId("z-label").value);
+    look();
+  };
+  byId("sum-show").onclick = () => {
+    state.gan.of = ["a", "b", "c"].map((name) => Number(byId(`sum-${name}`).firstChild.value));
+    look();
+  };
+  byId("chain-backward").onchange = () => {
+    why.close();
+    drawMade();
+  };
+}
+
+/** Forget the run: the server may not have it any more. */
+export function forget() {
+  loaded = null;
 }
 
 /** Show the tab: ask which runs there are, and draw the toy. */
@@ -44,6 +77,8 @@ export async function show() {
     byId("gan-loss").replaceChildren(...answer.losses.map((name) => new Option(name, name)));
   }
   if (!toy) byId("toy-reset").click();
+  if (state.gan && !loaded) await load(state.gan);
+  else if (loaded) choices(); // the classifier may be another one
 }
 
 async function guarded(request) {
@@ -81,15 +116,38 @@ export function redraw() {
   if (made) drawMade();
 }
 
-async function load() {
+async function load(place) {
   try {
-    const { classes } = await ask("gan-load", { folder: byId("gan-runs").value });
-    byId("gan-class").hidden = classes === 0;
-    byId("sliders").hidden = false;
-    await look();
+    loaded = await ask("gan-load", { folder: place.folder });
   } catch (error) {
     byId("latent-says").textContent = error.message;
+    return;
   }
+  const number = (id) => Number(byId(id).value);
+  const here = Object.fromEntries(Object.entries(PLACE).map(([field, id]) => [field, number(id)]));
+  state.gan = { ...here, label: 0, of: null, ...place };
+  for (const [field, id] of Object.entries(PLACE)) byId(id).value = state.gan[field];
+  byId("z-label").value = state.gan.label;
+  byId("gan-runs").value = place.folder;
+  byId("gan-class").hidden = loaded.classes === 0;
+  for (const id of ["sliders", "sum", "chain"]) byId(id).hidden = false;
+  choices();
+  chain.describe({ input: loaded.input, layers: loaded.layers });
+  await look();
+}
+
+// What can be added up: means of classes, or single points for a generator that is told the class.
+function choices() {
+  const told = loaded.classes > 0;
+  byId("sum-hint").textContent = t(told ? "sumOfPoints" : "sumOfMeans");
+  ["a", "b", "c"].forEach((name, n) => {
+    const input = document.createElement(told ? "input" : "select");
+    if (told) Object.assign(input, { type: "number", min: 0 });
+    else input.append(...classes().map((label, k) => new Option(label, k)));
+    input.value = state.gan.of?.[n] ?? n + (told ? 1 : 0);
+    input.setAttribute("aria-label", name);
+    byId(`sum-${name}`).replaceChildren(input);
+  });
 }
 
 // One request at a time; while it runs, the newest place waits.
@@ -99,12 +157,13 @@ async function look() {
     return;
   }
   looking = true;
-  const number = (id) => Number(byId(id).value);
-  const place = { first: number("z-first"), second: number("z-second"), t: number("z-t"), u: number("z-u"), v: number("z-v") };
-  if (!byId("gan-class").hidden) place.label = number("z-label");
+  const { first, second, t: along, u, v, of, label } = state.gan;
+  const place = loaded.classes ? { label } : {};
   try {
-    made = await ask("gan-look", place);
+    made = of ? await ask("gan-sum", { of, ...place }) : await ask("gan-look", { first, second, t: along, u, v, ...place });
     drawMade();
+    writeState();
+    if (state.path.at(-1)?.gan) await why.showPath();
   } catch (error) {
     byId("latent-says").textContent = error.message;
   }
@@ -115,15 +174,25 @@ async function look() {
   }
 }
 
+/** Put the texts of the chosen language. */
+export function texts() {
+  if (!loaded) return;
+  choices();
+  chain.texts();
+  if (made) drawMade();
+}
+
 function drawMade() {
   byId("latent-says").textContent = t("verdict", { logit: shown(made.logit), real: shown(made.real, 3) });
-  const { picture, dD, ...maps } = made.arrays;
+  const { picture, dD } = made.arrays;
   const figures = [drawMaps(picture, "grey", 1, t("made"), 6), drawMaps(dD, "gradient", largest(dD.values), t("pull"), 6)];
-  for (const [title, array] of Object.entries(maps)) {
-    const [, , W] = array.shape;
-    figures.push(drawMaps(array, "activation", largest(array.values), title, Math.max(1, Math.floor(42 / W))));
-  }
+  made.samples?.forEach((samples, n) => {
+    const letter = `${n === 1 ? "−" : "+"} ${"abc"[n]}`;
+    const name = samples > 1 ? t("part", { letter, samples }) : letter;
+    figures.push(drawMaps(made.arrays[`part${n}`], "grey", 1, name, 3));
+  });
   byId("latent-maps").replaceChildren(...figures);
+  chain.update(made.arrays, byId("chain-backward").checked);
 }
 
 // Channels beside each other, eight in a row; three of a colour picture are one.
@@ -149,7 +218,7 @@ function drawMaps(array, kind, most, title, size) {
   }
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
-  caption.textContent = `${title} (±${shown(most, 3)})`;
+  caption.textContent = kind === "grey" ? title : `${title} (±${shown(most, 3)})`;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", title);
   figure.append(canvas, caption);

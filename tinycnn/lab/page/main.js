@@ -79,7 +79,7 @@ async function showSeen(answer, picture) {
   }
   writeState();
   if ((state.backward || state.saliency) && wasLabel !== answer.label && state.loss === null) look({});
-  else if (state.path.length) await why.showPath();
+  else if (state.path.length && !state.path.at(-1).gan) await why.showPath();
 }
 
 async function describe() {
@@ -142,11 +142,12 @@ function speak(language) {
   byId("draw").setAttribute("aria-label", t("drawing"));
   tabs.texts();
   if (about) network.texts();
+  gan.texts();
 }
 
 train.setUp({ look: () => look({}), lossClass });
 
-gan.setUp();
+gan.setUp(() => about.classes);
 build.setUp(async () => {
   why.close();
   train.forget();
@@ -155,12 +156,14 @@ build.setUp(async () => {
 
 async function showTab(tab) {
   if (!about) return;
+  if (state.path.length && Boolean(state.path.at(-1).gan) !== (tab === "gan")) why.close();
   const shown = { build: () => Promise.all([build.show(), listRuns()]), gan: gan.show }[tab];
   await shown?.().catch((error) => say(error.message));
 }
 
 on("hello", async () => {
   say("");
+  gan.forget(); // the server may be another one
   await describe();
   await showTab(state.tab);
 });
@@ -183,7 +186,7 @@ setUpTheme(byId("theme"), () => {
   gan.redraw();
 });
 speak(localStorage.getItem("language") ?? preferred());
-why.setUp(network);
+why.setUp({ classifier: network, gan: gan.chain });
 restore();
 wire();
 connect();

@@ -7,17 +7,21 @@ import { t } from "./strings.js";
 
 const byId = (id) => document.getElementById(id);
 
-/** All arrays from the picture to the logits. `ask(name, cell)` is called where a cell is clicked. */
+/**
+ * All arrays from the picture to the logits, in the elements of the page whose ids are `prefix` and -title, -hint,
+ * -readout, -layers. `ask(name, cell)` is called where a cell is clicked.
+ */
 export class Network {
-  constructor(ask) {
+  constructor(ask, prefix = "network") {
     this.ask = ask;
+    this.prefix = prefix;
     this.views = new Map();
     this.pointed = null; // the view and the cell whose number stands above the maps
     this.tell = (view, cell) => {
       this.pointed = { view, cell };
-      byId("readout").textContent = view.says(cell);
+      byId(`${this.prefix}-readout`).textContent = view.says(cell);
     };
-    new ResizeObserver(() => this.#redraw()).observe(byId("layers"));
+    new ResizeObserver(() => this.#redraw()).observe(byId(`${this.prefix}-layers`));
   }
 
   /** Make the views for a network that the server described. */
@@ -27,25 +31,28 @@ export class Network {
     const shapes = new Map([["a0", network.input], ...network.layers.map((layer) => [layer.result, layer.shape])]);
     this.views = new Map();
     this.pointed = null;
-    byId("readout").textContent = "";
+    byId(`${this.prefix}-readout`).textContent = "";
     for (const [name, shape] of shapes) this.views.set(name, new Maps(name, shape, this));
-    byId("layers").replaceChildren(...[...this.views.values()].map((view) => view.element));
+    byId(`${this.prefix}-layers`).replaceChildren(...[...this.views.values()].map((view) => view.element));
     this.texts();
   }
 
   /** Put the texts of the chosen language. */
   texts() {
     const { name, note, parameters, multiply_adds: adds } = this.about;
-    const title = t("networkTitle", { name, parameters: count(parameters), adds: count(adds) });
-    byId("network-title").textContent = title;
-    byId("network-hint").textContent = `${t("networkHint")} ${note}`;
+    if (name) {
+      const title = t("networkTitle", { name, parameters: count(parameters), adds: count(adds) });
+      byId(`${this.prefix}-title`).textContent = title;
+      byId(`${this.prefix}-hint`).textContent = `${t("networkHint")} ${note}`;
+    }
     let previous = "";
     for (const [array, view] of this.views) {
       const layer = this.layers.get(array);
       const shape = view.shape.join("×");
       let says = layer ? `${layer.name} ${layer.says}`.trim() : "";
       if (layer?.name && layer.sources[0] !== previous) says = t("ofArray", { says, array: layer.sources[0] });
-      view.title.textContent = layer ? t("layerTitle", { name: array, says, shape }) : t("inputTitle", { shape });
+      const input = name ? "inputTitle" : "zTitle";
+      view.title.textContent = t(layer ? "layerTitle" : input, { name: array, says, shape });
       previous = array;
     }
   }
@@ -56,7 +63,7 @@ export class Network {
     for (const [name, view] of this.views) {
       const array = arrays[gradient ? `dL/d${name}` : name];
       if (!array) continue;
-      const kind = gradient ? "gradient" : name === "a0" ? "grey" : "activation";
+      const kind = gradient ? "gradient" : name === "a0" && !view.vector ? "grey" : "activation";
       const most = kind === "grey" ? 1 : largest(array.values);
       view.update(array, kind, most);
       legend(view, kind, most, array);

@@ -19,8 +19,8 @@ export function note(what, fields, answer) {
 }
 
 /** Return under which key a cell's steps are kept. */
-export function keyOf({ array, cell, gradient }) {
-  return JSON.stringify([array, cell, Boolean(gradient)]);
+export function keyOf({ array, cell, gradient, gan }) {
+  return JSON.stringify([array, cell, Boolean(gradient), Boolean(gan)]);
 }
 
 function forget() {

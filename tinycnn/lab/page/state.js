@@ -9,7 +9,8 @@ const FRESH = {
   backward: false,
   saliency: false,
   loss: null, // a class, or null for the true label, else the answer
-  path: [], // the cells asked about: [{array, cell, gradient}]
+  path: [], // the cells asked about: [{array, cell, gradient, gan}]
+  gan: null, // the run and the place in its latent space: {folder, first, second, t, u, v, label, of}
 };
 
 export const state = { ...FRESH };
@@ -40,6 +41,7 @@ function fits(value, name) {
     backward: () => typeof value === "boolean",
     saliency: () => typeof value === "boolean",
     loss: () => value === null || Number.isInteger(value),
+    gan: () => value === null || (typeof value === "object" && typeof value.folder === "string"),
     path: () => Array.isArray(value) && value.every((step) => typeof step?.array === "string" && Array.isArray(step.cell)),
   };
   return checks[name]();

@@ -2,7 +2,7 @@
 
 import { t } from "./strings.js";
 
-const STEPS = ["#draw", "#layers", "#why", "#backward", "#tabs"];
+const STEPS = ["#draw", "#network-layers", "#why", "#backward", "#tabs"];
 const SEEN = "tour";
 
 /** Show the tour to who has not seen it, and to whoever presses the button. */

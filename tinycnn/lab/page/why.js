@@ -9,12 +9,14 @@ import { t } from "./strings.js";
 const FIRST_TERMS = 40; // shown at once; a button shows the others
 const byId = (id) => document.getElementById(id);
 
-let network = null; // where cells are outlined
+let networks = {}; // where cells are outlined: {classifier, gan}
+let network = null; // the one that the cell is in
 let asked = 0; // answers that come late are not shown
 
-/** Say which network the cells are outlined in. */
-export function setUp(theNetwork) {
-  network = theNetwork;
+/** Say which networks the cells are outlined in. */
+export function setUp(theNetworks) {
+  networks = theNetworks;
+  network = networks.classifier;
   byId("why-close").onclick = close;
 }
 
@@ -25,13 +27,13 @@ export function close() {
   byId("why").classList.add("empty");
   byId("crumbs").replaceChildren();
   byId("why-body").replaceChildren();
-  network.mark({});
+  for (const each of Object.values(networks)) each.mark({});
   writeState();
 }
 
-/** Ask about a cell; `path` is how one came here. */
-export function explain(array, cell, gradient, path = []) {
-  state.path = [...path, { array, cell, gradient }];
+/** Ask about a cell; `path` is how one came here. `gan`: of the GAN's networks. */
+export function explain(array, cell, gradient, path = [], gan = false) {
+  state.path = [...path, { array, cell, gradient, gan }];
   writeState();
   return showPath();
 }
@@ -41,13 +43,14 @@ export async function showPath() {
   const panel = byId("why");
   const here = state.path.at(-1);
   if (!here) return;
+  network = here.gan ? networks.gan : networks.classifier;
   panel.classList.remove("empty");
   byId("why-title").textContent = t("why");
   crumbs();
   const number = ++asked;
   let content;
   if (here.array === "a0" && !here.gradient) {
-    content = { note: t("isPicture"), names: [], explanation: { steps: [] } };
+    content = { note: t(here.gan ? "isZ" : "isPicture"), names: [], explanation: { steps: [] } };
   } else {
     try {
       content = await ask("why", here);
@@ -110,7 +113,7 @@ function sum(step) {
 /** Go from a factor of a term to what it was computed from. */
 function walk(array, cell) {
   const gradient = array.startsWith("dL/d");
-  explain(gradient ? array.slice(4) : array, cell, gradient, state.path);
+  explain(gradient ? array.slice(4) : array, cell, gradient, state.path, state.path.at(-1).gan);
 }
 
 function terms(body, step, names) {
