@@ -10,7 +10,7 @@ an input cell that was copied into several patches collects the gradient of ever
 
 from .arrays import Array, array_module
 from .geometry import Geometry, Pair, conv2d_geometry, taps
-from .plain.convolution import add_bias, crop, pad
+from .plain.windows import add_bias, crop, pad
 
 
 def im2col(

@@ -27,7 +27,7 @@ from typing import Protocol
 from . import im2col
 from .arrays import Array, array_module
 from .geometry import Geometry
-from .plain import convolution, loops, passes, pooling
+from .plain import loops, passes, windows
 
 COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what `cpu` needs, and since which version
 
@@ -109,15 +109,15 @@ class Kernels:
 
 PLAIN = Kernels(
     name="plain",
-    conv2d=convolution.conv2d,
-    conv2d_input=convolution.conv2d_input,
-    conv2d_weight=convolution.conv2d_weight,
-    max_pool2d=pooling.max_pool2d,
-    min_pool2d=pooling.min_pool2d,
-    pool_gather=pooling.pool_gather,
-    pool_scatter=pooling.pool_scatter,
-    sum_pool2d=pooling.sum_pool2d,
-    sum_pool2d_input=pooling.sum_pool2d_input,
+    conv2d=windows.conv2d,
+    conv2d_input=windows.conv2d_input,
+    conv2d_weight=windows.conv2d_weight,
+    max_pool2d=windows.max_pool2d,
+    min_pool2d=windows.min_pool2d,
+    pool_gather=windows.pool_gather,
+    pool_scatter=windows.pool_scatter,
+    sum_pool2d=windows.sum_pool2d,
+    sum_pool2d_input=windows.sum_pool2d_input,
     matmul=passes.matmul,
     relu=passes.relu,
     gate=passes.gate,

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..arrays import Array, array_module
 from ..geometry import Geometry, Pair
-from ..plain import pooling as plain
+from ..plain import windows as plain
 from .direct import unravel
 from .operands import LIMIT, fits, result, too_large
 from .target import FLOAT32, INT32, SHARED_BYTES, ZERO, Kernel, cuda, device, divide, int32, kernel
