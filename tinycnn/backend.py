@@ -20,7 +20,7 @@ BACKENDS = ("numpy", "cupy")
 PYTORCHS = {"cpu": "numpy", "cuda": "cupy"}  # what PyTorch calls the devices they compute on
 LISTED = "'numpy' (PyTorch's 'cpu') and 'cupy' (PyTorch's 'cuda')"
 
-_usable: ModuleType | None = None  # CuPy, once it was seen to work
+_usable: ModuleType | None = None  # CuPy, after a check that it works here
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
 _seed: int | Sequence[int] | None = None
@@ -33,14 +33,14 @@ class BackendError(RuntimeError):
 def use(backend: str) -> None:
     """Let new arrays live in `backend`, "numpy" or "cupy", from here on.
 
-    The environment variable ``TINYCNN_BACKEND`` sets the one to begin with.
+    Before the first call, the environment variable ``TINYCNN_BACKEND`` decides; by default it is "numpy".
 
     Raises
     ------
     ValueError
         For an unknown name.
     BackendError
-        If CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
+        If CuPy cannot be used. The message says what is missing: package, libraries, driver or GPU.
     """
     global _current
     library(backend)
@@ -173,9 +173,9 @@ def as_array(value: Any) -> Array:
 
 
 def numbers(*values: Any) -> list[float]:
-    """Return numbers, or arrays of one element, as Python's: those on the GPU in one transfer.
+    """Return numbers, or arrays of one element, as Python's numbers.
 
-    Each transfer waits until all work before it is done.
+    Those on the GPU come in one transfer: each transfer waits until all work before it is done.
     """
     there = [i for i, value in enumerate(values) if type(value).__module__.partition(".")[0] == "cupy"]
     result = [value if i in there else float(value) for i, value in enumerate(values)]

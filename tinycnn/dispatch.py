@@ -66,19 +66,19 @@ def use(backend: str | None = None, *, kernels: str | Kernels | None = None) -> 
     Parameters
     ----------
     backend
-        "numpy" or "cupy". The environment variable ``TINYCNN_BACKEND`` sets the one to begin with.
+        "numpy" or "cupy". Before the first call, the environment variable ``TINYCNN_BACKEND`` decides.
     kernels
         "plain" for the readable ones, "auto" for the fastest that are worth it for each array (the default),
-        another name in `tinycnn.kernels.table`, or a `Kernels` of one's own. It serves every operation. The
-        environment variable ``TINYCNN_KERNELS`` sets the ones to begin with.
+        another name in `tinycnn.kernels.table`, or a `Kernels` of your own. They serve every operation.
+        Before the first call, the environment variable ``TINYCNN_KERNELS`` decides.
 
     Raises
     ------
     ValueError
-        For an unknown name, or kernels that cannot be used here: says what there is, and why others are
-        missing. Nothing was changed then.
+        For an unknown name, or kernels that cannot be used here. The message lists which there are, and why
+        others are missing. Nothing was changed then.
     BackendError
-        If CuPy cannot be used: says what is missing, the package, its libraries, the driver or the GPU.
+        If CuPy cannot be used. The message says what is missing: package, libraries, driver or GPU.
     """
     if backend is None and kernels is None:
         raise TypeError("use() needs a backend, kernels=, or both")
@@ -143,7 +143,7 @@ def why_not(kernels: str) -> str | None:
 
 
 def _listed() -> str:
-    """Return what there is, and why each other set is missing."""
+    """Return the names of the sets there are, and why each other set is missing."""
     reasons = {name: why_not(name) for name in table.SETS}
     there = ", ".join(map(repr, (AUTO, *(name for name in reasons if reasons[name] is None))))
     missing: dict[str, list[str]] = {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Modes:
-    """The two switches of one thread or asynchronous task. To turn one, replace this by a new object."""
+    """The two switches of one thread or asynchronous task. A new object replaces it to change one."""
 
     __slots__ = ("grad_enabled", "observers")
 
@@ -32,7 +32,7 @@ class Modes:
 
 _default = Modes(True, ())
 _modes: ContextVar[Modes] = ContextVar("modes", default=_default)
-modes = _modes.get  # returns the ones of this thread
+modes = _modes.get  # returns the Modes of this thread
 
 
 def register(observer: Observer) -> None:
@@ -42,7 +42,7 @@ def register(observer: Observer) -> None:
 
 @contextmanager
 def observed(observer: Observer) -> Iterator[None]:
-    """Let an observer look on inside the ``with`` block too."""
+    """Let one more observer look on inside the ``with`` block."""
     before = modes().observers
     _modes.set(Modes(modes().grad_enabled, (*before, observer)))
     try:
@@ -67,7 +67,7 @@ class set_grad_enabled:  # noqa: N801 (a ``with`` block, and PyTorch's name)
         _modes.set(Modes(self._before.pop(), modes().observers))
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as one whose body is in the ``with`` block, every step of a generator's too."""
+        """Decorate a function: its body, or each step of a generator, runs inside the ``with`` block."""
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
@@ -142,7 +142,7 @@ class ChangedInPlace(Observer):
             result._changed_at = inputs[0]._changed_at
 
     def walking(self, order: Sequence[Function]) -> None:
-        """Compare times; the usual case, no change since the first recording, takes one comparison."""
+        """Compare times. If nothing changed since the first recording, as usual, that is one comparison."""
         if order and last_change[0] > order[-1].recorded_at:
             for node in order:
                 for kept in node._kept or ():
@@ -151,7 +151,7 @@ class ChangedInPlace(Observer):
 
 
 class OutOfMemory(Observer):
-    """Says of CuPy's error what was asked for, and what was free."""
+    """Adds to CuPy's error how much memory was asked for, and how much was free."""
 
     def failed(self, node: Function, phase: str, arrays: Sequence[Array], error: Exception) -> None:
         """Explain the error."""

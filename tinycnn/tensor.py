@@ -1,7 +1,7 @@
 """Tensor: an array that can ask for its gradient.
 
-This is the container: how a tensor is made, and what must not happen to its array. Conversions to other types
-are in `tinycnn.conversions`, operators and methods in `tinycnn.functional`, gradients in `tinycnn.autograd`.
+This is the container: how a tensor is made, and how changes of its array are noticed. Conversions to other
+types are in `tinycnn.conversions`, operators in `tinycnn.functional`, gradients in `tinycnn.autograd`.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ class Tensor(Conversions):
     dtype
         By default that of `data`; Python floats become float32.
     requires_grad
-        Whether `backward` shall leave dL/d(this tensor) in ``grad``. Floating point only.
+        Whether `backward` leaves dL/d(this tensor) in ``grad``. For floating point numbers only.
     backend
-        "numpy" or "cupy": where the array shall live instead.
+        "numpy" or "cupy", if the array is not to live where the rules above put it.
 
     Raises
     ------
     TypeError
-        For data that are not numbers, and for a gradient of integers.
+        For data that are not numbers, and for integers with `requires_grad`.
 
     Examples
     --------

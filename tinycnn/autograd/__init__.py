@@ -1,4 +1,4 @@
-"""How gradients come about: small files, to be read in this order.
+"""How gradients are computed: small files, to be read in this order.
 
 ========== ===========================================================================================
 `function` an operation: forward, backward, what it keeps, and what a call of it leaves behind

@@ -73,7 +73,7 @@ def _pass_on(node: Function, g: Tensor, gradients: dict[Node, Tensor]) -> None:
 
 @contextmanager
 def only_asked_for(wanted: Iterable[Node], order: Sequence[Function]) -> Iterator[None]:
-    """Inside the ``with`` block, let `needs_input_grad` be about the wanted nodes and what leads to them."""
+    """Inside the ``with`` block, let only the gradients that wanted nodes depend on be asked for."""
     needed = set(wanted)
     for node in reversed(order):  # inputs first
         if any(parent in needed for parent in node.parents if parent is not None):

@@ -84,8 +84,8 @@ class Function:
 
         Written in operations, which take tensors and arrays: so the same lines serve a walk that is recorded,
         to be differentiated again, and one that is not. None stands for no gradient; `needs_input_grad` says
-        which are not asked for. A gradient in the shape that an input was broadcast to will do: it is
-        summed over the copies.
+        which are asked for. A gradient may have the shape that its input was broadcast to: it is summed over
+        the copies.
         """
         raise NotImplementedError(f"{self.name} has no backward(): its derivative is not written yet")
 
@@ -137,7 +137,7 @@ class Function:
 
     def keep(self, inputs: Sequence[Tensor], result: Tensor) -> Sequence[Tensor]:
         """Return what `keeps` names."""
-        # The result itself would close a circle: result, its creator, what that keeps.
+        # Detached: the result itself would close a circle, result -> creator -> what it keeps -> result.
         return [
             inputs[k] if isinstance(k, int) else result.detach() if k == "y" else wrap(self._taken(k))
             for k in self._kept_from
@@ -182,7 +182,7 @@ class Function:
 
 
 def _promoted(inputs: Sequence[Any], floats: bool) -> Sequence[Any]:
-    """Return the arrays, integers beside floats in the dtype of these: PyTorch's rule, NumPy's is float64."""
+    """Return the arrays; integers among floats get the floats' dtype: PyTorch's rule, NumPy's is float64."""
     dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")]
     real = [dtype for dtype in dtypes if dtype.kind == "f"]
     if len(real) == len(dtypes) or not (real or floats):

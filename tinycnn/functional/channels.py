@@ -1,4 +1,4 @@
-"""What normalisation does to the channels of x (N, C, H, W). g stands for dL/dy.
+"""Scale, shift and sum up the channels of x (N, C, H, W), for normalisation. g stands for dL/dy.
 
 <g, channel_affine(x, w)> = sum_{n,c,h,w} g * w[c] * x is one trilinear form again, as in `convolution`: the
 derivatives of one operation are the others.

@@ -30,7 +30,7 @@ class Cast(Function):
 
 
 class Clone(Function):
-    """y = x, in memory of its own. dL/dx = g."""
+    """y = a copy of x. dL/dx = g."""
 
     def forward(self, x: Array) -> Array:
         return x.copy()
@@ -41,7 +41,7 @@ class Clone(Function):
 
 @operation(Clone, example=unary(), method=True)
 def clone(x: Tensor) -> Tensor:
-    """Return a copy of x that gradients flow through; `Tensor.detach` is without."""
+    """Return a copy of x that gradients flow through; they do not flow through `Tensor.detach`."""
     return Clone()(x)
 
 
@@ -88,5 +88,5 @@ def to(x: Tensor, target: Any) -> Tensor:
 
 
 def floating(x: Tensor) -> Tensor:
-    """Return `x`, integers as float32: for operations that subtract or average."""
+    """Return `x`; integers become float32, for operations that subtract or average."""
     return x if x.dtype.kind == "f" else to(x, "float32")

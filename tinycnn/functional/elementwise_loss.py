@@ -71,7 +71,7 @@ def binary_cross_entropy_with_logits(
 
 
 def _fitting(name: str, what: str, x: Tensor, weight: Any) -> Array:
-    """Return weights that are broadcast to the shape of x, in its backend and dtype."""
+    """Return weights in x's backend and dtype, checked to be broadcast to its shape."""
     if isinstance(weight, str):
         raise TypeError(f"{name}: {what} must be numbers, got {weight!r}; write reduction={weight!r}")
     w = to_backend(as_array(plain(weight)), backend_of(plain(x))).astype(x.dtype)
@@ -81,7 +81,7 @@ def _fitting(name: str, what: str, x: Tensor, weight: Any) -> Array:
 
 
 def _compared(name: str, x: Tensor, target: Any) -> tuple[Tensor, Tensor]:
-    """Return what is compared elementwise: two of one shape, integers as float32."""
+    """Return input and target, checked to have one shape; integers become float32."""
     shape = shape_of(name, x)
     target = target.copy() if is_array(target) else target  # it may change before backward
     t = as_tensor(target, like=x) if isinstance(x, Tensor) else as_array(target)

@@ -42,12 +42,12 @@ def pair(rng: Rng, low: int, high: int) -> tuple[int, int]:
 
 
 def beside(x: Tensor, array: np.ndarray) -> Array:
-    """Return the array where x lives."""
+    """Return the array in the backend of x."""
     return array_module(plain(x)).asarray(array)
 
 
 def with_options(f: Callable[..., Tensor], x: np.ndarray, *options: Any) -> Example:
-    """One input, and options that are the same for every call."""
+    """Return an example of one input, with options that are the same for every call."""
     return Example(lambda t: f(t, *options), [x])
 
 
@@ -57,7 +57,7 @@ def chosen(rng: Rng, options: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
 
 
 def unary(draw: Draw = normal, **options: Sequence[Any]) -> Make:
-    """One input; for each option one of these values."""
+    """Make examples of one input, with a random choice of each option's values."""
 
     def example(f: Callable[..., Tensor], rng: Rng) -> Example:
         taken = chosen(rng, options)
@@ -67,7 +67,7 @@ def unary(draw: Draw = normal, **options: Sequence[Any]) -> Make:
 
 
 def binary(first: Draw = normal, second: Draw = normal) -> Make:
-    """Two inputs, of which one is broadcast along some dimensions."""
+    """Make examples of two inputs, of which one is broadcast along some dimensions."""
 
     def example(f: Callable[..., Tensor], rng: Rng) -> Example:
         shape = sizes(rng)

@@ -1,4 +1,4 @@
-"""Changes in place, ``x[0] = 1`` and ``w -= lr * w.grad``: refused if a gradient must flow through them."""
+"""Changes in place, ``x[0] = 1`` and ``w -= lr * w.grad``: an error if a gradient must flow through them."""
 
 import operator
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Reading some of the elements, and the adjoint: adding to them. g stands for dL/dy."""
+"""Read some of the elements; the adjoint adds to them. g stands for dL/dy."""
 
 from collections.abc import Callable
 from typing import Any

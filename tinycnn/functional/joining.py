@@ -1,4 +1,4 @@
-"""Tensors put together: one after another, or with a constant around. g stands for dL/dy."""
+"""Join tensors one after another, or put a constant around one. g stands for dL/dy."""
 
 from collections.abc import Callable, Sequence
 

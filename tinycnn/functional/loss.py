@@ -81,8 +81,8 @@ def cross_entropy(
     Raises
     ------
     TypeError, ValueError
-        If shapes do not fit, or a label is no integer or out of range. Of labels that live on a GPU,
-        those out of range make the loss NaN instead: to look for them would be to wait for it.
+        If shapes do not fit, or a label is no integer or out of range. On a GPU, labels out of range make the
+        loss NaN instead: to look for them would mean to wait for the GPU.
 
     Examples
     --------
@@ -191,8 +191,8 @@ def label_tensor(target: Any) -> Tensor:
 def refuse_out_of_range(name: str, labels: Array, K: int, what: str = "") -> None:
     """Raise ValueError for labels outside 0 to K-1; `name` is the operation, `what` names its input.
 
-    Labels that live on a GPU are looked at under `tinycnn.detect_anomaly` only: each look waits for all the
-    work before it. Operations let their result be NaN there.
+    Labels on a GPU are checked under `tinycnn.detect_anomaly` only, as a check waits for all work before it.
+    Without a check, a label out of range makes the result of the operation NaN.
     """
     if not labels.size or (not isinstance(labels, np.ndarray) and not detecting_anomaly()):
         return
@@ -273,7 +273,7 @@ def class_weights(name: str, x: Tensor, weight: Any) -> Array | None:
 
 
 def of_labels(w: Array, labels: Array) -> Array:
-    """Return the weight of each label; of one that is out of range, which makes the loss NaN, any."""
+    """Return the weight of each label. For one out of range any weight will do: its loss is NaN."""
     return w[labels.clip(0, len(w) - 1)]
 
 

@@ -28,7 +28,7 @@ def _matrix_transpose(self: Tensor) -> Tensor:
 
 
 def _unlike_anything_else(compare: Callable[[Tensor, Any], Tensor]) -> Callable[[Tensor, Any], Any]:
-    """Return a comparison that leaves what is no number to Python: a tensor is not equal to None."""
+    """Return a comparison for numbers only. Python decides the rest: a tensor is not equal to None."""
 
     def compared(self: Tensor, other: Any) -> Any:
         if hasattr(other, "dtype") or isinstance(other, int | float | list | tuple):

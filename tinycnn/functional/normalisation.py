@@ -23,8 +23,8 @@ OTHERS = (0, 2, 3)  # all dimensions of (N, C, H, W) but the channels
 class Normalise(Function):
     """y = (x - m) / s, m the mean and s = sqrt(variance + eps) of every channel of (N, C, H, W).
 
-    dL/dx = (g - mean(g) - y * mean(g * y)) / s: what g would do to the mean and to the spread is taken out,
-    because y's are fixed.
+    dL/dx = (g - mean(g) - y * mean(g * y)) / s: y always has mean 0 and variance 1, so the parts of g that
+    would change these two are taken out.
     """
 
     keeps = "x, y"
@@ -63,18 +63,18 @@ def batch_norm(
 ) -> Tensor:
     """Normalise every channel over the batch: weight * (x - mean) / sqrt(var + eps) + bias.
 
-    In training mean and variance are the batch's, and the running ones move towards them::
+    In training, mean and variance are those of the batch, and the running ones move towards them::
 
         running = (1 - momentum) * running + momentum * batch    (the variance with M - 1, as PyTorch)
 
-    Otherwise they are the running ones.
+    Otherwise the running mean and variance are used.
 
     Parameters
     ----------
     x
         (N, C, ...).
     running_mean, running_var
-        (C,), changed in place in training; None to use the batch's always.
+        (C,), changed in place in training. None: mean and variance are always those of the batch.
     weight, bias
         (C,) or None.
 
@@ -149,7 +149,7 @@ def instance_norm(
 
 
 class NormaliseInput(Function):
-    """`Normalise`'s dL/dx as a function of g and x, computed from the y and the variance of x at hand.
+    """The derivative of `Normalise` as a function of g and x, computed from the y and variance known from x.
 
     Its own derivatives are those of the formula in `formula`, which is written in differentiable operations.
     """

@@ -99,7 +99,7 @@ def logsumexp(x: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
 def max(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Return the maximum along `dim` (None: of all); the first of equal ones takes the gradient.
 
-    PyTorch's returns the places too, if there is a `dim`; here they are `argmax`.
+    With a `dim`, PyTorch returns the places, too; here `argmax` returns them.
     """
     return _extreme(x, dim, keepdim, "max")
 
@@ -108,7 +108,7 @@ def max(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
 def min(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """Return the minimum along `dim` (None: of all); the first of equal ones takes the gradient.
 
-    PyTorch's returns the places too, if there is a `dim`; here they are `argmin`.
+    With a `dim`, PyTorch returns the places, too; here `argmin` returns them.
     """
     return _extreme(x, dim, keepdim, "min")
 

@@ -9,7 +9,7 @@ from .module import Module
 
 
 class Container(Module):
-    """Modules in an order, each under a name."""
+    """Modules in order, each with a name."""
 
     @property
     def layers(self) -> tuple[Module, ...]:
@@ -18,7 +18,7 @@ class Container(Module):
 
     @property
     def _order(self) -> list[str]:
-        """The names of these modules. A subclass may have other modules besides."""
+        """The names of these modules. A subclass may also have other modules as attributes."""
         return vars(self).setdefault("_layer_names", [])
 
     def _put(self, name: Any, module: Any) -> None:
@@ -82,7 +82,7 @@ class Numbered(Container):
 
 
 class Sequential(Numbered):
-    """The modules one after another.
+    """Call the modules one after another.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ class Linear(Module):
 
 
 class _Convolution(Module):
-    """What both convolutions have: sizes, and a weight (rows, columns per group, KH, KW)."""
+    """What both convolutions share: sizes, and a weight (rows, columns per group, KH, KW)."""
 
     def __init__(
         self,

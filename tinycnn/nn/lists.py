@@ -1,4 +1,4 @@
-"""Modules in a list or under names, which a network finds; its own forward says how to call them."""
+"""Lists and dicts of modules: the network that holds them finds their weights and calls them itself."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from .module import Module
 
 
 class ModuleList(Numbered):
-    """Modules in a list. A network finds their weights, as it does not in a list of Python's.
+    """Modules in a list. A network finds their weights, which it does not in a Python list.
 
     Examples
     --------
@@ -36,7 +36,7 @@ class ModuleList(Numbered):
 
 
 class ModuleDict(Container):
-    """Modules by name. A network finds their weights, as it does not in a dict of Python's."""
+    """Modules by name. A network finds their weights, which it does not in a Python dict."""
 
     def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
         self.update(modules or {})

@@ -9,7 +9,7 @@ from .module import Buffer, Module
 
 
 class _Loss(Module):
-    """What the losses have: a reduction, "mean", "sum" or "none", and perhaps weights."""
+    """What all losses share: a reduction, "mean", "sum" or "none"."""
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in ("mean", "sum", "none"):

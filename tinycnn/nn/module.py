@@ -35,8 +35,8 @@ class Module:
     """A layer, or a network of layers: assign parameters, buffers and modules to attributes.
 
     A subclass writes ``forward``. Names in ``state_dict`` are the attributes' names joined by dots, as in
-    PyTorch. Layers in a list or a dict of Python's would not be found: they go into `nn.ModuleList`,
-    `nn.ModuleDict` or `nn.Sequential`. Anything else is an error as soon as the parameters are asked for.
+    PyTorch. A module does not look for layers in Python's lists and dicts: put them into `nn.ModuleList`,
+    `nn.ModuleDict` or `nn.Sequential`. If some are in a list or dict, asking for the parameters is an error.
     """
 
     training = True
@@ -67,11 +67,11 @@ class Module:
 
     @property
     def hooks(self) -> Sequence[Hook]:
-        """What `register_forward_hook` was given."""
+        """The hooks that `register_forward_hook` was given."""
         return vars(self).get("_forward_hooks", ())
 
     def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
-        """Call ``hook(module, inputs, output)`` after every forward; the function returned ends that."""
+        """Call ``hook(module, inputs, output)`` after each forward; return a function that removes it."""
         hooks: list[Hook] = vars(self).setdefault("_forward_hooks", [])
         hooks.append(hook)
         return lambda: hooks.remove(hook)
@@ -90,7 +90,7 @@ class Module:
         Raises
         ------
         TypeError
-            For modules and parameters in a list or dict of Python's: they would not be trained or saved.
+            For modules and parameters in a Python list or dict: they would not be trained or saved.
         """
         refuse_hidden(self)
         for name, value in vars(self).items():
@@ -109,7 +109,7 @@ class Module:
             yield module
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Yield the parameters with dotted names; one that is shared comes once."""
+        """Yield the parameters with dotted names; a shared one once, under its first name."""
         seen: set[int] = set()
         for name, tensor in self._named_tensors():
             if isinstance(tensor, Parameter) and id(tensor) not in seen:
@@ -153,7 +153,7 @@ class Module:
         return self
 
     def zero_grad(self) -> None:
-        """Forget all gradients: they would add up with those of the next `backward`."""
+        """Set all gradients to None: the next `backward` would add to them."""
         for parameter in self.parameters():
             parameter.grad = None
 
@@ -215,7 +215,7 @@ MOST_LOOKED_AT = 1000  # items of a list
 
 
 def _kept(kind: type[Module], name: str, old: Any, new: Any) -> Any:
-    """Return what an attribute becomes. A parameter, buffer or module is not replaced by something else."""
+    """Return an attribute's new value; refuse to replace a parameter, buffer or module by anything else."""
     if not isinstance(old, _KEPT) or new is None or isinstance(new, _KEPT):
         return new
     if isinstance(old, Buffer) and type(new) is Tensor:
@@ -232,7 +232,7 @@ def _kept(kind: type[Module], name: str, old: Any, new: Any) -> Any:
 def refuse_hidden(module: Module) -> None:
     """Raise TypeError for modules and parameters in a list, tuple, set or dict that is an attribute.
 
-    They may be in a list if they are attributes as well: then they are found.
+    They may be in a list if they are attributes, too: then they are found.
     """
     attributes = vars(module)
     found = {id(value) for value in attributes.values()}

@@ -75,8 +75,8 @@ class BatchNorm1d(_BatchNorm):
 class BatchNorm2d(_BatchNorm):
     """Normalise every channel over the batch, then scale and shift: (N, C, H, W).
 
-    In training mean and variance are the batch's, and running ones are kept; in evaluation the running ones
-    are used.
+    In training, mean and variance are those of the batch, and running averages of both are kept; evaluation
+    uses these averages.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ class BatchNorm2d(_BatchNorm):
     eps
         Is added to the variance.
     momentum
-        The share of the newest batch in the running mean and variance; None makes them the mean over all
+        The share of the newest batch in the running mean and variance. None: they are the mean over all
         batches so far.
     affine
-        Have a weight and a bias for each channel.
+        Whether each channel has a weight and a bias.
     track_running_stats
-        Keep running ones. If not, the batch's are used in evaluation, too.
+        Whether to keep running averages. If not, evaluation uses those of the batch, too.
 
     References
     ----------

@@ -12,7 +12,7 @@ from .module import Module
 
 
 class Identity(Module):
-    """x itself: in the place of a layer that is left out. It takes any arguments, as in PyTorch."""
+    """Return x itself, in place of a layer that is left out. It takes any arguments, as in PyTorch."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -103,7 +103,7 @@ class Softmax(Module):
 
 
 class _Pool2d(Module):
-    """What the pools have: kernel, stride (the kernel's by default) and padding."""
+    """What all pooling layers share: kernel, stride (by default the kernel's size) and padding."""
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
         self.kernel_size, self.padding = kernel_size, padding
