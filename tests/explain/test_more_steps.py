@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinycnn
-from tests.helpers.explained import check_panels, evaluate, printed
+from tests.helpers.explained import check_panels, check_sum, evaluate, printed
 from tinycnn import Tensor, nn, optim
 from tinycnn import functional as F
 from tinycnn.compression import prune
@@ -168,6 +168,23 @@ def test_scores(rng):
     np.testing.assert_array_equal(last.panels[-1].values, steps.result)
     assert all(re.search(r"\(Eq\. 15\)$", step.equation) for step in steps)
     assert "0 / 0, counted as 0" in scores([0, 1], [0, 0]).steps_of("f1")[1].numbers
+
+
+def test_averages_over_the_classes():
+    """Class 1 is nowhere: it is left out of the mean."""
+    labels, predictions = [0, 0, 2, 2, 2, 3], [0, 2, 2, 2, 0, 2]
+    steps = scores(labels, predictions)
+    check_panels(steps)
+    expected = precision_recall_f1(labels, predictions, "macro", zero_division=0)
+    for name in ("precision", "recall", "f1"):
+        assert steps.arrays[f"macro_{name}"] == getattr(expected, name)
+        (step,) = steps.steps_of(f"macro_{name}")
+        assert len(step.terms) == 3 and "1 without a label or a prediction" in step.sentence
+        check_sum(step, steps.arrays)
+    (micro,) = steps.steps_of("micro")
+    check_sum(micro, steps.arrays)
+    assert steps.arrays["micro"] == 3 / 6
+    assert "left out" not in scores([0, 1], [0, 1]).steps_of("macro_f1")[0].sentence
 
 
 def test_random_images():

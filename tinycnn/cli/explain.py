@@ -79,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(models.MODELS)}, or your own, FILE.py:NAME (default: cnn28)",
     )
     parser.add_argument("--run", type=Path, dest="run_folder", metavar="RUN", help="a trained network")
+    parser.add_argument("--layer", help="of features: its name (default: before the last one with weights)")
     parser.add_argument("--image", type=Path, help="your own picture (default: a test digit)")
     parser.add_argument(
         "--invert", action="store_true", default=None, help="dark on bright to bright on dark"

@@ -18,6 +18,7 @@ to them, else it raises. Steps know nothing of screens; they are drawn four ways
 from .adversarial import gan_step, penalty
 from .document import read_json, to_json
 from .examples import example
+from .features import features
 from .figure import draw
 from .files import save
 from .graph import Graph, graph
@@ -43,6 +44,7 @@ __all__ = [
     "draw",
     "example",
     "explain",
+    "features",
     "gan_step",
     "graph",
     "penalty",

@@ -1,6 +1,7 @@
 """Steps of the layers of a network, forward and backward, as they ran."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +35,7 @@ OTHERS = {
 }
 
 
-def _card(module: Module) -> Card | None:
+def card_of(module: Module) -> Card | None:
     """Return the card of the operation that a layer applies: it has the layer's name."""
     name = type(module).__name__.lower()
     called = {f"{card.layer}".lower(): card for card in CARDS.values()}
@@ -44,13 +45,13 @@ def _card(module: Module) -> Card | None:
 
 def _number(module: Module) -> int | None:
     """Return the number of a layer's documented equation."""
-    card = _card(module)
+    card = card_of(module)
     return card.equation if card else None
 
 
 def _equations(module: Module) -> tuple[str, str]:
     """Return a layer's equation and derivative: those of its operation's Function."""
-    name, card = type(module).__name__, _card(module)
+    name, card = type(module).__name__, card_of(module)
     if name in OTHERS:
         return OTHERS[name]
     return stated(card.of) if card and card.of else (f"y = {name}(x)", f"the derivative of {name}")
@@ -125,19 +126,15 @@ def forward(rec: Recorder, layer: Layer) -> None:
     y = layer.y.numpy()
     best = largest(y[0])
     strongest = rec.quantity(result, (0, *best))
-    terms = _terms(layer, strongest.index, rec)
+    terms = weighted_terms(layer, strongest.index, rec)
     numbers, marks = f"largest: {strongest.name} = {number(strongest.value)}", []
     if terms:
         rec.must_add_up(terms, strongest)
-        first = sorted(terms, key=lambda term: -abs(term.value))[:SHOWN_TERMS]
+        first = largest_terms(terms)
         marks = [term.factors[0] for term in terms if term.factors[0].array == source]
         if layer.x.ndim == 2:
             marks = [term.factors[0] for term in first if term.factors[0].array == source][:1]
-        total = " + ".join(term.numbers for term in first)
-        if rest := len(terms) - len(first):
-            others = sum(term.value for term in terms) - sum(term.value for term in first)
-            total += f" + {rest} smaller terms ({number(others)})"
-        numbers = f"{strongest.name} = {total} = {number(strongest.value)}"
+        numbers = f"{strongest.name} = {in_numbers(terms)} = {number(strongest.value)}"
     weights = sum(p.numel() for p in layer.module.parameters())
     sentence = f"{layer.module!r} makes {_by(layer.x)} into {_by(layer.y)}"
     sentence += f", with {weights:,} weights." if weights else "."
@@ -147,8 +144,8 @@ def forward(rec: Recorder, layer: Layer) -> None:
     equation = _equations(layer.module)[0]
     same = layer.x.shape[1] == layer.y.shape[1] and not terms
     channel = [] if layer.y.ndim < 4 else [best[0]]
-    panels = _maps(rec, source, "in", marks, "read", channel if same else [])
-    panels += _maps(rec, result, "out", [strongest], "result", channel)
+    panels = maps(rec, source, "in", marks, "read", channel if same else [])
+    panels += maps(rec, result, "out", [strongest], "result", channel)
     rec.add(
         "forward",
         f"{layer.title}: {source} -> {result}",
@@ -186,13 +183,28 @@ def backward(rec: Recorder, layer: Layer) -> None:
         f"{equation},  g = {arriving}, x = {source}",
         ";  ".join(norms),
         sentence,
-        _maps(rec, arriving, "arrives", [], "read", channel)
-        + _maps(rec, leaving, "goes on", [strongest], "result", channel),
+        maps(rec, arriving, "arrives", [], "read", channel)
+        + maps(rec, leaving, "goes on", [strongest], "result", channel),
         cites=_number(layer.module),
     )
 
 
-def _terms(layer: Layer, index: Index, rec: Recorder) -> list[Term]:
+def largest_terms(terms: Sequence[Term]) -> list[Term]:
+    """Return the terms of a sum that are shown: a few of the largest size, the largest first."""
+    return sorted(terms, key=lambda term: -abs(term.value))[:SHOWN_TERMS]
+
+
+def in_numbers(terms: Sequence[Term]) -> str:
+    """Return a sum in numbers; of many terms the largest one by one, the others together."""
+    first = list(terms) if len(terms) <= SHOWN_TERMS else largest_terms(terms)
+    total = " + ".join(term.numbers for term in first) or "0"
+    if rest := len(terms) - len(first):
+        others = sum(term.value for term in terms) - sum(term.value for term in first)
+        total += f" + {rest} smaller terms ({number(others)})"
+    return total
+
+
+def weighted_terms(layer: Layer, index: Index, rec: Recorder) -> list[Term]:
     """Return the terms of one output of a convolution or a dense layer; nothing for other layers."""
     module, source, x = layer.module, layer.source, layer.x
     if isinstance(module, Conv2d):
@@ -212,7 +224,7 @@ def _terms(layer: Layer, index: Index, rec: Recorder) -> list[Term]:
     return terms + [Term((rec.quantity(source, at), rec.quantity(weights, w))) for at, w in pairs]
 
 
-def _maps(
+def maps(
     rec: Recorder, array: str, title: str, marked: list[Quantity], role: str, channels: list[int]
 ) -> list[Panel]:
     """Return panels of image 0: its row, or a few channels, those named and those with marks first."""

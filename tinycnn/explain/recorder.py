@@ -103,6 +103,10 @@ class Recorder:
             )
         self._pending = {name: set(asked) for name, asked in self._asked.items()}
 
+    def hide(self, array: str, hidden: Iterable[Index]) -> None:
+        """Let these elements be pending until the step that computes them."""
+        self._pending[array] = set(hidden)
+
     def asked(self, array: str) -> list[Index]:
         """Return the indices to step through."""
         return self._asked.get(array, [])

@@ -31,6 +31,7 @@ from . import (
 from .adversarial import gan_step, penalty
 from .calls import Call
 from .cells import Cells
+from .features import features
 from .images import random_pixels, rule_pixels
 from .pruning import pruning
 from .schedule import schedule
@@ -63,7 +64,17 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
 }
 EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
 # Explain more than one operation; they take arguments of their own.
-COMPOUND = (training.training_step, gan_step, penalty, pruning, schedule, scores, random_pixels, rule_pixels)
+COMPOUND = (
+    training.training_step,
+    gan_step,
+    penalty,
+    features,
+    pruning,
+    schedule,
+    scores,
+    random_pixels,
+    rule_pixels,
+)
 OPERATIONS = {function.__name__: function for function in EXPLAINERS}
 
 
@@ -83,7 +94,7 @@ def explain(
         One of `tinycnn.functional` or its name (`OPERATIONS` lists them), ``im2col`` or ``col2im`` of
         `tinycnn.kernels.im2col`; a `Module`, layer by layer on one image; an `Optimizer`, whose next update
         is explained; `autograd` (also ``Tensor.backward``), node by node; or `training_step`, `gan_step`,
-        `penalty`, `pruning`, `schedule` or `scores`.
+        `penalty`, `features`, `pruning`, `schedule` or `scores`.
     args, options
         Those of the operation: tensors, arrays or nested lists. They stay as they are.
     backward

@@ -56,7 +56,41 @@ def scores(labels: Any, predictions: Any) -> Explanation:
             "The harmonic mean: it is near the smaller of the two, so that neither can hide the other.",
             [_one(rec, "precision", k, "read"), _one(rec, "recall", k, "weight"), _one(rec, "f1", k)],
         )
+    _averages(rec, labels, predictions)
     return rec.explanation("C")
+
+
+def _averages(rec: Recorder, labels: Any, predictions: Any) -> None:
+    """Add the steps of the two averages over the classes: of their scores, and of their counts."""
+    K = len(rec.arrays["C"])
+    macro = precision_recall_f1(labels, predictions, "macro", zero_division=0.0)
+    micro = precision_recall_f1(labels, predictions, "micro")
+    there = np.flatnonzero(rec.arrays["predicted"] + rec.arrays["labelled"]).tolist()
+    rec.arrays |= {"classes": np.array(len(there)), "micro": np.array(micro.f1)}
+    left_out = f" {K - len(there)} without a label or a prediction are left out." if len(there) < K else ""
+    for name in ("precision", "recall", "f1"):
+        rec.arrays[f"macro_{name}"] = np.array(getattr(macro, name))
+        terms = [Term((rec.quantity(name, (k,)),), rec.quantity("classes"), tag(k)) for k in there]
+        rec.add_sum(
+            "forward",
+            f"macro {name}: the mean over the classes",
+            f"macro_{name} = Σ_k {name}[k] / classes",
+            rec.quantity(f"macro_{name}"),
+            terms,
+            f"Each class counts the same, however few images it has.{left_out}",
+            [*rec.panels_of(terms, {name: "of each class"}), _one(rec, f"macro_{name}", 0)],
+        )
+    diagonal = [Term((rec.quantity("C", (k, k)),), rec.quantity("N"), tag(k)) for k in range(K)]
+    rec.add_sum(
+        "forward",
+        "micro: the counts of all classes together",
+        "micro = Σ_k C[k,k] / Σ_{i,j} C[i,j]",
+        rec.quantity("micro"),
+        diagonal,
+        "Every image is predicted once and labelled once, so both sums are N: precision, recall and F1 are "
+        "all the accuracy.",
+        [*rec.panels_of(diagonal, {"C": "label by prediction"}), _one(rec, "micro", 0)],
+    )
 
 
 def _counts(rec: Recorder, pairs: Sequence[tuple[int, int]]) -> None:

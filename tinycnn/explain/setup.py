@@ -34,6 +34,8 @@ class Setup:
         Of the numbers.
     model, run_folder
         A network; see `tinycnn.explain.own.network`.
+    layer
+        Whose output is a feature vector; see `tinycnn.explain.features.features`.
     image, invert
         A picture in a file, and whether to make dark bright; by default a test digit.
     watch
@@ -61,6 +63,7 @@ class Setup:
     seed: int = 0
     model: str | None = None
     run_folder: Path | None = None
+    layer: str | None = None
     image: Path | None = None
     invert: bool = False
     watch: int | None = None

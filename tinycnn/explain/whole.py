@@ -17,6 +17,7 @@ from tinycnn.tensor import Tensor
 
 from .adversarial import gan_step, penalty
 from .examples import optimizer_of
+from .features import features
 from .graph import Graph, graph
 from .images import random_pixels, rule_pixels
 from .network import network
@@ -105,6 +106,19 @@ def _pruning(setup: Setup) -> Explanation:
     return pruning(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), setup.sparsity or 0.5)
 
 
+def _features(setup: Setup) -> Explanation:
+    """Explain the features of small images behind one dense layer, or of digits in a network."""
+    N = setup.batch_size or 3
+    if setup.model or setup.run_folder:
+        model, shape = own_network(setup.model, setup.run_folder)
+        images, _ = digit_batch(shape, N, setup.seed)
+        return features(model, images, setup.layer, backward=setup.backward)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    for p in model.parameters():
+        p.data = setup.factors(p.shape)
+    return features(model, setup.some((N, 1, 2, 2), 0, 5), setup.layer, backward=setup.backward)
+
+
 def _random_image(setup: Setup) -> Explanation:
     return random_pixels(setup.size or 3, setup.size or 3, setup.seed)
 
@@ -119,6 +133,7 @@ WHOLE = {
     "autograd": Whole(_autograd, ()),
     "gan_step": Whole(_gan_step, ("batch_size", "lr")),
     "gradient_penalty": Whole(_penalty, ("batch_size",)),
+    "features": Whole(_features, (*MODEL, "batch_size", "layer"), backward=True),
     "pruning": Whole(_pruning, (*MODEL, "sparsity")),
     "schedule": Whole(_schedule, ("size", "lr")),
     "random_image": Whole(_random_image, ("size",)),
