@@ -211,6 +211,12 @@ class TestBackward:
         g[0] = 5
         assert_array_equal(x.grad.numpy(), [1, 1])
 
+    @pytest.mark.usefixtures("on_numpy")
+    def test_a_gradient_of_a_leaf_that_needs_too_much_memory_says_so(self):
+        huge = np.broadcast_to(np.float32(1), 1 << 60)  # one number in memory, until it is copied
+        with pytest.raises(MemoryError):
+            Tensor(huge, requires_grad=True).backward(huge)
+
     def test_gradients_have_their_tensors_dtype(self):
         x, w = leaf(1.0, dtype="float32"), leaf(2.0)
         (x * w).backward()

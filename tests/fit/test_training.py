@@ -153,6 +153,20 @@ def test_evaluate_leaves_the_model_as_it_was(make_training, few_digits):
     np.testing.assert_allclose(whole.loss, result.loss, rtol=1e-6)  # whatever the batches
 
 
+def test_with_a_label_for_each_pixel_accuracy_is_the_fraction_of_right_pixels():
+    tinycnn.manual_seed(0)
+    x = np.random.default_rng(0).standard_normal((6, 1, 4, 5), np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    model = nn.Conv2d(1, 2, 1)
+    loader = DataLoader(list(zip(x, y, strict=True)), 4)
+    training = Training(model, loader, optim.SGD(model.parameters(), 0.0), 1)  # the weights stay
+    history = fit(training)
+    result = evaluate(model, loader)
+    assert result.predictions.shape == y.shape
+    assert 0 < result.accuracy == (result.predictions == y).mean() < 1
+    assert history[0]["accuracy"] == result.accuracy
+
+
 def test_progress_is_quiet_without_a_terminal(make_training, capfd):
     lines = []
     fit(make_training(epochs=2), [ProgressBar(), EpochReport(lines.append)])

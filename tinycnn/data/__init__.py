@@ -2,7 +2,7 @@
 
 from tinycnn.data.arrays import from_arrays
 from tinycnn.data.augment import Augment
-from tinycnn.data.dataset import Dataset, stratified_split
+from tinycnn.data.dataset import Dataset
 from tinycnn.data.emoji import emoji
 from tinycnn.data.folder import image_arrays, image_folder
 from tinycnn.data.idx import read_idx
@@ -10,6 +10,7 @@ from tinycnn.data.loader import DataLoader
 from tinycnn.data.mnist import digits, fashion_mnist, mnist
 from tinycnn.data.npy import read_npy, read_npz
 from tinycnn.data.sources import NAMED, kind_of, load
+from tinycnn.data.split import stratified_split
 
 __all__ = [
     "NAMED",

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from tinycnn.data.arrays import from_arrays
-from tinycnn.data.dataset import Dataset, stratified_split
+from tinycnn.data.dataset import Dataset
 from tinycnn.data.files import naming
 from tinycnn.data.npy import read_npy
 from tinycnn.data.picture import MAX_PIXELS, read_picture
+from tinycnn.data.split import stratified_split
 
 # Windows: previews, folder settings, recycle bin. macOS: folder icons, folders in archives. Synology: index.
 HIDDEN = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r", "__macosx", "@eadir")

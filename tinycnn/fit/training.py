@@ -33,6 +33,7 @@ class Totals:
     loss: Any = 0.0
     right: Any = 0
     images: int = 0
+    labels: int = 0  # more than images, if each pixel has one
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add one batch; `loss` is its mean loss."""
@@ -40,12 +41,12 @@ class Totals:
         self.loss = self.loss + loss.data * N
         self.right = self.right + (logits.data.argmax(axis=1) == labels.data).sum()
         self.images += N
+        self.labels += labels.numel()
 
     def means(self) -> tuple[float, float]:
         """Return mean loss and accuracy (a fraction)."""
-        images = max(self.images, 1)
         loss, right = _backend.numbers(self.loss, self.right)
-        return loss / images, right / images
+        return loss / max(self.images, 1), right / max(self.labels, 1)
 
 
 @dataclass
@@ -153,14 +154,17 @@ class Training(Trainable):
         arrays, numbers = optimizer_state("optimizer", self.optimizer)
         loss, right = _backend.numbers(self.totals.loss, self.totals.right)
         return arrays | weights_of(self.networks()), {
-            "totals": {"loss": loss, "right": int(right), "images": self.totals.images},
+            "totals": {**vars(self.totals), "loss": loss, "right": int(right)},
             "optimizer": numbers,
             "schedule": self.schedule.state_dict() if self.schedule else None,
         }
 
     def state_kind(self) -> dict[str, Kind]:
         """Return which fields the numbers of `state` must have."""
-        totals = Fields({"loss": Number(), "right": Integer(), "images": Integer()})
+        totals = Fields(
+            {"loss": Number(), "right": Integer(), "images": Integer()},
+            {"labels": Integer()},  # a file without it has one label for each image
+        )
         return {"totals": totals, "optimizer": OPTIMIZER, "schedule": kind_of_schedule(self.schedule)}
 
     def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
@@ -174,4 +178,4 @@ class Training(Trainable):
             per_batch = isinstance(self.schedule, Schedule) and self.schedule.per_batch
             steps = epochs * len(self.train) + batches if per_batch else epochs
             load_schedule(self.schedule, numbers["schedule"], steps)
-        self.totals = Totals(**numbers["totals"])
+        self.totals = Totals(**{"labels": numbers["totals"]["images"], **numbers["totals"]})
