@@ -186,16 +186,10 @@ def test_a_learning_rate_that_diverges(lab_page):
     expect(lab_page.locator("#train-says")).to_contain_text("as it was")
 
 
-def test_a_saved_file_works_without_the_server(lab_page, chromium, tmp_path):
-    lab_page.click("#test")
-    expect(lab_page.locator("#true-label")).to_contain_text("picture 1:")
-    go_to_cell(lab_page, "a4", 1, 2, 3)
-    result = lab_page.locator("#why .result")
-    expect(result).to_have_text(re.compile(r"^a4\[0,1,2,3\]"))
-    before = result.inner_text()
-    with lab_page.expect_download() as download:
-        lab_page.click("#save")
-    path = tmp_path / "saved.html"
+def saved(page, chromium, path):
+    """Save the page as one file, and yield the page that opens it without a network."""
+    with page.expect_download() as download:
+        page.click("#save")
     download.value.save_as(path)
     context = chromium.new_context(offline=True, locale="en-US")
     context.set_default_timeout(PAGE_HANGS)
@@ -206,18 +200,94 @@ def test_a_saved_file_works_without_the_server(lab_page, chromium, tmp_path):
         "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else said.append(r.url)
     )
     page.goto(path.as_uri())
-    result = page.locator("#why .result")
-    expect(result).to_have_text(before)
-    expect(page.locator("#saved-says")).to_be_visible()
-    expect(page.locator("#clear")).to_be_hidden()
-    page.locator("#bars .bar").nth(3).click()
-    expect(result).to_have_text(re.compile(r"^p\[0,3\] = "))
-    page.locator("canvas[data-array=a1]").click(position={"x": 60, "y": 60})
-    expect(page.locator("#why-body")).to_contain_text("not recorded")
-    page.check("#backward")
-    expect(page.locator("#loss-says")).to_have_text(re.compile("^L = "))
+    yield page
     assert not said
     context.close()
+
+
+def test_a_saved_file_works_without_the_server(lab_page, chromium, tmp_path):
+    lab_page.click("#test")
+    expect(lab_page.locator("#true-label")).to_contain_text("picture 1:")
+    go_to_cell(lab_page, "a4", 1, 2, 3)
+    result = lab_page.locator("#why .result")
+    expect(result).to_have_text(re.compile(r"^a4\[0,1,2,3\]"))
+    before = result.inner_text()
+    for page in saved(lab_page, chromium, tmp_path / "saved.html"):
+        result = page.locator("#why .result")
+        expect(result).to_have_text(before)
+        expect(page.locator("#saved-says")).to_be_visible()
+        expect(page.locator("#clear")).to_be_hidden()
+        expect(page.locator("#tabs [data-tab=train]")).to_be_hidden()
+        page.locator("#bars .bar").nth(3).click()
+        expect(result).to_have_text(re.compile(r"^p\[0,3\] = "))
+        page.locator("canvas[data-array=a1]").click(position={"x": 60, "y": 60})
+        expect(page.locator("#why-body")).to_contain_text("not recorded")
+        page.check("#backward")
+        expect(page.locator("#loss-says")).to_have_text(re.compile("^L = "))
+
+
+def test_a_saved_file_has_the_gradients_and_the_training_step(lab_page, chromium, tmp_path):
+    lab_page.click("#tabs [data-tab=train]")
+    lab_page.click("#train-step")
+    says, heading = lab_page.locator("#train-says"), lab_page.locator("#why-body h3")
+    expect(says).to_have_text(re.compile("^Step 1: "))
+    lab_page.click("#turn-next")
+    turn = heading.inner_text()
+    lab_page.click("#tabs [data-tab=see]")
+    lab_page.check("#backward")
+    lab_page.select_option("#loss", "3")
+    result = lab_page.locator("#why .result")
+    go_to_cell(lab_page, "a3", 1, 4, 4)
+    expect(result).to_have_text(re.compile(r"^dL/da3\[0,1,4,4\]"))
+    of_another_loss = result.inner_text()
+    lab_page.select_option("#loss", "5")
+    expect(result).not_to_have_text(of_another_loss)
+    before = result.inner_text()
+    for page in saved(lab_page, chromium, tmp_path / "saved.html"):
+        result = page.locator("#why .result")
+        expect(result).to_have_text(before)
+        page.click("#why-close")
+        page.uncheck("#backward")
+        assert page.locator("#saved-cells button").all_inner_texts() == ["dL/da3[0,1,4,4]"]
+        page.click("#saved-cells button")
+        expect(result).to_have_text(before)
+        expect(page.locator("#backward")).to_be_checked()
+        page.click("#tabs [data-tab=train]")
+        expect(page.locator("#train-step")).to_be_hidden()
+        expect(page.locator("#curve")).to_have_attribute("aria-label", re.compile("Step 1 to 1;"))
+        expect(page.locator("#filters canvas").first).to_be_visible()
+        page.click("#train-again")
+        page.click("#turn-next")
+        expect(page.locator("#why-body h3")).to_have_text(turn)
+    # What was saved did not change what the page asks about.
+    go_to_cell(lab_page, "a3", 0, 0, 0)
+    expect(lab_page.locator("#why .result")).to_have_text(re.compile(r"^dL/da3\["))
+
+
+def test_a_reload_restores_the_training(lab_page):
+    lab_page.click("#tabs [data-tab=train]")
+    lab_page.select_option("#optimizer", "adam")
+    lab_page.fill("#lr", "0.002")
+    lab_page.click("#train-step")
+    lab_page.click("#train-run")
+    says, curve = lab_page.locator("#train-says"), lab_page.locator("#curve")
+    expect(says).to_have_text(re.compile(r"^(\d\d+) steps, loss"))
+    lab_page.click("#train-run")
+    lab_page.wait_for_function(
+        "document.querySelector('#train-run').getAttribute('aria-pressed') === 'false'"
+    )
+    lab_page.wait_for_timeout(500)  # for the answer that was on its way
+    before = curve.get_attribute("aria-label"), lab_page.locator("#curve-says").inner_text()
+    lab_page.reload()
+    expect(curve).to_have_attribute("aria-label", before[0])
+    expect(lab_page.locator("#curve-says")).to_have_text(before[1])
+    assert lab_page.input_value("#optimizer") == "adam"
+    assert lab_page.input_value("#lr") == "0.002"
+    lab_page.click("#train-again")
+    expect(lab_page.locator("#turn-next")).to_be_visible()
+    steps = int(re.search(r"to (\d+);", before[0])[1])
+    lab_page.click("#train-step")  # and it goes on from there
+    expect(says).to_have_text(re.compile(f"^Step {steps + 1}: "))
 
 
 def test_an_impossible_stride_is_refused_and_a_good_one_built(lab_page):

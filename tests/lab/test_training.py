@@ -106,3 +106,17 @@ def test_two_pages_train_at_once(client):
             assert losses[0] == losses[1], f"step {n}: the pages share something"
         pages[0].ask("reset")
         assert pages[1].ask("train", **SGD)[0]["steps"] == 4
+
+
+def test_a_page_that_was_loaded_again_learns_what_was_trained(asker):
+    assert asker.ask("training")[0]["steps"] == 0
+    first, _ = asker.ask("train", explain=True, **SGD)
+    more, arrays = asker.ask("train", **{**SGD, "steps": 3, "optimizer": "momentum", "lr": 0.02})
+    head, kept = asker.ask("training")
+    assert (head["steps"], head["optimizer"], head["lr"]) == (more["steps"], "momentum", 0.02)
+    np.testing.assert_allclose(kept["losses"], [*first["losses"], *more["losses"]], rtol=1e-6)
+    assert_array_equal(kept["0.weight"], arrays["0.weight"])
+    assert head["explanation"] == first["explanation"]
+    assert (head["accuracy"], head["dead"]) == (more["accuracy"], more["dead"])
+    asker.ask("reset")
+    assert asker.ask("training")[0]["steps"] == 0

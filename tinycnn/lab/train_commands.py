@@ -32,7 +32,7 @@ def train(session: Session, fields: dict[str, Any]) -> Reply:
         fixed = fixed or trainer.batch()
         if not trainer.diverged:
             explanation = trainer.explain(fixed)
-            said["explanation"] = to_dict(explanation, values=False)
+            said["explanation"] = trainer.shown = to_dict(explanation, values=False)
         losses = [trainer.step(fixed)]
         said["after"] = trainer.loss_on(fixed)
     else:
@@ -40,6 +40,16 @@ def train(session: Session, fields: dict[str, Any]) -> Reply:
     session.trace = None
     said |= {"losses": losses, "steps": trainer.steps, "diverged": trainer.diverged, **trainer.report()}
     return Reply(said, _filters(session))
+
+
+def training(session: Session, fields: dict[str, Any]) -> Reply:
+    """Return what a page that is loaded again does not know: all losses, and the last step shown."""
+    trainer = session.trainer
+    if trainer is None:
+        return Reply({"steps": 0})
+    said = {"steps": trainer.steps, "optimizer": trainer.kind, "lr": trainer.lr, "diverged": trainer.diverged}
+    said |= {"explanation": trainer.shown, **trainer.report()}
+    return Reply(said, [Array("losses", np.array(trainer.losses, np.float32)), *_filters(session)])
 
 
 def reset(session: Session, fields: dict[str, Any]) -> Reply:
@@ -84,5 +94,6 @@ COMMANDS: dict[str, Command] = {
         ),
         train,
     ),
+    "training": (Fields({}), training),
     "reset": (Fields({}), reset),
 }

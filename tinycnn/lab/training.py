@@ -45,6 +45,8 @@ class Trainer:
         How many steps were made, and the loss of each before its update.
     diverged
         Why training cannot go on; empty if it can.
+    shown
+        The explanation of the last step that was shown in turn, as `tinycnn.explain.document.to_dict` has it.
     """
 
     before: Network
@@ -53,6 +55,7 @@ class Trainer:
     steps: int = 0
     losses: list[float] = field(default_factory=list)
     diverged: str = ""
+    shown: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.network = replace(self.before, model=copy.deepcopy(self.before.model))

@@ -19,3 +19,8 @@ export function connect() {
 export function ask(what, fields = {}) {
   return request((text) => window.parent.postMessage({ ask: text }, "*"), what, fields);
 }
+
+/** The cells whose sums are recorded: here all are computed when they are asked for. */
+export function cells() {
+  return [];
+}

@@ -1,13 +1,13 @@
 // The page begins here: it connects, asks what the network is, and shows what the engine computes on the picture.
 
-import { ask, connect, on } from "./wire.js";
+import { ask, cells, connect, on } from "./wire.js";
 import { drawBars } from "./bars.js";
 import * as build from "./build.js";
 import { listRuns } from "./folders.js";
 import * as gan from "./gan.js";
 import { Network } from "./network.js";
 import { Drawing, takeFiles } from "./picture.js";
-import { count, show } from "./numbers.js";
+import { cellName, count, show } from "./numbers.js";
 import { readState, state, writeState } from "./state.js";
 import { preferred, setLanguage, t } from "./strings.js";
 import { setUpTabs } from "./tabs.js";
@@ -154,6 +154,23 @@ build.setUp(async () => {
   await describe();
 });
 
+// In a saved file: buttons that lead to the cells whose sums are in it. The bars have them all.
+function listRecorded() {
+  const buttons = cells().filter(({ array }) => array !== "p").map(({ array, cell, gradient }) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = cellName(gradient ? `dL/d${array}` : array, cell);
+    button.onclick = async () => {
+      state.backward = byId("backward").checked = gradient;
+      tabs.choose("see");
+      await look({});
+      why.explain(array, cell, gradient);
+    };
+    return button;
+  });
+  byId("saved-cells").replaceChildren(...(buttons.length ? [t("recordedCells"), " ", ...buttons] : []));
+}
+
 async function showTab(tab) {
   if (!about) return;
   if (state.path.length && Boolean(state.path.at(-1).gan) !== (tab === "gan")) why.close();
@@ -165,7 +182,9 @@ on("hello", async () => {
   say("");
   gan.forget(); // the server may be another one
   await describe();
+  await train.restore().catch((error) => say(error.message));
   await showTab(state.tab);
+  listRecorded();
 });
 on("closed", ({ reason }) => say(reason || t("disconnected")));
 on("refused", ({ error }) => say(error));

@@ -7,9 +7,11 @@ import { toBase64 } from "./picture.js";
 
 /** Record the bars of all classes too, and download the file. */
 export async function save(lossClass, classes) {
-  await ask("see", { noise: state.noise, loss: lossClass });
-  await ask("see", { noise: state.noise });
+  const requests = [{ noise: state.noise }, { noise: state.noise, loss: lossClass }];
+  if (!state.backward && !state.saliency) requests.reverse(); // the last one is what the page shows
+  for (const request of requests) await ask("see", request);
   for (let k = 0; k < classes.length; k++) await ask("why", { array: "p", cell: [0, k] });
+  await ask("training");
   const blob = new Blob([await page()], { type: "text/html" });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

@@ -13,6 +13,7 @@ let losses = [];
 let running = false;
 let asking = false;
 let weights = {}; // the filters' arrays
+let shown = null; // the steps of the last step that was shown in turn
 let page = null; // {look, lossClass}
 
 /** Wire the panel. `look` shows the picture again; `lossClass` is the class that a picture is trained towards. */
@@ -21,7 +22,30 @@ export function setUp(thePage) {
   byId("train-step").onclick = oneStep;
   byId("train-run").onclick = () => (running ? pause() : run());
   byId("train-reset").onclick = reset;
+  byId("train-again").onclick = () => showSteps(shown);
 }
+
+/** Ask for what was trained before the page was loaded, and show it. */
+export async function restore() {
+  const answer = await ask("training");
+  if (!answer.steps) return;
+  const { losses: before, ...filters } = answer.arrays;
+  losses = [...before.values];
+  byId("optimizer").value = answer.optimizer;
+  byId("lr").value = answer.lr;
+  keep(answer.explanation);
+  drawCurve();
+  drawFilters(filters);
+  report(answer);
+  const says = t("runSays", { steps: answer.steps, loss: show(losses.at(-1), 3) });
+  byId("train-says").textContent = answer.diverged || says;
+}
+
+function keep(explanation) {
+  shown = explanation?.steps ?? null;
+  byId("train-again").hidden = !shown;
+}
+
 
 function request(more) {
   const fields = {
@@ -37,14 +61,19 @@ function request(more) {
 
 async function guarded(action) {
   if (asking) return;
-  asking = true;
+  busy(true);
   try {
     await action();
   } catch (error) {
     pause();
     byId("train-says").textContent = error.message;
   }
-  asking = false;
+  busy(false);
+}
+
+function busy(now) {
+  asking = now;
+  byId("train-says").setAttribute("aria-busy", now);
 }
 
 function oneStep() {
@@ -54,7 +83,10 @@ function oneStep() {
     take(answer);
     const values = { steps: answer.steps, before: show(answer.losses[0]), after: show(answer.after) };
     byId("train-says").textContent = answer.diverged || t("stepSays", values);
-    if (answer.explanation) showSteps(answer.explanation.steps);
+    if (answer.explanation) {
+      keep(answer.explanation);
+      showSteps(shown);
+    }
   });
 }
 
@@ -86,6 +118,7 @@ function reset() {
   return guarded(async () => {
     const answer = await ask("reset");
     losses = [];
+    keep(null);
     drawCurve();
     drawFilters(answer.arrays ?? {});
     byId("curve-says").textContent = "";
@@ -99,17 +132,21 @@ function take(answer) {
   if (losses.length !== answer.steps) losses = losses.slice(-answer.steps);
   drawCurve();
   drawFilters(answer.arrays ?? {});
-  if (answer.accuracy !== null) {
-    const accuracy = `${show(100 * answer.accuracy, 3)} %`;
-    byId("curve-says").textContent = t("accuracySays", { ...answer, accuracy });
-  }
+  report(answer);
   page.look();
+}
+
+function report(answer) {
+  if (answer.accuracy === null) return;
+  const accuracy = `${show(100 * answer.accuracy, 3)} %`;
+  byId("curve-says").textContent = t("accuracySays", { ...answer, accuracy });
 }
 
 /** Begin anew: the page works with another network. */
 export function forget() {
   pause();
   losses = [];
+  keep(null);
   drawCurve();
   drawFilters({});
   byId("curve-says").textContent = byId("train-says").textContent = "";

@@ -53,3 +53,8 @@ function receive(data) {
   }
   settle(message);
 }
+
+/** The cells whose sums are recorded: here all are computed when they are asked for. */
+export function cells() {
+  return [];
+}
