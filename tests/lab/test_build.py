@@ -4,13 +4,15 @@ import json
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
 from tests.helpers.lab_server import Asker, connected
 from tinycnn import models, nn
 from tinycnn.cli import main
+from tinycnn.fit import load_classifier
 from tinycnn.lab import load_network
-from tinycnn.lab.build import RefusedLayer, layers_of, plan, python_of
+from tinycnn.models.layers import RefusedLayer, layers_of, plan, python_of
 from tinycnn.storage import load_weights, save_arrays, save_weights
 
 pytest.importorskip("starlette", reason="extra 'lab'")
@@ -115,6 +117,23 @@ class TestCommands:
         asker.ask("load", folder="runs/mine")
         assert_array_equal(asker.ask("see")[1]["p"], trained["p"])
         assert load_network("runs/mine").data == "digits"
+        self.read_by_other_commands("mine", trained["p"], 2, capsys)
+
+    def read_by_other_commands(self, name, probabilities, number, capsys):
+        """Evaluate a run, and let it look at a test picture."""
+        capsys.readouterr()
+        assert main(["evaluate", f"runs/{name}", "--json"]) == 0
+        report = json.loads(capsys.readouterr().out)
+        saved = load_classifier(f"runs/{name}")
+        test, _ = saved.test_data()
+        assert report["images"] == len(test) == 2000
+        assert report["accuracy"] == pytest.approx(saved.evaluate(test).accuracy)
+        pixels = (test.scaled([number])[0, 0] * 255).round().astype(np.uint8)
+        Image.fromarray(pixels).save("digit.png")
+        assert main(["predict", "digit.png", "--run", f"runs/{name}", "--json"]) == 0
+        (said,) = json.loads(capsys.readouterr().out)["predictions"]
+        assert_allclose([said["probabilities"][str(k)] for k in range(10)], probabilities, atol=1e-5)
+        assert saved.made_from["layers"] == GOOD
 
     def test_a_named_network_is_exported_as_other_commands_read_it(self, asker, here, capsys):
         model = models.build("lenet5")

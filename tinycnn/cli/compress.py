@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
             numbers = f"{form.accuracy:9.2%}  {form.sparsity:5.1%}  {form.parameters:10,}"
             say(f"{form.name:<28} {numbers}  {form.bytes / 1024:6,.0f} KiB  {form.file}")
 
-        config = {"model": saved.name, "classes": list(saved.classes), "data": saved.data}
+        config = saved.made_from
         options = args.sparsity, args.scope, args.filters, args.epochs, args.seed
         forms = compress(saved.model, train, test, folder, config, *options, done=row)
         plot.save(picture(forms), folder / "compression.png")

@@ -13,6 +13,7 @@ from tinycnn import functional as F
 from tinycnn import models
 from tinycnn.data import DataLoader, Dataset
 from tinycnn.data.picture import read_picture
+from tinycnn.models.layers import LAYERS, plan
 from tinycnn.modes import no_grad
 from tinycnn.nn import Sequential
 from tinycnn.schema import Choice, Fields, Integer, ListOf, Text, plain
@@ -26,10 +27,11 @@ from .run import PICTURES, names_of
 from .settings import MOST_CLASSES, SEED, MissingRun, RunError
 from .state import check_finite
 
-CONFIG = Fields(
-    {"model": Choice(tuple(models.MODELS)), "classes": ListOf(Text(1000), 2, MOST_CLASSES)},
-    {"data": Text(), "pictures": PICTURES, "patience": Integer(), "seed": SEED},
-)
+CLASSES = ListOf(Text(1000), 2, MOST_CLASSES)
+OPTIONAL = {"data": Text(), "pictures": PICTURES, "patience": Integer(), "seed": SEED}
+CONFIG = Fields({"model": Choice(tuple(models.MODELS)), "classes": CLASSES}, OPTIONAL)
+# Of a network that has no name, but was put together from layers, as the lab does.
+LISTED = Fields({"layers": LAYERS, "input": ListOf(Integer(1, 1024), 3, 3), "classes": CLASSES}, OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ class SavedClassifier:
     model
         The network.
     name
-        Its name in `tinycnn.models.MODELS`.
+        Its name in `tinycnn.models.MODELS`; of a list of layers, its folder's.
+    input_shape
+        (C, H, W) of the images it takes.
     classes
         The K classes' names.
     data
@@ -54,15 +58,17 @@ class SavedClassifier:
 
     model: Sequential
     name: str
+    input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     data: str
     path: Path
     config: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of the images it takes."""
-        return models.INPUT_SHAPES[self.name]
+    def made_from(self) -> dict[str, Any]:
+        """What a file of its weights has to say of the network, its classes and data, to be loaded again."""
+        known = ("model", "layers", "input", "classes", "data")
+        return {name: self.config[name] for name in known if name in self.config}
 
     def data_sets(self, source: str | None = None) -> tuple[Dataset, Dataset, str]:
         """Return training and test part of `source`, by default of the data it was trained on, and a note.
@@ -115,17 +121,26 @@ def load_classifier(run: str | Path) -> SavedClassifier:
         )
     arrays, config = load_weights(path)
     try:
-        config = CONFIG.check(config)
+        config = (LISTED if "layers" in config else CONFIG).check(config)
     except ValueError as error:
         raise FileError(f"{path} does not say which network it belongs to: {error}") from None
-    model = models.build(config["model"], len(config["classes"]))
     try:
+        model, name, shape = _network(config, path)
         check_finite(arrays)
         model.load_state_dict(arrays)
     except ValueError as error:
         raise FileError(f"{path}: {plain(error, 2000)}") from error
-    classes, data = tuple(config["classes"]), config.get("data", "")
-    return SavedClassifier(model, config["model"], classes, data, path, config)
+    return SavedClassifier(model, name, shape, tuple(config["classes"]), config.get("data", ""), path, config)
+
+
+def _network(config: Mapping[str, Any], path: Path) -> tuple[Sequential, str, tuple[int, int, int]]:
+    """Return the network that a file's config names or lists, its name and the (C, H, W) that it takes."""
+    K = len(config["classes"])
+    if "layers" in config:
+        C, H, W = config["input"]
+        model = Sequential(*(planned.module for planned in plan(config["layers"], (C, H, W), K)))
+        return model, plain(path.parent.name, 60), (C, H, W)
+    return models.build(config["model"], K), config["model"], models.INPUT_SHAPES[config["model"]]
 
 
 def in_classes(dataset: Dataset, classes: Sequence[str]) -> tuple[Dataset, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinycnn.models.layers import KINDS, LAYERS, RefusedLayer, layers_of, plan, python_of
 from tinycnn.schema import Fields, Text, plain
 
 from . import folders
-from .build import KINDS, LAYERS, RefusedLayer, build, layers_of, plan, python_of
+from .build import build
 from .wire import Command, Reply
 
 if TYPE_CHECKING:

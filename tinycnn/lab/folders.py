@@ -11,25 +11,14 @@ from tinycnn.data import Dataset
 from tinycnn.fit import load_classifier
 from tinycnn.fit.classifier import load_data
 from tinycnn.fit.folder import WEIGHTS
-from tinycnn.fit.settings import MOST_CLASSES
-from tinycnn.fit.state import check_finite
-from tinycnn.nn import Sequential
-from tinycnn.schema import Fields, Integer, ListOf, Text, plain
-from tinycnn.storage import FileError, load_weights, save_weights, write_atomically
+from tinycnn.models.layers import layers_of, plan, python_of
+from tinycnn.schema import plain
+from tinycnn.storage import save_weights, write_atomically
 
-from .build import LAYERS, layers_of, plan, python_of
 from .network import Network, Shape
 
 RUNS = "runs"
 MOST_LISTED = 200
-CONFIG = Fields(
-    {
-        "layers": LAYERS,
-        "input": ListOf(Integer(1, 1024), 3, 3),
-        "classes": ListOf(Text(1000), 2, MOST_CLASSES),
-    },
-    {"data": Text()},
-)
 
 
 def runs_in(root: Path) -> list[str]:
@@ -67,34 +56,12 @@ def load_network(run: str | Path) -> Network:
     ValueError, OSError
         If it is no run folder, its file is damaged or of another network, or weights are NaN or infinite.
     """
-    path = Path(run) / WEIGHTS if Path(run).is_dir() else Path(run)
-    config = load_weights(path)[1] if path.is_file() else {}
-    if "layers" in config:
-        return _built_here(path)
     saved = load_classifier(run)
-    check_finite({name: t.numpy() for name, t in saved.model.state_dict().items()})
     train, test, note = _pictures(saved.data, saved.input_shape, saved.classes)
-    name = f"{saved.name} of {plain(Path(run).name, 60)}"
-    shape = saved.input_shape
-    return Network(saved.model, name, saved.classes, shape, train, test, note, saved.name, saved.data)
-
-
-def _built_here(path: Path) -> Network:
-    """Return a network that `export` wrote with its layers."""
-    arrays, config = load_weights(path)
-    try:
-        config = CONFIG.check(config)
-        C, H, W = config["input"]
-        classes = tuple(config["classes"])
-        made = plan(config["layers"], (C, H, W), len(classes))
-        model = Sequential(*(p.module for p in made))
-        check_finite(arrays)
-        model.load_state_dict(arrays)
-    except ValueError as error:
-        raise FileError(f"{path}: {plain(error, 2000)}") from None
-    train, test, note = _pictures(config.get("data", ""), (C, H, W), classes)
-    name, data_name = plain(path.parent.name, 60), config.get("data", "")
-    return Network(model, name, classes, (C, H, W), train, test, note, data=data_name)
+    kind = saved.config.get("model", "")
+    folder = plain(saved.path.parent.name, 60)
+    name = f"{kind} of {folder}" if kind else folder
+    return Network(saved.model, name, saved.classes, saved.input_shape, train, test, note, kind, saved.data)
 
 
 def _pictures(
@@ -122,7 +89,8 @@ def _pictures(
 def export(root: Path, name: str, network: Network) -> str:
     """Write a network as the new run folder ``runs/NAME``, and return its path from `root`.
 
-    It holds the weights, and if the network was built on the page ``model.py``, the Python that builds it.
+    It holds the weights, as `tinycnn.fit.load_classifier` reads them. If the network was built on the page,
+    it also holds ``model.py``, the Python that builds it.
 
     Raises
     ------
