@@ -10,7 +10,7 @@ from tinycnn.data.loader import DataLoader
 from tinycnn.data.mnist import digits, fashion_mnist, mnist
 from tinycnn.data.npy import read_npy, read_npz
 from tinycnn.data.sources import NAMED, kind_of, load
-from tinycnn.data.split import stratified_split
+from tinycnn.data.stratified import stratified_split
 
 __all__ = [
     "NAMED",

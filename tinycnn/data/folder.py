@@ -10,7 +10,7 @@ from tinycnn.data.dataset import Dataset
 from tinycnn.data.files import naming
 from tinycnn.data.npy import read_npy
 from tinycnn.data.picture import MAX_PIXELS, read_picture
-from tinycnn.data.split import stratified_split
+from tinycnn.data.stratified import stratified_split
 
 # Windows: previews, folder settings, recycle bin. macOS: folder icons, folders in archives. Synology: index.
 HIDDEN = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r", "__macosx", "@eadir")

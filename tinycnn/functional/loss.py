@@ -100,7 +100,7 @@ def cross_entropy(
     labels, counted = check_labels(name, logits, target, ignore_index)
     if weight is not None:
         return _weighted(logits, labels, class_weights(name, logits, weight), counted, s, reduction)
-    each = reshape(CrossEntropy(labels.reshape(-1), s)(rows(logits)), *labels.shape)
+    each = reshape(CrossEntropy(labels.reshape(-1), s)(as_rows(logits)), *labels.shape)
     return reduced(each, reduction) if counted is None else reduce_counted(each, None, counted, reduction)
 
 
@@ -138,7 +138,7 @@ def _weighted(
     logits: Tensor, labels: Array, w: Array, counted: Array | None, s: float, reduction: str
 ) -> Tensor:
     """Return the loss for classes of different weights: smoothing gives each class its share of w."""
-    each, weights = CrossEntropy(labels.reshape(-1), 0.0)(rows(logits)), of_labels(w, labels)
+    each, weights = CrossEntropy(labels.reshape(-1), 0.0)(as_rows(logits)), of_labels(w, labels)
     each = mul(reshape(each, *labels.shape), weights * (1 - s))
     if s > 0:
         each = add(each, _against(s / len(w), logits, w))
@@ -176,7 +176,7 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
 
 
-def rows(x: Tensor) -> Tensor:
+def as_rows(x: Tensor) -> Tensor:
     """Return (N, K) as it is, and (N, K, H, W) as (N*H*W, K)."""
     if x.ndim == 2:
         return x

@@ -9,7 +9,7 @@ from .arithmetic import mul, neg
 from .cards import operation
 from .examples import classes
 from .indexing import gather
-from .loss import check_labels, class_weights, of_labels, reduce_counted, rows
+from .loss import as_rows, check_labels, class_weights, of_labels, reduce_counted
 from .shape import reshape
 
 
@@ -33,4 +33,4 @@ def nll_loss(
 
 def _picked(x: Tensor, labels: Array) -> Tensor:
     """Return x[n, labels[n]] of (N, K), or the same at every pixel of (N, K, H, W)."""
-    return reshape(gather(rows(x), 1, labels.reshape(-1, 1)), *labels.shape)
+    return reshape(gather(as_rows(x), 1, labels.reshape(-1, 1)), *labels.shape)

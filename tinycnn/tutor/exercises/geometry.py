@@ -7,8 +7,8 @@ import numpy as np
 Pair = tuple[int, int]
 
 
-class Geometry(NamedTuple):
-    """The sizes of one convolution, in the notation of the equations."""
+class Sizes(NamedTuple):
+    """The sizes of one case: a convolution or a pooling, in the notation of the equations."""
 
     N: int
     C: int
@@ -28,31 +28,31 @@ class Geometry(NamedTuple):
 
 
 GEOMETRIES = (
-    Geometry(1, 1, 3, 3, 1, 2, 2),
-    Geometry(1, 1, 4, 4, 1, 2, 2, (2, 2)),
-    Geometry(1, 1, 5, 5, 1, 3, 3, (2, 2)),  # one step that overlaps
-    Geometry(1, 1, 3, 3, 1, 3, 3, (1, 1), (1, 1)),
-    Geometry(1, 1, 3, 4, 1, 2, 3),
-    Geometry(1, 2, 3, 3, 1, 2, 2),
-    Geometry(1, 1, 3, 3, 2, 2, 2),
-    Geometry(2, 1, 3, 3, 1, 2, 2),
-    Geometry(2, 2, 5, 5, 2, 3, 3, (2, 2), (1, 1)),  # what can be exchanged without an error
-    Geometry(2, 3, 5, 6, 2, 2, 3, (1, 2), (1, 0)),
-    Geometry(3, 2, 6, 7, 3, 3, 2, (2, 1), (0, 1)),  # stride 2 leaves a row over
+    Sizes(1, 1, 3, 3, 1, 2, 2),
+    Sizes(1, 1, 4, 4, 1, 2, 2, (2, 2)),
+    Sizes(1, 1, 5, 5, 1, 3, 3, (2, 2)),  # one step that overlaps
+    Sizes(1, 1, 3, 3, 1, 3, 3, (1, 1), (1, 1)),
+    Sizes(1, 1, 3, 4, 1, 2, 3),
+    Sizes(1, 2, 3, 3, 1, 2, 2),
+    Sizes(1, 1, 3, 3, 2, 2, 2),
+    Sizes(2, 1, 3, 3, 1, 2, 2),
+    Sizes(2, 2, 5, 5, 2, 3, 3, (2, 2), (1, 1)),  # what can be exchanged without an error
+    Sizes(2, 3, 5, 6, 2, 2, 3, (1, 2), (1, 0)),
+    Sizes(3, 2, 6, 7, 3, 3, 2, (2, 1), (0, 1)),  # stride 2 leaves a row over
 )
 
 
 POOLINGS = (
-    Geometry(1, 1, 2, 2, 1, 2, 2, (2, 2)),
-    Geometry(1, 1, 4, 4, 1, 2, 2, (2, 2)),
-    Geometry(1, 1, 3, 3, 1, 2, 2, (1, 1)),
-    Geometry(1, 1, 5, 5, 1, 3, 3, (2, 2)),
-    Geometry(1, 1, 4, 6, 1, 2, 3, (2, 3)),
-    Geometry(1, 2, 4, 4, 1, 2, 2, (2, 2)),
-    Geometry(2, 1, 4, 4, 1, 2, 2, (2, 2)),
-    Geometry(2, 2, 5, 5, 1, 2, 2, (3, 3)),  # windows that leave cells out
-    Geometry(2, 3, 5, 7, 1, 3, 2, (1, 2)),
-    Geometry(3, 2, 7, 5, 1, 2, 3, (3, 1)),
+    Sizes(1, 1, 2, 2, 1, 2, 2, (2, 2)),
+    Sizes(1, 1, 4, 4, 1, 2, 2, (2, 2)),
+    Sizes(1, 1, 3, 3, 1, 2, 2, (1, 1)),
+    Sizes(1, 1, 5, 5, 1, 3, 3, (2, 2)),
+    Sizes(1, 1, 4, 6, 1, 2, 3, (2, 3)),
+    Sizes(1, 2, 4, 4, 1, 2, 2, (2, 2)),
+    Sizes(2, 1, 4, 4, 1, 2, 2, (2, 2)),
+    Sizes(2, 2, 5, 5, 1, 2, 2, (3, 3)),  # windows that leave cells out
+    Sizes(2, 3, 5, 7, 1, 3, 2, (1, 2)),
+    Sizes(3, 2, 7, 5, 1, 2, 3, (3, 1)),
 )
 
 

@@ -6,7 +6,7 @@ from tinycnn import functional as F
 from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
 
 from . import engine
-from .geometry import POOLINGS, Geometry
+from .geometry import POOLINGS, Sizes
 
 
 def max_pool2d(x, kernel_size, stride):
@@ -31,7 +31,7 @@ def _cases_of_max(rng: np.random.Generator) -> list[Arguments]:
     return made
 
 
-def _pictures(rng: np.random.Generator, s: Geometry) -> Arguments:
+def _pictures(rng: np.random.Generator, s: Sizes) -> Arguments:
     """Return x without equal cells."""
     count = s.N * s.C * s.H * s.W
     return {"x": (rng.permutation(count) - count // 2 + 0.5).reshape(s.N, s.C, s.H, s.W)}

@@ -8,9 +8,9 @@ import numpy as np
 from tinycnn.tutor.exercise import Arguments
 
 from . import engine
-from .geometry import POOLINGS, Geometry, Pair, whole_numbers
+from .geometry import POOLINGS, Pair, Sizes, whole_numbers
 
-TIES = Geometry(1, 1, 2, 4, 1, 2, 2, (2, 2))  # the geometry of a case with equal cells
+TIES = Sizes(1, 1, 2, 4, 1, 2, 2, (2, 2))  # the geometry of a case with equal cells
 
 
 def cases_with_x(
@@ -41,7 +41,7 @@ def cases_with_size(rng: np.random.Generator) -> list[Arguments]:
     return [_case(rng, s, size=(s.H, s.W)) for s in POOLINGS]
 
 
-def _case(rng: np.random.Generator, s: Geometry, **image: Any) -> Arguments:
+def _case(rng: np.random.Generator, s: Sizes, **image: Any) -> Arguments:
     g = whole_numbers(rng, s.N, s.C, *s.out)
     return {"g": g, **image, "kernel_size": (s.KH, s.KW), "stride": s.stride}
 

@@ -6,7 +6,7 @@ from tinycnn import functional as F
 from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
 
 from . import engine
-from .geometry import Geometry, whole_numbers
+from .geometry import Sizes, whole_numbers
 
 
 def conv_transpose2d(x, w, stride, padding):
@@ -38,15 +38,15 @@ def _copies(x, w, stride, padding):
 
 
 _UP = (
-    Geometry(1, 1, 0, 0, 1, 2, 2),
-    Geometry(1, 1, 0, 0, 1, 2, 2, (2, 2)),
-    Geometry(1, 1, 0, 0, 1, 3, 3, (2, 2)),
-    Geometry(1, 1, 0, 0, 1, 3, 3, (1, 1), (1, 1)),
-    Geometry(1, 2, 0, 0, 1, 2, 3),
-    Geometry(1, 1, 0, 0, 2, 2, 2),
-    Geometry(2, 2, 0, 0, 2, 3, 3, (2, 2), (1, 1)),
-    Geometry(2, 3, 0, 0, 2, 2, 3, (1, 2), (0, 1)),
-    Geometry(2, 2, 0, 0, 3, 3, 2, (2, 1), (1, 0)),
+    Sizes(1, 1, 0, 0, 1, 2, 2),
+    Sizes(1, 1, 0, 0, 1, 2, 2, (2, 2)),
+    Sizes(1, 1, 0, 0, 1, 3, 3, (2, 2)),
+    Sizes(1, 1, 0, 0, 1, 3, 3, (1, 1), (1, 1)),
+    Sizes(1, 2, 0, 0, 1, 2, 3),
+    Sizes(1, 1, 0, 0, 2, 2, 2),
+    Sizes(2, 2, 0, 0, 2, 3, 3, (2, 2), (1, 1)),
+    Sizes(2, 3, 0, 0, 2, 2, 3, (1, 2), (0, 1)),
+    Sizes(2, 2, 0, 0, 3, 3, 2, (2, 1), (1, 0)),
 )
 
 
