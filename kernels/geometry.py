@@ -155,8 +155,8 @@ def pool2d_geometry(
     return geometry
 
 
-def group_count(groups: int, K: int) -> int:
-    """Return G after checking that it is positive and divides the K channels.
+def group_count(groups: int, **channels: int) -> int:
+    """Return G after checking that it is positive and divides each of these numbers of channels.
 
     Raises
     ------
@@ -169,14 +169,15 @@ def group_count(groups: int, K: int) -> int:
         raise TypeError(f"groups must be an integer, got {groups!r}") from None
     if G < 1:
         raise ValueError(f"groups must be at least 1, got {G}")
-    if K % G:
-        raise ValueError(_no_groups(G, "K", K))
+    for name, size in channels.items():
+        if size % G:
+            raise ValueError(_no_groups(G, name, size))
     return G
 
 
-def _no_groups(G: int, letter: str, size: int) -> str:
+def _no_groups(G: int, name: str, size: int) -> str:
     fits = [d for d in range(1, size + 1) if size % d == 0]
-    return f"G={G} groups do not divide {letter}={size} channels; G that fit: {fits}"
+    return f"G={G} groups do not divide {name}={size} channels; G that fit: {fits}"
 
 
 def _geometry(

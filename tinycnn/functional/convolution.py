@@ -27,16 +27,20 @@ from .examples import conv2d_case, conv_transpose2d_case, convolution
 from .shape import broadcast_to, images, reshape, shape_of
 
 
-class Conv2d(Function):
+class Windowed(Function):
+    """An operation over the windows of its input; `geometry` has all sizes, checked."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometry = geometry
+
+
+class Conv2d(Windowed):
     """y = conv2d(x, w) + b (Eq. 1). dL/dx = conv2d_input(g, w), dL/dw = conv2d_weight(x, g), dL/db = sum g.
 
     The bias is optional. Over (n, oh, ow) it is the same, so its gradient is the sum over these.
     """
 
     keeps = "x, w"
-
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
         return kernels_for(x).conv2d(x, w, self.geometry, *bias)
@@ -102,13 +106,10 @@ def conv2d(
     return Conv2d(geometry)(x, weight, *_bias("conv2d", bias, weight.shape[0]))
 
 
-class Conv2dInput(Function):
+class Conv2dInput(Windowed):
     """y = conv2d_input(x, w) + b, x over the output. dL/dx = conv2d(g, w), dL/dw = conv2d_weight(g, x)."""
 
     keeps = "x, w"
-
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
 
     def forward(self, x: Array, w: Array, *bias: Array) -> Array:
         return kernels_for(x).conv2d_input(x, w, self.geometry, *bias)
@@ -170,13 +171,10 @@ def conv_transpose2d(
     return Conv2dInput(geometry)(x, weight, *_bias("conv_transpose2d", bias, geometry.C))
 
 
-class Conv2dWeight(Function):
+class Conv2dWeight(Windowed):
     """y = conv2d_weight(x, v), v over the output. dL/dx = conv2d_input(v, g), dL/dv = conv2d(x, g)."""
 
     keeps = "x, v"
-
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
 
     def forward(self, x: Array, v: Array) -> Array:
         return kernels_for(x).conv2d_weight(x, v, self.geometry)

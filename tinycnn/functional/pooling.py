@@ -13,6 +13,7 @@ from tinycnn.kernels.geometry import Geometry, pair, pool2d_geometry
 from tinycnn.tensor import Tensor, plain
 
 from .cards import operation
+from .convolution import Windowed
 from .examples import pictures, pooling, upsampling
 from .reduction import mean
 from .shape import flatten, images, reshape
@@ -101,13 +102,10 @@ class PoolScatter(Function):
         return PoolGather(self.index, self.geometry)(g)
 
 
-class SumPool2d(Function):
+class SumPool2d(Windowed):
     """y = the sum of each window. dL/dx = g, added to every cell of its window."""
 
     floats = True
-
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
 
     def forward(self, x: Array) -> Array:
         return kernels_for(x).sum_pool2d(x, self.geometry)
@@ -145,11 +143,8 @@ def global_avg_pool2d(x: Tensor) -> Tensor:
     return mean(x, (2, 3), keepdim=True)
 
 
-class SumPool2dInput(Function):
+class SumPool2dInput(Windowed):
     """y = zeros with x added to every cell of its window: `SumPool2d`'s adjoint. dL/dx = g's window sums."""
-
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
 
     def forward(self, x: Array) -> Array:
         return kernels_for(x).sum_pool2d_input(x, self.geometry)

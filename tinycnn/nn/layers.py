@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from tinycnn import functional as F
-from tinycnn.kernels.geometry import pair
+from tinycnn.kernels.geometry import group_count, pair
 from tinycnn.tensor import Tensor
 
 from .init import fan_in_bound, uniform
@@ -50,9 +50,7 @@ class _Convolution(Module):
         self.stride, self.dilation = pair(stride, "stride"), pair(dilation, "dilation")
         self.padding, self.groups = pair(padding, "padding", minimum=0), groups
         positive(in_channels=in_channels, out_channels=out_channels, groups=groups)
-        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-            if channels % groups:
-                raise ValueError(f"G={groups} groups do not divide {name}={channels}")
+        group_count(groups, in_channels=in_channels, out_channels=out_channels)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = pair(kernel_size, "kernel_size")
         rows, columns = (in_channels, out_channels) if transposed else (out_channels, in_channels)
