@@ -1,4 +1,4 @@
-"""From a tensor to others: Python's numbers and lists, NumPy, DLPack, text."""
+"""Convert a tensor: to Python's numbers and lists, to NumPy, by DLPack, to text."""
 
 from __future__ import annotations
 

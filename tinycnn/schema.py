@@ -1,7 +1,7 @@
-"""What a value may be that comes from a user or a file: one description serves Python, JSON and options.
+"""Descriptions of values that come from a user or a file; one serves Python, JSON and options.
 
-A `Kind` checks a value and returns it, or says in a ValueError what would fit. What the message shows of the
-value is cut and escaped, as it may be anything.
+A `Kind` checks a value and returns it, or says in a ValueError what would fit. Messages show the value
+shortened and escaped, as it may be anything.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def shown(value: object) -> str:
 
 
 def parse_json(text: str, most: int) -> Any:
-    """Return what a JSON text of at most `most` characters says; raise ValueError if it is none."""
+    """Return the value of a JSON text of at most `most` characters; raise ValueError if it is no JSON."""
     if len(text) > most:
         raise ValueError(f"it has {len(text):,} characters, at most {most:,} fit")
     try:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except ValueError as error:  # with the whole text in an attribute: the message is enough
+    except ValueError as error:  # the error holds the whole text: only its message is used
         raise ValueError(f"it is no JSON: {plain(error)}") from None
 
 
@@ -62,7 +62,7 @@ class Kind(ABC):
         """Return the value; raise ValueError if it is not of this kind."""
 
     def parse(self, text: str) -> Any:
-        """Return the value that an option's text stands for; raises as `check`."""
+        """Return the value that an option's text stands for; it is checked as by `check`."""
         return self.check(text)
 
 
@@ -123,7 +123,7 @@ class Number(Kind):
 
 @dataclass(frozen=True)
 class AnyNumber(Kind):
-    """A number, NaN and infinity included: what was measured."""
+    """A number, also NaN or infinity: a measured value."""
 
     def check(self, value: Any) -> float:
         """Return the number."""
@@ -212,7 +212,7 @@ class OrNothing(Kind):
 
 @dataclass(frozen=True)
 class Fields(Kind):
-    """Values under names: all of `required`, any of `optional`; others are left out, or must be `others`."""
+    """Values by name: all of `required`, any of `optional`. Others are left out, or of the kind `others`."""
 
     required: Mapping[str, Kind]
     optional: Mapping[str, Kind] = field(default_factory=dict)
@@ -220,7 +220,7 @@ class Fields(Kind):
 
     @property
     def kinds(self) -> dict[str, Kind]:
-        """What each name must be."""
+        """The kind of the value of each name."""
         return {**self.required, **self.optional}
 
     def check(self, value: Any) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class Fields(Kind):
 
 
 def _named(name: str, kind: Kind, value: Any) -> Any:
-    """Check a value; what is wrong with it begins with its name."""
+    """Return a checked value; the message of an error begins with its name."""
     try:
         return kind.check(value)
     except ValueError as error:

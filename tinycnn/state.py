@@ -1,4 +1,4 @@
-"""Arrays copied by name into those of a network or an optimizer: all of them, or none."""
+"""Copy arrays by name into those of a network or an optimizer: all of them, or none."""
 
 import warnings
 from collections.abc import Iterable, Mapping
@@ -22,13 +22,13 @@ def copy_by_name(
     Parameters
     ----------
     what
-        What does not fit, for the message: "these weights do not fit Linear".
+        The beginning of the message: "these weights do not fit Linear".
     own
         Arrays that can be written to.
     given
-        Arrays of NumPy or CuPy, tensors, or what NumPy can read, as PyTorch's tensors on the CPU.
+        Arrays of NumPy or CuPy, tensors, or anything that NumPy can read, as PyTorch's tensors on the CPU.
     problems
-        What else is wrong, found by the caller.
+        Further problems, which the caller found.
 
     Raises
     ------
