@@ -23,7 +23,7 @@ from tinycnn.kernels.cuda.compiled import built as built_for_a_launch  # noqa: E
 from tinycnn.kernels.cuda.compiled import compiled  # noqa: E402
 from tinycnn.kernels.cuda.target import SHARED_BYTES, Kernel  # noqa: E402
 
-CONV2D, POOL2D, GATHER = 16, 14, 18  # numbers in a geometry
+CONV2D, POOL2D, GATHER = 16, 16, 18  # numbers in a geometry
 REGISTERS = 65536  # of a multiprocessor
 GATHERED = ("f", "f", "f", "f", GATHER, *[None] * 4)
 
