@@ -57,6 +57,11 @@ def test_a_click_shows_the_sum_of_that_number(lab_page, model):
     expect(lab_page.locator("#why .result")).to_have_text(f"a4[0,3,5,2] = {value:.4g}")
     assert lab_page.locator("#why .numbers").inner_text().endswith(f"= {value:.4g}")
     assert lab_page.locator("#why .terms li").count() == 40
+    assert lab_page.locator("#why .equation munder").text_content() == "Σc,r,s"  # set by the browser
+    wide, most = lab_page.evaluate(
+        "e => [e.scrollWidth, e.clientWidth]", lab_page.query_selector("#why .equation")
+    )
+    assert wide <= most
     lab_page.click("#why-body > button")
     assert lab_page.locator("#why .terms li").count() == 73  # 8 channels of 3x3, and the bias
 

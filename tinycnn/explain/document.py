@@ -10,6 +10,7 @@ One object, schema ``tinycnn.explain`` version 1::
     steps             in order, each
       phase           "forward", "backward" or "update"
       title, equation, numbers, sentence
+      mathml          the equation as `math` elements, between which lines may break: [tag, children or text]
       terms           of a sum: [{factors: [{array, index, value}], divisor, tag, value}]; divisor: a factor
                       or null; value: the product of the factors, divided by it
       panels          [{title, array, index, values, padding, marks, tags, frames, pending,
@@ -33,6 +34,7 @@ from typing import Any
 
 import numpy as np
 
+from .mathml import pieces
 from .steps import Explanation, Panel, Quantity, Step, Term
 
 SCHEMA, VERSION = "tinycnn.explain", 1
@@ -94,6 +96,7 @@ def _step(step: Step, values: bool) -> dict[str, Any]:
         "phase": step.phase,
         "title": step.title,
         "equation": step.equation,
+        "mathml": pieces(step.equation),
         "numbers": step.numbers,
         "sentence": step.sentence,
         "terms": [

@@ -1,5 +1,6 @@
 // A training step shown in turn, in the panel where a cell's sum stands: forward, backward, update.
 
+import { formula } from "./formula.js";
 import { close } from "./why.js";
 import { t } from "./strings.js";
 
@@ -24,7 +25,7 @@ export function showSteps(steps) {
       buttons,
       counter,
       element("h3", step.title),
-      element("p", step.equation, "equation"),
+      formula(step),
       element("p", numbers, "numbers"),
       element("p", step.sentence),
     );

@@ -1,6 +1,7 @@
 // "Why this number?": the step of one cell, its terms, and the way down to what they were read from.
 
 import { ask } from "./wire.js";
+import { formula } from "./formula.js";
 import { cellName, factor, show } from "./numbers.js";
 import { state, writeState } from "./state.js";
 import { tables } from "./window.js";
@@ -89,7 +90,7 @@ function draw(answer, here) {
   answer.explanation.steps.forEach((step, n) => {
     const names = answer.names[n];
     text(body, "h3", step.title);
-    text(body, "p", step.equation, "equation");
+    body.append(formula(step));
     body.appendChild(sum(step));
     text(body, "p", step.sentence);
     tables(body, step, names, network, walk);
