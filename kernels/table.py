@@ -10,7 +10,8 @@ called. A set that does only some things itself is another set with these entrie
 `cpu`                          compiled by Numba for all cores of the CPU
 `fused`                        each formula in one launch by CuPy, convolution as `im2col`
 `cuda`                         convolution and pooling by our own CUDA kernels, all else as `fused`
-`direct` .. `registers`        the same with a lower rung of `tinycnn.kernels.cuda`
+`capturable`                   as `cuda`, with matrix products of our own: CuPy refuses cuBLAS in a CUDA graph
+`direct` .. `registers`        as `cuda`, with a lower rung of `tinycnn.kernels.cuda`
 ============================== ==========================================================================
 
 Compiled sets are made when they are first asked for: `import tinycnn` needs NumPy alone.
@@ -231,13 +232,21 @@ def cuda() -> Kernels:
 
 
 @cache
+def capturable() -> Kernels:
+    """Return `cuda` with our own matrix products: CuPy refuses cuBLAS while a CUDA graph is recorded."""
+    from .cuda import products
+
+    return replace(cuda(), name="capturable", matmul=products.matmul)
+
+
+@cache
 def rung(name: str) -> Kernels:
-    """Return `cuda` with the convolution of one rung of its ladder."""
+    """Return `cuda` with the convolution of one rung of its ladder; rung 5 has matrix products of its own."""
     from .cuda import RUNGS
 
     of_ladder = RUNGS[name]
     return replace(
-        cuda(),
+        capturable() if name == "registers" else cuda(),
         name=name,
         conv2d=of_ladder.conv2d,
         conv2d_input=of_ladder.conv2d_input,
@@ -254,6 +263,7 @@ SETS: dict[str, Callable[[], Kernels]] = {
     "cpu": cpu,
     "fused": fused,
     "cuda": cuda,
+    "capturable": capturable,
     "direct": lambda: rung("direct"),
     "coalesced": lambda: rung("coalesced"),
     "shared": lambda: rung("shared"),

@@ -13,8 +13,10 @@ from tinycnn.kernels.cuda import (  # noqa: E402
     epilogue,
     few_results,
     implicit_gemm,
+    lay_out,
     parts,
     pooling,
+    products,
     shared_tiles,
 )
 from tinycnn.kernels.cuda import register_tiles as registers  # noqa: E402
@@ -34,7 +36,7 @@ KERNELS = [
     ("gemm", implicit_gemm.write_output.kernel, ("f", "f", "f", CONV2D), 4),
     ("max_pool2d", pooling.MAX_KERNEL, ("f", "f", "i", POOL2D, None, None), 8),
     ("pool_scatter", pooling.scatter_kernel, ("f", "i", "f", POOL2D, None, None), 8),
-    ("lay_out", registers.lay_out_kernel, ("f", "f", *[None] * 7), 8),
+    ("lay_out", lay_out.lay_out_kernel, ("f", "f", *[None] * 7), 8),
     ("add_parts", parts.adding_kernel(), ("f", "f", "f", *[None] * 4), 8),
     ("few", few_results.few_kernel(), GATHERED, 4),
 ]
@@ -69,7 +71,17 @@ TILED = [
         next(iter(registers.TILES)),
     ),
 ]
-BUILT = [*TILED, *ASYNC, *ASYNC_WEIGHTS]
+PRODUCTS = [
+    (
+        f"product {tile.BM}x{tile.BN}x{tile.BK} {'ak' if a_along_k else 'a'} {'bk' if b_along_k else 'b'}",
+        products.product_kernel(tile, a_along_k, b_along_k, epilogue.add_bias),
+        ("f", "f", "f", "f", *[None] * 6),
+        tile,
+    )
+    for tile in products.TILES
+    for a_along_k, b_along_k in ((True, True), (True, False), (False, False))  # y, dx and dW of a dense layer
+]
+BUILT = [*TILED, *PRODUCTS, *ASYNC, *ASYNC_WEIGHTS]
 CAPABILITIES = pytest.mark.parametrize(
     "capability", [(7, 5), (8, 0), (9, 0)], ids=["sm_75", "sm_80", "sm_90"]
 )
@@ -93,7 +105,9 @@ def test_kernel(built, name, kernel, kinds, blocks, capability):
 
 
 @CAPABILITIES
-@pytest.mark.parametrize(("name", "kernel", "kinds", "tile"), TILED, ids=[k[0] for k in TILED])
+@pytest.mark.parametrize(
+    ("name", "kernel", "kinds", "tile"), [*TILED, *PRODUCTS], ids=[k[0] for k in [*TILED, *PRODUCTS]]
+)
 def test_register_tiles(built, name, kernel, kinds, tile, capability):
     assert built.spilled == 0
     assert built.registers * kernel.threads * 2 <= REGISTERS  # two blocks: one computes, the other waits
@@ -101,7 +115,7 @@ def test_register_tiles(built, name, kernel, kinds, tile, capability):
     assert ".f64" not in built.text
     assert built.products == tile.BK * tile.TM * tile.TN  # all of it unrolled
     assert built.text.count("ld.shared.v4.f32") == tile.BK * (tile.TM + tile.TN) // 4
-    if not name.startswith("weights"):
+    if not name.startswith(("weights", "product")):
         assert "ld.global.v4.f32" in built.text
     assert not re.search(r"\b(ld|st)\.local", built.text)  # the sums are in registers
 

@@ -139,7 +139,7 @@ def why_not(kernels: str) -> str | None:
         return table.why_not_compiled()
     if kernels == "fused":
         return _backend.why_not("cupy")
-    return table.why_no_cuda() if kernels == "cuda" or kernels in table.RUNGS else None
+    return table.why_no_cuda() if kernels in ("cuda", "capturable", *table.RUNGS) else None
 
 
 def _listed() -> str:

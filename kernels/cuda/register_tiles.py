@@ -33,6 +33,7 @@ from . import async_tiles, few_results
 from .direct import unravel
 from .gather import Gather
 from .launch import LAUNCHES, Launch
+from .lay_out import laying_out
 from .operands import LIMIT, result
 from .pace import Pace, adding_time, steps_time
 from .parts import adding, no_change
@@ -62,7 +63,6 @@ TILES = {
     Tile(32, 128, 4, 8, 4): Pace(6, 0.423, 0.190, 16.2),
 }
 PIECES = (1, 2, 4, 8)  # that a sum may be cut into: those that were measured
-COPIERS = 128  # threads of a block that lays out weights
 
 
 @cache
@@ -163,23 +163,6 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
     return sums_kernel
 
 
-@kernel(COPIERS)
-def lay_out_kernel(w, weights, G, TAPS, C, M, CP, MP, transposed):
-    """Every thread writes one element of the weights (G, TAPS, CP, MP): one of w, or a zero."""
-    number = int32(cuda.grid(1))
-    if number < G * TAPS * CP * MP:
-        row, c, m = unravel(number, CP, MP)
-        group = divide(row, TAPS)
-        tap = int32(row - group * TAPS)
-        value = ZERO
-        if c < C and m < M:
-            first, second, count = m, c, C  # w is (G, M, C, TAPS)
-            if transposed:
-                first, second, count = c, m, M  # w is (G, C, M, TAPS)
-            value = w[int32((group * C * M + first * count + second) * TAPS + tap)]
-        weights[number] = value
-
-
 class Plan(NamedTuple):
     """All launches of one convolution, which only lack the arrays."""
 
@@ -208,16 +191,13 @@ def plan(
         C, M, G, taps = gather.C, gather.M, gather.G, gather.KH * gather.KW
         CP, MP = -(-C // tile.BK) * tile.BK, -(-M // tile.BM) * tile.BM
         weights_shape = G, gather.KH, gather.KW, CP, MP
-        size = G * taps * CP * MP
         few = tile == few_results.TILE
         if few and M > few_results.MOST:
             continue
         blocks = grid(gather, tile, pieces)
-        if max(blocks[1:]) > MOST_BLOCKS or size >= LIMIT or pieces * _size(gather) >= LIMIT:
+        if max(blocks[1:]) > MOST_BLOCKS or G * taps * CP * MP >= LIMIT or pieces * _size(gather) >= LIMIT:
             continue
-        lay_out = lay_out_kernel.prepared(
-            (-(-size // COPIERS),), (COPIERS,), "ff", (G, taps, C, M, CP, MP, int(transposed))
-        )
+        lay_out = laying_out(G, taps, C, M, CP, MP, transposed)
         piece = -(-CP // tile.BK // pieces) * tile.BK  # channels of each
         one = pieces == 1
         finish_here = finish if one else no_change

@@ -50,3 +50,27 @@ class Watched:
 def test_every_rung_has_a_name_to_choose_it_by():
     assert tuple(cuda.RUNGS) == (*table.RUNGS, "fused")  # the top rung is called `cuda` there
     assert set(table.RUNGS) < set(table.SETS)
+
+
+@pytest.mark.parametrize("name", ["registers", "capturable"])
+def test_a_dense_layer_by_our_own_products(gpu, rng, monkeypatch, name):
+    from tinycnn.kernels.cuda import products
+
+    shapes = []
+    launch = products.linear
+    monkeypatch.setattr(
+        products, "linear", lambda x, w, *rest: shapes.append((x.shape, w.shape)) or launch(x, w, *rest)
+    )
+    arrays = [rng.standard_normal(s).astype("f") for s in ((4, 6), (3, 6), (3,))]
+
+    def gradients(kernels):
+        with tinycnn.using("numpy" if gpu.simulated else "cupy", kernels=kernels):
+            leaves = [Tensor(gpu.to(a), requires_grad=True) for a in arrays]
+            y = F.linear(*leaves)
+            (y * y).sum().backward()
+            return [gpu.back(t.data) for t in (y, *(leaf.grad for leaf in leaves))]
+
+    ours, expected = gradients(name), gradients("im2col")
+    assert shapes == [((4, 6), (3, 6)), ((4, 3), (6, 3)), ((3, 4), (6, 4))]  # y, dx, dW
+    for a, b in zip(ours, expected, strict=True):
+        assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,228 @@
+"""Matrix products on the tile product of rung 5: what a dense layer computes, forward and backward.
+
+Eq. 3 and its two gradients are one product each, with one matrix or the other turned round::
+
+    y = x @ W.T + b    (N, in) (in, out) -> (N, out)
+    dx = g @ W         (N, out) (out, in) -> (N, in)
+    dW = g.T @ x       (out, N) (N, in) -> (out, in)
+
+A turned matrix is a view: nothing is copied, the kernel walks along it in the other direction. Threads that
+read side by side must find neighbours in memory. If the sum's index k is innermost there (x and W of y), the
+threads of a warp take neighbouring k; if it is not (g and x of dW), they take neighbouring rows or columns.
+That makes four kernels from one function.
+
+A dense layer often has few results and a long sum: 32 images of 10 classes are one tile, where a GPU has room
+for hundreds. So a long sum is cut into pieces, as in `weight_tiles`, and `parts` adds them in a fixed order.
+
+NVIDIA's cuBLAS is made for such products, and serves them. CuPy refuses to call cuBLAS while a CUDA graph is
+recorded: there these kernels are needed. The rung ``registers`` uses them everywhere.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from ..arrays import Array, array_module
+from .epilogue import FINISH
+from .launch import LAUNCHES, Launch
+from .operands import fits, ready, result, too_large
+from .pace import cores
+from .parts import adding, no_change
+from .target import FLOAT32, MOST_BLOCKS, VECTOR, ZERO, Kernel, cuda, divide, int32, kernel, shared
+from .tile_product import Tile, product
+
+# For large and for small results. No GPU has compared them: they are tiles of `weight_tiles`, and one that
+# is a quarter of the smaller.
+TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 16, 4, 4))
+PADDING = 4  # float32 behind every row in shared memory, as in `weight_tiles`
+LEAST_STEPS = 8  # of a piece: to add a piece costs more than fewer steps
+MOST_PIECES = 64
+
+
+@cache
+def product_kernel(tile: Tile, a_along_k: bool, b_along_k: bool, finish=no_change) -> Kernel:
+    """Make the kernel that writes a (M, K) @ b (K, N), or its parts (pieces, M, N).
+
+    `a_along_k` and `b_along_k` say whether neighbours in memory differ in k. A_ROW and B_ROW are how far
+    apart two neighbours of the other index lie there; otherwise how far apart two neighbours in k lie. Each
+    sum is written as ``finish(sum, bias, n)``.
+    """
+    BM, BN, BK, TM, TN = tile
+    THREADS = tile.threads
+    COLUMNS, ROWS = tile.columns, tile.rows
+    ROW_A, ROW_B = BM + PADDING, BN + PADDING
+    B = BK * ROW_A  # where the tile of b (BK, BN) begins in shared memory, behind that of a (BK, BM)
+    LOADS_A, LOADS_B = BK * BM // THREADS, BK * BN // THREADS
+    # Neighbouring threads load neighbours in memory: how many of them lie along a row.
+    LINE_A, LINE_B = BK if a_along_k else BM, BK if b_along_k else BN
+    STEP_A, STEP_B = THREADS // LINE_A, THREADS // LINE_B  # rows that all threads load at once
+    SUMS = TM * TN
+    if THREADS % LINE_A or THREADS % LINE_B:
+        raise ValueError(f"{tile} has {THREADS} threads, no multiple of {LINE_A} and {LINE_B}")
+    shared_floats = shared(BK * (ROW_A + ROW_B))
+    add_product = product(tile, ROW_A, ROW_B)
+
+    @kernel(THREADS, tile.resident)
+    def kernel_of_product(a, b, bias, out, M, N, K, A_ROW, B_ROW, piece):
+        memory = shared_floats()
+        sums = cuda.local.array(SUMS, FLOAT32)
+        of_a = cuda.local.array(TM, FLOAT32)
+        of_b = cuda.local.array(TN, FLOAT32)
+        for i in range(SUMS):
+            sums[i] = ZERO
+        thread = int32(cuda.threadIdx.x)
+        m0, n0, part = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN), int32(cuda.blockIdx.z)
+        a_lane, a_row = int32(thread % LINE_A), divide(thread, LINE_A)
+        b_lane, b_row = int32(thread % LINE_B), divide(thread, LINE_B)
+        a_first = int32(divide(thread, COLUMNS) * VECTOR)
+        b_first = int32(B + thread % COLUMNS * VECTOR)
+
+        end = int32(min(int32((part + 1) * piece), K))
+        for first in range(int32(part * piece), end, int32(BK)):
+            for load in range(LOADS_A):
+                if a_along_k:
+                    k, m = a_lane, int32(a_row + load * STEP_A)
+                    cell = int32((m0 + m) * A_ROW + first + k)
+                else:
+                    k, m = int32(a_row + load * STEP_A), a_lane
+                    cell = int32((first + k) * A_ROW + m0 + m)
+                value = ZERO
+                if first + k < end and m0 + m < M:
+                    value = a[cell]
+                memory[int32(k * ROW_A + m)] = value
+            for load in range(LOADS_B):
+                if b_along_k:
+                    k, n = b_lane, int32(b_row + load * STEP_B)
+                    cell = int32((n0 + n) * B_ROW + first + k)
+                else:
+                    k, n = int32(b_row + load * STEP_B), b_lane
+                    cell = int32((first + k) * B_ROW + n0 + n)
+                value = ZERO
+                if first + k < end and n0 + n < N:
+                    value = b[cell]
+                memory[int32(B + k * ROW_B + n)] = value
+            cuda.syncthreads()
+            add_product(memory, a_first, b_first, of_a, of_b, sums)
+            cuda.syncthreads()
+
+        for y in range(TM):
+            m = int32(m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR)
+            for x in range(TN):
+                n = int32(n0 + x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
+                if m < M and n < N:
+                    out[int32((part * M + m) * N + n)] = finish(sums[y * TN + x], bias, n)
+
+    return kernel_of_product
+
+
+class Plan(NamedTuple):
+    """All launches of one product, which only lack the arrays."""
+
+    parts_shape: tuple[int, ...] | None  # if the sum is cut into pieces
+    multiply: Launch  # a, b, bias, result or parts
+    add: Launch | None  # parts, bias, result
+
+
+@lru_cache(LAUNCHES)
+def plan(
+    sizes: tuple[int, int, int],
+    a_turned: bool = False,
+    b_turned: bool = False,
+    finish=no_change,
+    tile: Tile | None = None,
+    pieces: int | None = None,
+) -> Plan | None:
+    """Return how to compute a (M, K) @ b (K, N), of which a or b may lie in memory turned round.
+
+    None if the result, or the parts, are more than int32 counts or a grid holds.
+    """
+    M, N, K = sizes
+    if tile is None:
+        tile = _tile(M, N)
+    if pieces is None:
+        pieces = _pieces(M, N, K, tile)
+    across, down = -(-N // tile.BN), -(-M // tile.BM)
+    if max(down, pieces) > MOST_BLOCKS or too_large((pieces, M, N)):
+        return None
+    piece = max(1, -(-K // (pieces * tile.BK))) * tile.BK  # of the sum: whole tiles
+    whole = pieces == 1
+    chosen = product_kernel(tile, not a_turned, b_turned, finish if whole else no_change)
+    a_row, b_row = (M if a_turned else K), (K if b_turned else N)
+    numbers = (M, N, K, a_row, b_row, piece)
+    multiply = chosen.prepared((across, down, pieces), (tile.threads,), "ffff", numbers)
+    if whole:
+        return Plan(None, multiply, None)
+    return Plan((pieces, M, N), multiply, adding(pieces, (M, N, 1, 1), finish))
+
+
+def _tile(M: int, N: int) -> Tile:
+    """Return the largest tile of which there are as many as multiprocessors; else the smallest."""
+    for tile in TILES:
+        if cores() <= -(-M // tile.BM) * -(-N // tile.BN):
+            return tile
+    return TILES[-1]
+
+
+def _pieces(M: int, N: int, K: int, tile: Tile) -> int:
+    """Return into how many pieces the sum is cut, so that all multiprocessors have work."""
+    blocks, steps = max(1, -(-M // tile.BM) * -(-N // tile.BN)), -(-K // tile.BK)
+    wanted = max(1, min(MOST_PIECES, steps // LEAST_STEPS, cores() // blocks))
+    return -(-steps // -(-steps // wanted)) if steps else 1  # none of them empty
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return a (M, K) @ b (K, N), float32, by our own kernel; anything else by CuPy (or NumPy)."""
+    if not (a.ndim == b.ndim == 2 and fits(a, b)) or too_large((a.shape[0], b.shape[1])):
+        return a @ b
+    return linear(a, b.T, None)
+
+
+def linear(
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    relu: bool = False,
+    tile: Tile | None = None,
+    pieces: int | None = None,
+) -> Array:
+    """Return x @ w.T + bias, of x (N, in), w (out, in) and bias (out,): Eq. 3. And apply ReLU, if asked for.
+
+    `x` and `w` may be turned views: ``linear(g, w.T)`` is g @ w, ``linear(g.T, x.T)`` is g.T @ x.
+
+    Raises
+    ------
+    TypeError
+        If an array is not float32, or not where kernels can read it.
+    ValueError
+        If the sizes do not fit each other.
+    """
+    if not x.ndim == w.ndim == 2 or x.shape[1] != w.shape[1]:
+        raise ValueError(f"linear needs x (N, in) and w (out, in), got {x.shape} and {w.shape}")
+    (M, K), N = x.shape, w.shape[0]
+    a_turned, b_turned = _turned(x), not _turned(w)  # b is w.T
+    (a,) = ready(x.T if a_turned else x)
+    (b,) = ready(w if b_turned else w.T)
+    y = result(a, (M, N))
+    if bias is not None:
+        (bias,) = ready(bias)
+        if bias.shape != (N,):
+            raise ValueError(f"the bias must have the shape {(N,)}, got {bias.shape}")
+    planned = plan((M, N, K), a_turned, b_turned, FINISH[bias is not None, relu], tile, pieces)
+    if planned is None:
+        y = array_module(a).matmul(x, w.T)
+        y = y if bias is None else y + bias
+        return array_module(a).maximum(y, 0) if relu else y
+    something = y if bias is None else bias  # if there is no bias, `finish` reads none
+    if planned.add is None:
+        planned.multiply(a, b, something, y)
+    else:
+        parts = result(y, planned.parts_shape or ())
+        planned.multiply(a, b, something, parts)
+        planned.add(parts, something, y)
+    return y
+
+
+def _turned(a: Array) -> bool:
+    """Return whether the columns of a matrix, not its rows, lie one after another in memory."""
+    return bool(a.flags.f_contiguous and not a.flags.c_contiguous)
