@@ -156,7 +156,7 @@ ROWS = (
         None,
         ("gradient_penalty",),
     ),
-    Row(14, "features", 24, "Feature vectors (Eq. 14)", "features", None, ("features",)),
+    Row(14, "features", 24, "Feature vectors (Eq. 14)", "features", None, ("features", "cosine_distances")),
     Row(
         15,
         "precision, recall, F1",
