@@ -52,6 +52,20 @@ def test_a_stopped_run_goes_on_to_the_same_bits(make_training, tmp_path, kind, a
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
 
 
+def test_a_checkpoint_from_before_labels_were_counted_goes_on(make_training, tmp_path):
+    whole, stopped, resumed = (make_training() for _ in range(3))
+    fit(whole)
+    path = tmp_path / "checkpoint.safetensors"
+    fit(stopped, [StopAt(1, 4), Checkpoint(path, {})])
+    arrays, metadata = load_arrays(path)
+    state = json.loads(metadata["training"])
+    del state["totals"]["labels"]
+    save_arrays(path, arrays, metadata | {"training": json.dumps(state)})
+    load_checkpoint(path, resumed)
+    fit(resumed)
+    assert resumed.history[1]["accuracy"] == whole.history[1]["accuracy"]
+
+
 def test_groups_of_parameters_and_a_plateau_go_on_to_the_same_bits(make_training, tmp_path):
     def make():
         training = make_training(schedule=False)
