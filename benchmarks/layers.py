@@ -6,7 +6,8 @@ The images are drawn: one of 4 shapes, filled with one of 4 textures in one of 4
 each other, at a random place and of a random size. A small network learns to tell all 64 combinations apart.
 Then its maps after each convolution are averaged over all places ("mean"), and a linear classifier says from
 these few numbers which colour, which texture, which shape it was. What is easy from an early layer is a
-low-level feature; what only late layers tell is a high-level one (Eq. 14). Chance is 25 %.
+low-level feature; what only late layers tell is a high-level one (Eq. 14). Chance is 25 %. Every seed has its
+own images and its own network; the table has the median over the seeds.
 """
 
 import argparse
@@ -70,42 +71,59 @@ def network() -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.ReLU(), nn.Linear(64, 64))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, probe every layer, print a table, and save it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--images", type=int, default=3000, help="for training; a quarter as many to test")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file; a picture is beside it")
-    args = parser.parse_args(argv)
-    train, truth = drawn(args.images, args.seed)
-    test, test_truth = drawn(max(args.images // 4, 1), args.seed + 1_000_000)
-    tinycnn.manual_seed(args.seed)
+def measure(images: int, epochs: int, seed: int) -> dict[str, Any]:
+    """Train once; return how many combinations are told apart, and what each layer says of each attribute."""
+    train, truth = drawn(images, seed)
+    test, test_truth = drawn(max(images // 4, 1), seed + 1_000_000)
+    tinycnn.manual_seed(seed)
     model = network()
-    loader = DataLoader(train, 32, shuffle=True, seed=args.seed)
+    loader = DataLoader(train, 32, shuffle=True, seed=seed)
     optimizer = optim.Adam(model.parameters())
-    schedule = optim.OneCycleLR(optimizer, 3e-3, max(args.epochs * len(loader), 2))
-    history = fit(Training(model, loader, optimizer, args.epochs, DataLoader(test, 250), schedule=schedule))
-    print(f"all 64 combinations: {history[-1]['val_accuracy']:.1%} of {len(test):,} test images right")
+    schedule = optim.OneCycleLR(optimizer, 3e-3, max(epochs * len(loader), 2))
+    history = fit(Training(model, loader, optimizer, epochs, DataLoader(test, 250), schedule=schedule))
     kinds = {"mean and spread of the colours": lambda data: colour_statistics(data.images)}
     kinds |= {name: lambda data, at=at: features(model, data, at, "mean") for name, at in LAYERS.items()}
     table: dict[str, dict[str, float]] = {}
-    print(f"{'':32}" + "".join(f"{name:>9}" for name in ATTRIBUTES))
     for kind, describe in kinds.items():
         x, new = describe(train), describe(test)
         table[kind] = {
             name: 1 - linear_error(x, truth[name], new, test_truth[name], 4) for name in ATTRIBUTES
         }
-        print(f"{kind:32}" + "".join(f"{share:9.1%}" for share in table[kind].values()), flush=True)
+    return {"seed": seed, "combinations": history[-1]["val_accuracy"], "accuracy": table}
+
+
+def over_seeds(runs: list[dict[str, Any]], kind: str, attribute: str) -> np.ndarray:
+    """Return the accuracies of all seeds, (seeds,), for one kind of features and one attribute."""
+    return np.array([run["accuracy"][kind][attribute] for run in runs])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train and probe every layer for each seed, print the medians as a table, and save all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--images", type=int, default=3000, help="for training; a quarter as many to test")
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, help="JSON file; a picture is beside it")
+    args = parser.parse_args(argv)
+    runs: list[dict[str, Any]] = []
+    for seed in args.seeds:
+        runs.append(measure(args.images, args.epochs, seed))
+        print(f"seed {seed}: {runs[-1]['combinations']:.1%} of the test images: all three right", flush=True)
+        if args.out:
+            settings = {"images": args.images, "epochs": args.epochs}
+            args.out.write_text(json.dumps({**settings, "runs": runs}, indent=2) + "\n")
+    print(f"{'median (lowest to highest), %':32}" + "".join(f"{name:>22}" for name in ATTRIBUTES))
+    for kind in runs[0]["accuracy"]:
+        cells = [100 * over_seeds(runs, kind, name) for name in ATTRIBUTES]
+        row = [f"{np.median(v):.1f} ({v.min():.1f} to {v.max():.1f})" for v in cells]
+        print(f"{kind:32}" + "".join(f"{cell:>22}" for cell in row))
     if args.out:
-        settings = {"images": args.images, "epochs": args.epochs, "seed": args.seed}
-        args.out.write_text(json.dumps({**settings, "accuracy": table}, indent=2) + "\n")
-        plot.save(figure(table), args.out.with_suffix(".png"))
+        plot.save(figure(runs), args.out.with_suffix(".png"))
     return 0
 
 
-def figure(table: dict[str, dict[str, float]]) -> Any:
-    """Draw how well each attribute is told from each layer, and some of the images."""
+def figure(runs: list[dict[str, Any]]) -> Any:
+    """Draw how well each attribute is told from each layer (median and spread), and some of the images."""
     drawing = plot.blank_figure(10, 4.2)
     samples, axes = drawing.subplots(1, 2, width_ratios=[1, 1.7])
     rng = np.random.default_rng(0)
@@ -115,7 +133,10 @@ def figure(table: dict[str, dict[str, float]]) -> Any:
     samples.set_title("colour, texture and shape\nare independent")
     layers = list(LAYERS)
     for name in ATTRIBUTES:
-        axes.plot(layers, [100 * table[layer][name] for layer in layers], "o-", label=name)
+        cells = np.array([100 * over_seeds(runs, layer, name) for layer in layers])  # (layers, seeds)
+        middle = np.median(cells, axis=1)
+        reach = np.stack([middle - cells.min(axis=1), cells.max(axis=1) - middle])
+        axes.errorbar(layers, middle, yerr=reach, marker="o", capsize=3, label=name)
     axes.axhline(25, linestyle=":", color="grey", label="chance")
     axes.set_ylabel("accuracy of a linear classifier (%)")
     axes.set_title("told from the mean of each map, layer by layer")

@@ -57,6 +57,19 @@ def test_it_prints_its_measure_and_saves_its_picture(name, script, tmp_path, cap
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["colour_pictures", "segmentation"])
+def test_settings_are_chosen_without_the_test_images(name, script, monkeypatch):
+    module, source = script(name), {"colour_pictures": "emoji", "segmentation": "digits"}[name]
+    train, _ = getattr(module, source)()
+    monkeypatch.setattr(module, source, lambda: (train, None))  # who looks at the test images fails
+    scores = module.choose(
+        **{"colour_pictures": {"epochs": 1, "k": 2}, "segmentation": {"steps": 2, "count": 4}}[name]
+    )
+    assert len(scores) >= 5
+    assert all(0 <= score <= 1 for score in scores.values())
+
+
 def test_canvases_are_what_their_boxes_and_labels_say(script, rng):
     train, _ = digits()
     canvases = script("canvases").make_canvases(train, 20, rng)

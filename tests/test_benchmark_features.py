@@ -49,11 +49,17 @@ def test_drawn_attributes_are_independent_of_each_other(rng):
 
 
 @pytest.mark.slow
-def test_the_probes_print_a_row_a_layer(tmp_path, capsys):
+def test_the_probes_print_a_row_a_layer_with_the_median_over_the_seeds(tmp_path, capsys):
     out = tmp_path / "layers.json"
-    assert layers.main(["--images", "80", "--epochs", "1", "--out", str(out)]) == 0
-    table = json.loads(out.read_text())["accuracy"]
-    assert list(table)[1:] == ["conv 1", "conv 2", "conv 3", "dense"]
-    assert table["mean and spread of the colours"]["colour"] > 0.9
-    assert len(capsys.readouterr().out.splitlines()) == 7
+    command = ["--images", "80", "--epochs", "1", "--seeds", "0", "1", "2", "--out", str(out)]
+    assert layers.main(command) == 0
+    runs = json.loads(out.read_text())["runs"]
+    assert [run["seed"] for run in runs] == [0, 1, 2]
+    rows = capsys.readouterr().out.splitlines()[-5:]
+    for run in runs:
+        assert list(run["accuracy"])[1:] == ["conv 1", "conv 2", "conv 3", "dense"]
+        assert run["accuracy"]["mean and spread of the colours"]["colour"] > 0.9
+    texture = sorted(100 * run["accuracy"]["conv 1"]["texture"] for run in runs)
+    assert texture[0] < texture[2]  # the seeds are not copies of each other
+    assert f"{texture[1]:.1f} ({texture[0]:.1f} to {texture[2]:.1f})" in rows[1]
     assert out.with_suffix(".png").exists()

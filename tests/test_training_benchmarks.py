@@ -1,11 +1,13 @@
-"""The benchmarks that train: regularisation and compression."""
+"""The benchmarks that train: regularisation, compression and applications."""
 
 import json
+import re
+import sys
 
 import numpy as np
 import pytest
 
-from benchmarks import compression, regularisation
+from benchmarks import applications, compression, regularisation
 from tinycnn import nn
 from tinycnn.data import digits
 from tinycnn.models import cnn28
@@ -76,3 +78,45 @@ def test_the_aim_of_compression_is_checked(lost, status, tmp_path, monkeypatch, 
     assert compression.main() == status
     assert f"90 % sparsity loses {100 * lost:.2f} points" in capsys.readouterr().out
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+RESULTS = {  # of the scripts' `main`, with its kind of numbers
+    "colour_pictures": 0.75,
+    "detection": 0.95,
+    "segmentation": 0.85,
+    "verification": 0.99,
+    "correction": {"noise": (10.0, 19.0), "hole": (12.0, 20.0)},
+    "style": (2.0, 0.3),
+    "composition": (1.0, 2.0, 1.3),
+}
+
+
+def test_the_measures_of_applications_are_medians_over_the_seeds(tmp_path, monkeypatch, capsys):
+    assert RESULTS.keys() == applications.APPLICATIONS.keys()
+    calls = []
+
+    class Script:
+        def __init__(self, name):
+            self.name = name
+
+        def main(self, seed, folder):
+            calls.append((self.name, seed))
+            result = RESULTS[self.name]
+            return result + seed / 1000 if isinstance(result, float) else result
+
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the command adds the scripts' folder
+    monkeypatch.setattr(applications.importlib, "import_module", Script)
+    command = ["--seeds", "0", "2", "1", "--out", str(tmp_path / "a.json")]
+    assert applications.main(command) == 0
+    assert len(calls) == 3 * len(RESULTS)
+    said = capsys.readouterr().out
+    assert re.search(r"detection +mAP at IoU 0.5 +0.951 \(0.95 to 0.952\)", said)
+    assert re.search(r"hole: PSNR gained, dB +8 ", said)
+    assert re.search(r"style .* 0.15 ", said)
+    assert re.search(r"composition .* 0.3 ", said)
+    assert json.loads((tmp_path / "a.json").read_text())["processor"] in said
+    assert applications.main(command) == 0
+    assert len(calls) == 3 * len(RESULTS)  # they are in the file
+    monkeypatch.setitem(RESULTS, "style", (2.0, 0.5))
+    assert applications.main([*command, "--only", "style", "--anew"]) == 1
+    assert "style does not reach its aim" in capsys.readouterr().out

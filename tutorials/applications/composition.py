@@ -20,11 +20,11 @@ LATENT = 16
 HALF = 14  # the seam lies above this row
 
 
-def train_generator(epochs: int, per_class: int) -> Generator:
+def train_generator(epochs: int, per_class: int, seed: int) -> Generator:
     """Return the generator of a plain DCGAN, trained on some of the digits."""
     train, _ = digits()
     chosen = np.concatenate([np.flatnonzero(train.labels == k)[:per_class] for k in range(10)])
-    loader = DataLoader(train.subset(chosen), 64, shuffle=True, drop_last=True)
+    loader = DataLoader(train.subset(chosen), 64, shuffle=True, drop_last=True, seed=seed)
     G = Generator((1, 28, 28), latent=LATENT, width=16)
     D = Discriminator((1, 28, 28), width=16)
     G_optimizer = optim.Adam(G.parameters(), 3e-3, (0.5, 0.999))
@@ -65,13 +65,17 @@ def seam(images: np.ndarray) -> float:
 
 
 def main(
-    epochs: int = 8, per_class: int = 1000, steps: int = 150, folder: Path = Path("figures/applications")
+    epochs: int = 8,
+    per_class: int = 1000,
+    steps: int = 150,
+    seed: int = 0,
+    folder: Path = Path("figures/applications"),
 ) -> tuple[float, float, float]:
     """Train a GAN, compose digits of two halves; return `seam` of real images, collages and G's."""
-    tinycnn.manual_seed(0)
-    G = train_generator(epochs, per_class)
+    tinycnn.manual_seed(seed)
+    G = train_generator(epochs, per_class, seed)
     _, test = digits()
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     upper = rng.permutation(len(test))[:40]
     of_digit = [np.flatnonzero(test.labels == k) for k in range(10)]
     lower = np.array([rng.choice(of_digit[k]) for k in test.labels[upper]])  # others of the same digit

@@ -41,10 +41,12 @@ def psnr(images: np.ndarray, truth: np.ndarray) -> float:
     return float(10 * np.log10(1 / ((images.clip(0, 1) - truth) ** 2).mean()))
 
 
-def main(steps: int = 500, folder: Path = Path("figures/applications")) -> dict[str, tuple[float, float]]:
+def main(
+    steps: int = 500, seed: int = 0, folder: Path = Path("figures/applications")
+) -> dict[str, tuple[float, float]]:
     """Train the network, draw what it corrects, and return the PSNR before and after, for each damage."""
-    tinycnn.manual_seed(0)
-    rng = np.random.default_rng(0)
+    tinycnn.manual_seed(seed)
+    rng = np.random.default_rng(seed)
     train, test = digits()
     model = UNet(2, 1, width=12, depth=2)
     optimizer = optim.Adam(model.parameters())
