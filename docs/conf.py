@@ -32,6 +32,7 @@ extensions = [
     "sphinx.ext.viewcode",
     # ours, in extensions/
     "equation_links",
+    "figure_descriptions",
     "ladder",
     "lesson_header",
     "mistakes",

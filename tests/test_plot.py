@@ -34,6 +34,22 @@ def test_class_names_of_all_kinds_are_drawn_without_a_word(name, tmp_path, recwa
     assert not recwarn.list
 
 
+def test_a_notebook_gets_the_alternative_text_with_the_picture():
+    figure = plot.described(plot.blank_figure(1, 1), "An empty\n   picture.")
+    picture, told = figure._repr_png_()
+    assert picture.startswith(b"\x89PNG") and told == {"alt": "An empty picture."}
+    assert plot.blank_figure(1, 1)._repr_png_()[1] == {}
+
+
+def test_what_cannot_carry_an_alternative_text_is_refused():
+    from matplotlib.figure import Figure
+
+    with pytest.raises(TypeError, match="blank_figure"):
+        plot.described(Figure(), "A picture.")
+    with pytest.raises(ValueError, match="say in a sentence"):
+        plot.described(plot.blank_figure(1, 1), " ")
+
+
 def texts(figure):
     import matplotlib.text
 

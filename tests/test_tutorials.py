@@ -1,6 +1,7 @@
-"""Every lesson runs as a script, and the solutions of its exercises are right. (`site` has the notebooks.)"""
+"""Every lesson runs, its solutions are right, its figures are described. (`site` has the notebooks.)"""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -18,7 +19,7 @@ NAMES = [path.stem for path in LESSONS]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=NAMES)
-def test_it_runs_as_a_script_and_its_solutions_are_right(path, tmp_path):
+def test_it_runs_its_solutions_are_right_and_its_figures_are_described(path, tmp_path):
     """In one process: the solutions need what the lesson computed."""
     text = path.read_text()
     (solutions,) = re.findall(r"^# ## Solutions\n(.*)", text, re.S | re.M)
@@ -28,15 +29,22 @@ def test_it_runs_as_a_script_and_its_solutions_are_right(path, tmp_path):
     assert len(blocks) == count == solutions.count("<details><summary>") == solutions.count("</details>")
     code = "\n".join(re.sub(r"^# ?", "", block, flags=re.M) for block in blocks)
     assert len(re.findall(r"assert (?:check|compare)\(", code)) >= count
-    script = tmp_path / path.name
-    script.write_text(text + "\n\n" + code)
-    command = [sys.executable, str(script)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "TINYCNN_BACKEND": "numpy"}
+    lesson = tmp_path / path.name
+    lesson.write_text(f"{text}\n\n# %%\n{code}")
+    script = f"from run import *; print(json.dumps([*run(Path({str(lesson)!r}), Path('figures')).values()]))"
+    command = [sys.executable, "-c", "import json; " + script]
+    places = os.pathsep.join([str(ROOT), str(FOLDER)])
+    environment = {**os.environ, "PYTHONPATH": places, "MPLBACKEND": "agg", "TINYCNN_BACKEND": "numpy"}
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=HANGS
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Not answered yet") >= count
+    descriptions = json.loads(done.stdout.splitlines()[-1])
+    assert descriptions, "the lesson shows no figure"
+    for number, text in enumerate(descriptions, 1):
+        assert len(text) >= 40, f"figure {number} needs a text for those who cannot see it: {text!r}"
+    assert len(set(descriptions)) == len(descriptions)
 
 
 def compared(code):

@@ -203,6 +203,27 @@ def blank_figure(
     return _notebook_figure()(figsize=(width, height), layout=layout)
 
 
+def described(figure: Figure, text: str) -> Figure:
+    """Give a figure its alternative text, and return it.
+
+    The text says what the figure shows to those who cannot see it. Notebooks and web pages that are made of
+    them hand it to screen readers (`<img alt="...">`). Figures of `tinycnn.explain` describe themselves.
+
+    Raises
+    ------
+    TypeError
+        If the figure is not one of this package's: Matplotlib's own show no text in a notebook.
+    ValueError
+        If the text is empty.
+    """
+    if not isinstance(figure, _notebook_figure()):
+        raise TypeError(f"expected a figure of tinycnn.plot, for example blank_figure(), got {figure!r}")
+    if not text.strip():
+        raise ValueError("the alternative text of a figure is empty; say in a sentence what it shows")
+    figure.alt = " ".join(text.split())  # type: ignore[attr-defined]  # checked above
+    return figure
+
+
 @cache
 def _notebook_figure() -> type[Figure]:
     import matplotlib
@@ -210,6 +231,8 @@ def _notebook_figure() -> type[Figure]:
     from matplotlib.text import Text
 
     class NotebookFigure(Figure):
+        alt = ""  # the alternative text, see `described`
+
         def draw(self, renderer: Any) -> None:
             # The user's settings may ask for TeX, which need not be there, and takes names for commands.
             with matplotlib.rc_context({"text.usetex": False}):
@@ -217,11 +240,11 @@ def _notebook_figure() -> type[Figure]:
                     text.set_usetex(False)
                 super().draw(renderer)
 
-        def _repr_png_(self) -> bytes:
+        def _repr_png_(self) -> tuple[bytes, dict[str, str]]:
             content = io.BytesIO()
             with _missing_glyphs_allowed():
                 self.savefig(content, format="png")
-            return content.getvalue()
+            return content.getvalue(), {"alt": self.alt} if self.alt else {}
 
     return NotebookFigure
 

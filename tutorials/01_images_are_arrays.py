@@ -26,7 +26,7 @@ from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.data import digits
 from tinycnn.explain import draw, explain
-from tinycnn.plot import blank_figure, sample_grid
+from tinycnn.plot import blank_figure, described, sample_grid
 from tinycnn.tutor import compare
 
 # %% [markdown]
@@ -69,7 +69,10 @@ assert train.images.ravel()[((n * C + c) * H + h) * W + w] == train.images[n, c,
 
 # %%
 labels = train.labels[:25]
-sample_grid(train.scaled(slice(0, 25)), labels, train.classes)
+described(
+    sample_grid(train.scaled(slice(0, 25)), labels, train.classes),
+    "Twenty-five handwritten digits, white on black, in five rows. The label above each names the digit.",
+)
 
 # %% [markdown]
 # The code of the engine that makes floats in [0, 1] of the bytes (a network learns badly from numbers up to
@@ -112,7 +115,11 @@ rules = {
 pictures = np.stack([rule.astype(np.uint8) for rule in rules.values()])[:, None]  # (4, 1, 28, 28)
 both = np.concatenate([pictures, random_images]) / 255
 names = [*rules, *["U(0, 255)"] * 4]
-sample_grid(both, np.arange(8), names)
+described(
+    sample_grid(both, np.arange(8), names),
+    "Eight grey images. Four by rule: a ramp from black to light grey, a chessboard, rings, a white disc. "
+    "Four of noise, which all look the same.",
+)
 
 # %% [markdown]
 # ## Computing with an image: half its size
@@ -135,7 +142,10 @@ figure = blank_figure(7, 3.6)
 for axes, picture in zip(figure.subplots(1, 2), (image / 255, small[0, 0]), strict=True):
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
     axes.set_title(f"{picture.shape[0]}x{picture.shape[1]}", fontsize=14)
-figure
+described(
+    figure,
+    "The digit 3 twice: with 28x28 pixels, and with 14x14, where it is coarser and its edges are grey.",
+)
 
 # %% [markdown]
 # ## And backwards

@@ -24,7 +24,7 @@ import numpy as np
 import tinycnn
 from tinycnn import Tensor, optim
 from tinycnn.explain import draw, explain, show
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 # %% [markdown]
@@ -133,7 +133,11 @@ paths = [descend(lambda p, lr=lr: optim.SGD(p, lr), 20) for lr in rates]
 names = ("too small", "as it should be", "too large")
 titles = [f"lr {lr:g}: {name}" for lr, name in zip(rates, names, strict=True)]
 figure = draw_paths(*zip(titles, paths, strict=True))
-figure
+described(
+    figure,
+    "Three paths on the contour lines of the bowl. lr 0.01: it stops far from the minimum. lr 0.18: it "
+    "jumps from side to side and reaches the minimum. lr 0.203: the jumps across the valley grow.",
+)
 
 # %%
 for lr, path in zip(rates, paths, strict=True):
@@ -172,7 +176,11 @@ runs = {
     f"Nesterov {mu}": descend(lambda p: optim.SGD(p, 0.05, momentum=mu, nesterov=True), 30),
 }
 figure = draw_paths(*runs.items())
-figure
+described(
+    figure,
+    "Three paths on the same contour lines. Plain: it is still on its way along the valley. Momentum: it "
+    "swings past the minimum and comes back. Nesterov: it swings less and ends nearer to it.",
+)
 
 # %%
 for name, path in runs.items():
@@ -227,7 +235,11 @@ figure = draw_paths(
     ("Adam, loss x 100", descend(lambda p: optim.Adam(p, 0.3), 30, steeper)),
     ("SGD, loss x 100: one step, and gone", descend(lambda p: optim.SGD(p, 0.05), 1, steeper)),
 )
-figure
+described(
+    figure,
+    "Three paths on the same contour lines. Adam's is the same for the loss and for 100 times the loss. "
+    "Gradient descent leaves the picture in one step.",
+)
 
 # %%
 assert np.allclose(adam, descend(lambda p: optim.Adam(p, 0.3), 30, steeper), atol=1e-5)
@@ -282,7 +294,11 @@ for axes in (left, right):
     axes.set_xlabel("step", fontsize=12)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "Left: a constant learning rate, one in steps, and a cosine that falls to 0. Right: the distance to "
+    "the minimum falls at first; the constant rate stays at the largest distance.",
+)
 
 # %%
 print({name: round(float(distance), 3) for name, distance in last.items()})

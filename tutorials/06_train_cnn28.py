@@ -31,7 +31,7 @@ from tinycnn.metrics import accuracy, confusion_matrix, precision_recall_f1
 from tinycnn.models import cnn28
 from tinycnn.nn.summary import summary
 from tinycnn.plot import confusion_matrix as draw_confusion_matrix
-from tinycnn.plot import learning_curve, prediction_grid, sample_grid
+from tinycnn.plot import described, learning_curve, prediction_grid, sample_grid
 from tinycnn.tutor import compare
 
 # %% [markdown]
@@ -55,7 +55,10 @@ train, validation = stratified_split(everything, 0.1)  # a tenth of every class
 print(train, validation, test, sep="\n")
 print("training images of each digit:", np.bincount(train.labels))
 figure = sample_grid(train.scaled(slice(0, 25)), train.labels[:25], train.classes)
-figure
+described(
+    figure,
+    "Twenty-five training digits, white on black, in five rows. The label above each names the digit.",
+)
 
 # %% [markdown]
 # ## The network: y = f(W x + b), layer upon layer (Eq. 5)
@@ -187,7 +190,11 @@ print(f"{history[-1]['val_accuracy']:.2%} of the validation images right")
 
 # %%
 figure = learning_curve(history)
-figure
+described(
+    figure,
+    "Loss and accuracy after each of five epochs. Both losses fall steeply, then slowly; the held-out "
+    "images are better than the training images most of the time.",
+)
 
 # %% [markdown]
 # ## Reading curves
@@ -225,7 +232,11 @@ run = Training(
 )
 overfitted = fit(run)
 figure = learning_curve(overfitted)
-figure
+described(
+    figure,
+    "Loss and accuracy of the poor training, 20 epochs. The training loss falls to 0; the held-out loss "
+    "stops falling and stays far above it.",
+)
 
 # %% [markdown]
 # The training loss goes on falling, the held-out loss stops, and rises: from there on the network learns
@@ -257,7 +268,11 @@ assert last["accuracy"] - last["val_accuracy"] > 0.1
 # %%
 matrix = confusion_matrix(result.labels, result.predictions)
 figure = draw_confusion_matrix(matrix, test.classes)
-figure
+described(
+    figure,
+    "A table of counts, ten by ten: rows are labels, columns are predictions. Nearly all images lie on the "
+    "diagonal.",
+)
 
 # %% [markdown]
 # For one digit k, look along its column and along its row:
@@ -279,7 +294,11 @@ print(inspect.getsource(precision_recall_f1).split('"""')[2])
 
 # %%
 figure = prediction_grid(test.scaled(slice(None)), result.labels, result.probabilities, test.classes, rows=2)
-figure
+described(
+    figure,
+    "Two rows of test digits that are called by their name, and one row of the surest mistakes, with the "
+    "wrong answer, its probability and the truth.",
+)
 
 # %% [markdown]
 # ## Exercises

@@ -26,7 +26,7 @@ import tinycnn
 from tinycnn import Function, Tensor
 from tinycnn import functional as F
 from tinycnn.explain import explain, show
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 # %% [markdown]
@@ -68,7 +68,11 @@ axes.set_ylabel("error of the derivative of e^x at 1", fontsize=13)
 axes.set_title("too small is as bad as too large", fontsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "The error of three difference quotients over the step h, both on logarithmic scales. Each curve is a "
+    "V: the error is large for tiny steps, smallest in between, and large for large steps.",
+)
 
 # %%
 best = steps[int(np.argmin(central))]

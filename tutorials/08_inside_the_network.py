@@ -29,7 +29,7 @@ from tinycnn.explain import draw, explain
 from tinycnn.fit import Training, fit
 from tinycnn.models import cnn28
 from tinycnn.nn import Module
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import compare
 
 # %%
@@ -68,7 +68,11 @@ figure = blank_figure(11, 4.4)
 grid(figure, model[0].weight.numpy()[:, 0], 11, "32 filters 3x3: red counts for, blue against", "RdBu_r")
 for axes in figure.axes[32:]:
     axes.axis("off")
-figure
+described(
+    figure,
+    "32 filters of 3x3 cells in three rows, red where a bright pixel counts for the pattern, blue where it "
+    "counts against it.",
+)
 
 # %% [markdown]
 # Red on one side and blue on the other: a detector of edges in one direction. Red along a line: a detector
@@ -114,7 +118,11 @@ cropped = pictures[shown[1], :, 1:27, 1:27] * maps.max()  # (1, 26, 26), as brig
 grid(top, np.concatenate([cropped, maps]), 12, "the image, and 11 of 32 maps (26x26) after the first ReLU")
 deep = seen[4][1]
 grid(bottom, deep[np.argsort(-deep.mean(axis=(1, 2)))[:24]], 12, "24 of 64 maps (11x11) after the second")
-figure
+described(
+    figure,
+    "A handwritten 4 and 11 maps of the first layer, which look like the 4 with some edges brighter; "
+    "below, 24 coarse maps of the second layer with a few bright spots each.",
+)
 
 # %% [markdown]
 # Early maps are the image again, with edges in one direction each: *low-level* features. Later maps are
@@ -239,7 +247,11 @@ for row, part in enumerate(rows):
             axes.set_ylim(27.5, -0.5)
         axes.set_xticks([])
         axes.set_yticks([])
-figure
+described(
+    figure,
+    "Four digits, 2, 4, 7 and 8. Below each its saliency, spots of red and blue along the strokes; below "
+    "that its occlusion map, orange where a black patch lowers the lead of the right class.",
+)
 
 # %% [markdown]
 # The two differ, and should: saliency is noisy, and red *beside* the strokes says that more ink there would

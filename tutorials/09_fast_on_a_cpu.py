@@ -34,7 +34,7 @@ from tinycnn.kernels.cpu.plan import forward_plan
 from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
 from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
 from tinycnn.kernels.plain import loops, passes
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import compare
 
 rng = np.random.default_rng(0)
@@ -169,7 +169,7 @@ axes.set_xlim(right=ceiling * 6)
 axes.invert_yaxis()
 axes.set_xlabel("GFLOP/s")
 axes.legend(loc="lower left")
-figure
+described(figure, "Bars: the GFLOP/s of each way, and a line for what the processor can do.")
 
 # %% [markdown]
 # ## Memory: touching it costs more than computing with it

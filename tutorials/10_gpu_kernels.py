@@ -35,7 +35,7 @@ from tinycnn.kernels.cuda.gather import Gather
 from tinycnn.kernels.cuda.target import cuda, kernel
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.plain import loops
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import compare
 
 rng = np.random.default_rng(0)
@@ -118,7 +118,10 @@ for axes, (name, cell_of) in zip(figure.subplots(1, 2), rungs.items(), strict=Tr
     axes.set_title(f"{name}: {sectors} sectors")
     axes.set_xlabel("thread of the warp")
     axes.set_ylabel("writes to element")
-figure
+described(
+    figure,
+    "Which element of the output each of 32 threads writes. Rung 1: far apart. Rung 2: side by side.",
+)
 
 # %% [markdown]
 # What the threads read behaves alike: on the right the 32 threads want 32 cells of x that lie side by side,
@@ -195,7 +198,11 @@ axes.annotate("rung 5", (8, 0.25), (8, 0.5), arrowprops={"arrowstyle": "-"})
 axes.set_xlabel("cells of a thread along each side")
 axes.set_ylabel("loads of a product")
 axes.legend()
-figure
+described(
+    figure,
+    "Loads of a product over the cells of a thread along each side: 2 for one cell, less for more; a line "
+    "at 1/4, which 8 cells reach.",
+)
 
 # %% [markdown]
 # 8 x 8 is where the lines meet. The 64 sums live in registers, which are nearer than any memory, but have no
@@ -253,7 +260,11 @@ for axes, (ah, aw) in zip(figure.subplots(1, 4), np.ndindex(SH, SH), strict=True
     )
     axes.set_xlabel("s")
     axes.set_ylabel("r")
-figure
+described(
+    figure,
+    "Four kernels of 4x4 cells, for even and odd i and j: 4 of the 16 cells are needed in each, and they "
+    "differ.",
+)
 
 # %% [markdown]
 # Four classes with 4 of 16 each: no product is computed for nothing.

@@ -41,7 +41,7 @@ from tinycnn.gan import losses as gan_losses
 from tinycnn.gan.diagnosis import Observation
 from tinycnn.generate import RULES, random_image, rule_image
 from tinycnn.optim import Adam
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 # %% [markdown]
@@ -59,7 +59,7 @@ for axes, (name, image) in zip(figure.subplots(1, len(made)), made.items(), stri
     axes.imshow(image, cmap="gray", vmin=0, vmax=255)
     axes.set_title(name, fontsize=13)
     axes.axis("off")
-figure
+described(figure, "Five images: noise; by rule rings, a chessboard, plasma, the Mandelbrot set.")
 
 # %% [markdown]
 # ## By learning (Eq. 11 to 13)
@@ -125,7 +125,7 @@ axes.set_ylabel("|dL/dlogit|: what G learns", fontsize=13)
 axes.set_title("where D sees through the fakes, minimax teaches G nothing", fontsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(figure, "Two lines over D(G(z)): minimax rises from 0 to 1, non-saturating falls from 1 to 0.")
 
 # %% [markdown]
 # ### What does the game measure?
@@ -192,7 +192,7 @@ right.set_title("Jensen-Shannon: the farther apart, the flatter", fontsize=13)
 right.set_xlabel("distance between the centres of p and q", fontsize=12)
 right.grid(alpha=0.3)
 right.legend(fontsize=11)
-figure
+described(figure, "Left: two bells, D* falls from 1 to 0 between them. Right: the divergence rises to log 2.")
 
 # %% [markdown]
 # ## A GAN that can be watched
@@ -205,7 +205,7 @@ figure
 gan = toy.ToyGan.of("ring", "non-saturating", seed=0)
 gan.train(20)
 figure = toy.draw(gan)
-figure
+described(figure, "Eight heaps on a ring; the samples are in one corner, all arrows point across D's border.")
 
 # %% [markdown]
 # **What to see:** after 20 steps D has drawn one border, and all arrows point across it. The generated points
@@ -214,7 +214,7 @@ figure
 # %%
 gan.train(580)
 figure = toy.draw(gan)
-figure
+described(figure, "The samples lie on the ring, most at the eight heaps; D is orange inside and outside it.")
 
 # %% [markdown]
 # **What to see:** after 600 steps D is near 1/2 where the points are (white), and orange where nothing should
@@ -266,7 +266,7 @@ for row, (name, images) in zip(figure.subplots(3, 12), rows.items(), strict=True
         axes.set_xticks([])
         axes.set_yticks([])
     row[0].set_ylabel(name, fontsize=13)
-figure
+described(figure, "Three rows of images: noise before the training, strokes of digits after it, real digits.")
 
 # %% [markdown]
 # ## "My GAN does not learn"

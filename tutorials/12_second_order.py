@@ -27,7 +27,7 @@ from tinycnn import functional as F
 from tinycnn.explain import graph
 from tinycnn.functional.activation import Tanh
 from tinycnn.models import cnn28
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import compare
 
 # %% [markdown]
@@ -83,7 +83,11 @@ axes.set_title("each curve is the slope of the one before, by backward", fontsiz
 axes.set_xlabel("x", fontsize=13)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "Tanh x and its first three derivatives from -3 to 3. Where a curve is highest or lowest, the next one "
+    "is 0.",
+)
 
 # %% [markdown]
 # ## Many inputs: the Hessian, and why nobody writes it down

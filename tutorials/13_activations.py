@@ -26,7 +26,7 @@ from tinycnn import Tensor, nn, optim
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain
 from tinycnn.functional.activation import ReLU, Sigmoid, Tanh
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import compare
 
 # %% [markdown]
@@ -85,7 +85,11 @@ for axes, (name, network) in zip(figure.subplots(1, 2), networks.items(), strict
         axes.plot(*part.T, marker, color=colour, markersize=4)
     axes.set_title(f"{name}: {right[name]:.0%} right", fontsize=14)
     axes.set_aspect("equal")
-figure
+described(
+    figure,
+    "The same points, a disc inside a ring, twice. Without f the border between the two classes is a "
+    "straight line; with ReLU it goes around the disc.",
+)
 
 # %%
 print(right)
@@ -141,7 +145,11 @@ right_side.set(title="f'(x), by backward", ylim=(-0.1, 1.2))
 for axes in (left, right_side):
     axes.grid(alpha=0.3)
     axes.legend(fontsize=11)
-figure
+described(
+    figure,
+    "Left: ReLU, leaky ReLU, sigmoid and tanh. Right: their derivatives. Those of sigmoid and tanh go to 0 "
+    "on both sides.",
+)
 
 # %%
 checked = {
@@ -196,7 +204,11 @@ axes.set_xlabel("layer", fontsize=12)
 axes.set_title("mean size of dL/dW: with sigmoids the first layers get almost nothing", fontsize=12)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "The mean size of dL/dW in ten layers, on a logarithmic scale. With sigmoids it is far smaller in the "
+    "first layers than in the last.",
+)
 
 # %%
 for name, sizes in arriving.items():
@@ -257,7 +269,11 @@ axes.set_xlabel("layer", fontsize=12)
 axes.set_title("size of the numbers behind each ReLU", fontsize=13)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "The size of the numbers behind each of ten ReLUs, for three sizes of the first weights: they shrink, "
+    "stay, or grow from layer to layer.",
+)
 
 # %%
 for scale, sizes in behind.items():

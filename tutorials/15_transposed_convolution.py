@@ -26,7 +26,7 @@ from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain
 from tinycnn.functional.convolution import Conv2dInput
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 # %% [markdown]
@@ -163,7 +163,11 @@ for axes, (name, choice) in zip(figure.subplots(1, 3), choices.items(), strict=T
     axes.set_title(name, fontsize=13)
     axes.set_xticks([])
     axes.set_yticks([])
-figure
+described(
+    figure,
+    "Three squares of 8x8 counts. Kernel 3 with stride 2: a checkerboard of 1, 2 and 4. Kernel 4 with "
+    "stride 2, and upsampling first: the same number everywhere.",
+)
 
 # %% [markdown]
 # With kernel 3 there are cells with 1, 2 and 4 copies: the checkerboard. With kernel 4 every cell inside has

@@ -31,7 +31,7 @@ from tinycnn.fit import Training, evaluate, fit
 from tinycnn.generate import rule_image
 from tinycnn.models import cnn224
 from tinycnn.nn.summary import summary
-from tinycnn.plot import learning_curve, sample_grid
+from tinycnn.plot import described, learning_curve, sample_grid
 from tinycnn.tutor import compare
 
 # %% [markdown]
@@ -88,7 +88,7 @@ print(train, validation, test, sep="\n")
 
 # %%
 figure = sample_grid(train.scaled(slice(0, 25)), train.labels[:25], CLASSES)
-figure
+described(figure, "Twenty-five training pictures in five rows, with the name of the class above each.")
 
 # %%
 some = train.scaled(slice(0, 25))
@@ -124,7 +124,7 @@ history = fit(Training(model, batches, optimizer, epochs, held_out))
 for record in history:
     print({name: float(f"{value:.3g}") for name, value in record.items()})
 figure = learning_curve(history)
-figure
+described(figure, "Loss and accuracy on training and on held-out pictures after each epoch.")
 
 # %%
 result = evaluate(model, DataLoader(test, batch_size=8))

@@ -25,7 +25,7 @@ import tinycnn
 from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain, show
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 # %% [markdown]
@@ -127,7 +127,11 @@ for axes, (name, values) in zip(figure.subplots(1, 2), losses.items(), strict=Tr
 print("mean of the guesses:", guesses.mean(), "  median:", np.median(guesses))
 assert tried[np.argmin(losses["squared error"])] == guesses.mean()
 assert losses["absolute error"][list(tried).index(np.median(guesses))] == min(losses["absolute error"])
-figure
+described(
+    figure,
+    "The mean loss over the one answer that is given. Squared error: a parabola, lowest at the mean of the "
+    "guesses. Absolute error: straight pieces, lowest at the median.",
+)
 
 # %% [markdown]
 # **What to see:** nine people guess between 31 and 40, one guesses 92. The squared error follows that one to
@@ -166,7 +170,11 @@ axes.set_xlabel("logit z; the truth is t = 1, so the left is wrong", fontsize=12
 axes.set_ylabel("dL/dz", fontsize=12)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=11)
-figure
+described(
+    figure,
+    "dL/dz over the logit z. Binary cross-entropy: -1 for a sure wrong answer. Squared error: near 0 "
+    "there, so nothing is learnt.",
+)
 
 # %% [markdown]
 # **What to see:** at the left edge both answers are equally wrong. Cross-entropy pulls with its full

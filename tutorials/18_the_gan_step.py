@@ -28,7 +28,7 @@ from tinycnn.explain import draw, explain
 from tinycnn.gan import Gan
 from tinycnn.gan.step import frozen
 from tinycnn.optim import SGD, Adam
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 # %% [markdown]
@@ -229,7 +229,7 @@ same, half, never, still = list(runs.values())[1:]
 assert abs(runs["right"][-200:] - 3).max() < 1
 assert np.array_equal(runs["right"], same) and np.all(still == 0)
 assert np.ptp(never[-200:]) > 3 and 0.2 < abs(half[-200:].mean() - 3) < 1
-figure
+described(figure, "The centre of the fakes over the steps, for five ways to train; the right way ends at 3.")
 
 # %% [markdown]
 # **What to see.** The right step brings the fakes to the real numbers. It runs past 3 and comes back: G
@@ -297,7 +297,7 @@ for axes, sees in zip(figure.subplots(1, 2, sharey=True), (True, False), strict=
     )
     axes.legend(fontsize=10)
 assert shares[True] > 0.95
-figure
+described(figure, "Histograms of both classes: apart if D sees the label, and not if it does not.")
 
 # %% [markdown]
 # **What to see:** on the left G does what it is asked for. On the right it also makes numbers near -2 and 2,

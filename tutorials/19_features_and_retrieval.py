@@ -38,6 +38,7 @@ from tinycnn.features.pictures import image_grid, projection_figure
 from tinycnn.features.report import report
 from tinycnn.fit import Training, fit
 from tinycnn.models import cnn28
+from tinycnn.plot import described
 from tinycnn.tutor import compare
 
 # %%
@@ -109,7 +110,11 @@ assert share["features", "cosine"] > share["pixels", "cosine"]
 
 # %%
 looked = report(model, known, new)  # by default: what the last layer with weights reads
-looked.retrieval("cosine")
+described(
+    looked.retrieval("cosine"),
+    "New images in the first column, and beside each the known images that are nearest to it by the "
+    "features.",
+)
 
 # %% [markdown]
 # ## 128 dimensions on paper: principal components
@@ -128,7 +133,11 @@ points = {
     "pixels": PCA.fit(pixels).transform(pixels),
     "features": pca.transform(new_features),
 }
-projection_figure(points, new.labels, new.classes)
+described(
+    projection_figure(points, new.labels, new.classes),
+    "The new digits as points in two directions, left by their pixels, right by their features: by "
+    "features the classes lie more apart.",
+)
 
 # %% [markdown]
 # ## Are features better? One linear classifier for all
@@ -181,7 +190,10 @@ print(f"nearest by texture: same class {(known.labels[found.index[:, 0]] == new.
 
 # %%
 images = maximise(model, "9", range(10), (1, 28, 28), steps=60)
-image_grid(images, [f"class {k}" for k in range(10)], "what the ten outputs answer to most")
+described(
+    image_grid(images, [f"class {k}" for k in range(10)], "what the ten outputs answer to most"),
+    "Ten images made by gradient ascent, one for each output of the network.",
+)
 
 # %% [markdown]
 # These are no digits that anybody would write, and the network is very sure of them. It has learned what

@@ -29,6 +29,7 @@ from tinycnn.data import DataLoader, digits, stratified_split
 from tinycnn.fit import Training, fit
 from tinycnn.metrics import ranking
 from tinycnn.models import lenet5
+from tinycnn.plot import described
 from tinycnn.select import compare as compare_models
 from tinycnn.select import comparison_figure, cross_validate, judge, report_figure
 from tinycnn.tutor import compare
@@ -53,7 +54,11 @@ report = judge(model, test)
 print(*report.lines(), sep="\n")
 
 # %%
-report_figure(report)
+described(
+    report_figure(report),
+    "The report of one network as a picture: which classes are confused, and how sure and how right the "
+    "answers are.",
+)
 
 # %% [markdown]
 # ## How sure is an accuracy? The bootstrap
@@ -138,7 +143,7 @@ a, b = int((first & ~second).sum()), int((second & ~first).sum())
 p_by_hand = min(1, 2 * sum(comb(a + b, i) for i in range(min(a, b) + 1)) / 2 ** (a + b))
 print(f"the first two: a = {a}, b = {b}, p = {p_by_hand:.3g}")
 assert np.isclose(p_by_hand, metrics.mcnemar(first, second).p)
-comparison_figure(comparison)
+described(comparison_figure(comparison), "Three networks compared: the accuracy of each with its interval.")
 
 # %% [markdown]
 # Another seed makes a difference that is noise. If your new idea gains less than another seed does, it may

@@ -39,7 +39,7 @@ from tinycnn.compression import (
 from tinycnn.compression.report import accuracy, retrain
 from tinycnn.data import Augment, DataLoader, digits
 from tinycnn.fit import Training, fit
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.storage import save_weights
 from tinycnn.tutor import check, compare
 
@@ -86,7 +86,11 @@ for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
     axes.set_xlabel("epoch")
     axes.set_title(name)
     axes.legend()
-figure
+described(
+    figure,
+    "Loss and accuracy over the epochs: the loss on learned digits falls to 0, that on others stays above "
+    "it.",
+)
 
 # %% [markdown]
 # The loss on the learned digits goes to 0. On others it stops falling early, and may rise again: the network
@@ -147,7 +151,11 @@ for row, (learned, others) in enumerate(gaps.values()):
 axes.set_yticks(range(len(gaps)), list(gaps))
 axes.invert_yaxis()
 axes.set_xlabel("accuracy (%) on others (left end) and on the learned digits (right end)")
-figure
+described(
+    figure,
+    "One line for each way of training, from the accuracy on others at its left end to that on learned "
+    "digits at its right end.",
+)
 
 # %% [markdown]
 # One seed says little: `python -m benchmarks.regularisation` repeats this with cnn28, three seeds and all
@@ -288,7 +296,7 @@ axes.bar_label(bars, [f"{size:.0f} KiB, {share:.1%}" for size, share in sizes.va
 axes.invert_yaxis()
 axes.margins(x=0.25)
 axes.set_xlabel("size of the file (KiB), and accuracy")
-figure
+described(figure, "Bars: the size of the file of five forms of one network, with the accuracy of each.")
 
 # %% [markdown]
 # `tinycnn compress RUN` does all of this for a network that `tinycnn train` has left.

@@ -23,7 +23,7 @@ import numpy as np
 
 from tinycnn import Tensor, optim
 from tinycnn.explain import draw, explain
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 start = np.array([-4.0, 1.5])
@@ -80,7 +80,11 @@ axes.set_ylabel("theta after training", fontsize=12)
 axes.set_title("L1 makes small weights zero, L2 makes all smaller", fontsize=13)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "theta after training over c. L2: a straight line with half the slope. L1: 0 between -1 and 1, and a "
+    "line beside it.",
+)
 
 # %%
 minimum = np.sign(c) * np.maximum(np.abs(c) - 1, 0)

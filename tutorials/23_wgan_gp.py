@@ -26,7 +26,7 @@ from tinycnn import Tensor, nn, optim
 from tinycnn import functional as F
 from tinycnn.gan import gradient_penalty
 from tinycnn.gan.losses import critic_wasserstein, generator_wasserstein
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 rng = np.random.default_rng(0)
@@ -55,7 +55,11 @@ axes.set_ylabel("distance", fontsize=12)
 axes.set_title("which one tells G where to go?", fontsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "Two distances over theta. Wasserstein: a V with its lowest point at 0. Jensen-Shannon: log 2 "
+    "everywhere but at 0.",
+)
 
 # %% [markdown]
 # How is W computed? By a theorem of Kantorovich and Rubinstein it is the largest difference of means that a
@@ -188,7 +192,11 @@ for axes, network, last, title in sides:
     axes.grid(alpha=0.3)
 panels[0].set_ylim(-0.2, 1.9)  # the slope's peak is far higher, in a gap where no points are
 panels[1].legend(fontsize=11, loc="lower right")
-figure
+described(
+    figure,
+    "A discriminator and a critic between generated points on the left and real ones on the right. D is "
+    "flat where the generated points are; the critic rises there with a slope near 1.",
+)
 
 # %%
 samples = np.random.default_rng(1).standard_normal(500) * 0.3
@@ -254,7 +262,10 @@ axes.set_ylabel("theta", fontsize=13)
 axes.set_title("G walks to the real points; a penalty too strong lets it walk on", fontsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
-figure
+described(
+    figure,
+    "theta over the steps of G, for two factors of the penalty, and a line at 2, where the real points are.",
+)
 
 # %%
 for factor, path in walks.items():

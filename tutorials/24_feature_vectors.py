@@ -25,7 +25,7 @@ from tinycnn.data import Augment, DataLoader, digits
 from tinycnn.features import features, nearest
 from tinycnn.fit import Training, fit
 from tinycnn.models import cnn28
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
 # %%
@@ -84,7 +84,11 @@ for axes, (title, rows) in zip(figure.subplots(1, 2), both.items(), strict=True)
     axes.set_yticks([])
     axes.set_xlabel("first principal direction", fontsize=12)
 figure.axes[0].set_ylabel("second principal direction", fontsize=12)
-figure
+described(
+    figure,
+    "1,000 digits as points in two directions, left by their pixels, right by their feature vectors: there "
+    "the classes lie more apart.",
+)
 
 # %% [markdown]
 # ## Nearest neighbours: by pixels and by features
@@ -128,7 +132,11 @@ for part, d, title in sides:
             axes.set_title(f"{label}" + ("" if same else " ✗"), fontsize=11, color="k" if same else "#c8102e")
             for spine in axes.spines.values():
                 spine.set(color="#1f5fa8", linewidth=4 if column == 0 else 0)
-figure
+described(
+    figure,
+    "Four new digits and the five known ones nearest to each, left by pixels, right by features. "
+    "Neighbours of another class have a red cross.",
+)
 
 # %% [markdown]
 # These queries were chosen because pixels fail on them.

@@ -3,7 +3,8 @@
     python tutorials/run.py 3             lesson 3, figures in figures/03_convolution/
     python tutorials/run.py 1 2 --out X   lessons 1 and 2, figures in X
 
-A notebook shows the value of a cell's last line; this script saves it if it is a figure.
+A notebook shows the value of a cell's last line; this script saves it if it is a figure, and prints its
+alternative text: what the figure shows, for those who cannot see it.
 """
 
 import argparse
@@ -24,12 +25,12 @@ def cells(text: str) -> list[str]:
     return ["\n" * start + part for part, start in both if not part.startswith("# %% [markdown]")]
 
 
-def run(lesson: Path, out: Path) -> list[Path]:
-    """Run all cells of a lesson; return the files of the figures that they end in."""
+def run(lesson: Path, out: Path) -> dict[Path, str]:
+    """Run all cells of a lesson; return the figures that they end in, as file: alternative text."""
     from matplotlib.figure import Figure
 
     names: dict[str, Any] = {"__name__": "__main__", "__file__": str(lesson)}
-    saved: list[Path] = []
+    saved: dict[Path, str] = {}
     for cell in cells(lesson.read_text(encoding="utf-8")):
         tree = ast.parse(cell, str(lesson))
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
@@ -39,9 +40,10 @@ def run(lesson: Path, out: Path) -> list[Path]:
         value = eval(compile(ast.Expression(last.value), str(lesson), "eval"), names)
         if isinstance(value, Figure):
             out.mkdir(parents=True, exist_ok=True)
-            saved.append(out / f"{len(saved) + 1:02}.png")
-            value.savefig(saved[-1], dpi=110)
-            print(f"[figure: {saved[-1]}]")
+            path = out / f"{len(saved) + 1:02}.png"
+            saved[path] = getattr(value, "alt", "")
+            value.savefig(path, dpi=110)
+            print(f"[figure: {path}]\n[it shows: {saved[path]}]")
     return saved
 
 

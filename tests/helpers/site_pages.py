@@ -17,6 +17,7 @@ class Page(HTMLParser):
     links: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)
+    images: list[tuple[str, str | None]] = field(default_factory=list)  # file and alternative text
 
     def __post_init__(self):
         super().__init__()
@@ -29,6 +30,8 @@ class Page(HTMLParser):
             self.links.append(found["href"])
         if tag == "link" and set(found["rel"].split()) & {"stylesheet", "icon", "preload", "shortcut"}:
             self.loads.append(found["href"])
+        if tag == "img":
+            self.images.append((found.get("src", ""), found.get("alt")))
         if LOADED.get(tag) in found:
             self.loads.append(found[LOADED[tag]])
         self.loads += loaded_by_css(found.get("style") or "")

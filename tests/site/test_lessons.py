@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.site_pages import Page
+from tests.helpers.site_pages import Page, pages
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted(path.stem for path in (ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
@@ -25,7 +25,7 @@ def test_its_notebook_shows_every_figure(site, name):
     figures = [
         cell
         for cell, source in zip(cells, sources, strict=True)
-        if re.search(r"^(draw\(|\w+\.draw\(\)|\w+_(figure|grid|chart)\(|figure$)", source, re.M)
+        if re.search(r"^(draw\(|\w+\.draw\(\)|described\()", source, re.M)
     ]
     assert figures
     for cell in figures:
@@ -33,3 +33,14 @@ def test_its_notebook_shows_every_figure(site, name):
     errors = [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
     assert not errors
     assert len([load for load in page.loads if load.endswith(".png")]) >= len(figures)
+
+
+def test_every_picture_of_the_site_has_an_alternative_text(site):
+    """Figures of lessons bring theirs along; pictures of other pages have it in their source."""
+    missing = [
+        f"{path.relative_to(site.resolve())}: {image}"
+        for path, page in pages(site).items()
+        for image, text in page.images
+        if not (text or "").strip()
+    ]
+    assert not missing, "\n".join(missing)

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 
 from .panels import HEIGHT, MARGIN, WIDTH, draw_panels, is_product
 from .steps import ROLES, Step, Term, number
@@ -53,7 +53,14 @@ def draw(step: Step, caption: str = "", progress: float | None = None) -> Figure
     y = _paragraph(axes, y, step.equation, 13.5, 112, colour)
     bottom = _texts(axes, step)
     draw_panels(axes, step, y - 0.12, bottom + 0.12)
-    return figure
+    return described(figure, in_words(step, caption))
+
+
+def in_words(step: Step, caption: str = "") -> str:
+    """Return the alternative text of a step's picture: its title, its equation in numbers, its sentence."""
+    numbers = textwrap.shorten(step.numbers, 240, placeholder=" …")
+    parts = [caption, f"{step.phase}: {step.title}", step.equation, numbers, step.sentence]
+    return ". ".join(part.strip().rstrip(".") for part in parts if part.strip()) + "."
 
 
 def image(step: Step, caption: str = "", dpi: float = 100, progress: float | None = None) -> Image:

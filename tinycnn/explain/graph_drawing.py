@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING
 
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, described
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -133,7 +133,17 @@ def draw(graph: Graph) -> Figure:
             "shrinkB": 0,
         }
         axes.annotate("", xy=end, xytext=points[-2], arrowprops=arrow, zorder=0)
-    return figure
+    return described(figure, in_words(graph))
+
+
+def in_words(graph: Graph) -> str:
+    """Return the alternative text of the graph's picture: every node, and what it is computed from."""
+    nodes = []
+    for at, node in enumerate(graph.nodes):
+        inputs = [f"{graph.nodes[a].name} ({a + 1})" for a, b in graph.edges if b == at]
+        made_of = f" from {' and '.join(inputs)}" if inputs else ""
+        nodes.append(f"{at + 1}. {', '.join(node.lines)}{made_of}.")
+    return f"A graph of {len(nodes)} nodes. {' '.join(nodes)}"
 
 
 def layout(graph: Graph) -> tuple[list[Place], list[list[Place]]]:
