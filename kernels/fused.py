@@ -54,6 +54,31 @@ theta -= lr * m / (sqrt(v) * scale + eps);
         "T x",
         "x = (g - mean_g - y * mean_gy) / sqrt(variance + eps);",
     ),
+    "update_running": (
+        "T mean, T variance, T momentum, T rest, T correction",
+        "T running_mean, T running_var",
+        """
+running_mean = rest * running_mean + momentum * mean;
+running_var = rest * running_var + momentum * (variance * correction);
+""",
+    ),
+    "binary_cross_entropy": (
+        "T z, T t",
+        "T loss",
+        """
+const T rest = log1p(exp(z > T(0) ? -z : z));
+loss = t * ((z < T(0) ? -z : T(0)) + rest) + (T(1) - t) * ((z > T(0) ? z : T(0)) + rest);
+""",
+    ),
+    "binary_cross_entropy_input": (
+        "T g, T z, T t",
+        "T dz",
+        """
+const T e = exp(z >= T(0) ? -z : z);
+const T small = e / (T(1) + e), large = T(1) / (T(1) + e);
+dz = g * ((T(1) - t) * (z >= T(0) ? large : small) - t * (z >= T(0) ? small : large));
+""",
+    ),
     "cross_entropy": (
         "raw T z, int64 label, int64 K, T smoothing",
         "T loss",
@@ -161,6 +186,25 @@ def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
     mean_g /= _count(g)
     each = (a[:, None, None] for a in (mean_g, mean_gy, _like(g, variance)))
     return _kernel("normalise_input", g)(g, _like(g, y), *each, float(eps))
+
+
+def update_running(
+    running_mean: Array, running_var: Array, mean: Array, variance: Array, momentum: float, correction: float
+) -> None:
+    """Move running statistics, (C,), towards those of a batch, in place."""
+    batch = _like(running_mean, mean), _like(running_mean, variance)
+    numbers = float(momentum), 1.0 - momentum, float(correction)
+    _kernel("update_running", running_mean)(*batch, *numbers, running_mean, running_var)
+
+
+def binary_cross_entropy(z: Array, t: Array) -> Array:
+    """Return t * log(1 + e^-z) + (1 - t) * log(1 + e^z)."""
+    return _kernel("binary_cross_entropy", z)(z, _like(z, t))
+
+
+def binary_cross_entropy_input(g: Array, z: Array, t: Array) -> Array:
+    """Return g * (sigmoid(z) - t), the derivative of <g, binary_cross_entropy(z, t)>."""
+    return _kernel("binary_cross_entropy_input", z)(_like(z, g), z, _like(z, t))
 
 
 def cross_entropy(z: Array, labels: Array, smoothing: float) -> Array:

@@ -93,6 +93,10 @@ class Kernels:
     channel_affine: Affine
     normalise: Callable[[Array, float], tuple[Array, Array, Array]]  # x, eps -> y, mean, variance
     normalise_input: Callable[[Array, Array, Array, float], Array]  # g, y, variance, eps
+    # running_mean, running_var, changed in place; the batch's mean and variance, momentum, correction
+    update_running: Callable[[Array, Array, Array, Array, float, float], None]
+    binary_cross_entropy: Callable[[Array, Array], Array]  # z, t -> the loss of each element
+    binary_cross_entropy_input: Callable[[Array, Array, Array], Array]  # g, z, t
     cross_entropy: Callable[[Array, Array, float], Array]  # z (N, K), labels, smoothing -> (N,)
     cross_entropy_input: Callable[[Array, Array, Array, float], Array]  # g, z, labels, smoothing -> (N, K)
     # Instead of conv2d, max_pool2d and relu or leaky_relu one after another. None: these are called. A set
@@ -130,6 +134,9 @@ PLAIN = Kernels(
     channel_affine=passes.channel_affine,
     normalise=passes.normalise,
     normalise_input=passes.normalise_input,
+    update_running=passes.update_running,
+    binary_cross_entropy=passes.binary_cross_entropy,
+    binary_cross_entropy_input=passes.binary_cross_entropy_input,
     cross_entropy=passes.cross_entropy,
     cross_entropy_input=passes.cross_entropy_input,
 )
@@ -208,6 +215,9 @@ def fused() -> Kernels:
         channel_affine=fused.channel_affine,
         normalise=fused.normalise,
         normalise_input=fused.normalise_input,
+        update_running=fused.update_running,
+        binary_cross_entropy=fused.binary_cross_entropy,
+        binary_cross_entropy_input=fused.binary_cross_entropy_input,
         cross_entropy=fused.cross_entropy,
         cross_entropy_input=fused.cross_entropy_input,
     )

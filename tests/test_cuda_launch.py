@@ -13,6 +13,7 @@ from tinycnn.kernels.cuda import (
     RUNGS,
     launch,
     operands,
+    pace,
     register_tiles,
     toolchain,
     weight_tiles,
@@ -28,10 +29,10 @@ class Array:
     __cuda_array_interface__ = property(lambda self: {"data": (self.data.ptr, False)})
     flags = SimpleNamespace(c_contiguous=True)
 
-    def __init__(self, shape, dtype="float32"):
+    def __init__(self, shape, dtype="float32", gpu=0):
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
         self.size = int(np.prod(self.shape, dtype=object))
-        self.data = SimpleNamespace(ptr=id(self))
+        self.data = SimpleNamespace(ptr=id(self), device_id=gpu)
 
 
 class Driver:
@@ -72,7 +73,7 @@ def driver(monkeypatch):
     function.CNumpyArray = lambda array: ("by value", array)
     cuda.function, cupy.cuda = function, cuda
     cuda.runtime = SimpleNamespace(getDevice=lambda: driver.device)
-    cuda.Device = lambda: SimpleNamespace(
+    cuda.Device = lambda gpu=None: SimpleNamespace(
         id=driver.device, compute_capability="90", attributes={"MultiProcessorCount": 132}
     )
     cuda.get_current_stream = lambda: SimpleNamespace(ptr=0)
@@ -133,9 +134,36 @@ def test_compiled_once_and_once_more_for_other_arrays(driver, copying):
 
 def test_a_second_gpu_gets_a_kernel_of_its_own(driver, copying):
     for driver.device in (0, 1, 0, 1):
-        copying.launch((1,), (32,), Array((4,)), Array((4,)), (1, 2), 5)
+        a, b = (Array((4,), gpu=driver.device) for _ in range(2))
+        copying.launch((1,), (32,), a, b, (1, 2), 5)
     assert [device for device, _ in driver.loaded] == [0, 1]
     assert [start.device for start in driver.started] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(("gpus", "current", "other"), [((1, 1), 0, 1), ((0, 1), 0, 1), ((0, 0), 1, 0)])
+def test_arrays_of_another_gpu_are_refused_before_the_launch(driver, copying, gpus, current, other):
+    driver.device = current
+    message = (
+        rf"starts on the current GPU, {current}, .* got \(4,\) on GPU {gpus[0]}, \(2, 2\) on GPU {gpus[1]}. "
+        rf"Compute inside `with cupy.cuda.Device\({other}\):`"
+    )
+    arrays = Array((4,), gpu=gpus[0]), Array((2, 2), gpu=gpus[1])
+    with pytest.raises(ValueError, match=message):
+        copying.launch((1,), (32,), *arrays, (1, 2), 5)
+    assert driver.started == driver.loaded == []
+
+
+def test_each_gpu_is_asked_for_its_own_capability(driver, monkeypatch):
+    pace._capability.cache_clear()
+    digits = {0: "75", 1: "90"}
+    monkeypatch.setattr(
+        sys.modules["cupy.cuda"], "Device", lambda gpu: SimpleNamespace(compute_capability=digits[gpu])
+    )
+    found = []
+    for driver.device in (0, 1, 0):
+        found.append(pace.capability())
+    pace._capability.cache_clear()
+    assert found == [(7, 5), (9, 0), (7, 5)]
 
 
 def test_an_empty_result_starts_nothing(driver, copying):

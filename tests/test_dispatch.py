@@ -135,8 +135,11 @@ def test_what_is_chosen_serves_everything(undecided):
         optimizer.step()
         x = Tensor(np.ones((2, 2, 4, 4), "f"), requires_grad=True)
         F.leaky_relu(F.instance_norm(F.avg_pool2d(x, 2), tinycnn.ones(2), tinycnn.ones(2))).sum().backward()
+        F.batch_norm(x, tinycnn.zeros(2), tinycnn.ones(2), training=True)
+        F.binary_cross_entropy_with_logits(x, x.detach()).backward()
     assert {"conv2d", "conv2d_weight", "max_pool2d", "pool_scatter", "matmul", "relu", "gate"} < called
     assert {"adam", "cross_entropy", "cross_entropy_input", "normalise", "normalise_input"} < called
+    assert {"update_running", "binary_cross_entropy", "binary_cross_entropy_input"} < called
     assert {"sum_pool2d", "sum_pool2d_input", "leaky_relu", "leaky_gate", "channel_affine"} < called
 
 

@@ -127,6 +127,9 @@ class Launch:
 
             self._current_gpu = runtime.getDevice
         gpu = self._current_gpu()
+        for array in arrays:
+            if array.data.device_id != gpu:
+                raise _elsewhere(arrays, gpu)
         start = self._starts.get(gpu)
         if start is None:
             start = self._starts[gpu] = self._start()
@@ -177,6 +180,16 @@ class Launch:
 
 
 _launch = lru_cache(LAUNCHES)(Launch)
+
+
+def _elsewhere(arrays: tuple[Any, ...], gpu: int) -> ValueError:
+    """Return the error that says which arrays are not on the current GPU, where a kernel would start."""
+    where = ", ".join(f"{tuple(a.shape)} on GPU {a.data.device_id}" for a in arrays)
+    (other, *_) = (a.data.device_id for a in arrays if a.data.device_id != gpu)
+    return ValueError(
+        f"a CUDA kernel starts on the current GPU, {gpu}, and reads arrays of that one only; got {where}. "
+        f"Compute inside `with cupy.cuda.Device({other}):`, with all arrays on GPU {other}"
+    )
 
 
 @contextmanager

@@ -65,15 +65,22 @@ def cores() -> int:
         return CORES
 
 
-@cache
 def capability() -> tuple[int, int]:
-    """Return the GPU's compute capability, (9, 0) if there is none to ask."""
+    """Return the current GPU's compute capability, (9, 0) if there is none to ask."""
     if SIMULATED:
         return CAPABILITY
     try:
-        from cupy.cuda import Device
+        from cupy.cuda import runtime
 
-        digits = str(Device().compute_capability)  # "90", "120"
-        return int(digits[:-1]), int(digits[-1])
+        return _capability(runtime.getDevice())
     except Exception:  # no GPU: an answer for that of the estimates
         return CAPABILITY
+
+
+@cache
+def _capability(gpu: int) -> tuple[int, int]:
+    """Return the compute capability of one of several GPUs."""
+    from cupy.cuda import Device
+
+    digits = str(Device(gpu).compute_capability)  # "90", "120"
+    return int(digits[:-1]), int(digits[-1])

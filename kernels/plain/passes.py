@@ -41,6 +41,24 @@ def leaky_gate(g: Array, x: Array, slope: float) -> Array:
     return array_module(g).where(x > 0, g, g * g.dtype.type(slope))
 
 
+def binary_cross_entropy(z: Array, t: Array) -> Array:
+    """Return t * log(1 + e^-z) + (1 - t) * log(1 + e^z)."""
+    xp = array_module(z)
+    rest = xp.log1p(xp.exp(-xp.abs(z)))  # log(1 + e^z) = max(z, 0) + rest, and nothing overflows
+    return t * (xp.maximum(-z, 0) + rest) + (1 - t) * (xp.maximum(z, 0) + rest)
+
+
+def binary_cross_entropy_input(g: Array, z: Array, t: Array) -> Array:
+    """Return g * (s(z) - t), the derivative of <g, binary_cross_entropy(z, t)>; s is the sigmoid.
+
+    Computed as g * ((1 - t) * s(z) - t * s(-z)): if s(z) is rounded to 1, s(z) - 1 is 0, but s(-z) is exact.
+    """
+    xp = array_module(z)
+    e = xp.exp(-xp.abs(z))
+    small, large = e / (1 + e), 1 / (1 + e)  # the smaller and the larger of s(z) and s(-z)
+    return g * ((1 - t) * xp.where(z >= 0, large, small) - t * xp.where(z >= 0, small, large))
+
+
 def adam(
     theta: Array, g: Array, m: Array, v: Array, lr: float, betas: tuple[float, float], eps: float, t: int
 ) -> None:
@@ -93,6 +111,19 @@ def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
     s = array_module(g).sqrt(variance + eps)[:, None, None]
     mean_g, mean_gy = (a.mean(axis=OTHERS, keepdims=True) for a in (g, g * y))
     return (g - mean_g - y * mean_gy) / s
+
+
+def update_running(
+    running_mean: Array, running_var: Array, mean: Array, variance: Array, momentum: float, correction: float
+) -> None:
+    """Move running statistics, (C,), towards those of a batch, in place; see `functional.batch_norm`.
+
+    running = (1 - momentum) * running + momentum * batch, the batch's variance times `correction`.
+    """
+    running_mean *= 1 - momentum
+    running_mean += momentum * mean
+    running_var *= 1 - momentum
+    running_var += momentum * correction * variance
 
 
 # Rows of (N, K)

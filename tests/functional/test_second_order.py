@@ -60,6 +60,23 @@ def test_fourth_derivatives(f, rng):
     tinycnn.gradcheck(third, rng.uniform(0.2, 0.9, 3), order=1)
 
 
+@pytest.mark.parametrize("soft", [True, False])
+def test_binary_cross_entropy_by_logits_and_target(soft, rng):
+    """Both orders, also by the target, which a network may have computed."""
+    z, t = rng.standard_normal((2, 3)), rng.uniform(0.1, 0.9, (2, 3)) if soft else np.eye(2, 3)
+    tinycnn.gradcheck(lambda a, b: F.binary_cross_entropy_with_logits(a, b, reduction="sum"), [z, t])
+    ours = [Tensor(a, requires_grad=True) for a in (z, t)]
+    theirs = [torch.tensor(a, requires_grad=True) for a in (z, t)]
+    for bce, pair, gradient in (
+        (F.binary_cross_entropy_with_logits, ours, grad),
+        (nn.binary_cross_entropy_with_logits, theirs, torch.autograd.grad),
+    ):
+        first = gradient(bce(*pair), pair, create_graph=True)
+        sum((g * g).sum() for g in first).backward()
+    for a, b in zip(ours, theirs, strict=True):
+        assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-9)
+
+
 def test_a_hessian_by_rows(rng):
     A = rng.standard_normal((4, 4))
     x = Tensor(rng.standard_normal(4), requires_grad=True)

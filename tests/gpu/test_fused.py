@@ -80,6 +80,27 @@ class TestFormulas:
         equal("normalise_input", g, y, variance, 0.1)
 
     @DTYPES
+    def test_running_statistics(self, rng, dtype):
+        arrays = [rng.random(5).astype(dtype) for _ in range(4)]
+        ours = [there(a) for a in arrays]
+        for module, given in ((passes, arrays), (fused, ours)):
+            module.update_running(*given, 0.1, 1.25)
+        for a, b in zip(ours, arrays, strict=True):
+            assert_allclose(here(a), b, **CLOSE[dtype])
+
+    @DTYPES
+    def test_binary_cross_entropy(self, rng, dtype):
+        z = np.array([-1000, -30, -2, 0, 0.5, 30, 1000], dtype)
+        for t in (np.zeros(7, dtype), np.ones(7, dtype), rng.random(7).astype(dtype)):
+            equal("binary_cross_entropy", z, t)
+            equal("binary_cross_entropy_input", rng.standard_normal(7).astype(dtype), z, t)
+
+    def test_what_is_not_finite_stays_in_binary_cross_entropy(self):
+        z, t, g = np.array([np.nan, np.inf, -np.inf]), np.array([0.5, 0.0, 1.0]), np.ones(3)
+        equal("binary_cross_entropy", z, t)
+        equal("binary_cross_entropy_input", g, z, t)
+
+    @DTYPES
     @pytest.mark.parametrize("smoothing", [0.0, 0.1])
     @pytest.mark.parametrize("K", [1, 10])
     def test_rows(self, rng, dtype, smoothing, K):

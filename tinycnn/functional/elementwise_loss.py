@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from tinycnn.autograd import Function
 from tinycnn.backend import as_array, backend_of, is_array, to_backend
+from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor, as_tensor, plain
 
-from .activation import softplus
+from .activation import sigmoid, softplus
 from .arithmetic import add, mul, neg, sub
 from .cards import operation
 from .conversion import floating
@@ -35,7 +37,24 @@ def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     return reduced(abs(sub(*_compared("l1_loss", x, target))), reduction)
 
 
-@operation(example=alike(probabilities), equation=6)
+class BinaryCrossEntropy(Function):
+    """L = t * log(1 + e^{-z}) + (1 - t) * log(1 + e^z). dL/dz = g * (s(z) - t), dL/dt = -g * z.
+
+    s is the sigmoid: the output minus the truth.
+    """
+
+    keeps = "z, t"
+    floats = True
+
+    def forward(self, z: Array, t: Array) -> Array:
+        return kernels_for(z).binary_cross_entropy(z, t)
+
+    def backward(self, g: Tensor, z: Tensor, t: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        need_z, need_t = self.needs_input_grad
+        return BinaryCrossEntropyInput()(g, z, t) if need_z else None, -g * z if need_t else None
+
+
+@operation(BinaryCrossEntropy, example=alike(probabilities), equation=6)
 def binary_cross_entropy_with_logits(
     logits: Tensor, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> Tensor:
@@ -63,11 +82,32 @@ def binary_cross_entropy_with_logits(
     """
     name = "binary_cross_entropy_with_logits"
     z, t = _compared(name, logits, target)
-    yes, no = mul(t, softplus(neg(z))), mul(sub(1, t), softplus(z))
-    if pos_weight is not None:
-        yes = mul(yes, _fitting(name, "pos_weight", z, pos_weight))
-    each = add(yes, no)
+    if pos_weight is None:
+        each = BinaryCrossEntropy()(z, t)
+    else:
+        yes, no = mul(t, softplus(neg(z))), mul(sub(1, t), softplus(z))
+        each = add(mul(yes, _fitting(name, "pos_weight", z, pos_weight)), no)
     return reduced(each if weight is None else mul(each, _fitting(name, "weight", z, weight)), reduction)
+
+
+class BinaryCrossEntropyInput(Function):
+    """y = g * (s(z) - t), s the sigmoid: `BinaryCrossEntropy`'s dL/dz as a function of g, z and t.
+
+    For u = dL/dy: dL/dg = u * (s(z) - t), dL/dz = u * g * s(z) * s(-z), dL/dt = -u * g.
+    """
+
+    keeps = "g, z, t"
+
+    def forward(self, g: Array, z: Array, t: Array) -> Array:
+        return kernels_for(z).binary_cross_entropy_input(g, z, t)
+
+    def backward(self, u: Tensor, g: Tensor, z: Tensor, t: Tensor) -> tuple[Tensor | None, ...]:
+        need_g, need_z, need_t = self.needs_input_grad
+        return (
+            BinaryCrossEntropyInput()(u, z, t) if need_g else None,
+            u * g * (sigmoid(z) * sigmoid(-z)) if need_z else None,
+            -u * g if need_t else None,
+        )
 
 
 def _fitting(name: str, what: str, x: Tensor, weight: Any) -> Array:

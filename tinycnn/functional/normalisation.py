@@ -102,8 +102,7 @@ def batch_norm(
         normalise = Normalise(eps)
         y = normalise(x)
         if running_mean is not None and running_var is not None:
-            _update(running_mean, normalise.mean, momentum)
-            _update(running_var, normalise.variance * (count / (count - 1)), momentum)
+            _update(running_mean, running_var, normalise, momentum, count / (count - 1))
     else:
         scale = 1 / sqrt(running_var + eps)
         y = ChannelAffine()(x, scale, -running_mean * scale)
@@ -200,12 +199,14 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return ChannelAffine()(y, weight, *(() if bias is None else (bias,)))
 
 
-def _update(running: Tensor, batch: Array, momentum: float) -> None:
-    values = plain(running)
-    values *= 1 - momentum
-    values += momentum * batch
-    if isinstance(running, Tensor):
-        running.mark_dirty()
+def _update(
+    running_mean: Tensor, running_var: Tensor, batch: Normalise, momentum: float, correction: float
+) -> None:
+    running = plain(running_mean), plain(running_var)
+    kernels_for(batch.mean).update_running(*running, batch.mean, batch.variance, momentum, correction)
+    for tensor in (running_mean, running_var):
+        if isinstance(tensor, Tensor):
+            tensor.mark_dirty()
 
 
 def _check_channels(name: str, x: Tensor, *per_channel: Tensor | None) -> None:
