@@ -1,20 +1,21 @@
 """Matrix products by the micro-kernel of the convolution: a row or a step is only a distance.
 
 BLAS adds up in an order that depends on its number of threads, and its threads fight with ours for the cores.
-It is called for narrow matrices, with one thread a call: with these, most of the time goes into memory.
+It is called for narrow matrices, with one thread a call. If they are also long, the time goes into memory,
+and the micro-kernel goes over it once.
 """
 
 from __future__ import annotations
 
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from .. import arena
 from ..arrays import Array, ready
-from .blocks import PANEL, macro_kernel
 from .compiled import compiled
-from .micro_kernel import MOST_ROWS, filters_of
+from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, filters_of, narrow_tile, wide_tile
 from .panels import aligned, pack, transpose
 from .plan import CROWDED, table
 from .threads import split
@@ -24,6 +25,18 @@ SERIAL = 1 << 20  # multiply-adds that are done before another thread has starte
 FEW = 12  # rows, columns or products in a sum, at most: with so few, BLAS is faster (measured)
 MOST_BLOCKS = 16  # of a product by BLAS
 UNIT = 16  # rows or columns: a block is a multiple, as BLAS computes so many at a time
+LARGE = 1 << 20  # elements: BLAS goes over a larger matrix twice, as it first makes a copy or zeros
+
+
+class Tile(NamedTuple):
+    """How many panels of b, and how many terms of the sums, serve all rows before the next ones do."""
+
+    panels: int
+    terms: int
+
+
+USUAL = Tile(4, 128)
+LONG = Tile(64, 16)  # for few rows or terms: memory is read and written in long pieces (measured)
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -34,7 +47,9 @@ def matmul(a: Array, b: Array) -> Array:
     if not a.ndim == b.ndim == 2 or a.dtype != b.dtype:
         return a @ b
     (M, K), N = a.shape, b.shape[1]
-    if min(M, K, N) <= FEW and K != 1:
+    few = min(M, K, N) <= FEW
+    long = K > 0 and LONG.panels * UNIT <= N and N * max(M, K) >= LARGE and not _by_columns(b)
+    if few and K != 1 and not long:
         return _by_blas(a, b)
     if not a.dtype.isnative:
         a, b = ready(a), ready(b)
@@ -43,7 +58,7 @@ def matmul(a: Array, b: Array) -> Array:
         y = arena.empty((M, N), a.dtype)
         transpose(y.reshape(-1), 0, N, matmul(b.T, a.T).reshape(-1), 0, M, M, N)
         return y
-    return _by_panels(a, b, a_by_columns, b_by_columns)
+    return _by_panels(a, b, a_by_columns, b_by_columns, LONG if few else USUAL)
 
 
 def _by_columns(a: Array) -> bool:
@@ -51,37 +66,39 @@ def _by_columns(a: Array) -> bool:
     return bool(a.flags.f_contiguous and not a.flags.c_contiguous)
 
 
-def _by_panels(a: Array, b: Array, a_by_columns: bool, b_by_columns: bool) -> Array:
+def _by_panels(a: Array, b: Array, a_by_columns: bool, b_by_columns: bool, tile: Tile) -> Array:
     """Return the product, by the micro-kernel: NR columns of b are a vector, numbers of a are broadcast."""
     (M, K), N = a.shape, b.shape[1]
     NR = filters_of(a.itemsize)
-    whole, left = divmod(N, NR)
     y = arena.empty((M, N), a.dtype)
     numbers = ready(a.T if a_by_columns else a).reshape(-1)
     zeros = np.zeros(NR, a.dtype)
 
-    def run(v: Array, panel: int, pitch: int, sums: Array, filled: int, panels: int) -> None:
+    def run(v: Array, v0: int, panel: int, pitch: int, sums: Array, s0: int, panels: int) -> None:
         rows, steps, places = _tables(M, K, a_by_columns, sums.shape[1])
-        units = panels * -(-M // BLOCK)
-        args = numbers, rows, steps, v.reshape(-1), panel, pitch, sums.reshape(-1), places, zeros
-        split(
-            lambda _, *some: _product(*args, 2 * filled <= NR, panels, *some), units, 1 + M * N * K // SERIAL
-        )
+        arrays = numbers, rows, steps, v.reshape(-1), v0, panel, pitch, sums.reshape(-1), s0, places, zeros
+        args = *arrays, 2 * N <= NR, panels, tuple(tile)
+        units = -(-M // BLOCK) * -(-panels // tile.panels)
+        split(lambda _, *some: _product(*args, *some), units, 1 + M * N * K // SERIAL)
 
-    if b_by_columns:
-        packed = aligned(1, -(-N // NR) * K * NR, b.dtype)[0]
-        pack(ready(b.T).reshape(-1), packed, 1, 1, N, K, NR)
-        run(packed, K * NR, NR, y, NR, whole)
-    elif N * a.itemsize % CROWDED:
-        run(ready(b), NR, N, y, NR, whole)
-    else:  # such rows would push each other out of the cache
-        panels = ready(b[:, : whole * NR].reshape(K, whole, NR).transpose(1, 0, 2))
-        run(panels, K * NR, NR, y, NR, whole)
-    if left:
-        last, sums = np.zeros((K, NR), a.dtype), np.empty((M, NR), a.dtype)
-        last[:, :left] = b[:, N - left :]
-        run(last, 0, NR, sums, left, 1)
-        y[:, N - left :] = sums[:, :left]
+    if N < NR:
+        padded, sums = np.zeros((K, NR), a.dtype), arena.empty((M, NR), a.dtype)
+        padded[:, :N] = b
+        run(padded, 0, 0, NR, sums, 0, 1)
+        y[...] = sums[:, :N]
+        return y
+    # The last panel ends with the matrix. The columns that it shares with the one before are written twice.
+    for first, panels in ((0, N // NR), (N - NR, int(N % NR > 0))):
+        columns = b[:, first : first + panels * NR]
+        if panels and b_by_columns:
+            packed = aligned(1, panels * K * NR, b.dtype)[0]
+            pack(ready(columns.T).reshape(-1), packed, 1, 1, panels * NR, K, NR)
+            run(packed, 0, K * NR, NR, y, first, panels)
+        elif panels and N * a.itemsize % CROWDED == 0 and tile is USUAL:
+            # Such rows would push each other out of the cache.
+            run(ready(columns.reshape(K, panels, NR).transpose(1, 0, 2)), 0, K * NR, NR, y, first, panels)
+        elif panels:
+            run(ready(b), first, NR, N, y, first, panels)
     return y
 
 
@@ -93,16 +110,24 @@ def _tables(M: int, K: int, by_columns: bool, pitch: int) -> tuple[Array, Array,
 
 
 @compiled
-def _product(a, rows, steps, v, panel, pitch, y, places, zeros, narrow, panels, first, last):
-    """Write the units first.. of all (block of rows, panel of columns)."""
+def _product(a, rows, steps, v, v0, panel, pitch, y, s0, places, zeros, narrow, panels, tile, first, last):
+    """Write the units first.. of all (block of rows, group of panels)."""
     M, NR = len(rows) - MOST_ROWS + 1, len(zeros)
-    most, a0 = PANEL // (NR * a.itemsize), first - first  # no constant, see `input_blocks`
+    group, terms = tile
+    a0, groups = first - first, -(-panels // group)  # no constant, see `input_blocks`
     for unit in range(first, last):
-        p, i0 = unit % panels, unit // panels * BLOCK
-        i1 = min(M, i0 + BLOCK)
-        for t in range(0, len(steps), most):  # `most` rows of v stay in the cache
-            some, v0, fresh = steps[t : t + most], p * panel + t * pitch, t == 0
-            macro_kernel(a, a0, rows, i0, i1, some, v, v0, pitch, y, p * NR, places, zeros, fresh, narrow)
+        p0, i0 = unit % groups * group, unit // groups * BLOCK
+        p1, i1 = min(panels, p0 + group), min(M, i0 + BLOCK)
+        for t in range(0, len(steps), terms):
+            some, at, fresh = steps[t : t + terms], v0 + t * pitch, t == 0
+            if narrow:  # then there is one panel
+                for i in range(i0, i1, NARROW_ROWS):
+                    narrow_tile(a, a0, rows, i, some, v, at, pitch, y, s0, places, zeros, fresh)
+            else:
+                for i in range(i0, i1, ROWS):
+                    for p in range(p0, p1):
+                        v_at, to = at + p * panel, s0 + p * NR
+                        wide_tile(a, a0, rows, i, some, v, v_at, pitch, y, to, places, zeros, fresh)
 
 
 def _by_blas(a: Array, b: Array) -> Array:
