@@ -81,7 +81,7 @@ def measure(method: Method, train: Dataset, test: Dataset, seed: int, epochs: in
     optimizer = optim.Adam(model.parameters(), LR, **method.options)
     validation = None if held_out is None else DataLoader(held_out, 256)
     training = Training(model, loader, optimizer, epochs, validation, loss=method.loss)
-    fit(training, [EarlyStopping("val_loss", method.patience)] if method.patience else [])
+    fit(training, [EarlyStopping("val_loss", method.patience, restore_best=True)] if method.patience else [])
     seen, unseen = (evaluate(model, DataLoader(part, 256)) for part in (learned, test))
     return {"train": seen.accuracy, "test": unseen.accuracy, "test loss": unseen.loss}
 

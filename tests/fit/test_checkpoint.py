@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinycnn import nn, optim, storage
-from tinycnn.fit import Callback, Checkpoint, Training, fit, load_checkpoint, save_checkpoint
+from tinycnn.fit import Callback, Checkpoint, EarlyStopping, Training, fit, load_checkpoint, save_checkpoint
 from tinycnn.storage import load_arrays, save_arrays, write_atomically
 
 KINDS = {
@@ -64,6 +64,54 @@ def test_a_checkpoint_from_before_labels_were_counted_goes_on(make_training, tmp
     load_checkpoint(path, resumed)
     fit(resumed)
     assert resumed.history[1]["accuracy"] == whole.history[1]["accuracy"]
+
+
+@pytest.mark.parametrize("at", [(0, 3), (1, 2), (1, 6), (2, 1), (2, 6)], ids=str)
+@pytest.mark.parametrize("first", ["EarlyStopping", "Checkpoint"])
+def test_the_best_weights_go_on_with_a_checkpoint(make_training, tmp_path, at, first):
+    class Worse(Callback):
+        """Raise the biases of the last layer before the second and the third epoch."""
+
+        def on_epoch_begin(self, training):
+            if training.epoch and training.batch == 0:
+                training.model.layers[-1].bias.data[...] += 30 * np.arange(10)
+
+    path = tmp_path / "checkpoint.safetensors"
+
+    def callbacks():
+        both = [EarlyStopping("val_loss", patience=2, restore_best=True), Checkpoint(path, {})]
+        return [Worse(), *(both if first == "EarlyStopping" else both[::-1])]
+
+    whole, stopped, resumed, again = (make_training(epochs=5, schedule=False) for _ in range(4))
+    fit(whole, callbacks())
+    assert len(whole.history) == 3
+    path.unlink()
+    fit(stopped, [StopAt(*at), *callbacks()])
+    load_checkpoint(path, resumed)
+    fit(resumed, callbacks())
+    load_checkpoint(path, again)  # of a training that is over
+    fit(again, callbacks())
+    for name, array in weights(whole).items():
+        np.testing.assert_array_equal(weights(resumed)[name], array, err_msg=name)
+        np.testing.assert_array_equal(weights(again)[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("damage", ["missing", "shape", "NaN"])
+def test_best_weights_that_do_not_fit_are_refused(make_training, tmp_path, damage):
+    path = tmp_path / "checkpoint.safetensors"
+    training = make_training(epochs=1)
+    fit(training, [EarlyStopping("val_loss", restore_best=True), Checkpoint(path, {})])
+    arrays, metadata = load_arrays(path)
+    name = next(name for name in arrays if name.startswith("best.") and name.endswith("weight"))
+    if damage == "missing":
+        del arrays[name]
+    elif damage == "shape":
+        arrays[name] = arrays[name][..., :-1].copy()
+    else:
+        arrays[name] = np.full_like(arrays[name], np.nan)
+    save_arrays(path, arrays, metadata)
+    with pytest.raises(ValueError, match=r"best epoch are not those|NaN or infinite"):
+        load_checkpoint(path, make_training(epochs=1))
 
 
 def test_groups_of_parameters_and_a_plateau_go_on_to_the_same_bits(make_training, tmp_path):

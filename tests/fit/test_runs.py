@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tinycnn.fit import ClassifierRun, RunError, StoppedRun, load_classifier
+from tinycnn.fit import Callback, ClassifierRun, RunError, StoppedRun, evaluate, load_classifier
 from tinycnn.fit.folder import new_folder
 from tinycnn.fit.settings import DifferentSettings, MissingRun
 from tinycnn.storage import load_arrays, save_arrays
@@ -51,6 +51,34 @@ def run_folder(finished, tmp_path):
 
 def quiet(line):
     pass
+
+
+class Worse(Callback):
+    """Exchange the classes after the second epoch."""
+
+    def on_epoch_begin(self, training):
+        if training.epoch >= 2 and training.batch == 0:
+            for p in list(training.model.parameters())[-2:]:
+                p.data[...] = -100 * p.data
+
+
+def test_a_run_with_patience_saves_the_weights_of_its_best_epoch(pictures, tmp_path):
+    said = []
+    run = ClassifierRun.new(tmp_path / "run", data=pictures("cat", "dog"), **SMALL, patience=2)
+    callbacks = run.callbacks
+    run.callbacks = lambda folder, say: [Worse(), *callbacks(folder, say)]
+    run.train(said.append)
+    losses = [record["val_loss"] for record in run.training.history]
+    best = int(np.argmin(losses))
+    assert best == 1
+    assert evaluate(run.training.model, run.training.validation).loss == losses[best]
+    assert f"the weights are those of epoch {best + 1}," in " ".join(said)
+    kept, _ = load_arrays(tmp_path / "run" / "weights.safetensors")
+    for name, array in run.training.model.state_dict().items():
+        np.testing.assert_array_equal(kept[name], array.numpy())
+    again = ClassifierRun.resume(tmp_path / "run")
+    again.train(quiet)
+    assert evaluate(again.training.model, again.training.validation).loss == losses[best]
 
 
 def test_three_lines_are_a_run(pictures, tmp_path, monkeypatch):

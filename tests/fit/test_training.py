@@ -107,6 +107,44 @@ def test_early_stopping_lets_progress_go_on(make_training):
     assert training.stop
 
 
+class Worse(Callback):
+    """From the second epoch on, spoil the weights, so that the first epoch is the best."""
+
+    def on_epoch_begin(self, training):
+        if training.epoch and training.batch == 0:
+            for p in training.model.parameters():
+                p.data[...] = 0.01 * training.epoch
+
+
+@pytest.mark.parametrize(("epochs", "ran"), [(9, 3), (2, 2)], ids=["stopped early", "all epochs"])
+def test_early_stopping_restores_the_best_weights_if_it_is_told_to(make_training, epochs, ran):
+    first = make_training(epochs=epochs, schedule=False)
+    first.epochs = 1
+    fit(first)
+    last, restored = (make_training(epochs=epochs, schedule=False) for _ in range(2))
+    fit(last, [Worse(), EarlyStopping("val_loss", patience=2)])
+    stopping = EarlyStopping("val_loss", patience=2, restore_best=True)
+    fit(restored, [Worse(), stopping])
+    assert len(last.history) == len(restored.history) == ran
+    assert stopping.best_epoch == 1
+    best, end = (t.model.state_dict() for t in (first, last))
+    for name, array in restored.model.state_dict().items():  # batch norm's running means, too
+        np.testing.assert_array_equal(array.numpy(), best[name].numpy(), err_msg=name)
+    assert any((best[name].numpy() != end[name].numpy()).any() for name in best)
+    assert evaluate(restored.model, restored.validation).loss == restored.history[0]["val_loss"]
+
+
+def test_early_stopping_does_not_restore_weights_that_were_not_kept(make_training):
+    training = make_training(epochs=1, schedule=False)
+    fit(training)
+    training.history[0]["val_loss"] = -1.0
+    training.epochs = 2
+    fit(training)
+    training.epochs = 3
+    with pytest.raises(ValueError, match="weights of epoch 1, the best so far, were not kept"):
+        fit(training, [EarlyStopping("val_loss", restore_best=True)])
+
+
 def test_early_stopping_refuses_what_is_not_there(make_training):
     with pytest.raises(ValueError, match="no validation data"):
         fit(make_training(validation=False), [EarlyStopping("val_loss")])

@@ -6,6 +6,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from .state import copied_weights, load_weights_of
+
 if TYPE_CHECKING:
     from .loop import Trainable
 
@@ -116,30 +118,64 @@ class EarlyStopping(Callback):
         Epochs without improvement after which to stop.
     min_delta
         The least difference that counts as improvement.
+    restore_best
+        Whether the networks get the weights of the best epoch at the end: after the last of all epochs, or
+        after this callback stopped the training. They do not after Ctrl-C, as the training can still go on.
+        Until then, the weights are in ``training.best``, and in checkpoints.
+
+    Attributes
+    ----------
+    best_epoch
+        The number of the best epoch so far, from 1; 0 if there is none.
     """
 
-    def __init__(self, monitor: str = "val_loss", patience: int = 3, min_delta: float = 0.0) -> None:
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 3,
+        min_delta: float = 0.0,
+        restore_best: bool = False,
+    ) -> None:
         if patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, got {patience}")
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
+        self.restore_best = restore_best
+        self.best_epoch = 0
 
     def on_fit_begin(self, training: Trainable) -> None:
         """Check that there will be something to monitor, and whether a continued training is over already."""
         if self.monitor.startswith("val_") and getattr(training, "validation", None) is None:
             raise ValueError(f"early stopping monitors {self.monitor!r}, but there is no validation data")
         self._judge(training)
+        if self.restore_best and self.best_epoch and training.best is None:
+            raise ValueError(
+                f"restore_best: the weights of epoch {self.best_epoch}, the best so far, were not kept, as "
+                "the training began without restore_best: go on without it, or begin anew"
+            )
 
     def on_epoch_end(self, training: Trainable) -> None:
         """Stop training if the best value is `patience` epochs old."""
         self._judge(training)
 
+    def on_fit_end(self, training: Trainable) -> None:
+        """Give the networks the weights of the best epoch, if the training is over."""
+        over = training.epoch == training.epochs or self._stalled(training)
+        if self.restore_best and over and training.best is not None:
+            load_weights_of(training.networks(), training.best)
+
     def _judge(self, training: Trainable) -> None:
         sign = 1 if "accuracy" in self.monitor else -1
-        best, best_epoch = -float("inf"), 0
+        best, self.best_epoch = -float("inf"), 0
         for epoch, record in enumerate(training.history, start=1):
             if self.monitor not in record:
                 raise ValueError(f"the history has no {self.monitor!r}; it has {', '.join(record)}")
             if sign * record[self.monitor] > best + self.min_delta:
-                best, best_epoch = sign * record[self.monitor], epoch
-        if len(training.history) - best_epoch >= self.patience:
+                best, self.best_epoch = sign * record[self.monitor], epoch
+        if self._stalled(training):
             training.stop = f"{self.monitor} has not improved for {self.patience} epochs"
+        # Between two epochs, the networks have the weights of the last one.
+        if self.restore_best and training.batch == 0 and 0 < self.best_epoch == training.epoch:
+            training.best = copied_weights(training.networks())
+
+    def _stalled(self, training: Trainable) -> bool:
+        return len(training.history) - self.best_epoch >= self.patience

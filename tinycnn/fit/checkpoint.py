@@ -18,8 +18,10 @@ from tinycnn.storage import MOST_CONFIG, FileError, load_arrays, save_arrays
 
 from .callbacks import Callback
 from .loop import Trainable
+from .state import check_finite, part, weights_of
 
 VERSION = "1"
+BEST = "best"  # begins the names of the weights of the best epoch
 MOST_STATE = 1 << 26  # characters of the numbers of a state
 LARGE = 32 << 20  # bytes: checkpoints of this size are written by a thread, and not after every epoch
 SPACING = 10  # large checkpoints begin at least this many times their writing time apart
@@ -72,6 +74,7 @@ class _Contents(NamedTuple):
 
 def _contents(training: Trainable, config: Mapping[str, Any], begun: bool = True) -> _Contents:
     arrays, numbers = training.state()
+    arrays = arrays | {f"{BEST}.{name}": array for name, array in (training.best or {}).items()}
     state = {
         "epoch": training.epoch,
         "batch": training.batch,
@@ -132,7 +135,8 @@ def restore(path: str | Path, contents: Contents, training: Trainable) -> list[s
         state = _checked(state, training)
         if state.get("begun", True):
             training.load_state(arrays, state)
-            known = {*training.networks(), *training.state_kind()}
+            training.best = _best(part(arrays, BEST), training)
+            known = {*training.networks(), *training.state_kind(), BEST}
             others = [plain(name) for name in arrays if name.partition(".")[0] not in known]
             if others:
                 raise ValueError(f"{len(others):,} arrays belong to nothing in it, the first is {others[0]}")
@@ -171,6 +175,17 @@ def _checked(state: dict[str, Any], training: Trainable) -> dict[str, Any]:
     if state["epoch"] == training.epochs and state["batch"]:
         raise ValueError(f"batch {state['batch']} of epoch {state['epoch'] + 1}: there are {training.epochs}")
     return state
+
+
+def _best(arrays: dict[str, np.ndarray], training: Trainable) -> dict[str, Any] | None:
+    """Return the weights of the best epoch, None if there are none; raise ValueError if they do not fit."""
+    if not arrays:
+        return None
+    fit = {name: (a.shape, a.dtype) for name, a in weights_of(training.networks()).items()}
+    if fit != {name: (a.shape, a.dtype) for name, a in arrays.items()}:
+        raise ValueError("the weights of its best epoch are not those of the run's networks")
+    check_finite(arrays)
+    return arrays
 
 
 def arithmetic() -> dict[str, str]:
@@ -230,7 +245,8 @@ class Checkpoint(Callback):
 
     def on_epoch_end(self, training: Trainable) -> None:
         """Write a checkpoint after an epoch; a large one only if it is time."""
-        size = sum(array.nbytes for array in training.state()[0].values())
+        kept = [*training.state()[0].values(), *(training.best or {}).values()]
+        size = sum(array.nbytes for array in kept)
         if size < LARGE or training.stop or training.epoch == training.epochs:
             self._save(training)
         elif self._is_time():

@@ -59,7 +59,10 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
 
     def callbacks(self, folder: Path, say: Callable[[str], None]) -> list[Callback]:
         """Return early stopping, if there is a patience."""
-        return [EarlyStopping("val_loss", self.settings.patience)] if self.settings.patience else []
+        if not self.settings.patience:
+            return []
+        self.stopping = EarlyStopping("val_loss", self.settings.patience, restore_best=True)
+        return [self.stopping]
 
     def save_data_pictures(self, folder: Path) -> None:
         """Write some training images with their labels."""
@@ -72,6 +75,9 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
         training, test = self.training, self.test_data
         if training.stop:
             say(f"stopped early: {training.stop}")
+        if self.settings.patience:
+            best = self.stopping.best_epoch
+            say(f"the weights are those of epoch {best}, which has the least loss on the images held out")
         result = evaluate(training.model, DataLoader(test, TEST_BATCH))
         save_weights(folder / WEIGHTS, training.model, config)
         plot.save(plot.learning_curve(training.history), folder / "learning_curve.png")

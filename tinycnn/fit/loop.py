@@ -44,6 +44,9 @@ class Trainable(ABC):
         One record per complete epoch: epoch (from 1), what `end_epoch` returned, seconds.
     stop
         Why to stop after this batch; empty while training goes on. Callbacks may set it.
+    best
+        The weights of the best epoch so far, as `weights_of` names them, if a callback keeps them. They are
+        in its checkpoints, too.
     """
 
     train: DataLoader
@@ -52,6 +55,7 @@ class Trainable(ABC):
     batch: int
     history: list[dict[str, float]]
     stop: str
+    best: dict[str, Any] | None = None
 
     @property
     def interrupted(self) -> bool:

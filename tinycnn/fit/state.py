@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.backend import to_backend
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer, ReduceLROnPlateau, Schedule
 from tinycnn.schema import Fields, Integer, Kind, ListOf, Number, OneOrSeveral, OrNothing
@@ -21,6 +22,11 @@ PLATEAU = Fields({"best": OrNothing(Number()), "bad_steps": Integer(), "cooling"
 def weights_of(networks: Mapping[str, Module]) -> dict[str, Any]:
     """Return parameters and buffers of some networks, as "network.parameter"."""
     return {f"{name}.{key}": t.data for name, net in networks.items() for key, t in net.state_dict().items()}
+
+
+def copied_weights(networks: Mapping[str, Module]) -> dict[str, np.ndarray]:
+    """Return what `weights_of` returns, copied into NumPy arrays: further training does not change them."""
+    return {name: np.array(to_backend(array, "numpy")) for name, array in weights_of(networks).items()}
 
 
 def load_weights_of(networks: Mapping[str, Module], arrays: Mapping[str, Any]) -> None:
