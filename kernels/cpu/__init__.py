@@ -26,5 +26,5 @@ def describe() -> tuple[str, ...]:
         f"micro-kernel: {ROWS} cells times {filters_of(4)} filters of float32, "
         f"vectors of {8 * VECTOR_BYTES} bits",
         f"gradient by the input with at most {FEW} channels in a group, as depthwise: vectors of cells",
-        f"products with at most {FEW_ROWS} rows, columns or terms: BLAS, one thread a call",
+        f"small products with at most {FEW_ROWS} rows, columns or terms: BLAS, one thread a call",
     )

@@ -20,23 +20,26 @@ from .panels import aligned, pack, transpose
 from .plan import CROWDED, table
 from .threads import split
 
-BLOCK = 420  # rows of a block: a multiple of the rows of every tile
 SERIAL = 1 << 20  # multiply-adds that are done before another thread has started
 FEW = 12  # rows, columns or products in a sum, at most: with so few, BLAS is faster (measured)
 MOST_BLOCKS = 16  # of a product by BLAS
+MIDDLE = 64  # rows and columns of a matrix that is large, at least
 UNIT = 16  # rows or columns: a block is a multiple, as BLAS computes so many at a time
-LARGE = 1 << 20  # elements: BLAS goes over a larger matrix twice, as it first makes a copy or zeros
+LARGE = 1 << 20  # elements: BLAS goes over larger matrices twice, as it makes a copy or zeros (measured)
 
 
 class Tile(NamedTuple):
-    """How many panels of b, and how many terms of the sums, serve all rows before the next ones do."""
+    """So many panels of b, and so many terms of the sums, serve so many rows before the next ones do."""
 
     panels: int
     terms: int
+    rows: int  # a multiple of the rows of every tile of the micro-kernel
 
 
-USUAL = Tile(4, 128)
-LONG = Tile(64, 16)  # for few rows or terms: memory is read and written in long pieces (measured)
+# Measured. Few rows, columns or terms leave all time to memory, which is read and written in long pieces.
+USUAL = Tile(4, 128, 420)
+LONG = Tile(64, 16, 420)  # for few rows or terms
+NARROW = Tile(1, 2048, 120)  # for few columns
 
 
 def matmul(a: Array, b: Array) -> Array:
@@ -48,8 +51,7 @@ def matmul(a: Array, b: Array) -> Array:
         return a @ b
     (M, K), N = a.shape, b.shape[1]
     few = min(M, K, N) <= FEW
-    long = K > 0 and LONG.panels * UNIT <= N and N * max(M, K) >= LARGE and not _by_columns(b)
-    if few and K != 1 and not long:
+    if few and K != 1 and not _is_large(M, K, N):
         return _by_blas(a, b)
     if not a.dtype.isnative:
         a, b = ready(a), ready(b)
@@ -58,7 +60,14 @@ def matmul(a: Array, b: Array) -> Array:
         y = arena.empty((M, N), a.dtype)
         transpose(y.reshape(-1), 0, N, matmul(b.T, a.T).reshape(-1), 0, M, M, N)
         return y
-    return _by_panels(a, b, a_by_columns, b_by_columns, LONG if few else USUAL)
+    tile = USUAL if not few else NARROW if N <= FEW else LONG
+    return _by_panels(a, b, a_by_columns, b_by_columns, tile)
+
+
+def _is_large(M: int, K: int, N: int) -> bool:
+    """Return whether one of the three matrices is large, and none is a vector."""
+    least, middle, most = sorted((M, K, N))
+    return least > 0 and min(M, N) > 1 and middle >= MIDDLE and middle * most >= LARGE
 
 
 def _by_columns(a: Array) -> bool:
@@ -78,7 +87,7 @@ def _by_panels(a: Array, b: Array, a_by_columns: bool, b_by_columns: bool, tile:
         rows, steps, places = _tables(M, K, a_by_columns, sums.shape[1])
         arrays = numbers, rows, steps, v.reshape(-1), v0, panel, pitch, sums.reshape(-1), s0, places, zeros
         args = *arrays, 2 * N <= NR, panels, tuple(tile)
-        units = -(-M // BLOCK) * -(-panels // tile.panels)
+        units = -(-M // tile.rows) * -(-panels // tile.panels)
         split(lambda _, *some: _product(*args, *some), units, 1 + M * N * K // SERIAL)
 
     if N < NR:
@@ -113,11 +122,11 @@ def _tables(M: int, K: int, by_columns: bool, pitch: int) -> tuple[Array, Array,
 def _product(a, rows, steps, v, v0, panel, pitch, y, s0, places, zeros, narrow, panels, tile, first, last):
     """Write the units first.. of all (block of rows, group of panels)."""
     M, NR = len(rows) - MOST_ROWS + 1, len(zeros)
-    group, terms = tile
+    group, terms, block = tile
     a0, groups = first - first, -(-panels // group)  # no constant, see `input_blocks`
     for unit in range(first, last):
-        p0, i0 = unit % groups * group, unit // groups * BLOCK
-        p1, i1 = min(panels, p0 + group), min(M, i0 + BLOCK)
+        p0, i0 = unit % groups * group, unit // groups * block
+        p1, i1 = min(panels, p0 + group), min(M, i0 + block)
         for t in range(0, len(steps), terms):
             some, at, fresh = steps[t : t + terms], v0 + t * pitch, t == 0
             if narrow:  # then there is one panel

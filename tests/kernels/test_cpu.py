@@ -127,6 +127,7 @@ SHAPES = [
     (1050, 0, 1030),
     (11, 37, 30_001),  # long: few rows, and few terms
     (530, 3, 2_050),
+    (2_050, 530, 3),
 ]
 
 
@@ -140,6 +141,18 @@ def test_products_are_right_and_the_same_bits_for_every_number_of_threads(set_th
     assert_allclose(results[0], a.astype("d") @ b, atol=1e-5 * K)
     for other in results[1:]:
         assert_array_equal(results[0], other)
+
+
+@pytest.mark.parametrize("least", ["M", "K", "N"])
+@pytest.mark.parametrize("a_by_columns", [False, True])
+@pytest.mark.parametrize("b_by_columns", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_large_products_with_few_rows_columns_or_terms(least, a_by_columns, b_by_columns, dtype, rng):
+    M, K, N = ({"M": 1050, "K": 1030, "N": 1111} | {least: 5}).values()
+    a, b = rng.standard_normal((M, K)).astype(dtype), rng.standard_normal((K, N)).astype(dtype)
+    right = a.astype("d") @ b
+    a, b = np.asfortranarray(a) if a_by_columns else a, np.asfortranarray(b) if b_by_columns else b
+    assert_allclose(products.matmul(a, b), right, atol=1e-5 * K)
 
 
 @given(st.tuples(*[st.integers(1, 70)] * 3), SEEDS, st.data())

@@ -23,7 +23,7 @@ def small_parts(monkeypatch, set_threads):
     set_threads(3)
     for module in (cpu_channels, cpu_elementwise):
         monkeypatch.setattr(module, "SERIAL", 1)
-    monkeypatch.setattr(products, "BLOCK", 1)
+    monkeypatch.setattr(products, "USUAL", products.Tile(1, 3, 60))
 
 
 def draw(rng, shape, dtype, layout):
