@@ -13,8 +13,8 @@
 #
 # About 45 minutes. You need a little Python and NumPy.
 #
-# At the end you can say where a pixel stands in memory, make images by chance and by rule, look at a data
-# set before you train on it, and compute with images, by hand and by the engine.
+# At the end you can say where a pixel stands in memory. You can make images by chance and by a rule, look at
+# a data set before you train on it, and compute with images, by hand and with the engine.
 
 # %%
 import inspect
@@ -32,8 +32,8 @@ from tinycnn.tutor import compare
 # %% [markdown]
 # ## A grey image is a matrix
 #
-# One number a pixel, 0 for black and 255 for white: whole numbers of 8 bits, `uint8`. Row i counts
-# downwards, column j to the right.
+# Each pixel is one number: 0 is black, 255 is white. The numbers are whole and have 8 bits: `uint8`. The row
+# i counts downwards, the column j counts to the right.
 
 # %%
 train, test = digits()
@@ -42,18 +42,18 @@ print(image.shape, image.dtype, "from", image.min(), "to", image.max())
 print(image[4:16, 4:16])
 
 # %% [markdown]
-# A coloured one has three such matrices: C = 3 channels, red, green and blue. And a network takes N images
-# at once. So the engine's images have four dimensions, in this order:
+# A coloured image has three such matrices, its channels: red, green and blue, so C = 3. And a network takes N
+# images at once. So the engine's images have four dimensions, in this order:
 #
 # $$(N, C, H, W)$$
 #
-# In memory there is only one long line of numbers. The pixel in row h and column w of channel c of image n
-# stands at
+# In memory, all numbers stand in one long line. The pixel in row h and column w of channel c of image n
+# stands at the place
 #
 # $$((n \cdot C + c) \cdot H + h) \cdot W + w$$
 #
-# (Read from the right: one step along W is the next number; one step along H jumps over a row of W numbers;
-# ...)
+# Read it from the right. One step along W leads to the next number. One step along H jumps over a row of W
+# numbers. One step along C jumps over a matrix of H·W numbers.
 
 # %%
 N, C, H, W = train.images.shape
@@ -64,8 +64,8 @@ assert train.images.ravel()[((n * C + c) * H + h) * W + w] == train.images[n, c,
 # %% [markdown]
 # ## Look at the data first: the 5x5 grid
 #
-# A picture of 25 samples with their labels finds mistakes that no statistics find: labels shifted by one,
-# images on their side, classes that are all the same.
+# Look at 25 images with their labels. You see mistakes that no statistics show: labels that are shifted by
+# one, images that lie on their side, classes that are all the same.
 
 # %%
 labels = train.labels[:25]
@@ -75,8 +75,11 @@ described(
 )
 
 # %% [markdown]
-# The code of the engine that makes floats in [0, 1] of the bytes (a network learns badly from numbers up to
-# 255):
+# **What to see:** every label fits its image. Digits of one class differ a lot: compare the three images
+# labelled 4.
+#
+# A network learns badly from numbers up to 255. This code of the engine turns the bytes into floats in [0,
+# 1]:
 
 # %%
 print(inspect.getsource(type(train).scaled))
@@ -86,13 +89,15 @@ print(inspect.getsource(type(train).scaled))
 #
 # $$x_{ij} = U(0, 255)$$
 #
-# Every pixel is drawn by itself, all values equally likely. There are $256^{784}$ such images of 28x28
-# pixels, and you will never see a digit among them: real images are a vanishing part of all arrays. (Lesson
-# 11 learns to hit it.)
+# Every pixel is drawn by itself, and all values are equally likely. There are $256^{784}$ such images of
+# 28x28 pixels. You will never see a digit among them, because only a tiny part of all arrays look like
+# digits. (In lesson 11 a network learns to make images in this part.)
 
 # %%
 rng = np.random.default_rng(0)
 random_images = rng.integers(0, 256, (4, 1, 28, 28), dtype=np.uint8)
+assert 28 * 28 == 784
+print(f"256^784 has {len(str(256**784)):,} digits")
 print("mean", random_images.mean().round(1), "- the mean of U(0, 255) is 127.5")
 assert abs(random_images.mean() - 127.5) < 3
 
@@ -101,7 +106,7 @@ assert abs(random_images.mean() - 127.5) < 3
 #
 # $$x_{ij} = f(i, j)$$
 #
-# A rule says the grey of every pixel from its place. `np.indices` gives all i and all j at once, so that f
+# A rule computes the grey of every pixel from its place. `np.indices` returns all i and all j at once, so f
 # is computed for the whole image without a loop:
 
 # %%
@@ -122,10 +127,13 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** a rule gives an image with an order in it. The four random images look alike: no pixel
+# knows anything of its neighbours.
+#
 # ## Computing with an image: half its size
 #
-# A smaller picture: replace every 2x2 block by its mean. This is the first operation you watch at work;
-# lesson 4 calls it mean-pooling.
+# To make an image smaller, replace every 2x2 block by its mean. This is the first operation that you watch
+# step by step. Lesson 4 calls it mean-pooling.
 #
 # $$y_{n,c,oh,ow} = \tfrac{1}{4} \sum_{r=0}^{1} \sum_{s=0}^{1} x_{n,\,c,\,2 oh + r,\,2 ow + s}$$
 #
@@ -135,6 +143,9 @@ described(
 corner = image[8:14, 10:16].astype(np.float32)[None, None]  # (1, 1, 6, 6)
 halved = explain(F.avg_pool2d, corner, 2, backward=True)
 draw(halved[1])
+
+# %% [markdown]
+# **What to see:** one cell of the small image is the sum of four cells of the large one, each divided by 4.
 
 # %%
 small = F.avg_pool2d(Tensor(train.scaled(slice(7, 8))), 2).numpy()  # (1, 1, 14, 14)
@@ -148,23 +159,30 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** the smaller image still is a 3. Its edges are grey, because a block there holds bright and
+# dark pixels.
+#
 # ## And backwards
 #
-# By how much does the small image change if one pixel of the large one grows by 1? Its block's mean grows
-# by 1/4, all others stay. This is what *backward* means, for every operation of a network:
+# By how much does the small image change if one pixel of the large image grows by 1? The mean of its block
+# grows by 1/4, and all other means stay the same. *Backward* answers this question, for every operation of a
+# network:
 
 # %%
 draw(halved.steps_of("dL/dx")[2])
 
 # %% [markdown]
-# Do not believe it, measure it: change a pixel a little and look what happens to the result. That is a
-# *gradient check*; `gradcheck` does it for all pixels at once (lesson 7).
+# **What to see:** the cell lies in one block only. So one number of g comes back, divided by 4.
+#
+# Do not believe it, measure it: change a pixel and look at the change of the result. That is a *gradient
+# check*. `gradcheck` does it for all pixels at once (lesson 7).
 
 # %%
 changed = corner.copy()
 changed[0, 0, 0, 2] += 1
 difference = F.avg_pool2d(Tensor(changed), 2).numpy() - F.avg_pool2d(Tensor(corner), 2).numpy()
 print(difference[0, 0])
+assert difference[0, 0, 0, 1] == 1 / 4 and np.count_nonzero(difference) == 1
 result = tinycnn.gradcheck(lambda x: F.avg_pool2d(x, 2), corner)
 print("largest relative error, first and second order:", result.errors)
 assert max(result.errors) < 1e-6

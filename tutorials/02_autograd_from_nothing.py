@@ -13,11 +13,12 @@
 #
 # About an hour. You need Python, and the chain rule from school.
 #
-# At the end you have written automatic differentiation in 30 lines, and can say why it needs a topological
-# order and why gradients accumulate: the two questions that everybody asks.
+# At the end you have written automatic differentiation in about 30 lines. You can answer two questions that
+# many people ask: why does it need a topological order, and why do gradients accumulate?
 
 # %%
 import inspect
+import sys
 
 import numpy as np
 
@@ -31,23 +32,23 @@ from tinycnn.tutor import compare
 # %% [markdown]
 # ## Derivatives, one operation at a time
 #
-# Training needs to know for every weight: if it grows a little, by how much does the loss L grow? That is
-# $\partial L/\partial\theta$. L is computed by a long chain of small operations, and each of them has an
-# easy derivative:
+# Training needs an answer for every weight: if the weight grows a little, by how much does the loss L grow?
+# The answer is $\partial L/\partial\theta$. L is computed by a long chain of small operations. Each of them
+# has an easy derivative:
 #
 # | operation | its result | if a grows by 1, y grows by | if b grows by 1 |
 # | --- | --- | --- | --- |
 # | add | y = a + b | 1 | 1 |
 # | mul | y = a · b | b | a |
 #
-# The chain rule multiplies along a path. Write $g = \partial L/\partial y$ for what is known about the
-# result. Then
+# The chain rule multiplies along a path. Let $g = \partial L/\partial y$ be the derivative by the result,
+# which is known already. Then
 #
 # $$\frac{\partial L}{\partial a} = \frac{\partial L}{\partial y}\,\frac{\partial y}{\partial a}
 #   \qquad\text{add: } g \cdot 1 \qquad\text{mul: } g \cdot b$$
 #
-# So if every operation remembers its inputs, and can turn g into the gradients of its inputs, we can walk
-# from L backwards to every weight. Here is all of it:
+# Let every operation remember its inputs, and let it compute their gradients from g. Then we can walk from L
+# backwards to every weight. This is the whole program:
 
 
 # %%
@@ -87,15 +88,16 @@ x, w, bias = Value(3.0), Value(-2.0), Value(1.0)
 y = x * w + bias
 L = y * y
 L.backward()
+assert (y.data, L.data, y.grad, x.grad, w.grad, bias.grad) == (-5, 25, -10, 20, -30, -10)
 print(f"L = {L.data},  dL/dx = {x.grad},  dL/dw = {w.grad},  dL/dbias = {bias.grad}")
 
 # %% [markdown]
 # By hand: y = 3·(-2) + 1 = -5 and L = 25. dL/dy = 2y = -10, so dL/dbias = -10, dL/dw = -10·x = -30, dL/dx =
 # -10·w = 20.
 #
-# The engine does the same with arrays instead of numbers. It keeps the operations, called `Function`s, as
-# the nodes of the graph. The picture shows what was recorded, and what the walk back found (the arrows are
-# forward's):
+# The engine does the same with arrays instead of numbers. Its graph has the operations as nodes. An operation
+# is called a `Function`. The picture shows the graph that was recorded, and the gradients that the walk back
+# found. (The arrows show the direction of forward.)
 
 # %%
 tx, tw, tb = (Tensor([v], requires_grad=True) for v in (3.0, -2.0, 1.0))
@@ -105,14 +107,18 @@ drawn = graph(tL, {"x": tx, "w": tw, "bias": tb}, gradients=True)
 drawn.draw()
 
 # %% [markdown]
+# **What to see:** read the `grad` lines from the bottom to the top. They are the numbers that we found by
+# hand.
+#
 # ## Why do gradients accumulate?
 #
-# Look at `ty * ty` in the picture: two arrows lead from the Add to the Mul, because y is used twice. Each
-# use is a way in which y changes L, and the *sum* of the ways counts. The shortest example:
+# Look at `ty * ty` in the picture. Two arrows lead from the Add to the Mul, because y is used twice. Through
+# each use y changes L, and the total change is the *sum* over all uses. The shortest example:
 #
 # $$b = a + a \quad\Rightarrow\quad \frac{\partial b}{\partial a} = 1 + 1 = 2$$
 #
-# Were `x.grad += ...` an `x.grad = ...`, the second use would overwrite the first, and the answer would be 1:
+# Suppose that the program said `x.grad = ...` and not `x.grad += ...`. Then the second use would overwrite
+# the first, and the answer would be 1:
 
 
 # %%
@@ -132,8 +138,9 @@ a = Value(5.0)
 print("with +=:", a.grad)
 
 # %% [markdown]
-# The same rule explains why you call `zero_grad()` in a training loop: a second `backward` adds to what is
-# there, as if both losses were summed. (That is useful, too: many small batches can stand for a large one.)
+# The same rule explains why you call `zero_grad()` in a training loop: a second `backward` adds its gradients
+# to those that are there, as if both losses were summed. (This is useful if a large batch does not fit into
+# memory: add up the gradients of several small ones.)
 
 # %%
 t = Tensor([5.0], requires_grad=True)
@@ -144,10 +151,10 @@ print("after two backward():", t.grad)
 # %% [markdown]
 # ## Why a topological order?
 #
-# `x.grad` must be *complete* before x passes it on. In `b = a + a; c = b + b` the walk must have collected
-# both contributions to b before it goes on to a. One that follows every arrow as soon as it sees it,
-# passing on one contribution at a time, gets the right answer too, but visits a once for every *path*, and
-# 40 such lines have $2^{40}$ paths:
+# `x.grad` must be *complete* before x passes it on. In `b = a + a; c = b + b` the walk must collect both
+# contributions to b before it goes on to a. Another walk follows every arrow at once, and passes on one
+# contribution at a time. Its answer is right, too. But it visits a once for every *path*, and 40 such lines
+# have $2^{40}$ paths:
 
 
 # %%
@@ -162,21 +169,23 @@ for lines in (1, 2, 5, 10, 15):
     for _ in range(lines):
         value = value + value
     visits = walk_every_path(value, 1.0)
+    assert a.grad == 2**lines  # each path brings 1
     print(f"{lines:2} lines: {visits:6} visits by path, {lines + 1:2} in topological order; dL/da={a.grad:g}")
 
 # %% [markdown]
-# And one that visits each node once, but too early, is wrong: it passes on a gradient that is not complete
-# yet. In *reversed topological order* every node comes after all nodes that use it. That is all the order
-# is for.
+# A walk that visits each node once, but too early, is wrong: it passes on a gradient that is not complete
+# yet. In *reversed topological order* every node comes after all nodes that use it. This is the purpose of
+# the order.
 #
-# The engine builds it with a list instead of recursion, because Python's recursion ends at about a thousand
-# nodes. And its list is already turned round: ours has the inputs first and is walked from the end, the
-# engine's has the result first.
+# The engine builds the order with a list, not with recursion, because Python allows only about a thousand
+# calls inside each other. And its list is reversed already: our list begins with the inputs and is read from
+# the end, the engine's list begins with the result.
 
 # %%
 print(inspect.getsource(order_of_the_engine))
 
 # %%
+print("Python's limit of calls inside each other:", sys.getrecursionlimit())
 deep = t
 for _ in range(5000):
     deep = deep + 1
@@ -195,13 +204,13 @@ print("through 5000 additions:", gradient)
 print(inspect.getsource(Mul))
 
 # %% [markdown]
-# (If an input was repeated by broadcasting, the engine adds its gradient up over the copies: the sum over all
-# uses once more.)
+# (If broadcasting repeated an input, the engine adds the gradients of all copies. This is the sum over all
+# uses again.)
 #
 # ## A step-through, and a gradient check
 #
-# `graph` has the numbers of every node. Multiply along the arrows backwards: each node's `grad` is the sum
-# over the arrows that leave it.
+# `graph` has the numbers of every node. Go along the arrows backwards and multiply by the slopes: each node's
+# `grad` is the sum over the arrows that leave it.
 
 # %%
 a = Tensor([2.0], requires_grad=True)
@@ -211,6 +220,10 @@ step_through = graph(c.sum(), {"a": a}, gradients=True)
 for node in step_through.nodes:
     print(f"{node.name:6} {node.value:6} grad {node.gradient}")
 step_through.draw()
+
+# %% [markdown]
+# **What to see:** two arrows lead from the first Add to the Mul, so its gradient 8 is 4 + 4. The arrows from
+# a lead to the first Add (twice) and to the second one: 8 + 8 + 1 = 17.
 
 # %%
 result = tinycnn.gradcheck(lambda a: (a + a) * (a + a) + a, np.array([2.0, -1.0]))

@@ -66,6 +66,9 @@ steps = explain(F.conv2d, x, w, b, stride=2, backward=True, gradient=g)
 draw(steps[1], "the second of four windows")
 
 # %% [markdown]
+# **What to see:** the window stands two columns further to the right than the first one. Nine letters are
+# nine products.
+#
 # **Before you go on:** which cells of x does the window of $y_{0,0,1,1}$ read? Then look at `draw(steps[3])`.
 #
 # ## The code: the equation as loops
@@ -114,16 +117,24 @@ print(inspect.getsource(loops._conv2d_terms))
 draw(steps.steps_of("dL/dx")[2 * 5 + 2])
 
 # %% [markdown]
+# **What to see:** four windows hold the cell, so four numbers of g come back, each times another corner of
+# the filter.
+#
 # A cell in the corner lies in one window only, a cell on an edge between two windows in two. Look at them
 # all:
 
 # %%
 draw(steps.steps_of("dL/dx")[0])
 
+# %% [markdown]
+# **What to see:** one window, one product.
+
 # %%
 draw(steps.steps_of("dL/dx")[2])
 
 # %% [markdown]
+# **What to see:** two windows, two products. Their sum is the 1 at the right.
+#
 # As a formula: $x_{n,c,i,j}$ is in the products with $oh \cdot SH + r = i$ and $ow \cdot SW + s = j$, so
 #
 # $$\frac{\partial L}{\partial x_{n,c,i,j}}
@@ -140,6 +151,9 @@ draw(steps.steps_of("dL/dx")[2])
 draw(steps.steps_of("dL/dw")[4])
 
 # %% [markdown]
+# **What to see:** one weight met four cells, one in each window. They are two cells apart, as the stride is
+# 2.
+#
 # ### dL/db: the sum of g
 #
 # The bias is added to every output with the factor 1:
@@ -148,6 +162,8 @@ draw(steps.steps_of("dL/dw")[4])
 draw(steps.steps_of("dL/db")[0])
 
 # %% [markdown]
+# **What to see:** all four numbers of g are added: 5.
+#
 # The same steps as text. In a terminal, `tinycnn explain conv --size 5 --kernel 3 --stride 2 --backward`
 # lets you go through all of them with the keyboard, and `--out steps.gif` makes a film.
 
@@ -155,6 +171,11 @@ draw(steps.steps_of("dL/db")[0])
 show(steps, 4 + 12, width=100)
 
 # %% [markdown]
+# In the browser: `tinycnn lab` shows the same sum for a whole network. Open the address that it prints,
+# with this behind it, in a new tab: you see one cell of the first layer, and every product that it is made
+# of.
+# `#{"path":[{"array":"a1","cell":[0,2,9,9]}]}`
+#
 # ### In the engine
 #
 # Three `Function`s, one for each way to sort the products. See how each one's `backward` is the other two:
@@ -176,7 +197,7 @@ forms = [
     (w * loops.conv2d_weight(x, g, geometry)).sum(),
 ]
 print("T =", *forms)
-assert len(set(map(float, forms))) == 1
+assert len(set(map(float, forms))) == 1 and y.numel() * w.size == 36  # as many lines as were counted above
 
 # %% [markdown]
 # ## im2col: convolution as one matrix product
@@ -198,6 +219,8 @@ patches = explain(im2col, x, (3, 3), stride=(2, 2))
 draw(patches[3])
 
 # %% [markdown]
+# **What to see:** the patch on the left is written down as one column on the right, row by row.
+#
 # Backward of the product $Y = W\,\mathrm{cols}$ is two products (lesson 4 derives the same two for a dense
 # layer, there with W transposed): $\partial L/\partial W = g\,\mathrm{cols}^T$ and $\partial
 # L/\partial\,\mathrm{cols} = W^T g$. But we want $\partial L/\partial x$, and the columns hold *copies* of x:
@@ -215,6 +238,9 @@ assert np.array_equal(back.result, steps.arrays["dL/dx"])
 draw(back[12])
 
 # %% [markdown]
+# **What to see:** the four marked cells are copies of one cell of x, one in each column. Their gradients are
+# added to 9, the number that we found above.
+#
 # *Adjoint* means: $\langle \mathrm{im2col}(x), c\rangle = \langle x, \mathrm{col2im}(c) \rangle$ for all x
 # and c. And it is no inverse: `col2im(im2col(x))` counts every cell as often as it was copied.
 

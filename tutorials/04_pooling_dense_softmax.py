@@ -46,6 +46,8 @@ pooled = explain(F.max_pool2d, x, 2, backward=True, gradient=np.array([[[[1, 2],
 draw(pooled[1])
 
 # %% [markdown]
+# **What to see:** only the yellow cell is kept. The 2 and the 0 could change a little, and y would not.
+#
 # Two cells share the 7. One of them has to be the winner: the first (PyTorch does the same). Backward, g
 # goes to the winner's place, and everywhere else there is 0:
 
@@ -53,6 +55,8 @@ draw(pooled[1])
 draw(pooled.steps_of("dL/dx")[6])
 
 # %% [markdown]
+# **What to see:** the whole g of the window, 2, arrives at the winner. The other 7 gets nothing.
+#
 # Forward is a *gather* (read one cell a window), backward its adjoint, a *scatter* (add to one cell a
 # window). Where windows overlap, a cell can win twice, and the gradients add up.
 
@@ -92,6 +96,9 @@ summed = explain(F.sum_pool2d, x[:, :, :3, :3], 2, 1, backward=True, gradient=np
 draw(summed.steps_of("dL/dx")[4])
 
 # %% [markdown]
+# **What to see:** the four frames are the four windows. All of them hold the cell, so 1 + 2 + 3 + 4 = 10
+# arrives.
+#
 # ## The dense layer (Eq. 3)
 #
 # $$y_{n,o} = b_o + \sum_i W_{o,i}\, x_{n,i}
@@ -115,11 +122,21 @@ b = np.array([1, -2], np.float32)
 dense = explain(F.linear, rows, W, b, backward=True, gradient=np.array([[1, 2], [3, -1]]))
 draw(dense.steps_of("y")[0])
 
+# %% [markdown]
+# **What to see:** one row of W meets one row of x. Each row of W makes one output.
+
 # %%
 draw(dense.steps_of("dL/dx")[1])
 
+# %% [markdown]
+# **What to see:** the cell met column 1 of W, one weight for each output. Both changes are added.
+
 # %%
 draw(dense.steps_of("dL/dW")[1])
+
+# %% [markdown]
+# **What to see:** the weight was used once for each image of the batch, so there is one product for each row
+# of x.
 
 # %%
 print(inspect.getsource(Linear))
@@ -140,6 +157,9 @@ print(inspect.getsource(Linear))
 z = np.array([[2.0, 0.0, -1.0]])
 softmax = explain(F.softmax, z, 1, backward=True, gradient=np.array([[1.0, 0.0, 0.0]]))
 draw(softmax[0])
+
+# %% [markdown]
+# **What to see:** the largest logit becomes $e^0 = 1$. No power is larger, so none can overflow.
 
 # %%
 print("shares of logits 1000, 1001:", F.softmax(Tensor([[1000.0, 1001.0]]), 1))
@@ -184,8 +204,16 @@ print("cross-entropy, truth 0:      ", F.cross_entropy(logits, [0]).item())
 loss = explain(F.cross_entropy, np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), [0, 2], backward=True)
 draw(loss.steps_of("L")[0])
 
+# %% [markdown]
+# **What to see:** the right class has the share 0.844. The loss is its logarithm with the sign changed,
+# 0.17.
+
 # %%
 draw(loss.steps_of("dL/dz")[0])
+
+# %% [markdown]
+# **What to see:** the share is 0.844 and the truth is 1, so the gradient is negative: the step will raise
+# this logit. The factor 0.5 is 1/N.
 
 # %%
 print(inspect.getsource(LogSoftmax))

@@ -82,10 +82,15 @@ bowl(theta).backward()
 steps = explain(optimizer)
 draw(steps[0], "the first parameter")
 
+# %% [markdown]
+# **What to see:** the gradient is negative, so the step goes to the right: towards 0.
+
 # %%
 draw(steps[1], "the second parameter")
 
 # %% [markdown]
+# **What to see:** the slope is 15, much steeper here. With the same lr this step is 15/4 times as long.
+#
 # ## Which learning rate?
 #
 # Put g into the step: $\theta_i \leftarrow \theta_i - lr\,a_i\,\theta_i = (1 - lr\,a_i)\,\theta_i$. So every
@@ -139,6 +144,10 @@ described(
     "jumps from side to side and reaches the minimum. lr 0.203: the jumps across the valley grow.",
 )
 
+# %% [markdown]
+# **What to see:** on the left 20 steps do not even reach the middle. On the right the path comes near in the
+# flat direction, and at the same time explodes in the steep one.
+
 # %%
 for lr, path in zip(rates, paths, strict=True):
     exact = start * (1 - lr * a) ** 20
@@ -169,6 +178,9 @@ print(inspect.getsource(optim.SGD))
 # *Nesterov's* rule looks one such step ahead, $\theta \leftarrow \theta - lr\,(g + \mu v)$, and swings less.
 
 # %%
+print(
+    f"with mu = 0.9: {1 / (1 - 0.9):.3g} times the step, or {1 / (1 + 0.9):.2f} times if the signs alternate"
+)
 mu = 0.8
 runs = {
     "plain": descend(lambda p: optim.SGD(p, 0.05), 30),
@@ -182,6 +194,10 @@ described(
     "swings past the minimum and comes back. Nesterov: it swings less and ends nearer to it.",
 )
 
+# %% [markdown]
+# **What to see:** plain steps creep along the flat direction. Momentum is faster and runs past the minimum;
+# Nesterov's rule runs past it less.
+
 # %%
 for name, path in runs.items():
     print(f"{name:14} loss after 30 steps: {bowl(Tensor(path[-1])).item():.2g}")
@@ -192,6 +208,8 @@ steps = explain(optimizer)
 draw(steps[0], "a second step with the same gradient: v has grown")
 
 # %% [markdown]
+# **What to see:** v' is nearly twice the gradient, so this step is nearly twice as long as a plain one.
+#
 # ## Adam: the same step in every direction
 #
 # The bowl's trouble is that one *lr* must fit two curvatures. Adam divides every gradient by its own usual
@@ -240,6 +258,10 @@ described(
     "Three paths on the same contour lines. Adam's is the same for the loss and for 100 times the loss. "
     "Gradient descent leaves the picture in one step.",
 )
+
+# %% [markdown]
+# **What to see:** the first two pictures are the same. Adam also runs past the minimum and comes back. In
+# the third picture one step of SGD leaves the picture.
 
 # %%
 assert np.allclose(adam, descend(lambda p: optim.Adam(p, 0.3), 30, steeper), atol=1e-5)
@@ -299,6 +321,10 @@ described(
     "Left: a constant learning rate, one in steps, and a cosine that falls to 0. Right: the distance to "
     "the minimum falls at first; the constant rate stays at the largest distance.",
 )
+
+# %% [markdown]
+# **What to see:** with a constant rate the distance stops falling: the noise throws theta about. As soon as
+# a schedule lowers the rate, the distance falls further.
 
 # %%
 print({name: round(float(distance), 3) for name, distance in last.items()})

@@ -13,8 +13,8 @@
 #
 # An hour and a quarter. You need lessons 3 to 5.
 #
-# At the end you have trained the documented network on handwritten digits to about 98 %, can tell from two
-# curves whether a training goes well, and know where the mistakes are.
+# At the end you have trained cnn28 on handwritten digits to about 98 %. You can tell from two curves whether
+# a training goes well, and you know which digits are confused.
 
 # %%
 import inspect
@@ -45,9 +45,9 @@ from tinycnn.tutor import compare
 # | *validation* | you look at these while you work: when to stop, which learning rate, which network |
 # | *test* | you look at these once, at the end: what does the network do with digits it has not seen? |
 #
-# Why three parts? Whoever tries ten learning rates and keeps the best on some images has chosen the one that
-# is best *on these images*, partly by luck. Their number is then too good. The test images must take no part
-# in any choice.
+# Why three parts? Suppose that you try ten learning rates on some images and keep the best one. It is the
+# best *on these images*, and partly by luck. So its accuracy there is too good. The test images must take no
+# part in any choice.
 
 # %%
 everything, test = digits()
@@ -55,10 +55,7 @@ train, validation = stratified_split(everything, 0.1)  # a tenth of every class
 print(train, validation, test, sep="\n")
 print("training images of each digit:", np.bincount(train.labels))
 figure = sample_grid(train.scaled(slice(0, 25)), train.labels[:25], train.classes)
-described(
-    figure,
-    "Twenty-five training digits, white on black, in five rows. The label above each names the digit.",
-)
+described(figure, "25 training digits in five rows, the label of each above it.")
 
 # %% [markdown]
 # ## The network: y = f(W x + b), layer upon layer (Eq. 5)
@@ -85,7 +82,7 @@ print(summary(model, (1, 28, 28)))
 print(inspect.getsource(cnn28))
 
 # %% [markdown]
-# Where are most of the weights, and where is most of the work? Not in the same layer:
+# Which layer has most of the weights, and which one does most of the work? They are two different layers:
 
 # %%
 rows = summary(model, (1, 28, 28)).layers
@@ -108,11 +105,19 @@ for number, step in enumerate(steps):
 # %%
 draw(steps[0], "forward: the first convolution makes 32 maps")
 
+# %% [markdown]
+# **What to see:** the outlined 3x3 window of the image makes the outlined cell of a map. The maps look like
+# the digit.
+
 # %%
 draw(steps[20], "backward: the last that is computed is dL/dimage")
 
+# %% [markdown]
+# **What to see:** the gradients of the maps have many zeros: ReLU and max-pooling let only some cells
+# through. The gradient of the image looks like noise, since the network knows nothing yet.
+
 # %%
-draw(steps[29], "the loss, before and after")
+print("the loss on these four images, before and after the step:", steps[29].numbers)
 
 # %% [markdown]
 # In the engine the same is five lines:
@@ -152,8 +157,8 @@ print("largest relative error, first and second order:", checked.errors)
 assert max(checked.errors) < 1e-5
 
 # %% [markdown]
-# **Can it learn 32 images by heart?** If not even that works, something is broken, and no long training
-# will tell you what.
+# **Can it learn 32 images by heart?** If it cannot, something is broken. A long training would not show you
+# what.
 
 # %%
 tinycnn.manual_seed(0)
@@ -172,8 +177,10 @@ assert loss.item() < 0.05
 # %% [markdown]
 # ## The training
 #
-# Adam in batches of 32. Two things make more of few epochs: every image is moved by up to two pixels, anew
-# each time (*augmentation*), and the learning rate goes up and down once (lesson 5).
+# (To watch such a training, start `tinycnn lab` and open its address with `#{"tab":"train"}` behind it.)
+#
+# We use Adam, with batches of 32. Two things help when the epochs are few. Every image is moved by up to two
+# pixels, differently in each epoch (*augmentation*). And the learning rate goes up and down once (lesson 5).
 
 # %%
 tinycnn.manual_seed(0)
@@ -190,19 +197,18 @@ print(f"{history[-1]['val_accuracy']:.2%} of the validation images right")
 
 # %%
 figure = learning_curve(history)
-described(
-    figure,
-    "Loss and accuracy after each of five epochs. Both losses fall steeply, then slowly; the held-out "
-    "images are better than the training images most of the time.",
-)
+described(figure, "Loss and accuracy over five epochs: steep at first, then slow; both curves end close.")
 
 # %% [markdown]
+# **What to see:** most is won in the first two epochs. There is no gap between the curves at the end: this
+# network does not overfit yet.
+#
 # ## Reading curves
 #
 # * The loss falls steeply, then slowly: the easy part is learnt first.
-# * *Held out*, the validation images, may be better than *training*. The reason is how the two are measured:
-#   the training numbers are means over the epoch, while the network was still worse, and on images that were
-#   moved about. Measured alike, they are close:
+# * *Held out*, the validation images, may be better than *training*. The two are measured differently: the
+#   training numbers are means over the epoch. In most of it the network was worse than at the end, and its
+#   images were moved about. If both are measured in the same way, they are close:
 
 # %%
 on_train = evaluate(model, DataLoader(train.subset(slice(0, 2000)), batch_size=200))
@@ -232,17 +238,16 @@ run = Training(
 )
 overfitted = fit(run)
 figure = learning_curve(overfitted)
-described(
-    figure,
-    "Loss and accuracy of the poor training, 20 epochs. The training loss falls to 0; the held-out loss "
-    "stops falling and stays far above it.",
-)
+described(figure, "Loss and accuracy over 20 epochs: training goes on improving, held out does not.")
 
 # %% [markdown]
-# The training loss goes on falling, the held-out loss stops, and rises: from there on the network learns
-# *these images* by heart, not digits. That is *overfitting*. Training could have stopped at the epoch with
-# the smallest validation loss; since you choose this epoch by the validation images, only the test images can
-# say how good that network is. What helps, best first: more images, augmentation, a penalty (lesson 22),
+# **What to see:** after epoch 5 the two losses part. The training accuracy reaches 100 %, the held-out
+# accuracy stays near 80 %.
+#
+# The training loss goes on falling. The held-out loss stops falling, and ends above its smallest value: the
+# network learns *these images* by heart, not digits. That is *overfitting*. You could stop at the epoch with
+# the smallest validation loss. But you choose this epoch by the validation images, so only the test images
+# can say how good that network is. What helps, best first: more images, augmentation, a penalty (lesson 22),
 # stopping early.
 #
 # | what you see | what it means | what to try |
@@ -258,7 +263,7 @@ best = min(overfitted, key=lambda record: record["val_loss"])
 last = overfitted[-1]
 print(f"held-out loss: {best['val_loss']:.2f} in epoch {best['epoch']}, {last['val_loss']:.2f} at the end")
 print(f"accuracy at the end: training {last['accuracy']:.0%}, held out {last['val_accuracy']:.0%}")
-assert last["accuracy"] - last["val_accuracy"] > 0.1
+assert last["accuracy"] - last["val_accuracy"] > 0.1 and last["val_loss"] > best["val_loss"]
 
 # %% [markdown]
 # ## Which digits are confused? (Eq. 15)
@@ -268,13 +273,12 @@ assert last["accuracy"] - last["val_accuracy"] > 0.1
 # %%
 matrix = confusion_matrix(result.labels, result.predictions)
 figure = draw_confusion_matrix(matrix, test.classes)
-described(
-    figure,
-    "A table of counts, ten by ten: rows are labels, columns are predictions. Nearly all images lie on the "
-    "diagonal.",
-)
+described(figure, "Counts, rows are labels, columns are predictions. Nearly all are on the diagonal.")
 
 # %% [markdown]
+# **What to see:** the diagonal holds nearly all images. Every other number is a mistake, and small: no pair
+# of digits is confused often.
+#
 # For one digit k, look along its column and along its row:
 #
 # $$\text{precision}_k = \frac{M_{kk}}{\sum_i M_{ik}} \;\;\text{(of those called k, how many are)} \qquad
@@ -290,17 +294,16 @@ assert np.isclose(accuracy(result.labels, result.predictions), np.trace(matrix) 
 print(inspect.getsource(precision_recall_f1).split('"""')[2])
 
 # %% [markdown]
-# Numbers say how often, pictures say why:
+# The numbers say how often the network is wrong. Look at the pictures to see why:
 
 # %%
 figure = prediction_grid(test.scaled(slice(None)), result.labels, result.probabilities, test.classes, rows=2)
-described(
-    figure,
-    "Two rows of test digits that are called by their name, and one row of the surest mistakes, with the "
-    "wrong answer, its probability and the truth.",
-)
+described(figure, "Two rows of digits named by the network, and one row of its surest mistakes.")
 
 # %% [markdown]
+# **What to see:** the upper rows are a random choice. The lowest row shows mistakes of which the network was
+# sure; some of them are hard for people, too.
+#
 # ## Exercises
 #
 # **1.** How many weights and biases would cnn28 have with K classes? Write the function.

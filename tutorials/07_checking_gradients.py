@@ -13,8 +13,8 @@
 #
 # About 45 minutes. You need lesson 2.
 #
-# At the end you can check any derivative, know which step to take and why, and can tell a wrong gradient
-# from a place where there is none.
+# At the end you can check any derivative, and you know which step to take and why. You can tell a wrong
+# gradient from a place that has no gradient.
 
 # %%
 import inspect
@@ -43,8 +43,8 @@ from tinycnn.tutor import check, compare
 # * one-sided: $f' + \tfrac{h}{2} f'' + \dots$, an error of order h;
 # * central: the $h^2$ terms cancel, $f' + \tfrac{h^2}{6} f''' + \dots$, an error of order $h^2$.
 #
-# So make h tiny? No: f itself is rounded to about 16 digits (float64), and the difference of two nearly
-# equal numbers keeps only their last digits. That error is about $10^{-16}/h$, and *grows* as h shrinks.
+# Should h be tiny, then? No. f itself is rounded to about 16 digits (float64). If you subtract two nearly
+# equal numbers, only their last digits are left. This error is about $10^{-16}/h$: it *grows* if h shrinks.
 
 # %%
 x = 1.0
@@ -74,25 +74,33 @@ described(
     "V: the error is large for tiny steps, smallest in between, and large for large steps.",
 )
 
+# %% [markdown]
+# **What to see:** follow one curve from right to left. At first the error falls: the steps get shorter. Then
+# it rises again: rounding. The central difference falls twice as steeply and gets lower; float32 never gets
+# low.
+
 # %%
 best = steps[int(np.argmin(central))]
 print(f"central differences, float64: best h about {best:.0e}, error {min(central):.0e}")
+print(f"digits of float64: {np.finfo(float).precision} are safe, eps = {np.finfo(float).eps:.1e}")
 print(f"central differences, float32: error {min(single):.0e} at best")
 assert min(central) < 1e-9 < 1e-6 < min(single)
 
 # %% [markdown]
-# **float32 cannot check a gradient**: compare the two best errors. So `gradcheck` makes float64 copies of
-# everything.
+# **float32 cannot check a gradient**: compare the two best errors. So `gradcheck` computes with float64
+# copies of all inputs.
 #
 # ## Many inputs: ask for one direction at a time
 #
-# A weight array has millions of entries; a difference for each would take millions of evaluations. Instead
-# take random v (over the outputs) and u (over the inputs), and compare *one* number computed in two ways:
+# A weight array can have millions of entries. One difference for each would take millions of evaluations.
+# Instead, choose a random v (a number for each output) and a random u (a number for each input entry). Then
+# compute *one* number in two ways:
 #
 # $$\langle u, \tfrac{\partial}{\partial x}\langle v, f(x)\rangle \rangle \quad\text{by backward} \qquad
 #   \frac{\langle v, f(x + hu)\rangle - \langle v, f(x - hu)\rangle}{2h} \quad\text{by differences}$$
 #
-# A wrong gradient makes them differ with probability one. Two evaluations an input, however large it is:
+# If the gradient is wrong, the two differ with probability one. It takes two evaluations of f for each input,
+# and the size of the input does not matter:
 
 
 # %%
@@ -114,8 +122,9 @@ print(by_backward, by_differences)
 assert abs(by_backward - by_differences) < 1e-6
 
 # %% [markdown]
-# `tinycnn.gradcheck` does this for every input, to second order, and halves the input to find the entries
-# that are wrong. Here is an operation with a mistake that is easy to make, `g * x` for $g \cdot 2x$:
+# `tinycnn.gradcheck` does this for every input, to second order. If the numbers differ, it divides the input
+# into halves again and again to find the wrong entries. Here is an operation with a common mistake, `g * x`
+# in place of $g \cdot 2x$:
 
 
 # %%
@@ -141,9 +150,9 @@ else:
 # %% [markdown]
 # ## Kinks: where there is no derivative
 #
-# ReLU bends at 0: its slope is 0 on the left and 1 on the right, and *at* 0 both are as good. Central
-# differences give their mean, 1/2. That is no error in the code, and a check that says "wrong" is wrong
-# itself:
+# ReLU bends at 0. Its slope is 0 on the left and 1 on the right, and *at* 0 it has no derivative. Backward
+# may use either slope. Central differences give the mean of both, 1/2. The code has no error here, so a check
+# must not call it wrong:
 
 # %%
 at_the_kink, by_differences = projected_check(F.relu, np.array([0.0]))
@@ -153,17 +162,19 @@ print(f"slope by backward {at_the_kink / (u * v):g}, by differences {by_differen
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     result = tinycnn.gradcheck(F.relu, np.array([0.0, 1.0]))
+assert np.isclose(by_differences / (u * v), 1 / 2)
 print("kinks that gradcheck reports:", result.kinks)
 assert result.kinks
 
 # %% [markdown]
-# gradcheck notices that the differences from the left and from the right do not meet, and says so instead
-# of failing. In your own tests, keep inputs away from kinks: a kink closer than h spoils the difference.
+# gradcheck notices that the difference from the left is not the difference from the right. It reports a kink,
+# and does not fail. In your own tests, keep the inputs away from kinks: if a kink is closer than h, the
+# difference is useless.
 #
 # ## Ties
 #
-# Max-pooling has a kink wherever two cells of a window are equal. Step through one: the *first* of the two
-# winners gets the whole gradient.
+# Max-pooling has a kink if the two largest cells of a window are equal. Step through such a window: the
+# *first* of the two winners gets the whole gradient.
 
 # %%
 tie = explain(F.max_pool2d, np.array([[[[7.0, 7.0]]]]), (1, 2), backward=True)

@@ -75,6 +75,8 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** many filters are red on one side and blue on the other. No two are the same.
+#
 # Red on one side and blue on the other: a detector of edges in one direction. Red along a line: a detector
 # of strokes.
 #
@@ -125,6 +127,9 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** each of the upper maps is the 4 with other strokes bright. In the lower maps the 4 is
+# gone: a few bright cells remain.
+#
 # Early maps are the image again, with edges in one direction each: *low-level* features. Later maps are
 # coarse and answer to combinations of them, such as a crossing or the end of a stroke: *high-level*
 # features.
@@ -173,6 +178,9 @@ assert np.allclose(slopes[1], steps.arrays["dL/da0"][0, 0], atol=1e-5)
 draw(steps[len(steps) - 1], "the last step back: the gradient of the largest logit arrives at the image")
 
 # %% [markdown]
+# **What to see:** gradients of 32 maps arrive, three are drawn. What goes on to the image is no longer
+# noise: it is largest on and around the strokes.
+#
 # Is it right? Check it in float64, the network written with `functional`:
 
 # %%
@@ -254,9 +262,14 @@ described(
 )
 
 # %% [markdown]
-# The two differ, and should: saliency is noisy, and red *beside* the strokes says that more ink there would
-# help too. Occlusion (orange: the
-# lead falls, violet: it grows) shows which part the answer stands on.
+# **What to see:** the black crosses mark places where a patch changes the answer. In a picture without a
+# cross no single patch is enough.
+#
+# The two differ, and they should. Saliency is noisy, and red *beside* the strokes says that more ink there
+# would help, too. Occlusion shows which part the answer needs (orange: the lead falls, violet: it grows).
+#
+# To see both for your own digit, start `tinycnn lab` and open its address with this behind it:
+# `#{"test":1,"backward":true,"saliency":true}`
 #
 # ## Exercises
 #

@@ -62,6 +62,8 @@ for axes, (name, image) in zip(figure.subplots(1, len(made)), made.items(), stri
 described(figure, "Five images: noise; by rule rings, a chessboard, plasma, the Mandelbrot set.")
 
 # %% [markdown]
+# **What to see:** you can say what is in the last four, and nothing about the first.
+#
 # ## By learning (Eq. 11 to 13)
 #
 # Neither gives a digit: who can write f for "a seven"? So learn it. The *generator* G makes random numbers z
@@ -128,6 +130,9 @@ axes.legend(fontsize=12)
 described(figure, "Two lines over D(G(z)): minimax rises from 0 to 1, non-saturating falls from 1 to 0.")
 
 # %% [markdown]
+# **What to see:** the curves cross at 1/2. At the left edge, where training begins, one is 1 and the other
+# 0.
+#
 # ### What does the game measure?
 #
 # Let p(x) be the density of real images and q(x) that of generated ones. Suppose that D has learnt as much as
@@ -195,17 +200,20 @@ right.legend(fontsize=11)
 described(figure, "Left: two bells, D* falls from 1 to 0 between them. Right: the divergence rises to log 2.")
 
 # %% [markdown]
+# **What to see:** the red dots lie on the black curve where there are images; far to the right nothing
+# teaches D. The divergence is steepest between 1 and 2, and nearly flat from 5 on.
+#
 # ## A GAN that can be watched
 #
 # Instead of images, points of the plane: eight heaps on a ring. G makes z (N, 2) into points (N, 2), D says
 # for every place how real it looks: purple is real, orange is fake. The arrows are $-\partial L_G/\partial x$
-# at the samples: where D pulls them. That gradient goes on, through G, to G's weights.
+# at the samples: where D pulls them. That gradient goes on, through G, to G's weights. (To train such a GAN
+# in the browser, start `tinycnn lab` and open its address with `#{"tab":"gan"}` behind it.)
 
 # %%
 gan = toy.ToyGan.of("ring", "non-saturating", seed=0)
 gan.train(20)
-figure = toy.draw(gan)
-described(figure, "Eight heaps on a ring; the samples are in one corner, all arrows point across D's border.")
+described(toy.draw(gan), "Eight heaps; the samples are in a corner, arrows point across D's border.")
 
 # %% [markdown]
 # **What to see:** after 20 steps D has drawn one border, and all arrows point across it. The generated points
@@ -213,8 +221,7 @@ described(figure, "Eight heaps on a ring; the samples are in one corner, all arr
 
 # %%
 gan.train(580)
-figure = toy.draw(gan)
-described(figure, "The samples lie on the ring, most at the eight heaps; D is orange inside and outside it.")
+described(toy.draw(gan), "The samples lie on the ring, most at the heaps; D is orange in- and outside.")
 
 # %% [markdown]
 # **What to see:** after 600 steps D is near 1/2 where the points are (white), and orange where nothing should
@@ -269,6 +276,8 @@ for row, (name, images) in zip(figure.subplots(3, 12), rows.items(), strict=True
 described(figure, "Three rows of images: noise before the training, strokes of digits after it, real digits.")
 
 # %% [markdown]
+# **What to see:** the middle row has strokes, bright on black, and hardly a digit yet.
+#
 # ## "My GAN does not learn"
 #
 # | what you see | its name | what to try |
@@ -299,14 +308,8 @@ assert pulls["minimax"] < pulls["non-saturating"] / 10
 # The engine watches for failures. Here is what it says to numbers of each kind:
 
 # %%
-healthy = {
-    "D_loss": 1.2,
-    "D_real": 0.6,
-    "D_fake": 0.4,
-    "G_gradient": 0.5,
-    "diversity": 0.9,
-    "real": (-1.0, 1.0),
-}
+healthy = {"D_loss": 1.2, "D_real": 0.6, "D_fake": 0.4, "G_gradient": 0.5, "diversity": 0.9}
+healthy |= {"real": (-1.0, 1.0)}
 sick = {
     "D has won": {"D_loss": 0.001, "D_real": 0.999, "D_fake": 0.001, "G_gradient": 1e-6},
     "collapse": {"diversity": 0.1},

@@ -55,6 +55,9 @@ drawn = graph(slope, {"x": x})
 drawn.draw()
 
 # %% [markdown]
+# **What to see:** x leads to one node. The derivative needs four more, all recorded while backward ran. y is
+# used twice: y·y.
+#
 # It is $g\,(1 - y^2)$, from the engine's rule. Every line of `backward` computes with tensors, never with
 # bare arrays:
 
@@ -90,6 +93,8 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** where tanh is steepest, at 0, its derivative is highest, and the second derivative is 0.
+#
 # ## Many inputs: the Hessian, and why nobody writes it down
 #
 # For theta with P numbers the gradient g has P, and the second derivatives are a matrix,
