@@ -70,6 +70,16 @@ def test_no_check_contains_the_answer(path):
             assert ast.unparse(call.args[0]) != ast.unparse(call.args[1])
 
 
+@pytest.mark.parametrize("path", [path for path in LESSONS if int(path.stem[:2]) in {*range(1, 9), 11, 12}])
+def test_below_each_figure_stands_what_to_see(path):
+    cells = re.split(r"^# %%", path.read_text(), flags=re.M)
+    figure = re.compile(r"^(draw|described)\((?!.*^\S)|^\w+\.draw\(\)\s*\Z", re.M | re.S)
+    shows = [number for number, cell in enumerate(cells) if figure.search(cell.rstrip(")\n") + ")")]
+    assert shows
+    for number in shows:
+        assert cells[number + 1].startswith(" [markdown]\n# **What to see"), cells[number]
+
+
 def test_the_map_lists_every_lesson():
     readme = (FOLDER / "README.md").read_text()
     assert set(re.findall(r"\]\((\d\d_\w+)\.py\)", readme)) == set(NAMES)

@@ -58,9 +58,11 @@ figure = sample_grid(train.scaled(slice(0, 25)), train.labels[:25], train.classe
 described(figure, "25 training digits in five rows, the label of each above it.")
 
 # %% [markdown]
+# **What to see:** every label fits its image.
+#
 # ## The network: y = f(W x + b), layer upon layer (Eq. 5)
 #
-# | layer | shape of its result | weights |
+# | layer | shape of its result | weights (+ 1 is the bias) |
 # | --- | --- | --- |
 # | input | (1, 28, 28) | |
 # | convolution, 32 filters 3x3, ReLU | (32, 28 - 3 + 1, 28 - 3 + 1) | 32 · (1·3·3 + 1) |
@@ -70,8 +72,6 @@ described(figure, "25 training digits in five rows, the label of each above it."
 # | flatten | (64·5·5) | 0 |
 # | dense, ReLU | (128) | 128 · (64·5·5 + 1) |
 # | dense | (10), the logits | 10 · (128 + 1) |
-#
-# The + 1 is the bias.
 
 # %%
 by_hand = 32 * (1 * 3 * 3 + 1) + 64 * (32 * 3 * 3 + 1) + 128 * (64 * 5 * 5 + 1) + 10 * (128 + 1)

@@ -30,7 +30,8 @@ def test_four_lessons_lead_to_the_lab():
 @pytest.mark.parametrize("lesson", SHOWN)
 def test_the_fragment_of_a_lesson_is_understood(lab_page, server, lesson):
     selector, text = SHOWN[lesson]
-    lab_page.goto("about:blank")
+    lab_page.goto("about:blank")  # else the page would not be loaded anew
+    lab_page.said.clear()
     lab_page.goto(server.address + fragments()[lesson])
     expect(lab_page.locator(selector).first).to_have_text(re.compile(text))
     if lesson == "08":
