@@ -78,6 +78,7 @@ def plan(out: Path) -> list[list[Part]]:
         [Part(f"smoke {rung}", (*PARTS, "smoke", rung), 90) for rung in (*RUNGS, "variants")],
         [Part("chosen", (*PARTS, "chosen", *SHAPES), 60)],
         [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 70)],
+        [Part("graphs", (*PARTS, "graphs", "cnn28-b32", "cnn28-b128", "cnn224-b64"), 60)],
         [Part("steps PyTorch", (*PARTS, "steps", "torch", *STEPS), 50)],
         [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 40)],
         [Part("tiles", (*PARTS, "tiles", *SHAPES), 120)],

@@ -19,11 +19,11 @@ Compiled sets are made when they are first asked for: `import tinycnn` needs Num
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import im2col
 from .arrays import Array, array_module
@@ -59,6 +59,14 @@ class Epilogue(Protocol):
 
         The activation is y where y is not negative, else slope * y: ReLU for 0, none for 1.
         """
+        ...
+
+
+class UpdateAll(Protocol):
+    """A step of many parameters: the arrays of each, and its numbers; returns whether it could be made."""
+
+    def __call__(self, parameters: Sequence[Sequence[Array]], numbers: Any, /) -> bool:
+        """Make the step in place."""
         ...
 
 
@@ -102,6 +110,9 @@ class Kernels:
     # Instead of conv2d, max_pool2d and relu or leaky_relu one after another. None: these are called. A set
     # that replaces one of them replaces this too.
     conv2d_epilogue: Epilogue | None = None
+    # Instead of a step of each parameter, one of all; see `tinycnn.kernels.together`. None: one by one.
+    adam_of_all: UpdateAll | None = None
+    sgd_of_all: UpdateAll | None = None
     takes: tuple[str, str] | None = None  # library and type characters of the arrays it takes; None: all
 
     def serves(self, array: Array) -> bool:
@@ -200,7 +211,7 @@ def cpu() -> Kernels:
 @cache
 def fused() -> Kernels:
     """Return the set whose formulas CuPy compiles, for its arrays of float32 and float64."""
-    from . import fused
+    from . import fused, together
 
     return replace(
         IM2COL,
@@ -210,6 +221,8 @@ def fused() -> Kernels:
         leaky_relu=fused.leaky_relu,
         leaky_gate=fused.leaky_gate,
         adam=fused.adam,
+        adam_of_all=together.adam,
+        sgd_of_all=together.sgd,
         channel_sum=fused.channel_sum,
         channel_dot=fused.channel_dot,
         channel_affine=fused.channel_affine,

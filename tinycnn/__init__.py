@@ -13,6 +13,7 @@ from tinycnn.creation import ones, rand, randn, zeros
 from tinycnn.dispatch import use, using
 from tinycnn.gpu import OutOfMemoryError
 from tinycnn.gradcheck import GradcheckError, gradcheck
+from tinycnn.graphed import graphed
 from tinycnn.kernels.cores import get_num_threads, set_num_threads
 from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
@@ -34,6 +35,7 @@ __all__ = [
     "get_num_threads",
     "grad",
     "gradcheck",
+    "graphed",
     "manual_seed",
     "no_grad",
     "ones",

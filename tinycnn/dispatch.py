@@ -89,6 +89,13 @@ def use(backend: str | None = None, *, kernels: str | Kernels | None = None) -> 
         _choose(chosen)
 
 
+def chosen() -> Kernels | None:
+    """Return the set of kernels that was chosen, None for "auto"."""
+    if not _decided:
+        _read_environment()
+    return _chosen
+
+
 @contextmanager
 def using(backend: str | None = None, *, kernels: str | Kernels | None = None) -> Iterator[None]:
     """Use `backend` and `kernels` inside the ``with`` block; see `use`."""

@@ -12,6 +12,7 @@ PARTS = {
     "one": convolutions.one,
     "cudnn": steps.cudnn,
     "steps": steps.steps,
+    "graphs": steps.graphs,
     "profile": steps.profile,
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import tinycnn
 from benchmarks.measuring import gpu_pytorch, inputs, on_pytorch, on_tinycnn
 from benchmarks.measuring.works import GPU_WORKS
 
@@ -115,6 +116,27 @@ def step_times(run: Callable[[], Any], wait: Callable[[], None]) -> dict[str, An
         "python_us": round(min(python), 1),
         "runs": runs,
     }
+
+
+def graphs(*names: str) -> None:
+    """Time whole training steps as a CUDA graph, and compare the losses with those of the step as it is."""
+    _, wait = engine_for("tinycnn")
+    for name in names:
+        row = {"part": "graphs", "work": name}
+        try:
+            arrays = inputs.make(GPU_WORKS[name])
+            batch = [tinycnn.Tensor(arrays[key][0][:2] if SIMULATED else arrays[key][0]) for key in "xy"]
+            plain, step = (on_tinycnn.training_step(GPU_WORKS[name], arrays) for _ in range(2))
+            fast = tinycnn.graphed(step, *batch)
+            losses = [(plain(*batch).item(), fast(*batch).item()) for _ in range(8)]
+            far = max(abs(a - b) / abs(a) for a, b in losses)
+            say(**row, ok=far < 1e-3, reason=fast.reason, losses=[b for _, b in losses], farthest=far)
+            say(**row, how="as it is", **step_times(lambda p=plain, b=batch: p(*b), wait))
+            say(**row, how="graph", **step_times(lambda f=fast, b=batch: f(*b), wait))
+        except Exception as problem:
+            say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
+            if broken():
+                sys.exit(3)
 
 
 def profile(name: str) -> None:

@@ -50,18 +50,27 @@ def _loaded(model: Sequential, weights: Arrays) -> Sequential:
     return model
 
 
-def _step(work: Work, arrays: Arrays) -> Run:
+def training_step(work: Work, arrays: Arrays) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function that makes one training step with a batch and returns the loss."""
     model = _loaded(models.build(work.network), weights_of(arrays))
     optimizer = optim.Adam(model.parameters(), work.lr)
-    batches = cycle([(Tensor(x), Tensor(y)) for x, y in zip(arrays["x"], arrays["y"], strict=True)])
 
-    def run() -> Tensor:
-        x, y = next(batches)
+    def step(x: Tensor, y: Tensor) -> Tensor:
         loss = F.cross_entropy(model(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         return loss
+
+    return step
+
+
+def _step(work: Work, arrays: Arrays) -> Run:
+    step = training_step(work, arrays)
+    batches = cycle([(Tensor(x), Tensor(y)) for x, y in zip(arrays["x"], arrays["y"], strict=True)])
+
+    def run() -> Tensor:
+        return step(*next(batches))
 
     return run
 

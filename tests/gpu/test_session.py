@@ -107,7 +107,7 @@ def test_without_a_gpu_it_says_so_and_ends_with_2(tmp_path):
 @pytest.mark.slow
 def test_the_whole_of_it_in_the_simulator(tmp_path, rows):
     pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
-    only = ("facts", "smoke direct", "smoke variants", "steps tinycnn", "cuDNN", "tiles", "profile")
+    only = ("facts", "smoke direct", "smoke variants", "steps tinycnn", "graphs", "cuDNN", "tiles", "profile")
     done = subprocess.run(
         [
             sys.executable,
@@ -126,7 +126,16 @@ def test_the_whole_of_it_in_the_simulator(tmp_path, rows):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = rows()
-    assert {row["part"] for row in said} == {"facts", "smoke", "steps", "chosen", "tiles", "profile", "end"}
+    assert {row["part"] for row in said} == {
+        "facts",
+        "smoke",
+        "steps",
+        "graphs",
+        "chosen",
+        "tiles",
+        "profile",
+        "end",
+    }
     assert all(row["ok"] for row in said if "ok" in row)
     measured = [row for row in said if row["part"] == "tiles"]
     assert {row["direction"] for row in measured} == {"forward", "input", "weight"}

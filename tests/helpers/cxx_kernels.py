@@ -111,6 +111,43 @@ class ElementwiseKernel:
         run(ctypes.c_ssize_t(n), (ctypes.c_void_p * len(buffers))(*(b.ctypes.data for b in buffers)))
 
 
+RAW = """
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+using namespace std;
+struct Index {{ unsigned x, y, z; }};
+static Index blockIdx, threadIdx, blockDim, gridDim;
+#define __global__
+{code}
+extern "C" void run(const unsigned* sizes, void** arguments) {{
+    gridDim = {{sizes[0], sizes[1], 1}}, blockDim = {{sizes[2], 1, 1}};
+    for (blockIdx.y = 0; blockIdx.y < gridDim.y; ++blockIdx.y)
+        for (blockIdx.x = 0; blockIdx.x < gridDim.x; ++blockIdx.x)
+            for (threadIdx.x = 0; threadIdx.x < blockDim.x; ++threadIdx.x)
+                {name}({arguments});
+}}
+"""
+
+
+class RawKernel:
+    """All threads one after the other: for kernels whose threads need nothing of each other.
+
+    Arguments are addresses of arrays, or NumPy arrays without dimensions that are passed by value.
+    """
+
+    def __init__(self, code, name):
+        (declared,) = re.findall(rf"{name}\(([^)]*)\)", code)
+        types = [part.rpartition(" ")[0].strip() for part in declared.split(",")]
+        values = ", ".join(f"*({kind}*)arguments[{i}]" for i, kind in enumerate(types))
+        self.source = RAW.format(code=code, name=name, arguments=values)
+
+    def __call__(self, grid, block, arguments):
+        values = [np.array(a.ctypes.data, np.uintp) if a.ndim else a for a in arguments]
+        sizes = (ctypes.c_uint * 3)(grid[0], grid[1] if len(grid) > 1 else 1, block[0])
+        _compiled(self.source)(sizes, (ctypes.c_void_p * len(values))(*(v.ctypes.data for v in values)))
+
+
 class ReductionKernel:
     """Sums only, which is all that is asked for."""
 

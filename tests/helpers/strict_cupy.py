@@ -6,8 +6,8 @@ gives an array without dimensions instead of a number. What is not defined here 
 There is no memory for an array of more bytes than ``memory["largest"]``.
 ``waits`` grows by one entry for everything that would make Python wait for a GPU, because something comes
 back from it: arrays, numbers, truth values, and sizes that depend on the data. ``uploads`` grows by one for
-every array that goes there. ``names`` are the functions and methods that were NumPy's, ``calls`` how many
-arguments each was given, and which by name.
+every array that goes there, ``launches`` for everything that a GPU would compute (no views). ``names`` are
+the functions and methods that were NumPy's, ``calls`` how many arguments each was given, and which by name.
 """
 
 import operator
@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from tests.helpers import cxx_kernels
+from tests.helpers import cxx_kernels, strict_graphs
 
 __name__ = "cupy"
 __version__ = "stand-in"
@@ -23,8 +23,14 @@ __version__ = "stand-in"
 memory = {"largest": np.inf, "used": 3 << 30, "free": 1 << 30, "total": 8 << 30}
 waits: list[str] = []
 uploads: list[tuple[int, ...]] = []
+launches: list[str] = []
 names: set[str] = set()
 calls: set[tuple[str, int, tuple[str, ...]]] = set()
+
+
+def _wait(what):
+    strict_graphs.refuse(what)
+    waits.append(what)
 
 
 class OutOfMemoryError(MemoryError):
@@ -42,6 +48,8 @@ class ndarray:  # noqa: N801
 
     def __init__(self, host, base=None):
         self.host, self.base = host, base
+        if base is None:
+            strict_graphs.allocated()
         if base is None and host.nbytes > memory["largest"]:
             raise OutOfMemoryError(host.nbytes, memory["used"], 0)
 
@@ -51,17 +59,22 @@ class ndarray:  # noqa: N801
         names.add(f"ndarray.{name}")
         value = getattr(self.host, name)
         if name in SIZED_BY_DATA:
-            waits.append(name)
+            _wait(name)
         return _strict(value, self, f"ndarray.{name}") if callable(value) else _boxed(value, self)
 
     def __getitem__(self, key):
         keys = key if isinstance(key, tuple) else (key,)
         if any(isinstance(k, ndarray) and k.dtype == bool for k in keys):
-            waits.append("indexing by booleans")
-        return _boxed(self.host[_unboxed(key)], self)
+            _wait("indexing by booleans")
+        return _boxed(strict_graphs.compute(operator.getitem, (self.host, _unboxed(key)), {}), self)
 
     def __setitem__(self, key, value):
-        self.host[_unboxed(key)] = _unboxed(value)
+        launches.append("setitem")
+        strict_graphs.compute(operator.setitem, (self.host, _unboxed(key), _unboxed(value)), {})
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.host.ctypes.data, device_id=0)
 
     def __array__(self, *_, **__):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -76,17 +89,17 @@ class ndarray:  # noqa: N801
         return len(self.host)
 
     def get(self):
-        waits.append("get")
+        _wait("get")
         return self.host.copy()
 
     def __repr__(self):
-        waits.append("repr")
+        _wait("repr")
         return repr(self.host)
 
 
 def _number(name):
     def number(self):
-        waits.append(name)
+        _wait(name)
         return getattr(self.host, name)()
 
     return number
@@ -119,26 +132,63 @@ def _boxed(value, owner=None):
     return ndarray(value, (owner if owner.base is None else owner.base) if view else None)
 
 
-def _strict(function, owner=None, name=None):
-    """Return `function` of NumPy as one of boxes; what it returns may be a view of `owner`."""
+def _strict(function, owner=None, name=None, launch=None):
+    """Return `function` of NumPy as one of boxes; what it returns may be a view of `owner`.
+
+    `launch` is what its launch is called; without, it is called as the function.
+    """
 
     def strict(*inputs, **options):
         if name:
             calls.add((name, len(inputs), tuple(options)))
         options = {name: _unboxed(value) for name, value in options.items()}
         source = inputs[0] if owner is None and inputs else owner
-        return _boxed(function(*_unboxed(inputs), **options), source)
+        given = _unboxed(inputs)
+        value = strict_graphs.compute(function, given, options, None if owner is None else owner.host)
+        if launch or "out" in options or _starts(value, (*given, *([] if owner is None else [owner.host]))):
+            launches.append(launch or name or getattr(function, "__name__", "?"))
+        return _boxed(value, source)
 
     strict.at = _strict(function.at) if isinstance(function, np.ufunc) else None
     return strict
 
 
 def ElementwiseKernel(*definition):
-    return _strict(cxx_kernels.ElementwiseKernel(*definition))
+    return _strict(cxx_kernels.ElementwiseKernel(*definition), launch=definition[-1])
+
+
+class RawKernel:
+    """One that takes boxes, and NumPy arrays without dimensions: these are passed by value."""
+
+    def __init__(self, code, name):
+        self.kernel, self.name = cxx_kernels.RawKernel(code, name), name
+
+    def __call__(self, grid, block, arguments):
+        for a in arguments:
+            assert isinstance(a, ndarray) or (isinstance(a, np.ndarray) and a.ndim == 0), type(a)
+        launches.append(self.name)
+        strict_graphs.start(
+            self.kernel, grid, block, [a.host if isinstance(a, ndarray) else a for a in arguments]
+        )
 
 
 def ReductionKernel(*definition):
-    return _strict(cxx_kernels.ReductionKernel(*definition))
+    return _strict(cxx_kernels.ReductionKernel(*definition), launch=definition[-1])
+
+
+NO_LAUNCH = {"empty", "empty_like", "result_type", "asnumpy"}
+
+
+def _starts(value, given):
+    """Return whether a GPU would have to compute for this result: it is no view of what was given."""
+    if value is None or isinstance(value, np.generic):
+        return True
+    if isinstance(value, tuple | list):
+        return any(_starts(v, given) for v in value)
+    if not isinstance(value, np.ndarray):
+        return False
+    arrays = [a for a in given if isinstance(a, np.ndarray)]
+    return not any(np.may_share_memory(value, a) for a in arrays)
 
 
 def _operators():
@@ -147,13 +197,16 @@ def _operators():
         in_place = getattr(operator, f"__i{name}__")
 
         def of(a, b, function=function):
-            return _boxed(function(_unboxed(a), _unboxed(b)))
+            launches.append(function.__name__)
+            return _boxed(strict_graphs.compute(function, (_unboxed(a), _unboxed(b)), {}))
 
         def reflected(a, b, function=function):
-            return _boxed(function(_unboxed(b), _unboxed(a)))
+            launches.append(function.__name__)
+            return _boxed(strict_graphs.compute(function, (_unboxed(b), _unboxed(a)), {}))
 
         def assign(a, b, in_place=in_place):
-            a.host = in_place(a.host, _unboxed(b))
+            launches.append(in_place.__name__)
+            a.host = strict_graphs.compute(in_place, (a.host, _unboxed(b)), {})
             return a
 
         yield from ((f"__{name}__", of), (f"__r{name}__", reflected), (f"__i{name}__", assign))
@@ -169,13 +222,16 @@ def __getattr__(name):
     value = getattr(np, name)
     names.add(name)
     if name in SIZED_BY_DATA:
-        waits.append(name)
+        _wait(name)
+    if name in NO_LAUNCH and callable(value):
+        return lambda *inputs, **options: _boxed(value(*_unboxed(inputs), **options))
     return _strict(value, name=name) if callable(value) and not isinstance(value, type) else value
 
 
 def asarray(value, dtype=None):
     if isinstance(value, ndarray):
-        return value if dtype is None else ndarray(value.host.astype(dtype, copy=False))
+        return value if dtype is None else value.astype(dtype, copy=False)
+    strict_graphs.refuse("a copy to the GPU")
     uploads.append(np.shape(value))
     return ndarray(np.array(value, dtype))
 
@@ -213,6 +269,7 @@ cuda = SimpleNamespace(
     is_available=lambda: True,
     runtime=SimpleNamespace(
         getDeviceCount=lambda: 1,
+        getDevice=lambda: 0,
         driverGetVersion=lambda: 13000,
         runtimeGetVersion=lambda: 12090,
         memGetInfo=lambda: (memory["free"], memory["total"]),
@@ -221,6 +278,10 @@ cuda = SimpleNamespace(
     get_local_runtime_version=lambda: 12090,
     nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
     cublas=SimpleNamespace(),
+    Stream=strict_graphs.Stream,
+    MemoryPool=strict_graphs.MemoryPool,
+    get_current_stream=lambda: strict_graphs.streams[-1],
+    using_allocator=strict_graphs.using_allocator,
     Device=lambda: SimpleNamespace(id=0, compute_capability="90"),
 )
 pool = SimpleNamespace(free_all_blocks=lambda: memory.update(free=2 << 30), used_bytes=lambda: memory["used"])

@@ -1,15 +1,18 @@
 """What all update rules share: the parameters in groups, their options, and a state that can be saved."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
 from tinycnn import backend as _backend
 from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.kernels.table import UpdateAll
 from tinycnn.nn import Module
 from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
+
+from . import recording
 
 Group = dict[str, Any]  # "params", and each option of the rule by its name
 Parameters = Iterable[Tensor] | Iterable[Group]
@@ -145,18 +148,53 @@ class Optimizer:
 
     def step(self) -> None:
         """Make one step; parameters that are frozen or have no gradient stay as they are."""
-        i = 0
+        first = 0
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None and p.requires_grad:
+            numbered = enumerate(group["params"], start=first)
+            due = [(i, p) for i, p in numbered if p.grad is not None and p.requires_grad]
+            if due and not self._step_of_all(due, group):
+                recording.refuse(self)
+                for i, p in due:
                     self._step(i, p, group)
-                i += 1
+            first += len(group["params"])
 
-    def _step(self, i: int, p: Tensor, group: Group) -> None:
+    def kernel_of_all(self, theta: Array, group: Group) -> UpdateAll | None:
+        """Return the kernel that makes a step of all parameters of a group, None if there is none."""
+        return None
+
+    def numbers(self, t: int, group: Group) -> tuple[float, ...]:
+        """Return the numbers that the kernel of all takes for step `t` of one parameter."""
+        raise NotImplementedError
+
+    def _step_of_all(self, due: Sequence[tuple[int, Tensor]], group: Group) -> bool:
+        """Make one step of several parameters in one launch; return whether that could be done."""
+        kernel = self.kernel_of_all(due[0][1].data, group)
+        if kernel is None:
+            return False
+        parameters = []
+        for i, p in due:
+            assert p.grad is not None
+            parameters.append((p.data, p.grad.data, *self._state_of(i, p).values()))
+        numbers: Any = [self.numbers(self.steps[i] + 1, group) for i, _ in due]
+        if (recorded := recording.current()) is not None:
+            numbers = recorded.numbers(self, group, [i for i, _ in due], parameters[0][0])
+        if not kernel(parameters, numbers):
+            return False
+        for i, p in due:
+            self.steps[i] += 1
+            p.mark_dirty()
+        return True
+
+    def _state_of(self, i: int, p: Tensor) -> dict[str, Array]:
+        """Return the arrays of parameter `i`, where the parameter lives."""
         state = self.state[i]
         for slot, array in state.items():
             if type(array) is not type(p.data):  # the parameter was moved to another backend
                 state[slot] = _backend.to_backend(array, p.backend)
+        return state
+
+    def _step(self, i: int, p: Tensor, group: Group) -> None:
+        state = self._state_of(i, p)
         try:
             self.update(p.data, self.penalised(p, group), state, self.steps[i] + 1, group)
         except MemoryError as error:

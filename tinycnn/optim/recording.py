@@ -1,0 +1,105 @@
+"""What a training step that is recorded as a CUDA graph must know of its optimizers; see `tinycnn.graphed`.
+
+A replay runs no Python. So the count of steps and the learning rate, which are Python's, would be those of
+the recording for ever. While a step is recorded, an update of all parameters therefore reads its numbers from
+an array on the GPU. Before each replay `Recording.refresh` writes the current ones into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from tinycnn.kernels import together
+from tinycnn.kernels.arrays import Array, array_module
+
+if TYPE_CHECKING:
+    from .optimizer import Group, Optimizer
+
+_current: list[Recording] = []
+
+
+class CannotRecord(RuntimeError):  # noqa: N818 (it is what is said of a step)
+    """A training step that a CUDA graph cannot replay: says why."""
+
+
+class Update(NamedTuple):
+    """One launch of an update rule: whose it is, of which parameters, and the array of its numbers."""
+
+    optimizer: Optimizer
+    group: Group
+    indices: Sequence[int]
+    array: Array
+
+
+class Recording:
+    """The updates of one step, in order.
+
+    Parameters
+    ----------
+    replayed
+        Whether the step is being recorded, so that nothing is computed now; else the numbers are written at
+        once, and it is a rehearsal.
+    """
+
+    def __init__(self, replayed: bool) -> None:
+        self.replayed = replayed
+        self.updates: list[Update] = []
+        self.optimizers: dict[int, Optimizer] = {}  # those that made a step, by their id()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let optimizers record their updates here inside the ``with`` block."""
+        _current.append(self)
+        try:
+            yield
+        finally:
+            _current.remove(self)
+
+    def numbers(self, optimizer: Optimizer, group: Group, indices: Sequence[int], like: Array) -> Array:
+        """Return the array on the GPU that an update reads its numbers from."""
+        for update in self.updates:
+            if set(indices) & set(update.indices) and update.optimizer is optimizer:
+                raise CannotRecord(
+                    f"{type(optimizer).__name__} makes two steps of one parameter in one call; record one"
+                )
+        array = array_module(like).empty((len(indices), together.COUNT), like.dtype)
+        self.updates.append(Update(optimizer, group, list(indices), array))
+        self.optimizers[id(optimizer)] = optimizer
+        if not self.replayed:
+            self._write(self.updates[-1])
+        return array
+
+    def _write(self, update: Update) -> None:
+        optimizer, group, indices, array = update
+        together.write_numbers([optimizer.numbers(optimizer.steps[i] + 1, group) for i in indices], array)
+
+    def refresh(self) -> None:
+        """Write the numbers of the next step of every update."""
+        for update in self.updates:
+            self._write(update)
+
+    def advance(self) -> None:
+        """Count the step that was replayed."""
+        for optimizer, _, indices, _ in self.updates:
+            for i in indices:
+                optimizer.steps[i] += 1
+                optimizer.params[i].mark_dirty()
+
+
+def current() -> Recording | None:
+    """Return the recording that is going on, None if there is none."""
+    return _current[-1] if _current else None
+
+
+def refuse(optimizer: Optimizer) -> None:
+    """Raise `CannotRecord` for an update whose numbers would be those of the recording for ever."""
+    if (recording := current()) is None:
+        return
+    recording.optimizers[id(optimizer)] = optimizer
+    if recording.replayed:
+        raise CannotRecord(
+            f"{type(optimizer).__name__} updates its parameters one by one here, with numbers that a graph "
+            "would not change; SGD, Adam and AdamW without amsgrad, of contiguous parameters, can be recorded"
+        )
