@@ -1,9 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA as SklearnPCA  # noqa: N811
 from sklearn.neighbors import NearestNeighbors
 
-from tinycnn.features import PCA, Index, tsne
+from tinycnn.features import PCA, Index, tsne, umap
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
@@ -49,6 +51,7 @@ def test_copies_have_a_distance_of_exactly_0(rng):
         (lambda: PCA.fit([[1.0, np.nan], [1.0, 2.0]]), "NaN"),
         (lambda: PCA.fit([1.0, 2.0]), r"must be \(N, D\), got \(2,\)"),
         (lambda: tsne(np.eye(5)), "perplexity must be between 0 and N=5, got 30"),
+        (lambda: umap([[1.0, np.nan]] * 20), "NaN"),
     ],
 )
 def test_bad_input(call, says):
@@ -74,3 +77,22 @@ def test_tsne_keeps_groups_together(rng):
     found = Index(points).search(points, leave_out_self=True).index[:, 0]
     assert (found % 3 == np.arange(60) % 3).all()
     np.testing.assert_array_equal(points, tsne(x, perplexity=10))
+
+
+@pytest.mark.slow
+def test_umap_keeps_groups_together(rng):
+    pytest.importorskip("umap", reason="umap-learn: extra 'umap'", exc_type=ImportError)
+    x = rng.standard_normal((60, 8)) + 20 * np.eye(3, 8)[np.arange(60) % 3]
+    points = umap(x, neighbours=10)
+    found = Index(points).search(points, leave_out_self=True).index[:, 0]
+    assert points.shape == (60, 2)
+    assert (found % 3 == np.arange(60) % 3).all()
+    np.testing.assert_array_equal(points, umap(x, neighbours=10))
+    with pytest.raises(ValueError, match="neighbours must be 2 to N-1, got 60 with N=60"):
+        umap(x, neighbours=60)
+
+
+def test_umap_names_the_extra_that_it_needs(monkeypatch, rng):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(ImportError, match=r"pip install 'tinycnn\[umap\]'"):
+        umap(rng.standard_normal((30, 4)))

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="at most so many test images, and four times as many training images (default: 1000)",
     )
     add("--tsne", action="store_true", help="draw t-SNE too; needs scikit-learn")
+    add("--umap", action="store_true", help="draw UMAP too; needs umap-learn")
     add("--data", help="other data than it was trained on")
     add("--out", type=Path, help="folder for pictures (default: features/ in the run folder)")
     add_backend(parser)
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
         folder = args.out or saved.path.parent / "features"
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            said = what.save(folder, say, args.metric, args.tsne)
+            said = what.save(folder, say, args.metric, args.tsne, args.umap)
         except ImportError as error:
-            raise WrongUse(f"--tsne: {error}") from error
+            raise WrongUse(str(error)) from error
     return {"run": str(args.run_folder), **said}

@@ -5,7 +5,7 @@ from .extract import features, find_layer, last_hidden, layer_names
 from .maximise import maximise
 from .neighbours import Index, Nearest, nearest
 from .probe import few_of_each, linear_error
-from .projection import PCA, tsne
+from .projection import PCA, tsne, umap
 from .texture import colour_statistics, gram_matrix
 
 __all__ = [
@@ -28,4 +28,5 @@ __all__ = [
     "saliency",
     "smooth_grad",
     "tsne",
+    "umap",
 ]

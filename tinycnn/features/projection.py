@@ -1,7 +1,8 @@
-"""Vectors in two dimensions: principal components, and t-SNE through scikit-learn."""
+"""Vectors in two dimensions: principal components; t-SNE and UMAP, which other packages compute."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +97,43 @@ def tsne(vectors: Any, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
     if not 0 < perplexity < len(x):
         raise ValueError(f"perplexity must be between 0 and N={len(x)}, got {perplexity:g}")
     return TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(x)
+
+
+def umap(vectors: Any, neighbours: int = 15, seed: int = 0) -> np.ndarray:
+    """Return vectors (N, D) as points of the plane (N, 2) by UMAP, computed by umap-learn.
+
+    Neighbours stay neighbours, as with t-SNE; how groups lie to each other is kept a little better.
+
+    Parameters
+    ----------
+    vectors
+        (N, D).
+    neighbours
+        How many neighbours of each vector count, itself included; 2 to N-1.
+    seed
+        Of umap-learn's random numbers.
+
+    Raises
+    ------
+    ImportError
+        If umap-learn is not installed.
+    ValueError
+        For NaN, and a number of neighbours that does not fit.
+
+    References
+    ----------
+    McInnes, Healy and Melville 2018, UMAP: Uniform manifold approximation and projection.
+    """
+    x = _vectors(vectors)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ImportWarning)  # a part of it that is not used needs TensorFlow
+            from umap import UMAP
+    except ImportError:
+        raise ImportError("UMAP needs umap-learn: pip install 'tinycnn[umap]'") from None
+    if not 2 <= neighbours < len(x):
+        raise ValueError(f"neighbours must be 2 to N-1, got {neighbours} with N={len(x)}")
+    return UMAP(n_neighbors=neighbours, random_state=seed, n_jobs=1).fit_transform(x)
 
 
 def _vectors(vectors: Any) -> np.ndarray:

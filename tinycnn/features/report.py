@@ -20,7 +20,7 @@ from .extract import Pool, features, find_layer, last_hidden, last_maps, layer_n
 from .maximise import maximise
 from .neighbours import METRICS, Index
 from .pictures import attribution_figure, image_grid, projection_figure, retrieval_figure
-from .projection import PCA, tsne
+from .projection import PCA, tsne, umap
 
 QUERIES, NEAREST, EXPLAINED, UNITS = 6, 7, 6, 20  # images, or units, in a picture
 
@@ -74,7 +74,7 @@ class FeatureReport:
         title = f"framed: a new image; then the known ones nearest to it by layer {self.layer}, {metric}"
         return retrieval_figure(self.new.subset(chosen), self.known, found, title)
 
-    def projection(self, with_tsne: bool = False) -> tuple[Any, PCA]:
+    def projection(self, with_tsne: bool = False, with_umap: bool = False) -> tuple[Any, PCA]:
         """Return a picture of the new images in two dimensions, by pixels and by features; and the PCA."""
         pixels = self.new.scaled(slice(None)).reshape(len(self.new), -1)
         pca = PCA.fit(self.new_features)
@@ -85,6 +85,9 @@ class FeatureReport:
         if with_tsne:
             perplexity = min(30.0, (len(self.new) - 1) / 3)
             points[f"layer {self.layer}: t-SNE"] = tsne(self.new_features, perplexity)
+        if with_umap:
+            neighbours = min(15, len(self.new) - 1)
+            points[f"layer {self.layer}: UMAP"] = umap(self.new_features, neighbours)
         return projection_figure(points, self.new.labels, self.new.classes), pca
 
     def attribution(self, maps_layer: str | None = None) -> Any:
@@ -115,14 +118,19 @@ class FeatureReport:
         return image_grid(images, [plot.shown(title) for title in titles], heading)
 
     def save(
-        self, folder: Path, say: Callable[[str], None], metric: str = "euclidean", with_tsne: bool = False
+        self,
+        folder: Path,
+        say: Callable[[str], None],
+        metric: str = "euclidean",
+        with_tsne: bool = False,
+        with_umap: bool = False,
     ) -> dict[str, Any]:
         """Print the numbers, write the pictures into `folder`, and return both.
 
         Raises
         ------
         ImportError
-            For t-SNE without scikit-learn.
+            For t-SNE without scikit-learn, and UMAP without umap-learn.
         OSError
             If a picture cannot be written.
         """
@@ -133,7 +141,7 @@ class FeatureReport:
         by_pixels = self.same_class(metric, pixels=True)
         listed = ", ".join(f"{name} {share:.2%}" for name, share in same.items())
         say(f"the nearest known image has the same class: by features {listed}; by pixels {by_pixels:.2%}")
-        projection, pca = self.projection(with_tsne)
+        projection, pca = self.projection(with_tsne, with_umap)
         say(f"two of {D:,} directions hold {pca.variance_share.sum():.1%} of the features' variance")
         outputs = layer_names(self.model)[-1]
         figures = {
