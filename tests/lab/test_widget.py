@@ -21,6 +21,7 @@ const model = {
   on: (event, listener) => listeners.push(listener),
   off: () => {},
   send: async (content) => {
+    if (window.silent) return;
     const {text, binary} = await window.python(JSON.stringify(content));
     const bytes = Uint8Array.from(atob(binary), (c) => c.charCodeAt(0));
     for (const listener of listeners) listener(text, binary ? [new DataView(bytes.buffer)] : []);
@@ -93,7 +94,8 @@ def test_other_sizes_and_classes(asked):
     assert (head["classes"], head["input"], head["tests"]) == (["cat", "dog"], [3, 6, 8], 0)
 
 
-def test_the_page_in_its_frame(asked, chromium, tmp_path, rng):
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_page_in_its_frame(asked, chromium, tmp_path, rng, theme):
     expect = pytest.importorskip("playwright.sync_api").expect
     widget, ask = asked(models.lenet5(), rng.random((28, 28), np.float32))
     context = chromium.new_context(offline=True, locale="en-US")
@@ -106,8 +108,11 @@ def test_the_page_in_its_frame(asked, chromium, tmp_path, rng):
         return {"text": content, "binary": base64.b64encode(buffers[0]).decode() if buffers else ""}
 
     page.expose_function("python", python)
-    traits = json.dumps({"html": widget.html, "height": 700}).replace("<", "\\u003c")
+    impatient = widget.html.replace("PATIENCE%20%3D%2010_000", "PATIENCE%20%3D%20500")
+    assert impatient != widget.html
+    traits = json.dumps({"html": impatient, "height": 700}).replace("<", "\\u003c")
     parts = [
+        f'<body data-jp-theme-light="{"true" if theme == "light" else "false"}">',
         f'<script type="application/json" id="traits">{traits}</script>',
         f'<script type="text/plain" id="esm">{ESM}</script>',
         NOTEBOOK,
@@ -121,5 +126,12 @@ def test_the_page_in_its_frame(asked, chromium, tmp_path, rng):
     expect(frame.locator("#why .result")).to_contain_text("p[0,3] = ")
     frame.locator("#backward").check()
     expect(frame.locator("#loss-says")).to_contain_text("L = ")
+    expect(frame.locator("html")).to_have_attribute("data-theme", theme)
+    page.evaluate("window.silent = true")
+    frame.locator("#clear").click()
+    expect(frame.locator("#status")).to_contain_text("Python does not answer")
+    page.evaluate("window.silent = false")
+    frame.locator("#bars .bar").nth(4).click()
+    expect(frame.locator("#status")).not_to_contain_text("Python does not answer")
     assert said == []
     context.close()

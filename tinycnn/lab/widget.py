@@ -20,7 +20,12 @@ ESM = """
 function render({ model, el }) {
   const frame = document.createElement("iframe");
   frame.style = `width: 100%; border: 0; height: ${model.get("height")}px`;
-  frame.srcdoc = model.get("html");
+  const { body, documentElement } = document;
+  const light = body.dataset.jpThemeLight; // JupyterLab's
+  const dark = documentElement.getAttribute("theme") === "dark" || body.classList.contains("vscode-dark");
+  const around = light === "false" || dark ? "dark" : light === "true" ? "light" : "";
+  const html = model.get("html");
+  frame.srcdoc = around ? html.replace("<html", `<html data-around="${around}"`) : html;
   const fromPage = (event) => {
     if (event.source === frame.contentWindow && typeof event.data?.ask === "string") {
       model.send({ ask: event.data.ask });

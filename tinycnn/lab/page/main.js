@@ -187,6 +187,7 @@ on("hello", async () => {
   listRecorded();
 });
 on("closed", ({ reason }) => say(reason || t("disconnected")));
+on("answers", () => say("")); // again
 on("refused", ({ error }) => say(error));
 on("starting", ({ done, total, loss, accuracy }) => {
   byId("starting").hidden = done >= total;

@@ -119,6 +119,7 @@ const STRINGS = {
   cellsRead: ["Cells that were read", "读取的格子"],
   winner: ["the winner", "最大者"],
   standsFor: ["{letter} is {array}", "{letter} 即 {array}"],
+  pythonSilent: ["The notebook's Python does not answer. It is busy with another cell, or it was restarted: then run the cell again.", "笔记本的 Python 没有回应：它可能正忙于其他单元，或已重启；若已重启，请重新运行此单元。"],
   disconnected: ["The lab does not answer. It has ended, or this page was open for too long. Trying again…", "实验室没有回应：它可能已结束。正在重试…"],
 };
 
