@@ -62,8 +62,26 @@ def test_a_click_shows_the_sum_of_that_number(lab_page, model):
         "e => [e.scrollWidth, e.clientWidth]", lab_page.query_selector("#why .equation")
     )
     assert wide <= most
-    lab_page.click("#why-body > button")
+    lab_page.click("#why-body > button:not(#slide)")
     assert lab_page.locator("#why .terms li").count() == 73  # 8 channels of 3x3, and the bias
+
+
+def test_the_window_slides_until_it_is_stopped(lab_page, model):
+    go_to_cell(lab_page, "a1", 0, 0, 24)
+    result = lab_page.locator("#why .result")
+    expect(result).to_contain_text("a1[0,0,0,24]")
+    expect(lab_page.locator("#why .pair").first).to_contain_text("=")  # what the map adds to the sum
+    lab_page.click("#slide")
+    values = run(model.model, model.test.scaled([0])[0]).array("a1")[0, 0]
+    expect(result).to_have_text(f"a1[0,0,1,0] = {values[1, 0]:.4g}")
+    lab_page.click("#slide")
+    expect(lab_page.locator("#slide")).to_have_attribute("aria-pressed", "false")
+    lab_page.keyboard.press("Escape")
+    go_to_cell(lab_page, "a6", 2, 4, 3)
+    lab_page.click("#slide")  # at the end of the map it stops by itself
+    expect(result).to_contain_text("a6[0,2,4,4]")
+    expect(lab_page.locator("#slide")).to_have_attribute("aria-pressed", "false")
+    assert lab_page.locator("#crumbs button").count() == 1
 
 
 def test_a_click_with_the_mouse(lab_page):

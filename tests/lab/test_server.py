@@ -157,6 +157,23 @@ class TestSee:
             with connected(client, session=name) as copy:  # a tab that was duplicated
                 assert Asker(copy).event("hello")["session"] != name
 
+    def test_a_page_is_loaded_again_before_the_server_knows_that_it_left(self):
+        lab = lab_server.Lab(small_network())
+        name = lab.session(None).id
+        lab.open.add(name)
+
+        async def reload():
+            waiting = asyncio.create_task(lab.left(name))
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            lab.open.discard(name)
+            await waiting
+            return lab.session(name).id
+
+        with ThreadPoolExecutor(1) as thread:  # the main thread may have a loop that runs: Playwright's
+            assert thread.submit(asyncio.run, reload()).result() == name
+        lab.engine.shutdown()
+
 
 CELLS = {"a1": [0, 2, 5, 6], "a2": [0, 2, 5, 6], "a3": [0, 2, 3, 3], "a4": [0, 5, 2, 3]}
 CELLS |= {"a6": [0, 2, 3, 3], "a7": [0, 30], "a8": [0, 2]}
@@ -189,6 +206,15 @@ class TestWhy:
             read = term["factors"][0]
             name = head["names"][0][read["array"]]
             assert arrays[name][tuple(read["index"][1:])] == np.float32(read["value"])
+
+    def test_what_each_map_adds_to_a_sum(self, asker):
+        asker.ask("see", test=1)
+        head, _ = asker.ask("why", array="a4", cell=[0, 5, 2, 3])
+        (groups,) = head["groups"]
+        assert list(groups) == [f"0,{c}" for c in range(8)]
+        bias = head["explanation"]["steps"][0]["terms"]
+        (bias,) = [term["value"] for term in bias if len(term["factors"]) == 1]
+        assert sum(groups.values()) + bias == pytest.approx(head["value"], abs=1e-5)
 
     def test_no_gradient_without_a_loss(self, asker):
         asker.ask("see", test=1)

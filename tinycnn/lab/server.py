@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HOST, PORT = "127.0.0.1", 8765
 MOST_PAGES = 16  # open at once; and sessions that wait for their page to come back
 PATIENCE = 10.0  # seconds that a page may take to read a message
+LEAVING = 2.0  # seconds that a page that is loaded again waits until its former self has left
 SLICE = 0.05  # seconds of training between two looks at what pages ask
 TOO_MANY, ENDS = 1013, 1012  # codes of a closed WebSocket: try again later; the server goes
 
@@ -55,6 +56,15 @@ class Lab:
         """Train the network to begin with, in slices."""
         while self.start is not None and not self.start.finished:
             await self.compute(self.start.advance, SLICE)
+
+    async def left(self, wanted: str | None) -> None:
+        """Wait until the page of a session has left, but not for long: a copy of the page has the same one.
+
+        A page that is loaded again may connect before the server has noticed that the old page is gone.
+        """
+        until = asyncio.get_running_loop().time() + LEAVING
+        while wanted in self.open and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.02)
 
     def session(self, wanted: str | None) -> Session:
         """Return the session of a page that comes back, or a new one; drop the oldest without a page."""
@@ -121,10 +131,12 @@ class Connection:
 
         lab = self.lab
         await self.websocket.accept()
+        wanted = self.websocket.query_params.get("session")
+        await lab.left(wanted)
         if len(lab.open) >= MOST_PAGES:
             await self.websocket.close(TOO_MANY, f"{MOST_PAGES} pages are open already: close one")
             return
-        session = lab.session(self.websocket.query_params.get("session"))
+        session = lab.session(wanted)
         lab.open.add(session.id)
         reporting = asyncio.create_task(self._report_start())
         try:

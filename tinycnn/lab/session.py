@@ -26,7 +26,7 @@ from .network import Network
 from .onefile import one_file
 from .trace import Trace, run
 from .training import Trainer
-from .why import why, why_gradient
+from .why import subtotals, why, why_gradient
 from .wire import MOST_BYTES, Array, Command, Reply, RequestError, one_picture, pack, read_request
 
 
@@ -173,7 +173,8 @@ def explain_cell(session: Session, fields: dict[str, Any]) -> Reply:
     p = trace.probabilities
     value = p[cell] if array == "p" and p is not None else trace.array(array, gradient)[cell]
     steps = to_dict(_without_large_panels(found.explanation), values=False)
-    return Reply({"explanation": steps, "names": found.names, "value": float(value)})
+    groups = [subtotals(step) for step in found.explanation.steps]
+    return Reply({"explanation": steps, "names": found.names, "groups": groups, "value": float(value)})
 
 
 def _without_large_panels(explanation: Explanation) -> Explanation:

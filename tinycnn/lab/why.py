@@ -135,6 +135,22 @@ def _sent_back(trace: Trace, made: Made, n: int, array: str, index: Index) -> tu
     return _answer(_only(steps, result), names), float(steps.arrays[result][index]), made.result
 
 
+def subtotals(step: Step) -> dict[str, float]:
+    """Return what each map adds to a sum: its terms together, under the indices of the map's plane.
+
+    >>> from tinycnn.explain import explain
+    >>> y = explain(F.conv2d, np.ones((1, 2, 1, 2)), np.ones((1, 2, 1, 2)))
+    >>> subtotals(y[0])
+    {'0,0': 2.0, '0,1': 2.0}
+    """
+    found: dict[str, float] = {}
+    for term in step.terms:
+        if len(term.factors) == 2 and all(len(q.index) == 4 for q in term.factors):
+            key = ",".join(map(str, term.factors[0].index[:2]))
+            found[key] = found.get(key, 0.0) + term.value
+    return found
+
+
 def check_array(trace: Trace, array: str) -> None:
     """Raise ValueError unless the trace has an array of this name."""
     if array not in trace.tensors:

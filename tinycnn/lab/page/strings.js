@@ -110,6 +110,7 @@ const STRINGS = {
   mapsOf: ["Maps; arrow keys move, Page Up and Page Down change the map, Enter explains.", "特征图；方向键移动，翻页键换图，回车解释。"],
   why: ["Why this number?", "为什么是这个数？"],
   whyHint: ["Click a cell of a map, a unit or a bar: its sum stands here. Click a term to walk further down, and the names above to walk back up.", "点击特征图的格子、神经元或条形：算式会显示在这里。点击某一项继续往下走，点击上方的名称往回走。"],
+  slide: ["Slide the window", "滑动窗口"],
   close: ["Close", "关闭"],
   crumbs: ["The way here", "路径"],
   isPicture: ["This is a pixel of the picture: nothing computes it.", "这是图片的一个像素，没有算式。"],

@@ -7,11 +7,13 @@ import { state, writeState } from "./state.js";
 import { tables } from "./window.js";
 import { t } from "./strings.js";
 
+const PACE = 600; // milliseconds from one cell to the next while the window slides
 const FIRST_TERMS = 40; // shown at once; a button shows the others
 const byId = (id) => document.getElementById(id);
 
 let networks = {}; // where cells are outlined: {classifier, gan}
 let network = null; // the one that the cell is in
+let sliding = null; // one object for each time that the window slides
 let asked = 0; // answers that come late are not shown
 
 /** Say which networks the cells are outlined in. */
@@ -25,6 +27,7 @@ export function setUp(theNetworks) {
 export function close() {
   state.path = [];
   asked += 1;
+  stop();
   byId("why").classList.add("empty");
   byId("crumbs").replaceChildren();
   byId("why-body").replaceChildren();
@@ -34,6 +37,7 @@ export function close() {
 
 /** Ask about a cell; `path` is how one came here. `gan`: of the GAN's networks. */
 export function explain(array, cell, gradient, path = [], gan = false) {
+  stop();
   state.path = [...path, { array, cell, gradient, gan }];
   writeState();
   return showPath();
@@ -86,6 +90,7 @@ function draw(answer, here) {
     const name = cellName(here.gradient ? `dL/d${here.array}` : here.array, here.cell);
     text(body, "p", `${name} = ${show(answer.value)}`, "result");
   }
+  if (answer.value !== undefined && here.cell.length === 4) body.append(slider());
   if (answer.note) text(body, "p", answer.note);
   answer.explanation.steps.forEach((step, n) => {
     const names = answer.names[n];
@@ -93,13 +98,44 @@ function draw(answer, here) {
     body.append(formula(step));
     body.appendChild(sum(step));
     text(body, "p", step.sentence);
-    tables(body, step, names, network, walk);
+    tables(body, step, names, network, walk, answer.groups[n]);
     terms(body, step, names);
     const letters = Object.entries(names).filter(([letter, array]) => letter !== array);
     text(body, "p", letters.map(([letter, array]) => t("standsFor", { letter, array })).join(", "), "hint");
   });
   network.mark(outlines(answer, here));
-  byId("why").scrollTop = 0;
+  if (!sliding) byId("why").scrollTop = 0;
+}
+
+// The window slides: from one cell to the next, row by row, until it is stopped or the map ends.
+function slider() {
+  const element = button(t(sliding ? "pause" : "slide"), () => (sliding ? stop() : slide()));
+  element.id = "slide";
+  element.className = "live";
+  element.setAttribute("aria-pressed", Boolean(sliding));
+  return element;
+}
+
+async function slide() {
+  const mine = (sliding = {});
+  byId("slide").replaceWith(slider());
+  while (sliding === mine) {
+    const here = state.path.at(-1);
+    const [n, c, i, j] = here.cell;
+    const { H, W } = network.views.get(here.array);
+    const next = i * W + j + 1;
+    if (next >= H * W) return stop();
+    here.cell = [n, c, Math.floor(next / W), next % W];
+    writeState();
+    await showPath();
+    await new Promise((resolve) => setTimeout(resolve, PACE));
+  }
+}
+
+function stop() {
+  if (!sliding) return;
+  sliding = null;
+  byId("slide")?.replaceWith(slider());
 }
 
 // The sum with its numbers. One of hundreds of terms is cut in the middle; the terms are listed below.

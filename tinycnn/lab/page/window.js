@@ -7,26 +7,29 @@ import { t } from "./strings.js";
 const MOST_TABLES = 8; // channels with the largest terms
 const MOST_CELLS = 100; // of one table: larger ones are seen on the map
 
-/** Add the tables of a step to `body`. `walk(array, cell)` is called where a cell that was read is clicked. */
-export function tables(body, step, names, network, walk) {
+/**
+ * Add the tables of a step to `body`. `walk(array, cell)` is called where a cell that was read is clicked; `groups` has
+ * what each map adds to the sum.
+ */
+export function tables(body, step, names, network, walk, groups) {
   const linked = step.terms.some((term) => term.factors.some((q) => knows(network, names[q.array])));
-  if (linked) products(body, step, names, network, walk);
+  if (linked) products(body, step, names, network, walk, groups);
   else readCells(body, step, names, network, walk);
 }
 
-function products(body, step, names, network, walk) {
-  const groups = new Map();
+function products(body, step, names, network, walk, groups) {
+  const planes = new Map();
   for (const term of step.terms) {
     if (term.factors.length !== 2 || term.factors.some((q) => q.index.length !== 4)) continue;
     const [read, weight] = term.factors;
     const key = read.index.slice(0, 2).join();
-    if (!groups.has(key)) groups.set(key, { read: [], weight: [], size: 0 });
-    const group = groups.get(key);
+    if (!planes.has(key)) planes.set(key, { key, read: [], weight: [], size: 0 });
+    const group = planes.get(key);
     group.read.push(read);
     group.weight.push(weight);
     group.size = Math.max(group.size, Math.abs(term.value));
   }
-  const chosen = [...groups.values()]
+  const chosen = [...planes.values()]
     .filter((group) => group.read.length <= MOST_CELLS)
     .sort((a, b) => b.size - a.size)
     .slice(0, MOST_TABLES);
@@ -42,6 +45,7 @@ function products(body, step, names, network, walk) {
     const array = names[group.read[0].array];
     pair.append(table(group.read, reads, (q) => (knows(network, array) ? () => walk(array, q.index) : null)), "×");
     pair.append(table(group.weight, weights, () => null));
+    if (group.key in groups) pair.append(`= ${show(groups[group.key])}`);
   }
 }
 
