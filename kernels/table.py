@@ -11,6 +11,8 @@ called. A set that does only some things itself is another set with these entrie
 `fused`                        each formula in one launch by CuPy, convolution as `im2col`
 `cuda`                         convolution and pooling by our own CUDA kernels, all else as `fused`
 `capturable`                   as `cuda`, with matrix products of our own: CuPy refuses cuBLAS in a CUDA graph
+`tf32x3`                       as `cuda`, with convolutions on tensor cores, nearly as exact
+`tf32`                         the same with factors rounded to 11 bits: faster and 8192 times as coarse
 `direct` .. `registers`        as `cuda`, with a lower rung of `tinycnn.kernels.cuda`
 ============================== ==========================================================================
 
@@ -265,9 +267,9 @@ def capturable() -> Kernels:
 @cache
 def rung(name: str) -> Kernels:
     """Return `cuda` with the convolution of one rung of its ladder; rung 5 has matrix products of its own."""
-    from .cuda import RUNGS
+    from .cuda import OPT_IN, RUNGS
 
-    of_ladder = RUNGS[name]
+    of_ladder = {**RUNGS, **OPT_IN}[name]
     return replace(
         capturable() if name == "registers" else cuda(),
         name=name,
@@ -278,6 +280,7 @@ def rung(name: str) -> Kernels:
 
 
 RUNGS = ("direct", "coalesced", "shared", "gemm", "registers")  # the top rung is `cuda`
+TENSOR_CORES = ("tf32x3", "tf32")  # rung 8: nobody gets it without asking for it
 
 SETS: dict[str, Callable[[], Kernels]] = {
     "plain": lambda: PLAIN,
@@ -292,6 +295,8 @@ SETS: dict[str, Callable[[], Kernels]] = {
     "shared": lambda: rung("shared"),
     "gemm": lambda: rung("gemm"),
     "registers": lambda: rung("registers"),
+    "tf32x3": lambda: rung("tf32x3"),
+    "tf32": lambda: rung("tf32"),
 }
 
 

@@ -18,6 +18,7 @@ from tinycnn.kernels.cuda import (  # noqa: E402
     pooling,
     products,
     shared_tiles,
+    tensor_cores,
 )
 from tinycnn.kernels.cuda import register_tiles as registers  # noqa: E402
 from tinycnn.kernels.cuda import weight_tiles as weights  # noqa: E402
@@ -158,3 +159,25 @@ def test_a_kernel_with_too_many_registers_is_seen():
     seen = built_for_a_launch(free, ("f", "f", "f", CONV2D, None, None), (9, 0))
     assert seen.registers <= 64
     assert seen.stack > 0
+
+
+@pytest.mark.parametrize("capability", [(8, 0), (9, 0)], ids=["sm_80", "sm_90a"])
+@pytest.mark.parametrize("heart_of", [tensor_cores.tf32x3, tensor_cores.tf32], ids=["tf32x3", "tf32"])
+@pytest.mark.parametrize("tile", tensor_cores.TILES, ids=lambda tile: f"{tile.BM}x{tile.BN}x{tile.BK}")
+def test_tensor_cores(tile, heart_of, capability):
+    kernel = registers.gather_kernel(tile, epilogue.add_bias_and_rectify, heart_of)
+    try:
+        seen = compiled(kernel, GATHERED, capability)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    products = 3 if heart_of is tensor_cores.tf32x3 else 1
+    instruction = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"
+    assert seen.text.count(instruction) == products * tile.BK // 8 * tile.TM * tile.TN // 4  # all unrolled
+    assert seen.spilled == 0
+    assert seen.products == 0  # none by a thread on its own
+    assert ".f64" not in seen.text
+    assert not re.search(r"\b(ld|st)\.local", seen.text)
+    pytest.importorskip("cuda.bindings.nvjitlink", reason="NVIDIA's linker comes with numba-cuda")
+    loaded = built_for_a_launch(kernel, GATHERED, capability)
+    assert loaded.stack == 0
+    assert loaded.registers * kernel.threads * kernel.blocks <= REGISTERS

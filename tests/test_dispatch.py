@@ -167,7 +167,7 @@ def test_an_unknown_name_lists_what_there_is_and_why_others_are_missing(undecide
     says = (
         r"unknown kernels 'fast'; there are 'auto', 'plain', 'loops', 'im2col'.*'cpu'.*; "
         "not .*'cuda', 'capturable', 'direct', 'coalesced', 'shared', 'gemm', 'registers', "
-        "as no GPU, as it happens"
+        "'tf32x3', 'tf32', as no GPU, as it happens"
     )
     with pytest.raises(ValueError, match=says):
         tinycnn.use(kernels="fast")

@@ -146,7 +146,8 @@ def why_not(kernels: str) -> str | None:
         return table.why_not_compiled()
     if kernels == "fused":
         return _backend.why_not("cupy")
-    return table.why_no_cuda() if kernels in ("cuda", "capturable", *table.RUNGS) else None
+    on_gpu = "cuda", "capturable", *table.RUNGS, *table.TENSOR_CORES
+    return table.why_no_cuda() if kernels in on_gpu else None
 
 
 def _listed() -> str:

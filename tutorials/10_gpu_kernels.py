@@ -32,7 +32,7 @@ from tinycnn.kernels import im2col
 from tinycnn.kernels.cuda import RUNGS, direct, epilogue, register_tiles
 from tinycnn.kernels.cuda.coalesced import neighbours_differ_in_d
 from tinycnn.kernels.cuda.gather import Gather
-from tinycnn.kernels.cuda.target import cuda, kernel
+from tinycnn.kernels.cuda.target import cuda, kernel, to_tf32
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.plain import loops
 from tinycnn.plot import blank_figure, described
@@ -235,6 +235,21 @@ print("blocks", blocks, "largest difference to rung 1", np.abs(y5 - y).max())
 # %%
 print(inspect.getsource(epilogue.add_bias))
 print(inspect.getsource(epilogue.rectify))
+
+# %% [markdown]
+# ## Rung 8: tensor cores
+#
+# Rung 7 copies while it multiplies (`async_tiles.py`). In rung 8 (`tensor_cores.py`; no GPU has run it yet)
+# one instruction of a warp makes 1,024 products on a tensor core, not 32. But it takes TF32: float32 with 10
+# of 23 bits behind the point. So a number is cut into two TF32 numbers, a large and a small part,
+# $a \approx A + r$ and $b \approx B + s$, and three products replace one: $ab \approx AB + As + rB$.
+
+# %%
+nearest = np.vectorize(to_tf32, otypes="f")
+a, b = rng.standard_normal((2, 10_000)).astype("f")
+(A, r), (B, s) = ((nearest(v).astype("d"), nearest(v - nearest(v)).astype("d")) for v in (a, b))
+for name, product in {"TF32": A * B, "3xTF32": A * B + A * s + r * B, "float32": a * b}.items():
+    print(f"{name:<8} largest relative error {np.abs(product / (a.astype('d') * b) - 1).max():.1e}")
 
 # %% [markdown]
 # ## Backward

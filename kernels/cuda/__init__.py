@@ -8,6 +8,7 @@
 `register_tiles`, `weight_tiles`  rung 5: 64 sums in registers, loads of 128 bits, everything unrolled
 `epilogue`                        rung 6: bias and ReLU before the sums are written
 `async_tiles`, `async_weights`    rung 7: copies that nobody waits for; it serves the gradient by the weights
+`tensor_cores`                    rung 8: tensor cores, with 3xTF32 or TF32; only for those who ask for it
 ================================= =======================================================================
 
 Each rung is the three convolutions: what it has no kernel of its own for, the rung below does. They
@@ -17,11 +18,12 @@ are for float32 arrays of CuPy; the functions here leave anything else to `tinyc
 from .. import im2col
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
-from .ladder import RUNGS
+from .ladder import OPT_IN, RUNGS
 from .operands import fits, too_large
 from .pooling import max_pool2d, min_pool2d, pool_scatter
 
 __all__ = [
+    "OPT_IN",
     "RUNGS",
     "conv2d",
     "conv2d_input",

@@ -126,6 +126,40 @@ def all_but(groups: int) -> Any:
     return wait
 
 
+@intrinsic
+def to_tf32(typing_context, x):
+    """Round `x` to TF32: 8 bits of exponent as float32, but 10 of 23 bits behind the point."""
+
+    def build(context, builder, signature, arguments):
+        kind = ir.FunctionType(INT32, [ir.FloatType()])
+        rounded = builder.call(ir.InlineAsm(kind, "cvt.rna.tf32.f32 $0, $1;", "=r,f"), arguments)
+        return builder.bitcast(rounded, ir.FloatType())
+
+    return types.float32(x), build
+
+
+@intrinsic
+def mma(typing_context, c0, c1, c2, c3, a0, a1, a2, a3, b0, b1):
+    """Return c + a @ b of a warp: 16x8, 16x8 and 8x8 numbers, of which each thread holds four, four, two."""
+    text = (
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+        "{$0, $1, $2, $3}, {$8, $9, $10, $11}, {$12, $13}, {$4, $5, $6, $7};"
+    )
+
+    def build(context, builder, signature, arguments):
+        of_c, of_ab = list(arguments[:4]), [builder.bitcast(value, INT32) for value in arguments[4:]]
+        four = ir.LiteralStructType([ir.FloatType()] * 4)
+        kind = ir.FunctionType(four, [ir.FloatType()] * 4 + [INT32] * 6)
+        constraints = ",".join(["=f"] * 4 + ["f"] * 4 + ["r"] * 6)
+        # All threads of a warp must come here together: the compiler may not move it into a branch.
+        result = builder.call(ir.InlineAsm(kind, text, constraints, side_effect=True), of_c + of_ab)
+        lanes = [builder.extract_value(result, lane) for lane in range(4)]
+        return context.make_tuple(builder, signature.return_type, lanes)
+
+    one = types.float32
+    return types.UniTuple(one, 4)(*[one] * 10), build
+
+
 def _assembly(builder: ir.IRBuilder, text: str, inputs: str, *values: ir.Value) -> None:
     """Build one line of assembly that the compiler neither moves nor leaves out."""
     kind = ir.FunctionType(ir.VoidType(), [value.type for value in values])

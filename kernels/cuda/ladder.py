@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..arrays import Array
 from ..geometry import Conv2dGeometry
-from . import coalesced, direct, epilogue, implicit_gemm, register_tiles, shared_tiles, weight_tiles
+from . import (
+    coalesced,
+    direct,
+    epilogue,
+    implicit_gemm,
+    register_tiles,
+    shared_tiles,
+    tensor_cores,
+    weight_tiles,
+)
 from .operands import finish, ready, result
 
 # Writes the third array from the first two; returns whether it could, at this geometry.
@@ -94,6 +103,12 @@ FUSED = Rung(
     fused_output=epilogue.write_output,
     fused_input=epilogue.write_input,
 )
+
+# Rung 8, and what is less exact than it: each only for those who ask for it by name.
+OPT_IN = {
+    "tf32x3": replace(FUSED, below=FUSED, **tensor_cores.WRITES[tensor_cores.tf32x3]),
+    "tf32": replace(FUSED, below=FUSED, **tensor_cores.WRITES[tensor_cores.tf32]),
+}
 
 RUNGS = {
     "direct": DIRECT,

@@ -51,7 +51,7 @@ from .target import (
     shared,
     store4,
 )
-from .tile_product import Tile, product
+from .tile_product import Tile, register_heart
 
 # For many, some and few results (filters in the forward pass), and the last for few channels as well: a tile
 # that is not full computes for nothing. See `pace`.
@@ -66,8 +66,10 @@ PIECES = (1, 2, 4, 8)  # that a sum may be cut into: those that were measured
 
 
 @cache
-def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
+def gather_kernel(tile: Tile, finish=no_change, heart_of=register_heart) -> Kernel:
     """Make the kernel for blocks of `tile`; every sum is written as ``finish(sum, bias, channel)``.
+
+    `heart_of` says how a block multiplies two tiles.
 
     Raises
     ------
@@ -78,22 +80,25 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
     THREADS = tile.threads
     if THREADS % BN:
         raise ValueError(f"{tile} has {THREADS} threads, no multiple of BN={BN}")
-    COLUMNS, ROWS = tile.columns, tile.rows
-    A, B = 0, BK * BM  # where the tiles of weights (BK, BM) and of the source (BK, BN) begin
+    heart = heart_of(tile)
+    ROW_A, ROW_B = heart.row_a, heart.row_b
+    REGISTERS_A, REGISTERS_B = heart.registers_a, heart.registers_b
+    first_a, first_b, place_y, place_x = heart.first_a, heart.first_b, heart.place_y, heart.place_x
+    add_product = heart.add_product
+    B = BK * ROW_A  # where the tile of the source (BK, BN) begins, behind that of the weights (BK, BM)
     LOADS_A, LOADS_B = -(-BK * BM // VECTOR // THREADS), BK * BN // THREADS
     STRIDE_A, STRIDE_B = THREADS * VECTOR // BM, THREADS // BN  # rows that all threads load at once
     SUMS = TM * TN
     ALL_LOAD = THREADS * VECTOR <= BK * BM
-    shared_floats = shared(BK * (BM + BN))
-    add_product = product(tile, BM, BN)
+    shared_floats = shared(BK * (ROW_A + ROW_B))
 
     @kernel(THREADS, tile.resident)
     def sums_kernel(source, weights, bias, out, gather, CP, MP, pieces, piece):
         N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
         memory = shared_floats()
         sums = cuda.local.array(SUMS, FLOAT32)
-        a = cuda.local.array(TM, FLOAT32)
-        b = cuda.local.array(TN, FLOAT32)
+        a = cuda.local.array(REGISTERS_A, FLOAT32)
+        b = cuda.local.array(REGISTERS_B, FLOAT32)
         for i in range(SUMS):
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
@@ -109,8 +114,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
         b_row, b_column = divide(thread, BN), int32(thread % BN)
         n, row, column = unravel(p0 + b_column, rows, columns)
         # Where what it multiplies begins in shared memory.
-        a_first = int32(A + divide(thread, COLUMNS) * VECTOR)
-        b_first = int32(B + thread % COLUMNS * VECTOR)
+        a_first, b_first = first_a(thread), first_b(thread)
         plane = int32(H * W)
         image = int32((n * G + group) * C * plane)
         first, last = int32(part * piece), int32(min(int32((part + 1) * piece), CP))  # of the channels
@@ -133,7 +137,7 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
                         if ALL_LOAD or t < BK:
                             store4(
                                 memory,
-                                int32(A + t * BM + a_column),
+                                int32(t * ROW_A + a_column),
                                 load4(weights, int32(weight + (c0 + t) * MP)),
                             )
                     for load in range(LOADS_B):
@@ -141,20 +145,18 @@ def gather_kernel(tile: Tile, finish=no_change) -> Kernel:
                         value = ZERO
                         if inside and c0 + t < C:
                             value = source[int32(cell + (c0 + t) * plane)]
-                        memory[int32(B + t * BN + b_column)] = value
+                        memory[int32(B + t * ROW_B + b_column)] = value
                     cuda.syncthreads()
                     add_product(memory, a_first, b_first, a, b, sums)
                     cuda.syncthreads()
 
         for x in range(TN):
-            p = int32(p0 + x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
+            p = int32(p0 + place_x(thread, x))
             n, row, column = unravel(p, rows, columns)
             if n < N:
                 pixel = int32((row * AH + ah) * OW + column * AW + aw)
                 for y in range(TM):
-                    m = int32(
-                        m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR
-                    )
+                    m = int32(m0 + place_y(thread, y))
                     if m < M:
                         channel = int32(group * M + m)
                         value = finish(sums[y * TN + x], bias, channel)
@@ -181,10 +183,12 @@ def plan(
     tile: Tile | None = None,
     pieces: int | None = None,
     stages: int = 1,
+    heart_of=register_heart,
 ) -> Plan | None:
     """Return how to compute all sums, by default with the fastest tile; None if they do not fit one.
 
-    `transposed` if w's first channels, the filters, are summed over. With more `stages` than one by rung 7.
+    `transposed` if w's first channels, the filters, are summed over. With more `stages` than one by rung 7;
+    `heart_of` is that of rung 5 or 8.
     """
     best = choices(gather) if tile is None else [(tile, pieces or 1)]
     for tile, pieces in best:
@@ -206,7 +210,7 @@ def plan(
         elif stages > 1:
             chosen = async_tiles.async_kernel(tile, finish_here, stages)
         else:
-            chosen = gather_kernel(tile, finish_here)
+            chosen = gather_kernel(tile, finish_here, heart_of)
         numbers = (gather, CP, MP, pieces, piece)
         multiply = chosen.prepared(blocks, (chosen.threads,), "ffff", numbers)
         add = None if one else adding(pieces, gather.out_shape, finish)
@@ -257,9 +261,10 @@ def write_sums(
     bias: Array | None = None,
     pieces: int | None = None,
     stages: int = 1,
+    heart_of=register_heart,
 ) -> bool:
     """Write all sums, each through `finish`; or return False, if they do not fit the tiles."""
-    planned = plan(gather, transposed, finish, tile, pieces, stages)
+    planned = plan(gather, transposed, finish, tile, pieces, stages, heart_of)
     if planned is None:
         return False
     weights = result(w, planned.weights_shape)

@@ -63,3 +63,32 @@ def commit_copies() -> None:
 def all_but(groups: int) -> Callable[[], None]:
     """Return a function for kernels that does nothing."""
     return commit_copies
+
+
+def to_tf32(x: Any) -> Any:
+    """Return `x` rounded to TF32, to the nearest, and away from 0 from the middle."""
+    number = np.float32(x)
+    if not np.isfinite(number):
+        return number
+    bits = (int(number.view(np.uint32)) + 0x1000) & 0xFFFFE000
+    return np.uint32(bits).view(np.float32)
+
+
+@cuda.jit(device=True)
+def mma(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1):
+    """Return c + a @ b of a warp: every thread shows what it holds. All threads of the block must call."""
+    held = cuda.shared.array((1024, 6), np.float32)
+    thread = cuda.threadIdx.x
+    held[thread] = a0, a1, a2, a3, b0, b1
+    cuda.syncthreads()
+    lane = thread % 32
+    warp, g, q = thread - lane, lane // 4, lane % 4
+    sums = [np.float32(c) for c in (c0, c1, c2, c3)]
+    for i in range(4):
+        row, column = g + 8 * (i // 2), 2 * q + i % 2
+        for k in range(8):
+            a = held[warp + row % 8 * 4 + k % 4, row // 8 + 2 * (k // 4)]
+            b = held[warp + column * 4 + k % 4, 4 + k // 4]
+            sums[i] = np.float32(sums[i] + a * b)
+    cuda.syncthreads()
+    return tuple(sums)

@@ -6,7 +6,8 @@
     marks a function that kernels call
 ``cuda``
     the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
-``shared``, ``load4``, ``store4``, ``divide``, ``copy16``, ``copy4_or_zero``, ``commit_copies``, ``all_but``
+``shared``, ``load4``, ``store4``, ``divide``, ``copy16``, ``copy4_or_zero``, ``commit_copies``, ``all_but``,
+``to_tf32``, ``mma``
     what Numba has no name for, built from its `intrinsic`
 
 A kernel sees every array as a pointer to its first element: a launch then passes one address an array instead
@@ -44,6 +45,7 @@ device, shared, load4, store4, divide = (
 copy16, copy4_or_zero, commit_copies, all_but = (
     getattr(_words, name) for name in ("copy16", "copy4_or_zero", "commit_copies", "all_but")
 )
+to_tf32, mma = _words.to_tf32, _words.mma
 
 __all__ = [
     "FLOAT32",
@@ -66,7 +68,9 @@ __all__ = [
     "int32",
     "kernel",
     "load4",
+    "mma",
     "shared",
     "store4",
+    "to_tf32",
     "why_not",
 ]

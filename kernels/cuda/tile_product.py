@@ -8,9 +8,10 @@ fours of all threads, so that the threads of a warp read side by side.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
-from .target import VECTOR, device, int32, load4
+from .target import VECTOR, device, divide, int32, load4
 
 RESIDENT_THREADS = 512  # of a multiprocessor: each then has up to 128 registers
 
@@ -45,6 +46,49 @@ class Tile(NamedTuple):
         return max(1, RESIDENT_THREADS // self.threads)
 
 
+class Heart(NamedTuple):
+    """What a block does with two tiles in shared memory, and which cells its threads have the sums of.
+
+    Sum ``y*TN + x`` of a thread is of cell (place_y(thread, y), place_x(thread, x)) of the block's result.
+    """
+
+    row_a: int  # how far apart two rows of the tile (BK, BM) lie in shared memory
+    row_b: int  # and of the tile (BK, BN), which begins behind it
+    registers_a: int  # for what is loaded of a row of the one tile
+    registers_b: int  # and of the other
+    first_a: Callable[..., int]  # thread -> where what it loads begins, in the one tile
+    first_b: Callable[..., int]  # and in the other
+    place_y: Callable[..., int]
+    place_x: Callable[..., int]
+    add_product: Callable[..., None]  # memory, first_a, first_b, registers, registers, sums
+
+
+@cache
+def register_heart(tile: Tile) -> Heart:
+    """Return the heart of rung 5: every thread multiplies on its own."""
+    BM, BN, BK, TM, TN = tile
+    ROWS, COLUMNS = tile.rows, tile.columns
+    B = BK * BM
+
+    @device
+    def first_a(thread):
+        return int32(divide(thread, COLUMNS) * VECTOR)
+
+    @device
+    def first_b(thread):
+        return int32(B + thread % COLUMNS * VECTOR)
+
+    @device
+    def place_y(thread, y):
+        return int32(y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR)
+
+    @device
+    def place_x(thread, x):
+        return int32(x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
+
+    return Heart(BM, BN, TM, TN, first_a, first_b, place_y, place_x, product(tile, BM, BN))
+
+
 def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:
     """Return a function for kernels that adds the product of the tiles (BK, BM) and (BK, BN) to the sums.
 
@@ -68,10 +112,15 @@ def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:
                 sums[y * TN + x] += a[y] * b[x]
 
     # In a loop over BK the compiler would work out addresses in every turn: called one by one, in none.
-    multiply_all, done = multiply, 1
-    while done < BK:
-        multiply_all, done = _twice(multiply_all, done * row_a, done * row_b), 2 * done
-    return multiply_all
+    return repeated(multiply, BK, row_a, row_b)
+
+
+def repeated(multiply: Callable[..., None], times: int, a_step: int, b_step: int) -> Callable[..., None]:
+    """Return a function that calls `multiply` so many times (a power of 2), each some steps further on."""
+    done = 1
+    while done < times:
+        multiply, done = _twice(multiply, done * a_step, done * b_step), 2 * done
+    return multiply
 
 
 def _twice(function: Callable[..., None], a_step: int, b_step: int) -> Callable[..., None]:

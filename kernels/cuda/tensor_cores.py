@@ -1,0 +1,156 @@
+"""Rung 8: tensor cores, which multiply small matrices, and how they keep float32's accuracy (3xTF32).
+
+Up to rung 7 one instruction of a warp makes 32 products, one a thread. On a tensor core it makes 1024: the 32
+threads hold a 16x8 and an 8x8 matrix together, and get their product added to a 16x8 matrix that they hold as
+well (``mma.sync``, `intrinsics.mma`). Which thread holds which numbers is fixed by the instruction, with
+g = lane / 4 and q = lane % 4::
+
+    a (16 x 8)   a0 (g, q)   a1 (g+8, q)   a2 (g, q+4)     a3 (g+8, q+4)
+    b (8 x 8)    b0 (q, g)   b1 (q+4, g)
+    c (16 x 8)   c0 (g, 2q)  c1 (g, 2q+1)  c2 (g+8, 2q)    c3 (g+8, 2q+1)
+
+So only the heart of rung 5 changes: a thread's TM x TN sums are pairs of columns and rows 8 apart, TM/2 times
+TN/2 results of the instruction. Rows of shared memory are 8 numbers longer than the tile: the threads of a
+warp then read from 32 different banks.
+
+Tensor cores do not take float32. They take TF32, which has 10 of float32's 23 bits behind the point: each
+number is rounded, to 1 part in 2048 (`tf32`). That is 8192 times as coarse as float32, so only those get it
+who ask for it. With two TF32 numbers for each one, a large and a small part, there is hardly a loss::
+
+    a = A + r,  A = tf32(a),  r = tf32(a - A)        b = B + s, likewise
+    a * b = r*B + A*s + A*B  + r*s
+
+r*s is at most one part in 4 million of a*b, and is left out. Three products instead of one are nearly as
+exact as one of float32: the error is a few times as large, and the sums keep the bound that all rungs are
+held to (`tf32x3`). The small products are added first. Of an infinite number, a - A is NaN, so a sum in which
+it occurs is NaN.
+
+The output and the gradient by the input are computed so, from compute capability 8.0 on; the gradient by the
+weights by the rung below. No GPU has run these kernels: neither their speed nor how a tensor core rounds its
+sums was seen; the twin in `simulated` rounds to the nearest after every addition.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+
+from ..arrays import Array
+from ..geometry import Conv2dGeometry
+from .epilogue import FINISH
+from .gather import Gather
+from .pace import capability, cores
+from .register_tiles import grid, write_sums
+from .target import device, divide, int32, mma, to_tf32
+from .tile_product import Heart, Tile, repeated
+
+CAPABILITY = (8, 0)  # of the first GPUs with TF32
+TILES = (Tile(128, 128, 8, 4, 16), Tile(64, 64, 16, 4, 8))  # for large and for small results
+STEP = 8  # products of each sum that one instruction adds
+PADDING = 8  # float32 behind every row in shared memory
+
+
+def _heart(tile: Tile, split: bool) -> Heart:
+    """Return the heart: with TF32 numbers in two parts each if `split`, else in one."""
+    BM, BN, BK, TM, TN = tile
+    WM, WN = 8 * TM, 4 * TN  # of a warp
+    ACROSS = BN // WN  # warps
+    if BK % STEP or BM % WM or BN % WN or WM % 16 or WN % 8:
+        raise ValueError(f"{tile} is not made of warps of {WM}x{WN} results, {STEP} products at a time")
+    ROW_A, ROW_B = BM + PADDING, BN + PADDING
+    B = BK * ROW_A
+    SMALL = 2 * TM  # where the small parts of a begin
+
+    @device
+    def first_a(thread):
+        lane = int32(thread % 32)
+        return int32(divide(divide(thread, 32), ACROSS) * WM + divide(lane, 4) + lane % 4 * ROW_A)
+
+    @device
+    def first_b(thread):
+        lane = int32(thread % 32)
+        return int32(B + divide(thread, 32) % ACROSS * WN + divide(lane, 4) + lane % 4 * ROW_B)
+
+    @device
+    def place_y(thread, y):
+        return int32(
+            divide(divide(thread, 32), ACROSS) * WM + y // 2 * 16 + y % 2 * 8 + divide(int32(thread % 32), 4)
+        )
+
+    @device
+    def place_x(thread, x):
+        return int32(divide(thread, 32) % ACROSS * WN + x // 2 * 8 + thread % 4 * 2 + x % 2)
+
+    @device
+    def multiply(memory, a_first, b_first, a, b, sums):
+        """Add the products of eight rows of either tile."""
+        for i in range(TM // 2):
+            for j in range(4):
+                value = memory[int32(a_first + i * 16 + j % 2 * 8 + j // 2 * 4 * ROW_A)]
+                a[i * 4 + j] = to_tf32(value)
+                if split:
+                    a[SMALL + i * 4 + j] = to_tf32(value - a[i * 4 + j])
+        for n in range(TN // 2):
+            for j in range(2):
+                value = memory[int32(b_first + n * 8 + j * 4 * ROW_B)]
+                b[j] = to_tf32(value)
+                if split:
+                    b[2 + j] = to_tf32(value - b[j])
+            for i in range(TM // 2):
+                one, two, u, v = 2 * i * TN + 2 * n, (2 * i + 1) * TN + 2 * n, 4 * i, SMALL + 4 * i
+                c0, c1, c2, c3 = sums[one], sums[one + 1], sums[two], sums[two + 1]
+                if split:
+                    c0, c1, c2, c3 = mma(c0, c1, c2, c3, a[v], a[v + 1], a[v + 2], a[v + 3], b[0], b[1])
+                    c0, c1, c2, c3 = mma(c0, c1, c2, c3, a[u], a[u + 1], a[u + 2], a[u + 3], b[2], b[3])
+                c0, c1, c2, c3 = mma(c0, c1, c2, c3, a[u], a[u + 1], a[u + 2], a[u + 3], b[0], b[1])
+                sums[one], sums[one + 1], sums[two], sums[two + 1] = c0, c1, c2, c3
+
+    parts = 2 if split else 1
+    return Heart(
+        ROW_A,
+        ROW_B,
+        parts * 2 * TM,
+        parts * 2,
+        first_a,
+        first_b,
+        place_y,
+        place_x,
+        repeated(multiply, BK // STEP, STEP * ROW_A, STEP * ROW_B),
+    )
+
+
+@cache
+def tf32x3(tile: Tile) -> Heart:
+    """Return the heart with three products of TF32 numbers for one of float32, and float32's accuracy."""
+    return _heart(tile, split=True)
+
+
+@cache
+def tf32(tile: Tile) -> Heart:
+    """Return the heart with plain TF32: every number is rounded to 10 bits behind the point."""
+    return _heart(tile, split=False)
+
+
+def write(
+    heart_of,
+    direction: str,
+    source: Array,
+    w: Array,
+    out: Array,
+    geometry: Conv2dGeometry,
+    bias: Array | None,
+    relu: bool,
+) -> bool:
+    """Write the output, or the gradient by the input; or return False, if the GPU has no TF32."""
+    if capability() < CAPABILITY:
+        return False
+    gather = Gather.output(geometry) if direction == "output" else Gather.input(geometry)
+    across, down, others = grid(gather, TILES[0])
+    tile = TILES[0] if across * down * others >= cores() else TILES[1]
+    finish = FINISH[bias is not None, relu]
+    return write_sums(source, w, out, gather, direction == "input", tile, finish, bias, heart_of=heart_of)
+
+
+WRITES = {
+    heart_of: {f"fused_{direction}": partial(write, heart_of, direction) for direction in ("output", "input")}
+    for heart_of in (tf32x3, tf32)
+}
