@@ -64,6 +64,7 @@ def test_tensors_and_their_arrays_are_taken_wherever_they_live():
         ([0, 1], [0], {}, ValueError, r"must both be \(N,\), got \(2,\), \(1,\)"),
         ([[0], [1]], [[0], [1]], {}, ValueError, r"must both be \(N,\), got \(2, 1\)"),
         (np.array([], int), np.array([], int), {}, ValueError, "no predictions to evaluate"),
+        ([], [], {}, ValueError, "no predictions to evaluate"),
         ([0, 2], [0, 1], {"K": 2}, ValueError, "from 0 to K-1=1, got 0 to 2"),
         ([0, -1], [0, 1], {}, ValueError, "from 0 to K-1=1, got -1 to 1"),
         ([0, 4096], [0, 1], {}, ValueError, "K=4097 classes would need a matrix of 4097x4097; at most 4096"),
@@ -106,6 +107,13 @@ def test_undefined_numbers_are_said():
     left_out = precision_recall_f1([0, 1, 2, 2], [0, 0, 0, 0], zero_division=np.nan)
     assert left_out.precision == 0.25  # of class 0 alone
     assert left_out.recall == pytest.approx(1 / 3)
+
+
+def test_undefined_numbers_of_named_classes_are_said_by_name():
+    with pytest.warns(UndefinedMetricWarning, match=r"classes that were never predicted \(dog\)"):
+        precision_recall_f1(["cat", "dog", "cat"], ["cat", "cat", "cat"])
+    with pytest.warns(UndefinedMetricWarning, match=r"classes that never occur \(cow\)"):
+        precision_recall_f1(["cat", "cat"], ["cow", "cat"])
 
 
 def test_what_is_undefined_but_has_no_weight_is_not_said():

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.host import as_numpy
+from tinycnn.schema import plain
 
 MAX_CLASSES = 4096  # the confusion matrix of 4,096 classes has 128 MiB
 MOST_NAMED = 10  # classes in a warning
@@ -41,14 +42,14 @@ def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.
         If they are no integers, differ in shape, are empty, or are out of range.
     """
     labels, predictions = _numbers(as_numpy(labels), as_numpy(predictions))
+    if labels.shape == predictions.shape == (0,):  # an empty list is one of floats
+        raise ValueError("there are no predictions to evaluate")
     if labels.dtype.kind not in "iu" or predictions.dtype.kind not in "iu":
         raise TypeError(
             f"labels and predictions must be integers, got {labels.dtype} and {predictions.dtype}"
         )
     if labels.ndim != 1 or labels.shape != predictions.shape:
         raise ValueError(f"labels and predictions must both be (N,), got {labels.shape}, {predictions.shape}")
-    if not labels.size:
-        raise ValueError("there are no predictions to evaluate")
     lowest = min(int(labels.min()), int(predictions.min()))
     highest = max(int(labels.max()), int(predictions.max()))
     K = highest + 1 if K is None else K
@@ -134,8 +135,9 @@ def precision_recall_f1(
         average
     ]
     if zero_division == "warn":
-        _say_undefined("precision", "were never predicted", (weights > 0) & (predicted == 0))
-        _say_undefined("recall", "never occur", (weights > 0) & (labelled == 0))
+        names = _names(as_numpy(labels), as_numpy(predictions), len(matrix))
+        _say_undefined("precision", "were never predicted", names[(weights > 0) & (predicted == 0)])
+        _say_undefined("recall", "never occur", names[(weights > 0) & (labelled == 0)])
     instead = 0.0 if zero_division == "warn" else float(zero_division)
     each = Scores(
         _share(right, predicted, instead),
@@ -167,9 +169,21 @@ def _numbers(labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, n
     """Return names of classes as their numbers in sorted order; numbers stay as they are."""
     if not (_are_texts(labels) and _are_texts(predictions)):
         return labels, predictions
-    both = np.concatenate([labels.ravel(), predictions.ravel()]).astype(str)
-    _, numbers = np.unique(both, return_inverse=True)
+    _, numbers = np.unique(_joined(labels, predictions), return_inverse=True)
     return numbers[: labels.size].reshape(labels.shape), numbers[labels.size :].reshape(predictions.shape)
+
+
+def _names(labels: np.ndarray, predictions: np.ndarray, K: int) -> np.ndarray:
+    """Return what each class 0 to K-1 is called: its name, if both are names, else its number."""
+    numbers = np.arange(K).astype(str)
+    if not (_are_texts(labels) and _are_texts(predictions)):
+        return numbers
+    names = np.unique(_joined(labels, predictions))
+    return np.concatenate([names, numbers[len(names) :]])
+
+
+def _joined(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    return np.concatenate([labels.ravel(), predictions.ravel()]).astype(str)
 
 
 def _are_texts(array: np.ndarray) -> bool:
@@ -179,10 +193,10 @@ def _are_texts(array: np.ndarray) -> bool:
 
 
 def _say_undefined(what: str, why: str, classes: np.ndarray) -> None:
-    """Warn that `what` is undefined for the classes (K,) that are marked."""
-    numbers = np.flatnonzero(classes)
-    if len(numbers):
-        listed = ", ".join(map(str, numbers[:MOST_NAMED])) + ", …" * (len(numbers) > MOST_NAMED)
+    """Warn that `what` is undefined for the classes of these names."""
+    if len(classes):
+        listed = ", ".join(plain(name, 50) for name in classes[:MOST_NAMED])
+        listed += ", …" * (len(classes) > MOST_NAMED)
         warnings.warn(
             f"{what} is undefined for classes that {why} ({listed}) and counts as 0; zero_division=0 does "
             "the same without this warning, zero_division=nan leaves it out of the averages",
