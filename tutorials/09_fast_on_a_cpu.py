@@ -21,6 +21,7 @@
 import inspect
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from numba import njit
@@ -108,31 +109,24 @@ small = conv2d_geometry(small_x.shape, small_w.shape)
 @njit(fastmath={"contract"}, nogil=True)  # "contract": a product and a sum are one instruction, an FMA
 def cell_by_cell(x, w, y):
     """Add the convolution of some images to y: Eq. 1 as loops."""
-    N, K, OH, OW = y.shape
     _, C, KH, KW = w.shape
-    for n in range(N):
-        for k in range(K):
-            for oh in range(OH):
-                for ow in range(OW):
-                    for c in range(C):
-                        for r in range(KH):
-                            for s in range(KW):
-                                y[n, k, oh, ow] += x[n, c, oh + r, ow + s] * w[k, c, r, s]
+    for n, k, oh, ow in np.ndindex(y.shape):
+        for c in range(C):
+            for r in range(KH):
+                for s in range(KW):
+                    y[n, k, oh, ow] += x[n, c, oh + r, ow + s] * w[k, c, r, s]
 
 
 @njit(fastmath={"contract"}, nogil=True)
 def along_rows(x, w, y):
     """Add the convolution of some images to y: Eq. 1 as loops, the last one along a row."""
-    N, K, OH, OW = y.shape
     _, C, KH, KW = w.shape
-    for n in range(N):
-        for k in range(K):
-            for oh in range(OH):
-                for c in range(C):
-                    for r in range(KH):
-                        for s in range(KW):
-                            for ow in range(OW):
-                                y[n, k, oh, ow] += x[n, c, oh + r, ow + s] * w[k, c, r, s]
+    for n, k, oh in np.ndindex(y.shape[:3]):
+        for c in range(C):
+            for r in range(KH):
+                for s in range(KW):
+                    for ow in range(y.shape[3]):
+                        y[n, k, oh, ow] += x[n, c, oh + r, ow + s] * w[k, c, r, s]
 
 
 def compiled_loops(loop):
@@ -143,31 +137,24 @@ def compiled_loops(loop):
     return y
 
 
-compare(compiled_loops(cell_by_cell), cpu.conv2d(x, w, geometry))
-compare(compiled_loops(along_rows), cpu.conv2d(x, w, geometry))
 ways = {
-    "loops": (lambda: loops.conv2d(small_x, small_w, small), flop(1, 4, H, W, 4, KH, KW)),
-    "im2col": (lambda: im2col.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
-    "cell by cell": (lambda: compiled_loops(cell_by_cell), flop(N, C, H, W, K, KH, KW)),
-    "along rows": (lambda: compiled_loops(along_rows), flop(N, C, H, W, K, KH, KW)),
-    "micro-kernel": (lambda: cpu.conv2d(x, w, geometry), flop(N, C, H, W, K, KH, KW)),
+    "im2col": lambda: im2col.conv2d(x, w, geometry),
+    "cell by cell": lambda: compiled_loops(cell_by_cell),
+    "along rows": lambda: compiled_loops(along_rows),
+    "micro-kernel": lambda: cpu.conv2d(x, w, geometry),
 }
-speeds = {name: work / seconds(run) / 1e9 for name, (run, work) in ways.items()}
+for run in ways.values():
+    compare(run(), im2col.conv2d(x, w, geometry))
+speeds = {"loops": flop(1, 4, H, W, 4, KH, KW) / seconds(lambda: loops.conv2d(small_x, small_w, small)) / 1e9}
+speeds |= {name: flop(N, C, H, W, K, KH, KW) / seconds(run) / 1e9 for name, run in ways.items()}
 
 figure = blank_figure(8, 3.4)
 axes = figure.subplots()
 bars = axes.barh(list(speeds), list(speeds.values()), color="#4c72b0")
-axes.bar_label(
-    bars,
-    [f"{speed:.3g}" for speed in speeds.values()],
-    padding=4,
-    bbox={"fc": "white", "ec": "none", "pad": 1},
-)
+axes.bar_label(bars, fmt="{:.3g}", padding=4, bbox={"fc": "white", "ec": "none", "pad": 1})
 axes.axvline(ceiling, color="#c44e52", linestyle="--", label="what the processor can do")
-axes.set_xscale("log")
-axes.set_xlim(right=ceiling * 6)
+axes.set(xscale="log", xlabel="GFLOP/s", xlim=(None, ceiling * 6))
 axes.invert_yaxis()
-axes.set_xlabel("GFLOP/s")
 axes.legend(loc="lower left")
 described(figure, "Bars: the GFLOP/s of each way, and a line for what the processor can do.")
 
@@ -175,34 +162,17 @@ described(figure, "Bars: the GFLOP/s of each way, and a line for what the proces
 # ## Memory: touching it costs more than computing with it
 #
 # The columns are KH·KW times the input, less the border. All of it is written, and read again by the
-# product:
-
-# %%
-columns = im2col.im2col(x, (KH, KW))
-MB = 1e6
-print(f"input {x.nbytes / MB:.1f} MB, columns {columns.nbytes / MB:.1f} MB")
-
-# %% [markdown]
+# product.
+#
 # And memory that is new is the dearest. A large array that is freed goes back to the system, and the next
 # one is new again: every page of it must be found and cleared before the first write.
 
 # %%
+print(f"input {x.nbytes / 1e6:.1f} MB, columns {im2col.im2col(x, (KH, KW)).nbytes / 1e6:.1f} MB")
 size = 16 << 20  # float32: 64 MB
 kept = np.empty(size, np.float32)
-
-
-def fresh():
-    """Write to an array that did not exist before."""
-    np.empty(size, np.float32)[:] = 1
-
-
-def reused():
-    """Write to one that did."""
-    kept[:] = 1
-
-
-new, old = seconds(fresh), seconds(reused)
-print(f"new memory {new * 1e3:.1f} ms, used memory {old * 1e3:.1f} ms: {new / old:.1f} times")
+new, used = seconds(lambda: np.empty(size, np.float32).fill(1)), seconds(lambda: kept.fill(1))
+print(f"new memory {new * 1e3:.1f} ms, used memory {used * 1e3:.1f} ms: {new / used:.1f} times")
 
 # %% [markdown]
 # So the compiled kernels take their large arrays from an arena that keeps the freed ones. Which block is
@@ -244,17 +214,13 @@ for width in (224, 54, 26, 13, 11, 7):
 # MR rows (cells) and NR columns (filters) is the heart of every fast matrix product.
 
 # %%
-V = REGISTERS.vectors
-print(f"here: a vector has {lanes} float32, MR = {MR} cells, NR = {NR} filters, {V} vectors")
-for rows, vectors in ((1, 1), (2, 2), (4, 2), (MR, V)):
+print(f"here: a vector has {lanes} float32, MR = {MR} cells, NR = {NR} filters, {REGISTERS.vectors} vectors")
+for rows, vectors in ((1, 1), (2, 2), (4, 2), (MR, REGISTERS.vectors)):
     products, loads = rows * vectors, rows + vectors
-    print(
-        f"{rows:2} x {vectors}: {products:2} multiply-adds of vectors for {loads:2} loads, "
-        f"{products / loads:.1f} each; the sums need {products} registers"
-    )
+    print(f"{rows:2} x {vectors}: {products:2} multiply-adds, {loads:2} loads, {products / loads:.1f} each")
 
 # %% [markdown]
-# More would be better still, but a core has 16 or 32 such registers.
+# More would be better still, but a core has 16 or 32 registers, and each multiply-add needs one for its sums.
 #
 # ## Where the numbers lie: distances
 #
@@ -267,29 +233,24 @@ for rows, vectors in ((1, 1), (2, 2), (4, 2), (MR, V)):
 plan = forward_plan(geometry, 4, 420)
 cell = 10 + 1 * 11  # oh = 1, ow = 10: the last of the second row; the next one begins a new row
 print("cells:", plan.rows[cell : cell + 3], "taps:", plan.steps[:10])
-print("the number that tap (c=1, r=0, s=0) meets at this cell:", x.ravel()[plan.rows[cell] + plan.steps[9]])
+# The number that the tap (c=1, r=0, s=0) meets at this cell:
 compare(x.ravel()[plan.rows[cell] + plan.steps[9]], x[0, 1, 1, 10])
 
 # %% [markdown]
-# Here is the micro-kernel in Python. It is the twin of the one that runs: the tests compare the two.
+# Here is the micro-kernel in Python. It is the twin of the one that runs: the tests compare the two. Then it
+# computes the first NR filters of the first image. The weights are packed as a *panel*: one row for each tap,
+# NR filters side by side.
 
 # %%
 print(inspect.getsource(micro_kernel.twin))
 
-# %% [markdown]
-# And here it computes the first NR filters of the first image. The weights are packed as a *panel*: one row
-# for each tap, NR filters side by side.
-
-# %%
 T, P = C * KH * KW, 11 * 11
 tile = micro_kernel.twin(MR, NR)
 panel = np.ascontiguousarray(w[:NR].reshape(NR, T).T).ravel()  # (T, NR)
-rows, places = plan.rows[: P + MR], plan.places[: P + MR]
 sums, start = np.empty((P + MR) * NR, np.float32), np.zeros(NR, np.float32)
 for i in range(0, P, MR):
-    tile(x.ravel(), 0, rows, i, plan.steps, panel, 0, NR, sums, 0, places, start, True)
-y = sums[: P * NR].reshape(P, NR).T.reshape(NR, 11, 11)
-compare(y, cpu.conv2d(x, w, geometry)[0, :NR])
+    tile(x.ravel(), 0, plan.rows, i, plan.steps, panel, 0, NR, sums, 0, plan.places, start, True)
+compare(sums[: P * NR].reshape(P, NR).T.reshape(NR, 11, 11), cpu.conv2d(x, w, geometry)[0, :NR])
 
 # %% [markdown]
 # Compilers do not find tiles in loops over arrays by themselves. So the engine builds its innermost loop
@@ -297,12 +258,8 @@ compare(y, cpu.conv2d(x, w, geometry)[0, :NR])
 # and the loops over i and j run when the code is built, not when it runs.
 
 # %%
-source = inspect.getsource(micro_kernel.micro_kernel)
-begin, end = (
-    source.index("            with Sums"),
-    source.index("            for i, row in enumerate(sum_rows)"),
-)
-print(source[begin:end])
+heart = inspect.getsource(micro_kernel.micro_kernel).partition("with Sums")[2]
+print("            with Sums" + heart.partition("for i, row in enumerate(sum_rows)")[0])
 
 # %% [markdown]
 # The same loop computes the gradients. By the weights: MR taps of x are broadcast, a vector holds filters of
@@ -330,11 +287,8 @@ def one_after_another():
     return compiled.relu(y), winners
 
 
-def together():
-    """Do the same in one kernel; a slope of 0 below 0 is ReLU."""
-    return convolution.conv2d_epilogue(x, w, geometry, bias, 0, True)
-
-
+# The same in one kernel; a slope of 0 below 0 is ReLU.
+together = partial(convolution.conv2d_epilogue, x, w, geometry, bias, 0, True)
 for ours, expected in zip(together(), one_after_another(), strict=True):
     compare(ours, expected)
 apart, at_once = seconds(one_after_another), seconds(together)
@@ -351,6 +305,7 @@ print(f"one after another {apart * 1e3:.2f} ms, together {at_once * 1e3:.2f} ms:
 #
 # A core does not share its vectors with another. So the rest is to give every core a share of the work: here,
 # some images and panels of filters. Nobody waits for anybody, until all are done.
+# More threads than cores gain nothing.
 #
 # A share must not change a sum. Floating-point addition depends on the order: if each thread summed up the
 # gradient by the weights over its own share of the batch, two threads would give other bits than one. So the
@@ -368,8 +323,6 @@ set_num_threads(threads)
 assert all(np.array_equal(gradients[1], other) for other in gradients.values())  # the same bits
 
 # %% [markdown]
-# More threads than cores gain nothing.
-#
 # ## One pass instead of ten
 #
 # Adam's formula has about ten operations. NumPy goes over the memory once for each; compiled, every number
@@ -401,8 +354,7 @@ compare(answer, dilated.steps[1 * 3 + 2])
 
 # %%
 answer = None  # a number from 0 to 1
-first_cells = np.arange(0, 121, 6)  # of each tile
-compare(answer, 121 / (6 * len(first_cells)))
+compare(answer, 121 / np.arange(0, 121 + 6, 6)[-1])
 
 # %% [markdown]
 # **3.** How many FLOP has a training step of cnn28's second convolution, batch 32: forward, and both
@@ -430,7 +382,7 @@ compare(answer, 3 * flop(N, C, H, W, K, KH, KW))
 # 121 cells need 21 tiles, which have 126 rows.
 #
 # ```python
-# assert compare(121 / 126, 121 / (6 * len(first_cells)))
+# assert compare(121 / 126, 121 / np.arange(0, 121 + 6, 6)[-1])
 # ```
 #
 # </details>
