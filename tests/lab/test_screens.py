@@ -42,7 +42,7 @@ def test_a_screen(chromium, server, tmp_path, show):
     for page in opened(chromium, server, viewport={"width": 1366, "height": 860}, color_scheme="light"):
         show(page)
         page.screenshot(path=path)
-    picture = Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=96)
+    picture = Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=224)
     picture.save(path, optimize=True)
     assert picture.size == (1366, 860)
     assert len(picture.getcolors()) > 30  # the maps are there
