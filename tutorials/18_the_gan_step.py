@@ -229,7 +229,7 @@ same, half, never, still = list(runs.values())[1:]
 assert abs(runs["right"][-200:] - 3).max() < 1
 assert np.array_equal(runs["right"], same) and np.all(still == 0)
 assert np.ptp(never[-200:]) > 3 and 0.2 < abs(half[-200:].mean() - 3) < 1
-described(figure, "The centre of the fakes over the steps, for five ways to train; the right way ends at 3.")
+described(figure, "The centre of the fakes over steps, for five ways to train; the right one ends near 3.")
 
 # %% [markdown]
 # **What to see.** The right step brings the fakes to the real numbers. It runs past 3 and comes back: G

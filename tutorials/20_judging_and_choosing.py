@@ -56,8 +56,8 @@ print(*report.lines(), sep="\n")
 # %%
 described(
     report_figure(report),
-    "The report of one network as a picture: which classes are confused, and how sure and how right the "
-    "answers are.",
+    "Four panels: precision and recall of every class, ROC curves, precision against recall, and "
+    "calibration, in which the bars lie near the diagonal.",
 )
 
 # %% [markdown]
