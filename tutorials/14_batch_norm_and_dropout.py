@@ -39,9 +39,10 @@ from tinycnn.tutor import check, compare
 # $$m = \frac{1}{M}\sum x \qquad v = \frac{1}{M}\sum (x - m)^2 \qquad
 #   \hat x = \frac{x - m}{\sqrt{v + \epsilon}} \qquad y = w\,\hat x + b$$
 #
-# m, v, w and b have the shape (C,). $\epsilon$ keeps the division finite if all numbers are equal. Why?
-# Whatever the layer before does to the size of its numbers is undone here. So a layer need not follow when
-# the one before changes, and larger learning rates work.
+# m, v, w and b have the shape (C,). $\epsilon$ keeps the division finite if all numbers are equal.
+#
+# Why do we do this? During training each layer changes the size of its outputs, and the next layer would have
+# to adapt to it. Batch norm takes this change out again, so that larger learning rates work.
 
 # %%
 x = np.array([[1.0, 10.0], [2.0, 30.0], [6.0, 20.0]])  # (N, C): three images, two channels
@@ -61,14 +62,18 @@ draw(steps.steps_of("m")[0])
 draw(steps.steps_of("y")[0])
 
 # %% [markdown]
+# **What to see:** the mean adds up the three images of channel 0. Then 1 becomes $\hat x = -0.926$: it is
+# 0.926 standard deviations below the mean 3. The scale 2 makes it -1.85.
+#
 # ## Backward
 #
-# Let $s = \sqrt{v + \epsilon}$, and $\hat g = g\,w$, the gradient that arrives at $\hat x$. The easy ones
-# first: b was added to every number of its channel, w multiplied each $\hat x$, so
+# Let $s = \sqrt{v + \epsilon}$, and $\hat g = g\,w$, the gradient that arrives at $\hat x$. The
+# gradients of b and w are easy. b was added to every number of its channel, and w multiplied every
+# $\hat x$, so
 #
 # $$\frac{\partial L}{\partial b} = \sum g \qquad \frac{\partial L}{\partial w} = \sum g\,\hat x$$
 #
-# One $x_i$ reaches L on three ways: directly, through m, and through v.
+# One $x_i$ reaches L in three ways: directly, through m, and through v.
 #
 # * directly: $\partial \hat x_i / \partial x_i = 1/s$ with m and v held still;
 # * through m: $\partial m/\partial x_i = 1/M$, and a larger m lowers *every* $\hat x_j$ by $1/s$;
@@ -81,11 +86,15 @@ draw(steps.steps_of("y")[0])
 #   - \frac{2 s \hat x_i}{M}\sum_j \hat g_j \frac{\hat x_j}{2 s^2}
 #   = \frac{1}{s}\Big(\hat g_i - \overline{\hat g} - \hat x_i\,\overline{\hat g\,\hat x}\Big)$$
 #
-# The bars are means over the channel. In words: what $\hat g$ would do to the mean and to the spread is taken
-# out of it, since mean and spread are taken out of x.
+# The bars are means over the channel. In words: the forward pass removes the mean and the spread of x, so
+# the backward pass removes from $\hat g$ the parts that would change them.
 
 # %%
 draw(steps.steps_of("dL/dx")[0])
+
+# %% [markdown]
+# **What to see:** the gradient 2 arrives, and only 0.265 goes on. The mean of $\hat g$ is 0 here. 1.43 of the
+# 2 would have changed the spread, and is removed. The rest is divided by s = 2.16.
 
 
 # %%
@@ -99,14 +108,16 @@ def batch_norm_input(g, x, w, eps=1e-5):
 ours = batch_norm_input(steps.arrays["g"], x, np.array([2.0, 1.0]))
 print("by hand and by the engine:", ours, steps.arrays["dL/dx"], sep="\n")
 assert np.allclose(ours, steps.arrays["dL/dx"], atol=1e-5)
+assert np.isclose(ours[0, 0], 0.2645, atol=1e-4) and np.isclose(steps.arrays["y"][0, 0], -1.852, atol=1e-3)
 checked = tinycnn.gradcheck(
     lambda x, w, b: F.batch_norm(x, None, None, w, b), [x, np.array([2.0, 1.0]), np.zeros(2)]
 )
 print("largest relative error, first and second order:", checked.errors)
 
 # %% [markdown]
-# Every column of dL/dx sums to 0: moving a whole channel up changes nothing, since the mean is taken out
-# again. A bias before a batch norm does nothing for the same reason. Leave it out: `Conv2d(..., bias=False)`.
+# Every column of dL/dx sums to 0. If the same number is added to a whole channel, y does not change, because
+# the mean is subtracted. For the same reason a bias right before a batch norm has no effect. Leave it out:
+# `Conv2d(..., bias=False)`.
 
 # %%
 print(np.round(steps.arrays["dL/dx"].sum(axis=0), 6))
@@ -115,10 +126,10 @@ print(inspect.getdoc(F.batch_norm))
 # %% [markdown]
 # ## Two modes
 #
-# With statistics of the batch, the answer for one image depends on which others are in its batch. For
-# training that is fine. When you use the network it is not: one image alone has no batch. So the layer keeps
-# running means of m and v while it trains, and uses these in evaluation. `model.train()` and `model.eval()`
-# choose.
+# If m and v come from the batch, the answer for one image depends on the other images of its batch. For
+# training that is fine. When you use the network it is not: often there is one image alone. So the layer
+# keeps running means of m and v while it trains, and uses them in evaluation. `model.train()` and
+# `model.eval()` choose the mode.
 
 # %%
 layer = nn.BatchNorm2d(1)
@@ -135,14 +146,14 @@ print("training, one image of equal numbers: 8 becomes", float(layer(one).numpy(
 # %% [markdown]
 # ## Dropout
 #
-# In training, set every number to 0 with the probability p, anew each time; divide the others by 1 - p, so
-# that the mean stays. In evaluation do nothing.
+# In training, dropout sets every number to 0 with the probability p, and draws again in every step. It
+# divides the other numbers by 1 - p, so that the mean stays the same. In evaluation it does nothing.
 #
 # $$y = x \cdot \frac{mask}{1 - p} \qquad E[y] = (1 - p)\,\frac{x}{1 - p} + p \cdot 0 = x
 #   \qquad \frac{\partial L}{\partial x} = g \cdot \frac{mask}{1 - p}$$
 #
-# The same mask, forward and backward. No unit can rely on another one being there, so the network spreads
-# what it knows over many.
+# Forward and backward use the same mask. No unit can rely on another unit, because it may be missing. So the
+# network spreads what it knows over many units.
 
 # %%
 tinycnn.manual_seed(0)
@@ -157,7 +168,7 @@ print(f"of 100,000 ones, p = 0.3: mean {many.mean():.3f}, share of zeros {(many 
 # %% [markdown]
 # ## What do they do to a training?
 #
-# 300 digits only, so that a network overfits. Three networks that differ in nothing else:
+# We take only 300 digits, so that a network overfits. The three networks differ only in batch norm and dropout:
 
 
 # %%
@@ -216,15 +227,18 @@ for kind, numbers in curves.items():
         f"{numbers[-1][2]:.1%} right"
     )
 assert curves["batch norm"][2][0] < curves["plain"][2][0]  # it learns faster
+assert curves["batch norm"][2][1] < curves["plain"][2][1] < curves["dropout"][2][1]
 assert curves["dropout"][-1][0] > curves["plain"][-1][0]  # it learns the training images less by heart
 
 # %% [markdown]
-# Batch norm learns faster. Dropout learns the training images less by heart; whether it helps on others
-# depends on how much the network overfits.
+# **What to see:** with batch norm both losses fall fastest in the first epochs. With dropout the training
+# loss is the largest at the end: the network learns fewer images by heart. On the right all three come close
+# to each other, so here dropout does not help yet. It helps a network that overfits more.
 #
 # ## The classic mistake
 #
-# Forget `model.eval()`. With dropout the answers are then noisy; with batch norm they depend on the batch:
+# Many people forget `model.eval()`. Then a network with dropout gives noisy answers, and the answers of one
+# with batch norm depend on the batch:
 
 # %%
 model.train()  # the one with dropout

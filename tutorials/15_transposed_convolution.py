@@ -49,13 +49,16 @@ by_hand[2:5] += 10.0 * w[0, 0, 0]  # that of the second, two columns on
 assert np.array_equal(y.numpy()[0, 0, 0], by_hand)
 
 # %% [markdown]
-# The middle cell got 3 from the first copy and 10 from the second. Step by step:
+# The middle cell gets 3 from the first copy and 10 from the second. Here is its step:
 
 # %%
 steps = explain(F.conv_transpose2d, x, w, stride=2, backward=True, gradient=[[[[1.0, 0.0, 2.0, 0.0, 0.0]]]])
 draw(steps[2])
 
 # %% [markdown]
+# **What to see:** cells with the same letter are multiplied. Both copies cover the marked cell of y, so two
+# products are added: 1·3 + 10·1 = 13.
+#
 # ## It is the derivative of a convolution, used forward
 #
 # Lesson 3 found what reaches an input cell (i, j) of a convolution in the backward pass: from each output
@@ -64,8 +67,9 @@ draw(steps[2])
 # $$\frac{\partial L}{\partial x_{n,c,i,j}} = \sum_{k}\ \sum_{\substack{oh \cdot SH - PH + r \cdot DH = i\\
 #   ow \cdot SW - PW + s \cdot DW = j}} g_{n,k,oh,ow}\; w_{k,c,r,s}$$
 #
-# Read it from the other side: every cell of g lays a copy of the kernel onto dL/dx. That *is* a transposed
-# convolution of g. So the letters stand reversed: K channels go in, C come out, and the output is (H, W).
+# Now start from g: every cell of g lays a copy of the kernel onto dL/dx. That *is* a transposed convolution
+# of g. So the letters change sides: K channels go in, C channels come out, and the output is
+# (H, W).
 
 # %%
 rng = np.random.default_rng(0)
@@ -80,9 +84,10 @@ print("dL/dx of the convolution", leaf.grad.shape, "is the transposed convolutio
 # %% [markdown]
 # ### Why "transposed"
 #
-# A convolution is linear, so it is a matrix A: as many columns as the image has numbers, as many rows as the
-# output has. Here it is for one channel, an image of one row of 5 numbers, and stride 2. Backward multiplies
-# by the transpose $A^T$ (lesson 4). It is *not* the inverse: it gives back the size, not the numbers.
+# A convolution is linear, so a matrix A can do it. A has one column for every number of the image, and one
+# row for every number of the output. Here is A for an image of one row of 5 numbers, and stride 2. Backward
+# multiplies by the transpose $A^T$ (lesson 4). The transpose is *not* the inverse: the result has the size of
+# the image, but not its numbers.
 
 # %%
 A = np.stack(
@@ -99,14 +104,20 @@ assert np.array_equal(A.T @ x.ravel(), y.numpy().ravel())
 # $$\langle g, y \rangle = \sum g_{n,\,c,\,oh \cdot SH - PH + r \cdot DH,\,ow \cdot SW - PW + s \cdot DW}\;
 #   w_{k,c,r,s}\; x_{n,k,oh,ow}$$
 #
-# Leave x out, and what is left is the convolution of g with w. Leave w out, and it is the weight gradient of
-# that convolution, with g as the image and x as the gradient. Nothing new had to be derived:
+# The derivative by x is what stands beside x: the convolution of g with w. The derivative by w is what stands
+# beside w: the weight gradient of that convolution, with g as the image and x as the gradient. So the engine
+# needs no new derivative:
 
 # %%
 print(inspect.getsource(Conv2dInput))
 draw(steps.steps_of("dL/dx")[0])
 
+# %% [markdown]
+# **What to see:** this is a convolution of g. The kernel lies on the first three cells of g, and three
+# products add up to 7.
+
 # %%
+assert steps.arrays["dL/dx"][0, 0, 0, 0] == 7
 small = [rng.standard_normal((1, 2, 2, 3)), rng.standard_normal((2, 2, 3, 3)), rng.standard_normal(2)]
 checked = tinycnn.gradcheck(lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2, padding=1), small)
 print("largest relative error, first and second order:", checked.errors)
@@ -114,13 +125,14 @@ print("largest relative error, first and second order:", checked.errors)
 # %% [markdown]
 # ## Sizes
 #
-# OH copies, SH apart, the last one KH long (with dilation DH·(KH - 1) + 1), and PH rows cut off at both ends:
+# There are OH copies, SH rows apart. The last one is KH rows long (with dilation DH·(KH - 1) + 1), and PH
+# rows are cut off at both ends:
 #
 # $$H = (OH - 1) \cdot SH - 2\,PH + DH \cdot (KH - 1) + 1 + \text{output\_padding}$$
 #
-# What is output_padding for? With stride 2, images of 7 and of 8 rows both convolve to 3 rows (3x3 kernel).
-# Going back, one has to say which of the two is meant: output_padding = 1 adds the row that the convolution
-# did not use.
+# What is output_padding for? With stride 2 and a 3x3 kernel, images of 7 rows and of 8 rows both become 3
+# rows. On the way back you say which size you want: output_padding = 1 adds the row that the convolution did
+# not use.
 #
 # A DCGAN doubles its image in each layer. Kernel 4, stride 2, padding 1: $H = (OH - 1) \cdot 2 - 2 + 4 = 2
 # \cdot OH$.
@@ -132,6 +144,12 @@ for size in (7, 8):
         "rows ->",
         F.conv2d(Tensor(np.zeros((1, 1, size, size))), Tensor(np.zeros((1, 1, 3, 3))), stride=2).shape[2],
     )
+for extra in (0, 1):
+    back = F.conv_transpose2d(
+        Tensor(np.zeros((1, 1, 3, 3))), Tensor(np.zeros((1, 1, 3, 3))), stride=2, output_padding=extra
+    )
+    print(f"3 rows -> {back.shape[2]} with output_padding={extra}")
+    assert back.shape[2] == 7 + extra
 seven = Tensor(np.ones((1, 1, 7, 7)))
 doubled = F.conv_transpose2d(seven, Tensor(np.ones((1, 1, 4, 4))), stride=2, padding=1)
 print("7 -> ", doubled.shape[2], "with kernel 4, stride 2, padding 1")
@@ -140,12 +158,13 @@ assert doubled.shape[2] == 14
 # %% [markdown]
 # ## The checkerboard
 #
-# How many copies cover an output cell? If the kernel's size is no multiple of the stride, not equally many
-# everywhere. Then some cells are brighter than their neighbours by construction, and the generator has to
-# learn to undo that. Count the copies, with an image and a kernel of ones:
+# How many copies cover an output cell? If the stride does not divide the kernel's size, some cells have more
+# copies than others. Then they are brighter than their neighbours, whatever the image is, and the generator
+# has to learn to undo that. Count the copies, with an image and a kernel of ones:
 
 # %%
 figure = blank_figure(11, 3.9)
+seen = {}
 choices = {"kernel 3, stride 2": (3, 0), "kernel 4, stride 2": (4, 1), "upsample, then kernel 3": None}
 for axes, (name, choice) in zip(figure.subplots(1, 3), choices.items(), strict=True):
     if choice is None:
@@ -156,6 +175,7 @@ for axes, (name, choice) in zip(figure.subplots(1, 3), choices.items(), strict=T
             seven, Tensor(np.ones((1, 1, kernel, kernel))), stride=2, padding=padding
         )
     inside = counted.numpy()[0, 0, 3:11, 3:11]
+    seen[name] = np.unique(inside).tolist()
     axes.imshow(inside, cmap="gray", vmin=0, vmax=inside.max())
     for (i, j), number in np.ndenumerate(inside):
         colour = "black" if number > 0.4 * inside.max() else "#ffd34d"
@@ -170,9 +190,15 @@ described(
 )
 
 # %% [markdown]
-# With kernel 3 there are cells with 1, 2 and 4 copies: the checkerboard. With kernel 4 every cell inside has
-# 4. A third way has no copies at all: repeat every cell (`upsample_nearest`), then convolve.
-#
+# **What to see:** with kernel 3 there are cells with 1, 2 and 4 copies: the checkerboard. With kernel 4 every
+# cell inside has 4 copies. The third way first repeats every cell (`upsample_nearest`) and then convolves, so
+# every cell inside is a sum of 9 products.
+
+# %%
+print(seen)
+assert list(seen.values()) == [[1, 2, 4], [4], [9]]
+
+# %% [markdown]
 # ## Exercises
 #
 # **1.** Write a transposed convolution: x (N, K, OH, OW), w (K, C, KH, KW), pairs stride and padding. Hint:
@@ -188,8 +214,8 @@ def conv_transpose2d(x, w, stride, padding):
 check("conv_transpose2d", conv_transpose2d)
 
 # %% [markdown]
-# **2.** G begins with 4x4 and shall end with 32x32, with three layers of stride 2 and padding 1. Which
-# kernel?
+# **2.** G begins with 4x4 and should end with 32x32. It has three layers of stride 2 and padding 1. Which
+# kernel size do they need?
 
 # %%
 kernel = None  # your number

@@ -43,8 +43,8 @@ from tinycnn.tutor import compare
 # | two arrays | `images.npy` (N, 224, 224, 3), 0..255, and `labels.npy` (N,) | `image_arrays("folder")` |
 #
 # The command line takes both: `tinycnn train --model cnn224 --data pets --size 224`. Here we make the second
-# form ourselves. We draw the pictures, so that the lesson needs no download: rows, columns or chequers,
-# of any width and colour. Put your own in their place.
+# form ourselves. We draw the pictures, so that you need no download: rows, columns or chequers, in different
+# widths and colours. Put your own pictures in their place.
 
 # %%
 CLASSES = ("rows", "columns", "chequers")
@@ -79,16 +79,26 @@ print(train, validation, test, sep="\n")
 # %% [markdown]
 # Files hold pictures as (N, H, W, C), channels last; the engine computes on (N, C, H, W) and float32 in 0..1:
 # $x = \text{byte} / 255$. `scaled` does that for the images that you ask for. A set of 10,000 such pictures
-# is 1.4 GiB as bytes and 5.6 GiB as float32, so bytes stay bytes until their batch comes.
+# is 1.4 GiB as bytes and 5.6 GiB as float32. So the engine keeps bytes, and converts one batch at a time.
+
+# %%
+for name, size in (("bytes", 1), ("float32", 4)):
+    print(f"10,000 pictures as {name}: {10_000 * 224 * 224 * 3 * size / 2**30:.1f} GiB")
+
+# %% [markdown]
 #
 # ## Look at them first
 #
-# A 5x5 grid finds more mistakes than any check: labels shifted by one, pictures upside down, colours
-# exchanged, everything nearly black because it was divided by 255 twice.
+# In a 5x5 grid you see mistakes that no check finds: labels that belong to the next picture, pictures upside
+# down, exchanged colours, or nearly black pictures that were divided by 255 twice.
 
 # %%
 figure = sample_grid(train.scaled(slice(0, 25)), train.labels[:25], CLASSES)
 described(figure, "Twenty-five training pictures in five rows, with the name of the class above each.")
+
+# %% [markdown]
+# **What to see:** each title names what its picture shows. Widths and colours differ within a class, so the
+# network has to learn the direction of the stripes.
 
 # %%
 some = train.scaled(slice(0, 25))
@@ -102,18 +112,23 @@ assert some.shape[1:] == (3, 224, 224) and 0 <= some.min() < 0.1 and 0.9 < some.
 # %%
 tinycnn.manual_seed(0)
 model = cnn224(num_classes=3)
-print(summary(model, (3, 224, 224)))
+layers = summary(model, (3, 224, 224))
+print(layers)
+maps = sum(int(np.prod(layer.output_shape)) for layer in layers.layers)
+print(f"outputs of all layers for one picture: {4 * maps / 1e6:.0f} MB")
+print(f"weights and Adam's two numbers for each: {3 * 4 * layers.parameters / 1e9:.2f} GB")
 print(inspect.getsource(cnn224))
 
 # %% [markdown]
-# 44 million parameters, nearly all in one dense layer: 128·26·26 inputs times 512. (Adam keeps two more
-# numbers for each: half a gigabyte in all.) So few pictures cannot teach so many numbers much; these three
-# classes are easy enough.
+# The network has 44 million parameters. Nearly all of them are in one dense layer: 128·26·26 inputs times 512
+# outputs. Adam keeps two more numbers for each parameter, together half a gigabyte. 57 pictures are very few
+# for so many parameters. It works here because these three classes are easy.
 #
 # ## Train
 #
-# A batch is 8: one picture needs 20 MB of maps in the forward pass, and all of them are kept for backward.
-# With a GPU, say `tinycnn.use("cupy")` before the model is made; nothing else changes.
+# A batch has 8 pictures. One picture needs about 24 MB for the outputs of all layers, and most of them are
+# kept for backward. If you have a GPU, call `tinycnn.use("cupy")` before you make the model. Nothing else
+# changes.
 
 # %%
 epochs = 4
@@ -126,7 +141,13 @@ for record in history:
 figure = learning_curve(history)
 described(figure, "Loss and accuracy on training and on held-out pictures after each epoch.")
 
+# %% [markdown]
+# **What to see:** both losses fall, and the held-out loss is mostly the lower one. That is no mistake: the
+# training loss is a mean over the epoch, while the weights still improve. The held-out loss is measured after
+# it.
+
 # %%
+assert all(history[-1][name] < history[0][name] for name in ("loss", "val_loss"))
 result = evaluate(model, DataLoader(test, batch_size=8))
 print(f"{result.accuracy:.0%} of {len(test)} test pictures right")
 assert result.accuracy > 0.6  # by chance it would be 1/3
@@ -134,7 +155,7 @@ assert result.accuracy > 0.6  # by chance it would be 1/3
 # %% [markdown]
 # ## Ask about one picture
 #
-# A network takes a batch, so one picture (3, 224, 224) becomes a batch of one: `picture[None]`. And
+# A network takes a batch, so one picture (3, 224, 224) becomes a batch of one: `picture[None]`. Call
 # `model.eval()` first, as always.
 
 # %%
@@ -190,8 +211,8 @@ compare(
 )
 
 # %% [markdown]
-# **3.** Often every channel is moved to mean 0 and standard deviation 1, with the mean and deviation of the
-# *training* pictures. Write it for images (N, C, H, W), with mean and deviation (C,).
+# **3.** Often every channel is changed to mean 0 and standard deviation 1, with the mean and the deviation of
+# the *training* pictures. Write it for images (N, C, H, W), with mean and deviation (C,).
 
 
 # %%

@@ -98,6 +98,9 @@ squared = explain(F.mse_loss, [3.0, 0.0, -1.0], [1.0, 0.0, 0.0], backward=True)
 draw(squared.steps_of("dL/dx")[0])
 
 # %% [markdown]
+# **What to see:** x is 2 too large. A third of twice that, 1.333, is the gradient. It is positive, so
+# gradient descent makes x smaller.
+#
 # ### Which number does it ask for?
 #
 # Often the same input has several truths: ten people guess the age of one face. The network has to give one

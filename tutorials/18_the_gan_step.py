@@ -137,7 +137,7 @@ steps = explain(F.binary_cross_entropy_with_logits, D(G(noise)).numpy().ravel(),
 draw(steps.steps_of("dL/dz")[2])
 
 # %% [markdown]
-# The derivative by c is negative. So c grows, and the fakes move to the right, to the real numbers.
+# **What to see:** the pulls are negative, like dL_G/dc. So c grows, and the fakes move to the real numbers.
 #
 # ## What `detach` is for
 #

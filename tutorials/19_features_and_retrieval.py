@@ -11,10 +11,10 @@
 # %% [markdown]
 # # 19. Features and retrieval: what a trained network is good for besides its answer
 #
-# About an hour. You need lessons 8 and 24, which do by hand what `tinycnn.features` does here.
+# About an hour. You need lessons 8 and 24: lesson 24 says what a feature vector is, and why it helps.
 #
-# At the end you can search images by what they show, say which layer holds what, and tell whether features
-# are better than pixels, with a number.
+# At the end you can take the features of any layer, search images by what they show, and say with a number
+# whether features are better than pixels.
 
 # %%
 import inspect
@@ -23,6 +23,7 @@ import numpy as np
 
 import tinycnn
 from tinycnn import Tensor, optim
+from tinycnn import functional as F
 from tinycnn.data import Augment, DataLoader, digits
 from tinycnn.features import (
     PCA,
@@ -32,14 +33,14 @@ from tinycnn.features import (
     gram_matrix,
     linear_error,
     maximise,
-    neighbours,
 )
+from tinycnn.features.neighbours import squared_distances
 from tinycnn.features.pictures import image_grid, projection_figure
 from tinycnn.features.report import report
 from tinycnn.fit import Training, fit
 from tinycnn.models import cnn28
 from tinycnn.plot import described
-from tinycnn.tutor import compare
+from tinycnn.tutor import check, compare
 
 # %%
 tinycnn.manual_seed(0)
@@ -52,13 +53,12 @@ run = Training(model, batches, optimizer, 1, DataLoader(test, batch_size=200), s
 print(f"trained: {fit(run)[-1]['val_accuracy']:.2%} of the test images right")
 
 # %% [markdown]
-# ## A feature vector (Eq. 14)
+# ## The features of any layer
 #
-# $$F(x) = f(W_F\, x + b_F)$$
-#
-# In words: stop the network at a layer, and take its activations as a description of the image. Layer "8" of
-# cnn28 is the ReLU behind the first dense layer: 128 numbers. `features` hangs a hook on the layer, sends the
-# images through in batches, in evaluation mode and without a graph, and returns (N, D).
+# Lesson 24 took one layer's activations as a description of the image (Eq. 14). `features` does this for a
+# layer by its name. Layer "8" of cnn28 is the ReLU behind the first dense layer: 128 numbers. `features` puts
+# a hook on the layer, sends the images through in batches, in evaluation mode and without a graph, and
+# returns (N, D).
 
 # %%
 known, new = train.subset(slice(0, 2000)), test.subset(slice(0, 500))
@@ -67,7 +67,7 @@ print(known_features.shape, new_features.shape)
 print(inspect.getsource(features).split('"""')[2])
 
 # %% [markdown]
-# A name that does not exist is answered with those that do:
+# If there is no layer of that name, the message lists the names:
 
 # %%
 try:
@@ -86,17 +86,18 @@ for layer, pool in (("1", None), ("1", "mean"), ("4", "mean"), ("4", "gram")):
 # %% [markdown]
 # ## Retrieval: distance or angle?
 #
-# To find the known image that is nearest to a new one we need a distance between vectors a and b:
-#
-# $$d_{\text{euclidean}} = |a - b|, \qquad |a - b|^2 = |a|^2 - 2\langle a, b\rangle + |b|^2$$
+# *Retrieval* finds the known images that are nearest to a new one. Lesson 24 used the Euclidean distance of
+# two vectors a and b. The *cosine distance* compares only their directions:
 #
 # $$d_{\text{cosine}} = 1 - \frac{\langle a, b\rangle}{|a|\,|b|}$$
 #
-# The second one forgets how long the vectors are: a faint digit and a bold one point in the same direction.
-# Both need all products $\langle a_n, b_m\rangle$, which is one matrix product (N, D) @ (D, M).
+# It does not depend on the lengths of the vectors. If you double the brightness of an image, its pixels keep
+# their direction. All products $\langle a_n, b_m\rangle$ together are one matrix product, (N, D) @ (D, M).
+# For vectors of length 1 both distances give the same order, since $|a - b|^2 = 2\,d_{\text{cosine}}$:
 
 # %%
-print(inspect.getsource(neighbours.squared_distances))
+a, b = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (new_features, known_features))
+assert np.allclose(squared_distances(a, b), 2 * (1 - a @ b.T), atol=1e-4)
 share = {}
 for metric in ("euclidean", "cosine"):
     for name, pair in (
@@ -117,16 +118,21 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** each row begins with a new image, in a frame. The seven nearest known images follow, with
+# their class and their distance. Red titles are of another class. Compare the pictures there: the strokes are
+# alike.
+#
 # ## 128 dimensions on paper: principal components
 #
-# Centre the vectors, X (N, D). The direction v of length 1 in which they spread most maximises
-# $|Xv|^2 = v^T X^T X\, v$: it is the eigenvector of $X^T X$ with the largest eigenvalue. With the singular
-# value decomposition $X = U S V^T$ we have $X^T X = V S^2 V^T$, so the columns of V are these directions, and
-# $S^2$ is how much of the variance lies in each.
+# Subtract the mean from the vectors, and call the result X (N, D). In which direction v of length 1 do they
+# spread most? In the one that maximises $|Xv|^2 = v^T X^T X\, v$: the eigenvector of $X^T X$ with the largest
+# eigenvalue. The singular value decomposition $X = U S V^T$ gives $X^T X = V S^2 V^T$. So the columns of V
+# are these directions, and the squares in $S^2$ say how much of the variance lies in each.
 
 # %%
 print(inspect.getsource(PCA.fit).split('"""')[2])
 pca = PCA.fit(new_features)
+assert pca.variance_share.sum() < 0.5
 print("share of the variance in two directions:", pca.variance_share.round(3))
 pixels = new.scaled(slice(None)).reshape(len(new), -1)
 points = {
@@ -140,10 +146,13 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** two directions hold less than half of the variance of the features, so digits overlap in
+# both pictures. But by features more of them have a region of their own.
+#
 # ## Are features better? One linear classifier for all
 #
-# A fair comparison gives every description to the *same* classifier, one without convolutions: softmax
-# regression. With 100 labelled images (10 of each class):
+# For a fair comparison every description goes to the *same* classifier, one without convolutions: softmax
+# regression. It gets 100 labelled images, 10 of each class:
 
 # %%
 few, untrained = few_of_each(train, 100), cnn28()
@@ -158,17 +167,18 @@ for name, describe in {
 assert errors["the trained network's layer 8"] < errors["pixels"]
 
 # %% [markdown]
-# Careful: this network was trained with the labels of *all* 10,000 training images, so the comparison only
-# says how much of what it knows is in these 128 numbers. `python -m benchmarks.features` is stricter: there
-# the network sees the same few labels as all others, and HOG and SIFT, features made by hand, take part.
+# Careful: this network was trained with the labels of *all* training images. So the comparison only shows how
+# much of what it knows is in these 128 numbers. `python -m benchmarks.features` is stricter: there the
+# network sees the same few labels as the other descriptions. It also measures HOG and SIFT, features made by
+# hand.
 #
 # ## Texture without shape: the Gram matrix
 #
 # $$G_{n,i,j} = \frac{1}{OH \cdot OW} \sum_p A_{n,i,p}\, A_{n,j,p}$$
 #
-# p runs over all places of the maps A. The sum forgets where things are: move all cells about, and G stays
-# the same. So it describes what an image is made of (strokes in this direction beside strokes in that one),
-# not its shape.
+# p runs over all places of the maps A. The sum does not depend on the order of the places: if all maps are
+# shuffled in the same way, G stays the same. So G describes of which parts an image is made (strokes of this
+# direction together with strokes of that one), and not its shape.
 
 # %%
 maps = Tensor(np.random.default_rng(0).random((1, 3, 4, 4)))
@@ -183,36 +193,40 @@ print(f"nearest by texture: same class {(known.labels[found.index[:, 0]] == new.
 # %% [markdown]
 # ## What does a unit answer to? Gradient ascent on the image
 #
-# Training changes weights along the negative gradient of a loss. Now the weights stay, and the *image* goes
-# along the positive gradient of one unit's activation, from noise:
+# Training moves the weights along the negative gradient of a loss. Here the weights stay. We begin with an
+# image of noise, and move the *image* along the positive gradient of one unit's activation:
 #
 # $$x \leftarrow x + \epsilon\, \frac{\partial a_u}{\partial x}$$
 
 # %%
 images = maximise(model, "9", range(10), (1, 28, 28), steps=60)
+with tinycnn.no_grad():
+    sure = F.softmax(model(Tensor(images)), 1).numpy().diagonal()
+print(f"the network gives each image its class with a probability of at least {sure.min():.1%}")
+assert sure.min() > 0.9
 described(
     image_grid(images, [f"class {k}" for k in range(10)], "what the ten outputs answer to most"),
     "Ten images made by gradient ascent, one for each output of the network.",
 )
 
 # %% [markdown]
-# These are no digits that anybody would write, and the network is very sure of them. It has learned what
-# tells the classes apart, not what digits look like. For that one needs a generator (lesson 11);
-# `tinycnn gan-explain RUN` shows what each coordinate of its z changes.
+# **What to see:** in some images you find parts of the digit, but nobody would write them so. Yet the network
+# is very sure. It has learned what distinguishes the classes, and not what digits look like. That is what a
+# generator learns (lesson 11); `tinycnn gan-explain RUN` shows what each coordinate of its z changes.
 #
 # ## Exercises
 #
-# **1.** Write the search: for every row of a (N, D) the number of the row of b (M, D) that is nearest to it.
+# **1.** Write the cosine distance of every row of a (N, D) to every row of b (M, D). A row of zeros has the
+# distance 1 to all.
 
 
 # %%
-def nearest_rows(a, b):
-    """Return (N,) integers."""
+def cosine_distances(a, b):
+    """Return (N, M)."""
     return None  # your code
 
 
-expected = Index(known_features).search(new_features).index[:, 0]
-compare(nearest_rows(new_features, known_features), expected)
+check("cosine_distances", cosine_distances)
 
 # %% [markdown]
 # **2.** How much of the variance do the first ten principal components of the features hold? Use
@@ -239,14 +253,14 @@ compare(gram(A), gram_matrix(Tensor(A[None])).numpy()[0])
 # %% [markdown]
 # ## Solutions
 #
-# <details><summary>1. The search</summary>
+# <details><summary>1. Cosine distances</summary>
 #
 # ```python
-# def nearest_rows(a, b):
-#     d2 = (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)
-#     return d2.argmin(axis=1)
+# def cosine_distances(a, b):
+#     lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+#     return 1 - a @ b.T / np.where(lengths == 0, 1, lengths)
 #
-# assert compare(nearest_rows(new_features, known_features), expected)
+# assert check("cosine_distances", cosine_distances)
 # ```
 #
 # </details>

@@ -32,7 +32,7 @@ from tinycnn.models import lenet5
 from tinycnn.plot import described
 from tinycnn.select import compare as compare_models
 from tinycnn.select import comparison_figure, cross_validate, judge, report_figure
-from tinycnn.tutor import compare
+from tinycnn.tutor import check, compare
 
 train, test = digits()
 few = train.subset(slice(0, 1500))  # so that it makes mistakes
@@ -61,12 +61,16 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** top left, which classes are found often (recall), and which answers can be trusted
+# (precision). The three worst classes have colours in the two curves. Bottom right, the bars are shares of
+# right answers; the table below has their numbers. The next sections explain these pictures.
+#
 # ## How sure is an accuracy? The bootstrap
 #
-# 2,000 test images are a sample. Other 2,000 would have given another accuracy. How much another? We have no
-# other images, but we can draw from those we have: N of the N, *with* replacement, so that some come twice
-# and some not at all. The accuracy of each such draw differs a little; the middle 95 % of them are the
-# interval.
+# The 2,000 test images are a sample. Another sample would give another accuracy. How different would it be?
+# We have no other images, but we can draw from those we have: N of the N images, *with* replacement. Some
+# images come twice then, and others not at all. Every draw has a slightly different accuracy. The interval
+# holds the middle 95 % of these accuracies.
 
 # %%
 right = report.right  # (2000,) True or False
@@ -75,18 +79,19 @@ drawn = [right[rng.integers(0, len(right), len(right))].mean() for _ in range(20
 low, high = np.quantile(drawn, [0.025, 0.975])
 print(f"accuracy {right.mean():.2%}, interval {low:.2%} to {high:.2%}")
 print("from the library:", metrics.bootstrap_interval(right))
+assert 0.01 < (high - low) / 2 < 0.02
 
 # %% [markdown]
-# Count the digits that an accuracy is worth: with 2,000 images the interval is about ±1 point, so the second
-# digit behind the comma says nothing.
+# The interval reaches about 1.4 points to both sides. So with 2,000 images the second digit behind the decimal
+# point of an accuracy is noise: do not report it.
 #
 # ## A threshold for every purpose: ROC
 #
-# "Is it a 9?" is answered by comparing p(9) with a threshold. A low threshold finds all nines and much else.
-# A high one finds fewer, and errs less. The ROC curve draws all thresholds at once: the share of nines that
-# are found (true positive rate) above the share of others that are taken for nines (false positive rate). The
-# area under it, AUC, needs no threshold: it is the probability that a random nine has a larger p(9) than a
-# random other digit.
+# Is it a 9? We compare p(9) with a threshold. A low threshold finds all nines, and many other digits. A high
+# threshold finds fewer nines, and makes fewer mistakes. The ROC curve draws all thresholds at once: the share
+# of nines that are found (true positive rate) over the share of other digits that are taken for nines (false
+# positive rate). The area under the curve, AUC, needs no threshold. It is the probability that a random nine
+# has a larger p(9) than a random other digit.
 
 # %%
 print(inspect.getsource(ranking._counts).split('"""')[2])
@@ -98,8 +103,9 @@ print(f"AUC {metrics.roc_auc(nine, p):.5f}, by counting pairs {counted:.5f}")
 # %% [markdown]
 # ## Calibration: is it as sure as it is right?
 #
-# Sort the answers by confidence, the largest probability, into bins. In each bin compare the mean confidence
-# with the share of right answers. The expected calibration error is the mean gap:
+# The confidence of an answer is its largest probability. Sort the answers by confidence into bins. In each
+# bin compare the mean confidence with the share of right answers. The expected calibration error is the mean
+# difference, where a bin counts as much as it has images:
 #
 # $$\text{ECE} = \sum_m \frac{n_m}{N}\, |\text{accuracy}_m - \text{confidence}_m|$$
 
@@ -114,8 +120,8 @@ for m in np.flatnonzero(bars.images):
 # %% [markdown]
 # ## Undefined is not zero
 #
-# A network that always says "1": what is its precision for the twos? No prediction is "2", so it is 0/0. The
-# library says so, and counts it as 0 in the mean only.
+# A network always answers "1". What is its precision for the twos? It never answers "2", so the precision is
+# 0/0. The library says so in a warning, and counts it as 0 in the mean.
 
 # %%
 with warnings.catch_warnings(record=True) as said:
@@ -126,9 +132,10 @@ print(said[0].message)
 # %% [markdown]
 # ## Is another one better? McNemar's test
 #
-# Two networks, judged by the same images. Images that both get right, or both wrong, say nothing about which
-# is better. Let a be the number that only the first gets right, b only the second. If both were equally good,
-# each of these n = a + b images would fall to either like a coin:
+# Two networks classify the same images. If both are right on an image, or both wrong, it says nothing about
+# which is better. Let a be the number of images that only the first gets right, and b the number that only
+# the second gets right. If both networks were equally good, each of these n = a + b images would be like a
+# coin that falls for one or the other. How probable is a result at least so unequal?
 #
 # $$p = 2 \sum_{i \le \min(a, b)} \binom{n}{i} 2^{-n}$$
 
@@ -146,14 +153,17 @@ assert np.isclose(p_by_hand, metrics.mcnemar(first, second).p)
 described(comparison_figure(comparison), "Three networks compared: the accuracy of each with its interval.")
 
 # %% [markdown]
-# Another seed makes a difference that is noise. If your new idea gains less than another seed does, it may
-# have gained nothing.
+# **What to see:** the bars are the intervals. Green networks cannot be told from the best one; the red one is
+# worse by more than chance. All three have the same size, so they stand above each other.
+#
+# Another seed makes a difference that is noise. If your new idea gains no more than that, it may have gained
+# nothing.
 #
 # ## Choosing without the test images
 #
-# Try ten learning rates, keep the one with the best *test* accuracy, and report that accuracy: it is too
-# high, because the choice suits these very images. So choose by images that are held out of the *training*
-# data. If there are few, hold out every image once: k-fold cross-validation.
+# Suppose you try ten learning rates, keep the one with the best *test* accuracy, and report that accuracy. It
+# is too high, because you chose what suits these images best. So choose by images that are held out of the
+# *training* data. If there are few images, let every image be held out once: this is k-fold cross-validation.
 
 
 # %%
@@ -169,9 +179,9 @@ found = {decay: judge(trained(rest, 2, weight_decay=decay), held_out).accuracy f
 print("held out:", {decay: round(accuracy, 3) for decay, accuracy in found.items()})
 
 # %% [markdown]
-# `tinycnn tune` does this for learning rate and weight decay, and goes on if it is interrupted.
-# `tinycnn evaluate RUN` and `tinycnn compare RUN...` print what you saw here for runs. For scikit-learn's
-# searches there is `tinycnn.sklearn.CNNClassifier`.
+# `tinycnn tune` does this for the learning rate and the weight decay. If it is interrupted, it can go on
+# later. `tinycnn evaluate RUN` and `tinycnn compare RUN...` print what you saw here for runs. For
+# scikit-learn's searches there is `tinycnn.sklearn.CNNClassifier`.
 #
 # ## Exercises
 #
@@ -185,26 +195,28 @@ people = np.repeat([[1, 1, 0, 0], [1, 0, 1, 0]], [90, 10, 495, 9405], axis=1)  #
 compare(precision, metrics.precision_recall_f1(*people, average=None).precision[1])
 
 # %% [markdown]
-# **2.** Only the first of two networks is right on 9 images, only the second on 2. Compute McNemar's p.
+# **2.** Write McNemar's p for two classifiers, from where each of them is right.
+
 
 # %%
-p_value = None  # your number
+def mcnemar_p(right_a, right_b):
+    """Return p, of booleans (N,)."""
+    return None  # your code
 
-only = np.repeat([True, False], [9, 2])
-compare(p_value, metrics.mcnemar(only, ~only).p)
+
+check("mcnemar_p", mcnemar_p)
 
 # %% [markdown]
-# **3.** Write the expected calibration error for confidences (N,) and right (N,), in ten bins of equal width.
+# **3.** Write the expected calibration error for confidences (N,) and right (N,), in bins of equal width.
 
 
 # %%
-def calibration_error(confidence, right):
+def calibration_error(confidence, right, bins):
     """Return a number."""
     return None  # your code
 
 
-confidence = report.probabilities.max(axis=1)
-compare(calibration_error(confidence, right), report.calibration_error)
+check("calibration_error", calibration_error)
 
 # %% [markdown]
 # ## Solutions
@@ -223,8 +235,11 @@ compare(calibration_error(confidence, right), report.calibration_error)
 # <details><summary>2. Coins</summary>
 #
 # ```python
-# p_value = 2 * sum(comb(11, i) for i in range(3)) / 2**11
-# assert compare(p_value, metrics.mcnemar(only, ~only).p)
+# def mcnemar_p(right_a, right_b):
+#     a, b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+#     return min(1, 2 * sum(comb(a + b, i) for i in range(min(a, b) + 1)) / 2 ** (a + b))
+#
+# assert check("mcnemar_p", mcnemar_p)
 # ```
 #
 # </details>
@@ -232,15 +247,17 @@ compare(calibration_error(confidence, right), report.calibration_error)
 # <details><summary>3. Calibration</summary>
 #
 # ```python
-# def calibration_error(confidence, right):
+# def calibration_error(confidence, right, bins):
 #     total = 0
-#     for m in range(10):
-#         inside = (confidence > m / 10) & (confidence <= (m + 1) / 10)
+#     for m in range(bins):
+#         inside = (confidence > m / bins) & (confidence <= (m + 1) / bins)
 #         if inside.any():
 #             total += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
 #     return total
 #
-# assert compare(calibration_error(confidence, right), report.calibration_error)
+# assert check("calibration_error", calibration_error)
+# confidence = report.probabilities.max(axis=1)
+# assert compare(calibration_error(confidence, right, 10), report.calibration_error)
 # ```
 #
 # </details>

@@ -47,7 +47,7 @@ from tinycnn.tutor import check, compare
 # ## Overfitting, seen
 #
 # A network with many weights and few images can learn the images by heart. We take 300 digits and 25,000
-# weights: 80 weights for each digit.
+# weights: more than 80 weights for each digit.
 
 # %%
 everything, test = digits()
@@ -77,6 +77,7 @@ history = learn(plain)
 print(f"{sum(p.numel() for p in plain.parameters()):,} weights, {len(train)} digits")
 print(f"on the digits it learned {history[-1]['accuracy']:.1%}, on others {history[-1]['val_accuracy']:.1%}")
 assert history[-1]["accuracy"] > 0.99 > history[-1]["val_accuracy"] + 0.04
+assert history[-1]["val_loss"] > min(record["val_loss"] for record in history)
 
 # %%
 figure = blank_figure(9, 3.4)
@@ -93,9 +94,10 @@ described(
 )
 
 # %% [markdown]
-# The loss on the learned digits goes to 0. On others it stops falling early, and may rise again: the network
-# becomes surer and surer, of its mistakes too. The distance between the two curves is the **gap**. *Early
-# stopping* stops where the second curve is lowest. It needs digits that are neither learned nor tested.
+# **What to see:** the loss on the learned digits goes to 0. On others it stops falling early, and rises
+# again: the network becomes surer of all its answers, also of the wrong ones. The distance between the two
+# curves is the **gap**. *Early stopping* ends the training where the second curve is lowest. For that it needs
+# digits that are neither learned nor tested.
 #
 # ## Remedies, and what they do to the gradient
 #
@@ -105,9 +107,9 @@ described(
 # - **Dropout** (lesson 14) lets no unit rely on another one: it may be missing.
 # - **Augmentation** shows each image a little differently every time. It is the only remedy that adds
 #   knowledge: that a shifted digit is the same digit.
-# - **Label smoothing** asks for the probability $1 - s + s/K$ instead of 1. Cross-entropy's gradient by the
-#   logits is softmax minus the truth (lesson 4). With the truth 1 it is never 0, so the logits grow without
-#   end. With the smoothed truth it is 0 at finite logits:
+# - **Label smoothing** asks for the probability $1 - s + s/K$ instead of 1. The gradient of the cross-entropy
+#   by the logits is softmax minus the truth (lesson 4). With the truth 1 it is never 0, so the logits always
+#   grow. With the smoothed truth it is 0 at finite logits:
 
 # %%
 logits = Tensor(np.zeros((1, 3)), requires_grad=True)
@@ -158,6 +160,9 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** a short line is a small gap, and a line that begins further right is better on others. The
+# line of augmentation begins further right than that of "nothing".
+#
 # One seed says little: `python -m benchmarks.regularisation` repeats this with cnn28, three seeds and all
 # remedies.
 #
@@ -168,12 +173,12 @@ described(
 #
 # $$L(w_i \to 0) - L = -g_i w_i + \frac{1}{2} h_i w_i^2 - \dots$$
 #
-# After training the gradient is nearly 0, so the second term decides. The $h_i$ are not known, and expensive.
-# If they are about alike, the weight with the smallest $|w_i|$ is missed least:
+# After training the gradient is nearly 0, so the second term decides. To compute the $h_i$ is expensive. If
+# we assume that they are about equal, cutting the weight with the smallest $|w_i|$ changes the loss least:
 #
 # $$w \leftarrow w \cdot [\,|w| \ge \tau\,]$$
 #
-# A small example, with h = 2 for both weights, says it exactly:
+# In a small example, with h = 2 for both weights, the formula is exact:
 
 # %%
 w = np.array([0.5, -3.0])
@@ -192,7 +197,8 @@ assert costs == [0.5 * 2 * 0.5**2, 0.5 * 2 * 3.0**2]
 # Now a network. First we train one well, on more digits; then we cut more and more of its weights.
 
 # %%
-more = everything.subset(slice(0, None, 4))  # 2,500 digits
+more = everything.subset(slice(0, None, 4))
+print(f"{len(more):,} digits")
 tinycnn.manual_seed(0)
 dense = network()
 retrain(dense, more, epochs=6)
@@ -208,10 +214,10 @@ for sparsity, right in zip(shares, cut, strict=True):
 assert cut[0] > accuracy(dense, test) - 0.03 > cut[-1]
 
 # %% [markdown]
-# Half of the weights are hardly missed. With 95 % cut little is left, but the network was not asked to adapt:
-# the others can take over if they are trained further. Meanwhile what was cut must stay 0, though its
-# gradient is not. So after every step the **mask** is applied again (`KeepPruned`). `GradualPruning` does so,
-# and cuts a little at a time.
+# Without half of its weights the network is nearly as good. Without 95 % it is much worse, but it had no
+# chance to adapt. If it is trained further, the other weights can take over. The weights that were cut must
+# stay 0 meanwhile, though their gradients are not 0. So the **mask** is applied again after every step
+# (`KeepPruned`). `GradualPruning` does so, and cuts a few weights at a time.
 
 # %%
 pruned = copy.deepcopy(dense)
@@ -222,13 +228,13 @@ for name, kept in masks_of(pruned).kept.items():
     print(f"  {name:10} {kept.mean():6.1%} of {kept.size:,} weights are left")
 
 # %% [markdown]
-# Look at the layers: the first convolution keeps most of its few weights, the first dense layer loses most of
-# its many. That is why all layers are compared together.
+# Look at the layers: the first convolution keeps most of its few weights, and the first dense layer loses
+# most of its many weights. That is possible because the weights of all layers are compared together.
 #
 # ## Whole filters
 #
-# A zero saves no time in a matrix product: it is multiplied like any other number. If a whole filter goes,
-# its output channel goes, and the next layer has fewer inputs. What is left is a smaller network:
+# A zero saves no time in a matrix product: it is multiplied like any other number. If a whole filter is cut,
+# its output channel disappears, and the next layer has fewer inputs. The result is a smaller network:
 
 # %%
 small = shrink(dense, 0.5)
@@ -237,9 +243,9 @@ for name, model in (("dense", dense), ("half of the filters", small)):
     print(f"{name:20} {summary.parameters:7,} parameters, {summary.multiply_adds:9,} multiply-adds")
 
 # %% [markdown]
-# It has to learn again, and it has a teacher: the old network. **Distillation** gives the student the
-# teacher's probabilities instead of the label alone. A temperature T makes them softer, so that the student
-# sees which wrong digits look nearly right:
+# It has to learn again, and the old network is its teacher. With **distillation** the student learns from the
+# teacher's probabilities, and not from the label alone. A temperature T makes the probabilities more equal,
+# so that the student sees which wrong digits look nearly right:
 
 # %%
 image = test.scaled([11])
@@ -254,8 +260,8 @@ print(f"half of the filters, taught by the old network: {accuracy(small, test):.
 # %% [markdown]
 # ## Int8: a quarter of the memory
 #
-# A number x is stored as the integer q = round(x / scale), from -127 to 127. The largest |x| decides the
-# scale. No x is wrong by more than half a scale:
+# A number x is stored as the integer q = round(x / s), from -127 to 127. The largest |x| decides the scale s.
+# No x is wrong by more than half of s:
 #
 # $$q = \mathrm{round}(x / s), \quad s = \max|x| / 127, \qquad |x - s q| \le s / 2$$
 
@@ -270,11 +276,12 @@ print(f"float32 {accuracy(dense, test):.1%}, int8 {accuracy(integers, test):.1%}
 assert abs(accuracy(dense, test) - accuracy(integers, test)) < 0.02
 
 # %% [markdown]
-# Each filter has a scale of its own: one filter with large weights would take the digits from all others.
+# Each filter has a scale of its own. With one scale for all, a filter with large weights would leave only a
+# few integers for the small weights of the others.
 #
 # ## What it saves on disk
 #
-# `save_sparse` writes one bit for each weight, which says whether it is there, and then only those that are.
+# `save_sparse` writes one bit for each weight, which says whether it is 0, and then only the others.
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -289,6 +296,7 @@ with tempfile.TemporaryDirectory() as folder:
     ):
         save(path, model)
         sizes[name] = path.stat().st_size / 1024, accuracy(model, test)
+assert sizes["90 % cut, int8"][0] < sizes["dense"][0] / 10 and sizes["int8"][0] < sizes["dense"][0] / 3
 figure = blank_figure(7, 3)
 axes = figure.subplots()
 bars = axes.barh(list(sizes), [size for size, _ in sizes.values()])
@@ -299,7 +307,8 @@ axes.set_xlabel("size of the file (KiB), and accuracy")
 described(figure, "Bars: the size of the file of five forms of one network, with the accuracy of each.")
 
 # %% [markdown]
-# `tinycnn compress RUN` does all of this for a network that `tinycnn train` has left.
+# **What to see:** the smallest file has less than a tenth of the size, and its accuracy is close to the
+# first. `tinycnn compress RUN` does all of this for a network that `tinycnn train` has saved.
 #
 # ## Exercises
 #

@@ -93,9 +93,13 @@ assert np.allclose(l1, minimum, atol=5e-3)
 print(inspect.getsource(optim.Optimizer.penalised))
 
 # %% [markdown]
-# Does gradient descent *arrive* at 0? Almost, and no nearer. At 0 the term $|\theta|$ has a kink, and beside
-# it L1 always pulls with the same force: a step of $lr\,l_1$ jumps over 0, the next one jumps back. In the
-# picture above the learning rate decays, and so the swing shrinks with it. With a constant rate it stays.
+# **What to see:** L2 halves every weight, and none becomes 0. L1 moves every weight by 1 towards 0, and those
+# between -1 and 1 become 0.
+#
+# Does gradient descent *arrive* at 0? It comes close, but does not stay there. At 0 the term $|\theta|$ has a
+# kink, and beside it L1 always pulls with the same force: a step of $lr\,l_1$ jumps over 0, the next one
+# jumps back. In the picture above the learning rate decays, and so the swing shrinks with it. With a constant
+# rate it stays.
 #
 # The remedy is to take the two parts of L' one after the other: first a step against g alone, then the
 # *proximal step*, which moves every weight towards 0 by $lr\,l_1$ and stops there:
@@ -141,9 +145,12 @@ by_option = optim.SGD([option], lr=0.05, weight_decay=0.1, l1=0.2)
 steps = explain(by_option)
 by_option.step()
 assert np.allclose(written.numpy(), option.numpy())
+assert np.isclose(option.numpy()[0], -4 - 0.05 * (-4.6))
 draw(steps[0], "weight decay and L1 are added to the gradient")
 
 # %% [markdown]
+# **What to see:** L2 adds -0.4 to the gradient -4, and L1 adds -0.2: together -4.6.
+#
 # In Adam the penalty's gradient is divided by $\sqrt{\hat v}$ with the rest: weights with large gradients
 # hardly decay. `AdamW` lets all weights decay alike, outside of that division:
 

@@ -62,6 +62,9 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** the Wasserstein distance has a slope everywhere but at 0, and it leads G to the real
+# points. The Jensen-Shannon divergence is flat: it does not say in which direction the real points lie.
+#
 # How is W computed? By a theorem of Kantorovich and Rubinstein it is the largest difference of means that a
 # function d can make which is nowhere steeper than 1:
 #
@@ -208,10 +211,10 @@ print(f"the critic's difference of means: {gap:.2f}; the points must be carried 
 assert abs(vanishing).mean() < 0.02 and 0.7 < steady.mean() < 1.3 and 2.5 < gap < 3.7
 
 # %% [markdown]
-# D sees through the fakes, so it is flat there: G learns nothing. The critic has a slope of about 1, all the
-# way from the generated points to the real ones, and its difference of means is about the distance. (Not
-# exactly: the penalty only pulls the slope towards 1.) The non-saturating loss of lesson 11 is the other
-# cure: it takes the logarithm of D, whose slope does not vanish.
+# **What to see:** D sees through the fakes, so it is flat there: G learns nothing. The critic has a slope of
+# about 1, all the way from the generated points to the real ones, and its difference of means is about the
+# distance. (Not exactly: the penalty only pulls the slope towards 1.) The non-saturating loss of lesson 11 is
+# the other cure: it takes the logarithm of D, whose slope does not vanish.
 #
 # ## The smallest WGAN-GP
 #
@@ -273,9 +276,12 @@ for factor, path in walks.items():
 assert abs(np.mean(walks[0.1][-30:]) - 2) < 0.5 < abs(walks[10.0][-1] - 2)
 
 # %% [markdown]
-# Two rules for a critic with this penalty. *No batch norm in it*: the penalty is about d's slope at *one*
-# image, and batch norm lets every image of the batch into it (the engine's critic uses instance norm). And
-# *no sigmoid at its end*: d is no probability.
+# **What to see:** with the weak penalty theta reaches the real points and stays near them. With the strong
+# one it walks on: the critic must keep its slope near 1, even where the points already agree.
+#
+# There are two rules for a critic with this penalty. *No batch norm in it*: the penalty is about d's slope at
+# *one* image, and batch norm lets every image of the batch into it (the engine's critic uses instance norm).
+# And *no sigmoid at its end*: d is no probability.
 #
 # ## Exercises
 #
