@@ -168,7 +168,8 @@ print(f"of 100,000 ones, p = 0.3: mean {many.mean():.3f}, share of zeros {(many 
 # %% [markdown]
 # ## What do they do to a training?
 #
-# We take only 300 digits, so that a network overfits. The three networks differ only in batch norm and dropout:
+# We take only 300 digits, so that a network overfits. The three networks differ only in batch norm and
+# dropout:
 
 
 # %%

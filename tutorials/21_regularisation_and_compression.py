@@ -96,8 +96,8 @@ described(
 # %% [markdown]
 # **What to see:** the loss on the learned digits goes to 0. On others it stops falling early, and rises
 # again: the network becomes surer of all its answers, also of the wrong ones. The distance between the two
-# curves is the **gap**. *Early stopping* ends the training where the second curve is lowest. For that it needs
-# digits that are neither learned nor tested.
+# curves is the **gap**. *Early stopping* ends the training where the second curve is lowest. For that it
+# needs digits that are neither learned nor tested.
 #
 # ## Remedies, and what they do to the gradient
 #
