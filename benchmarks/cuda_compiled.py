@@ -1,19 +1,30 @@
-"""What NVIDIA's assembler makes of every rung of `tinycnn.kernels.cuda`: no GPU is needed.
+"""What NVIDIA's assembler makes of the kernels of `tinycnn.kernels.cuda`: no GPU is needed.
 
     python -m benchmarks.cuda_compiled --out benchmarks/results/cuda-compiled.json
 
 Needs ptxas, which the extra 'cuda-check' brings. Products and loads are counted in the kernel's text, where a
-loop stands once: their ratio says how often a number that was loaded is used, not how fast the kernel is.
+loop stands once: their ratio says how often a number that was loaded is used, not how fast the kernel is. An
+instruction of a tensor core, which makes 1024 products for a warp, is counted in a column of its own.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from tinycnn.kernels.cuda import coalesced, direct, epilogue, implicit_gemm, register_tiles, shared_tiles
+from tinycnn.kernels.cuda import (
+    coalesced,
+    direct,
+    epilogue,
+    implicit_gemm,
+    products,
+    register_tiles,
+    shared_tiles,
+    tensor_cores,
+)
 from tinycnn.kernels.cuda.compiled import compiled
 
 CONV2D, GATHER = ("f", "f", "f", 16), ("f", "f", "f", "f", 18, *[None] * 4)
+PRODUCT = ("f", "f", "f", "f", *[None] * 6)
 BIG = next(iter(register_tiles.TILES))
 RUNGS = {
     "1 direct": (direct.KERNELS[0], CONV2D),
@@ -22,6 +33,18 @@ RUNGS = {
     "4 gemm": (implicit_gemm.write_output.kernel, CONV2D),
     "5 registers": (register_tiles.gather_kernel(BIG), GATHER),
     "6 fused": (register_tiles.gather_kernel(BIG, epilogue.add_bias_and_rectify), GATHER),
+    **{
+        f"8 {heart_of.__name__}": (
+            register_tiles.gather_kernel(tensor_cores.TILES[0], epilogue.add_bias_and_rectify, heart_of),
+            GATHER,
+        )
+        for heart_of in (tensor_cores.tf32x3, tensor_cores.tf32)
+    },
+    # A dense layer's three products: each matrix has another of its indices innermost.
+    **{
+        f"dense {name}": (products.product_kernel(products.TILES[0], *along_k, epilogue.add_bias), PRODUCT)
+        for name, along_k in (("y", (True, True)), ("dx", (True, False)), ("dW", (False, False)))
+    },
 }
 
 
@@ -33,7 +56,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, help="JSON file to write the table to")
     args = parser.parse_args()
-    print("rung          threads  registers  spilled  products  loads  of 128 bits")
+    print("rung          threads  registers  spilled  products  loads  of 128 bits  tensor cores")
     rows = []
     for name, (kernel, kinds) in RUNGS.items():
         seen = compiled(kernel, kinds, args.capability)
@@ -42,7 +65,7 @@ def main() -> None:
         rows.append(row)
         print(
             f"{name:<13} {kernel.threads:7}  {seen.registers:9}  {seen.spilled:7}  {seen.products:8}"
-            f"  {seen.loads:5}  {seen.wide_loads:11}"
+            f"  {seen.loads:5}  {seen.wide_loads:11}  {seen.tensor:12}"
         )
     if args.out:
         args.out.write_text(

@@ -27,7 +27,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 PARTS = (sys.executable, "-W", "ignore", "-m", "benchmarks.gpu_parts")
-RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "fused")
+RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "fused", "tf32x3", "tf32")
 SHAPES = ("13x13", "56x56", "28x28", "54x54", "14x14", "224x224")  # of `works.GPU_CONVOLUTIONS`
 STEPS = ("cnn28-b32", "cnn28-b128", "dcgan-b64", "cnn224-b64")
 TESTS = ("tests/cuda", "tests/test_backend.py")
@@ -75,12 +75,17 @@ def plan(out: Path) -> list[list[Part]]:
         ]
     steps = [
         [Part("facts", (*PARTS, "facts"), 45)],
-        [Part(f"smoke {rung}", (*PARTS, "smoke", rung), 90) for rung in (*RUNGS, "variants")],
+        [
+            *(Part(f"smoke {rung}", (*PARTS, "smoke", rung), 90) for rung in (*RUNGS, "variants")),
+            Part("smoke products", (*PARTS, "smoke_products"), 90),
+        ],
         [Part("chosen", (*PARTS, "chosen", *SHAPES), 60)],
         [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 70)],
         [Part("graphs", (*PARTS, "graphs", "cnn28-b32", "cnn28-b128", "cnn224-b64"), 60)],
         [Part("steps PyTorch", (*PARTS, "steps", "torch", *STEPS), 50)],
         [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 40)],
+        [Part("tensor cores", (*PARTS, "tensor_cores", *SHAPES), 50)],
+        [Part("products", (*PARTS, "products"), 40)],
         [Part("tiles", (*PARTS, "tiles", *SHAPES), 120)],
         checks,
         [Part("profile", (*PARTS, "profile", "cnn28-b32"), 30)],

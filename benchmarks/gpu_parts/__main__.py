@@ -2,13 +2,16 @@
 
 import sys
 
-from . import convolutions, machine, steps
+from . import convolutions, machine, products, steps
 
 PARTS = {
     "facts": machine.facts,
     "smoke": convolutions.smoke,
     "chosen": convolutions.chosen,
     "tiles": convolutions.tiles,
+    "tensor_cores": convolutions.tensor_cores,
+    "smoke_products": products.smoke,
+    "products": products.products,
     "one": convolutions.one,
     "cudnn": steps.cudnn,
     "steps": steps.steps,

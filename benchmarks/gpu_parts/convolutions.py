@@ -1,8 +1,6 @@
 """The CUDA kernels of single convolutions: whether they are right, and how fast."""
 
-import gc
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,12 +8,12 @@ import numpy as np
 
 from benchmarks.measuring.works import GPU_CONVOLUTIONS, Convolution
 from tinycnn.kernels import im2col
-from tinycnn.kernels.cuda import RUNGS
-from tinycnn.kernels.cuda.launch import Kernel
+from tinycnn.kernels.cuda import OPT_IN, RUNGS
 from tinycnn.kernels.geometry import conv2d_geometry
 
+from .checks import bound, check, registers
 from .machine import SIMULATED, Clock, broken, library, on_cpu, say
-from .variants import variants
+from .variants import on_tensor_cores, variants
 
 # x, w, options: full tiles, parts of tiles, stride, groups, dilation, 1x1, few results, one image
 SMOKE: list[tuple[Any, Any, dict[str, Any]]] = [
@@ -63,43 +61,15 @@ def smoke(rung: str) -> None:
         if rung == "variants":
             works = list(variants(geometry, *arrays))
         else:
-            works = [(d, rung, work) for d, work in calls(RUNGS[rung], *arrays, geometry).items()]
+            serving = {**RUNGS, **OPT_IN}[rung]
+            works = [(d, rung, work) for d, work in calls(serving, *arrays, geometry).items()]
+        if rung in OPT_IN:
+            chosen_tiles = [] if SIMULATED else works  # these are too large for the simulator
+            works = [*chosen_tiles, *on_tensor_cores(rung, geometry, *arrays)]
         for direction, name, work in works:
-            row = {"part": "smoke", "rung": name, "direction": direction, "x": x_shape, "w": w_shape}
-            began = time.perf_counter()
-            try:
-                first, second = on_cpu(work()).copy(), on_cpu(work())
-                e = exact[direction]()
-                error = float(np.linalg.norm(first - e) / np.linalg.norm(e))
-                same, seconds = bool((first == second).all()), round(time.perf_counter() - began, 2)
-                say(**row, ok=error < 1e-5 and same, error=error, same_twice=same, seconds=seconds)
-            except Exception as problem:
-                say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
-                if broken():
-                    sys.exit(3)
+            check(rung, name, direction, work, exact[direction](), x=x_shape, w=w_shape)
     if not SIMULATED:
         registers(rung)
-
-
-def registers(rung: str) -> None:
-    """Say what the compiled kernels use."""
-    for kernel in (o for o in gc.get_objects() if isinstance(o, Kernel)):
-        for (kinds, _), function in kernel._loaded.items():
-            used = {"threads": kernel.threads, "kinds": len(kinds)}
-            for name in ("num_regs", "local_size_bytes", "shared_size_bytes"):
-                used[name] = attribute(function, name)
-            say(part="registers", rung=rung, kernel=kernel.function.__qualname__, **used)
-
-
-def attribute(function: Any, name: str) -> int | None:
-    """Return an attribute of a loaded function, which CuPy knows under the driver's number."""
-    numbers = {"shared_size_bytes": 1, "local_size_bytes": 3, "num_regs": 4}
-    try:
-        from cupy_backends.cuda.api import driver
-
-        return driver.funcGetAttribute(numbers[name], function.ptr)
-    except Exception:
-        return None
 
 
 def shapes(names: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
@@ -126,7 +96,7 @@ def time_all(part: str, c: Any, clock: Clock, works: Any, truth: dict[str, Any])
             error = float(abs(done - right).max() / abs(right).max())
             reading = clock(work)
             tflops = round(c.flop / reading["gpu_us"] / 1e6, 2)
-            say(**row, ok=error < 1e-4, error=error, tflops=tflops, **reading)
+            say(**row, ok=error < 10 * bound(name, direction), error=error, tflops=tflops, **reading)
         except Exception as problem:
             say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:300])
             if broken():
@@ -145,6 +115,22 @@ def chosen(*names: str) -> None:
         few = calls(RUNGS["coalesced"], *arrays, geometry)["input"]
         if c.C < 4:
             time_all("chosen", c, clock, [("input", "coalesced", few)], truth)
+
+
+def tensor_cores(*names: str) -> None:
+    """Time rung 8 beside im2col + cuBLAS: the choice and every tile, in 3xTF32 and in TF32."""
+    clock = Clock()
+    for c, geometry in shapes(names[:1] if SIMULATED else names):
+        arrays = tuple(map(library().asarray, operands(geometry)))
+        truth: dict[str, Any] = {}
+        for name, kernels in (("im2col+cuBLAS", im2col), *OPT_IN.items()):
+            works = [
+                (d, name, work) for d, work in calls(kernels, *arrays, geometry).items() if d != "weight"
+            ]
+            if name in OPT_IN:
+                chosen_tiles = [] if SIMULATED else works
+                works = [*chosen_tiles, *on_tensor_cores(name, geometry, *arrays)]
+            time_all("tensor cores", c, clock, works, truth)
 
 
 def tiles(*names: str) -> None:

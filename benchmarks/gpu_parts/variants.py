@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
-from tinycnn.kernels.cuda import few_results
+from tinycnn.kernels.cuda import few_results, tensor_cores
 from tinycnn.kernels.cuda import register_tiles as sums
 from tinycnn.kernels.cuda import weight_tiles as weights
 from tinycnn.kernels.cuda.gather import Gather
@@ -26,8 +26,10 @@ WEIGHTS = [
     *((tile, 3) for tile in (BIG, MIDDLE, MIDDLE16)),
     (BIG, 4),
 ]
+TENSOR_CORES = tensor_cores.TILES
 if SIMULATED:
     small = Tile(16, 16, 4, 4, 4)
+    TENSOR_CORES = (Tile(16, 16, 8, 2, 4),)
     SUMS, WEIGHTS = [(few_results.TILE, 1), (small, 1), (small, 3)], [(small, 1), (small, 3)]
 MOST_BLOCKS = 2000  # with more than these, pieces only make more to add
 
@@ -75,6 +77,28 @@ def of_sums(
                     return out
 
                 yield direction, name_of(tile, stages, pieces), work
+
+
+def on_tensor_cores(
+    rung: str, geometry: Any, x: Any, w: Any, g: Any
+) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+    """Yield the tiles of rung 8, "tf32x3" or "tf32", each with the sum in one piece and in two."""
+    heart_of, xp = getattr(tensor_cores, rung), library()
+    for direction, source, out, gather in (
+        ("forward", x, xp.empty_like(g), Gather.output(geometry)),
+        ("input", g, xp.empty_like(x), Gather.input(geometry)),
+    ):
+        for tile in TENSOR_CORES:
+            for pieces in (1, 2):
+                if pieces > -(-gather.C // tile.BK):
+                    continue
+
+                def work(a=source, out=out, gather=gather, d=direction, tile=tile, p=pieces) -> Any:
+                    turn = d == "input"
+                    assert sums.write_sums(a, w, out, gather, turn, tile, pieces=p, heart_of=heart_of)
+                    return out
+
+                yield direction, f"{rung} {name_of(tile, 1, pieces)}", work
 
 
 def name_of(tile: Tile, stages: int, pieces: int) -> str:

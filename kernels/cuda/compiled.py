@@ -30,6 +30,7 @@ class Compiled(NamedTuple):
     products: int  # multiply-and-add instructions
     loads: int  # from global and shared memory
     wide_loads: int  # of these, with 128 bits
+    tensor: int  # instructions of a tensor core
     text: str  # PTX, the assembly language
 
 
@@ -85,6 +86,7 @@ def compiled(kernel: Kernel, kinds: Kinds, capability: Capability) -> Compiled:
         text.count("fma.rn.f32"),
         len(loads),
         sum(".v4" in load for load in loads),
+        text.count("mma.sync"),
         text,
     )
 

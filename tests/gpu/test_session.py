@@ -67,7 +67,7 @@ def test_no_part_begins_when_the_time_is_over(tmp_path, rows):
 def test_the_plan_names_what_there_is(tmp_path, monkeypatch):
     from benchmarks.gpu_parts.__main__ import PARTS
     from benchmarks.measuring.works import GPU_CONVOLUTIONS, GPU_WORKS
-    from tinycnn.kernels.cuda import RUNGS
+    from tinycnn.kernels.cuda import OPT_IN, RUNGS
 
     monkeypatch.setattr(gpu_session.shutil, "which", lambda tool: f"/bin/{tool}")
     parts = [part for step in gpu_session.plan(tmp_path) for part in step]
@@ -77,7 +77,11 @@ def test_the_plan_names_what_there_is(tmp_path, monkeypatch):
         if "benchmarks.gpu_parts" in part.command
     ]
     assert {name for name, *_ in asked} == PARTS.keys()
-    assert {rung for name, rung, *_ in (a for a in asked if a[0] == "smoke")} == {*RUNGS, "variants"}
+    assert {rung for name, rung, *_ in (a for a in asked if a[0] == "smoke")} == {
+        *RUNGS,
+        *OPT_IN,
+        "variants",
+    }
     assert set(gpu_session.SHAPES) == {f"{c.H}x{c.W}" for c in GPU_CONVOLUTIONS}
     assert set(gpu_session.STEPS) <= GPU_WORKS.keys()
     assert all((ROOT / path).exists() for path in gpu_session.TESTS)
@@ -107,7 +111,8 @@ def test_without_a_gpu_it_says_so_and_ends_with_2(tmp_path):
 @pytest.mark.slow
 def test_the_whole_of_it_in_the_simulator(tmp_path, rows):
     pytest.importorskip("torch", reason="PyTorch is the oracle: extra 'oracle'")
-    only = ("facts", "smoke direct", "smoke variants", "steps tinycnn", "graphs", "cuDNN", "tiles", "profile")
+    smoke = ("smoke direct", "smoke variants", "smoke tf32x3", "smoke tf32", "smoke products")
+    times = ("tensor cores", "products", "steps tinycnn", "graphs", "cuDNN", "tiles", "profile")
     done = subprocess.run(
         [
             sys.executable,
@@ -117,7 +122,9 @@ def test_the_whole_of_it_in_the_simulator(tmp_path, rows):
             "--seconds",
             "900",
             "--only",
-            *only,
+            "facts",
+            *smoke,
+            *times,
         ],
         cwd=ROOT,
         env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "TINYCNN_BACKEND": ""},
@@ -133,10 +140,18 @@ def test_the_whole_of_it_in_the_simulator(tmp_path, rows):
         "graphs",
         "chosen",
         "tiles",
+        "tensor cores",
+        "products",
         "profile",
         "end",
     }
     assert all(row["ok"] for row in said if "ok" in row)
+    checked = {(row["rung"], row["variant"]) for row in said if row["part"] == "smoke"}
+    assert {
+        ("tf32x3", "tf32x3 16x16x8/1"),
+        ("tf32", "tf32 16x16x8/1"),
+        ("products", "chosen"),
+    } <= checked
     measured = [row for row in said if row["part"] == "tiles"]
     assert {row["direction"] for row in measured} == {"forward", "input", "weight"}
     assert {row["work"] for row in said if row["part"] == "steps"} == set(gpu_session.STEPS)

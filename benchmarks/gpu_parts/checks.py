@@ -1,0 +1,60 @@
+"""Whether a result is right, and the same twice; and what the compiled kernels use."""
+
+import gc
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinycnn.kernels.cuda.launch import Kernel
+
+from .machine import broken, on_cpu, say
+
+BOUND = 1e-5  # of the relative error of a float32 result
+TF32_BOUND = 1e-3  # if every factor is rounded to 1 part in 2048
+
+
+def bound(name: str, direction: str) -> float:
+    """Return what relative error is allowed; rung "tf32" has the gradient by the weights in float32."""
+    return TF32_BOUND if name.split()[0] == "tf32" and direction != "weight" else BOUND
+
+
+def check(
+    rung: str, name: str, direction: str, work: Callable[[], Any], exact: np.ndarray, **row: Any
+) -> None:
+    """Say whether two runs of a work give the exact result, but for rounding, and the same bits."""
+    row = {"part": "smoke", "rung": rung, "variant": name, "direction": direction, **row}
+    began = time.perf_counter()
+    try:
+        first, second = on_cpu(work()).copy(), on_cpu(work())
+        error = float(np.linalg.norm(first - exact) / np.linalg.norm(exact))
+        same, seconds = bool((first == second).all()), round(time.perf_counter() - began, 2)
+        ok = error < bound(name, direction) and same
+        say(**row, ok=ok, error=error, same_twice=same, seconds=seconds)
+    except Exception as problem:
+        say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
+        if broken():
+            sys.exit(3)
+
+
+def registers(rung: str) -> None:
+    """Say what the compiled kernels use."""
+    for kernel in (o for o in gc.get_objects() if type(o) is Kernel):
+        for (kinds, _), function in kernel._loaded.items():
+            used = {"threads": kernel.threads, "kinds": len(kinds)}
+            for name in ("num_regs", "local_size_bytes", "shared_size_bytes"):
+                used[name] = attribute(function, name)
+            say(part="registers", rung=rung, kernel=kernel.function.__qualname__, **used)
+
+
+def attribute(function: Any, name: str) -> int | None:
+    """Return an attribute of a loaded function, which CuPy knows under the driver's number."""
+    numbers = {"shared_size_bytes": 1, "local_size_bytes": 3, "num_regs": 4}
+    try:
+        from cupy_backends.cuda.api import driver
+
+        return driver.funcGetAttribute(numbers[name], function.ptr)
+    except Exception:
+        return None
