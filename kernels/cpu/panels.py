@@ -27,7 +27,7 @@ def aligned(rows: int, columns: int, dtype: np.dtype) -> Array:
     pitch = -(-columns * itemsize // LINE) * LINE
     memory = arena.empty((rows * pitch + LINE,), np.uint8)
     first = -memory.__array_interface__["data"][0] % LINE
-    return memory[first : first + rows * pitch].view(dtype).reshape(rows, pitch // itemsize)[:, :columns]
+    return np.ndarray((rows, columns), dtype, memory, first, (pitch, itemsize))
 
 
 @intrinsic

@@ -2,7 +2,7 @@
 
 What is different from `function` and `backward`:
 
-- a call looks everything up once, and has the cases of one and of two inputs written out;
+- a call looks everything up once, and has the cases of one and of two inputs written out as well;
 - a walk that is not recorded passes arrays instead of tensors;
 - it adds gradients up in place, and hands out arrays that nobody else has without copying them.
 
@@ -30,33 +30,41 @@ from .function import Function
 
 _plain_call, _plain_walk = Function.__call__, backward.walk
 _always = modes().observers  # nobody else looks on
-_ALL = (0,), (0, 1)  # what is kept if all inputs are, one or two
+_ALL = (), (0,), (0, 1)  # what is kept if all inputs are: none, one or two
 
 
 def call(self: Function, *inputs: Any) -> Any:
     """Compute and record: the same as `Function.__call__`."""
-    two = len(inputs) == 2
-    if two:
-        a, b = inputs
-        try:
+    count = len(inputs)
+    two = count == 2
+    needs: tuple[bool, ...]
+    try:
+        if two:
+            a, b = inputs
             u, v = a._data, b._data
             needs = need_a, need_b = a._requires_grad, b._requires_grad
-        except AttributeError:
-            return _call_with_constants(self, a, b)
-        usual = u.dtype is v.dtype and type(u) is type(v) is ndarray
-    elif len(inputs) == 1 and isinstance(inputs[0], Tensor):
-        a = inputs[0]
-        u = a._data
-        need_a, need_b = needs = a._requires_grad, False
-        usual = type(u) is ndarray
-    else:
-        return _call_on_arrays(self, *inputs)
+            usual = u.dtype is v.dtype and type(u) is type(v) is ndarray
+        elif count == 1:
+            (a,) = inputs
+            u = a._data
+            arrays, needs = (u,), (a._requires_grad,)
+            usual = type(u) is ndarray
+        elif count:
+            a = inputs[0]
+            arrays = tuple([x._data for x in inputs])
+            needs = tuple([x._requires_grad for x in inputs])
+            u = arrays[0]
+            usual = not [v for v in arrays if type(v) is not ndarray or v.dtype is not u.dtype]
+        else:
+            return _plain_call(self)
+    except AttributeError:
+        return _call_with_constants(self, *inputs) if two else _call_on_arrays(self, *inputs)
     mode = modes()
     if not usual or self.parents or mode.observers is not _always or (self.floats and u.dtype.kind != "f"):
         return _plain_call(self, *inputs)
-    self.needs_input_grad = needs if two else needs[:1]
+    self.needs_input_grad = needs
     try:
-        y = self.forward(u, v) if two else self.forward(u)
+        y = self.forward(u, v) if two else self.forward(*arrays)
     except Exception:
         y = None
     if y is None:  # it failed, and will do so again: the plain call says why
@@ -68,17 +76,19 @@ def call(self: Function, *inputs: Any) -> Any:
     shared = (y.base is not None or y is u) and share_memory(y, u)
     result._changed_at = a._changed_at if shared else [0]
     dtype = y.dtype
-    if not ((need_a or need_b) and mode.grad_enabled and dtype.kind == "f"):
+    if not (True in needs and mode.grad_enabled and dtype.kind == "f"):
         result.creator, result._requires_grad = None, False
         return result
     self.recorded_at = next(clock)
     if two:
         self.parents = (a.creator or a) if need_a else None, (b.creator or b) if need_b else None
-    else:
+    elif count == 1:
         self.parents = (a.creator or a,)
+    else:
+        self.parents = [(x.creator or x) if need else None for x, need in zip(inputs, needs, strict=True)]
     self.shape, self.dtype = y.shape, dtype
     if kept_from := self._kept_from:
-        self._kept = inputs if kept_from == _ALL[two] else self.keep(inputs, result)
+        self._kept = inputs if count < 3 and kept_from == _ALL[count] else self.keep(inputs, result)
     result.creator, result._requires_grad = self, True
     return result
 
@@ -93,7 +103,7 @@ def _call_with_constants(self: Function, a: Any, b: Any) -> Any:
 
 def _call_on_arrays(self: Function, *inputs: Any) -> Any:
     """Call without any look at what they are, if all inputs are NumPy arrays of one float type."""
-    dtype = getattr(inputs[0], "dtype", None) if inputs else None
+    dtype = getattr(inputs[0], "dtype", None)
     for x in inputs:
         if type(x) is not ndarray or x.dtype is not dtype:
             return _plain_call(self, *inputs)

@@ -106,13 +106,14 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
         If the numbers of elements differ.
     """
     sizes = tuple(shape[0]) if len(shape) == 1 and isinstance(shape[0], Sequence) else shape
-    sizes = tuple(operator.index(size) for size in sizes)
+    sizes = tuple(map(operator.index, sizes))
     given = shape_of("reshape", x)
     count = math.prod(given)
-    known = math.prod(size for size in sizes if size != -1)
-    if sizes.count(-1) == 1 and known and count % known == 0:
-        sizes = tuple(count // known if size == -1 else size for size in sizes)
-    if any(size < 0 for size in sizes) or math.prod(sizes) != count:
+    if sizes.count(-1) == 1:
+        known = -math.prod(sizes)
+        if known and count % known == 0:
+            sizes = tuple([count // known if size == -1 else size for size in sizes])
+    if (sizes and min(sizes) < 0) or math.prod(sizes) != count:
         raise ValueError(f"cannot reshape {given}, {count} elements, to {sizes}")
     return x if sizes == given else Reshape(sizes)(x)
 
@@ -124,7 +125,9 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     start, end = one_dim(start_dim, len(shape)), one_dim(end_dim, len(shape))
     if start > end:
         raise ValueError(f"flatten: start_dim {start_dim} comes after end_dim {end_dim} in {shape}")
-    return reshape(x, *shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :])
+    if start == end:
+        return x
+    return Reshape((*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))(x)
 
 
 def _a_size_of_one(f: Callable[..., Tensor], rng: Rng) -> Example:

@@ -14,7 +14,7 @@ class Container(Module):
     @property
     def layers(self) -> tuple[Module, ...]:
         """The modules in order."""
-        return tuple(vars(self)[name] for name in self._order)
+        return tuple(map(vars(self).__getitem__, self._order))
 
     @property
     def _order(self) -> list[str]:

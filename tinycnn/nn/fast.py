@@ -70,7 +70,7 @@ def forward(self: Layers, x: Tensor) -> Tensor:
 
 def hooked(layers: Sequence[Module]) -> bool:
     """Return whether a hook looks at the result of one of the layers."""
-    return any(layer.hooks for layer in layers)
+    return bool([layer for layer in layers if layer.hooks])
 
 
 def followers(layers: Sequence[Module]) -> Followers:
@@ -102,7 +102,8 @@ def convolved(layer: Conv2d, x: Tensor, then: Followers) -> Tensor | None:
     w, bias = layer.weight, layer.bias
     if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != layer.in_channels or x.dtype != w.dtype:
         return None
-    if (kernel := kernels_for(x.data).conv2d_epilogue) is None or not kernels_for(x.data).serves(w.data):
+    kernels = kernels_for(x.data)
+    if (kernel := kernels.conv2d_epilogue) is None or not kernels.serves(w.data):
         return None
     try:
         geometry = _geometry(x.shape, w.shape, layer.stride, layer.padding, layer.dilation, layer.groups)

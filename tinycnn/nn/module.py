@@ -40,6 +40,7 @@ class Module:
     """
 
     training = True
+    _forward_hooks: Sequence[Hook] = ()  # a list, once there is one
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, _kept(type(self), name, vars(self).get(name), value))
@@ -61,14 +62,14 @@ class Module:
         except (ValueError, TypeError) as error:
             _say_where(self, error)
             raise
-        for hook in self.hooks:
+        for hook in self._forward_hooks:
             hook(self, args, y)
         return y
 
     @property
     def hooks(self) -> Sequence[Hook]:
         """The hooks that `register_forward_hook` was given."""
-        return vars(self).get("_forward_hooks", ())
+        return self._forward_hooks
 
     def register_forward_hook(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook(module, inputs, output)`` after each forward; return a function that removes it."""
