@@ -25,6 +25,7 @@ def describe() -> tuple[str, ...]:
     return (
         f"micro-kernel: {ROWS} cells times {filters_of(4)} filters of float32, "
         f"vectors of {8 * VECTOR_BYTES} bits",
-        f"gradient by the input with at most {FEW} channels in a group, as depthwise: vectors of cells",
+        f"gradient by the input with at most {FEW} channels in a group: vectors of cells",
+        "depthwise, in all directions: vectors of channels of the image and of the weights",
         f"small products with at most {FEW_ROWS} rows, columns or terms: BLAS, one thread a call",
     )

@@ -6,6 +6,7 @@
 `panels`       weights and gradients side by side, as vectors want them
 `blocks`       the loops around the micro-kernel, for each direction
 `epilogue`     an activation and max-pooling, on sums that are still in the cache
+`depthwise`    a filter for each channel: vectors of channels on both sides, in all directions
 `few`          the gradient by the input for few channels, vectors of cells instead
 ============== ==================================================================================
 
@@ -23,7 +24,9 @@ from .. import arena
 from ..arrays import Array, ready
 from ..cores import get_num_threads
 from ..geometry import Conv2dGeometry
+from . import depthwise
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
+from .depthwise import is_depthwise
 from .few import few_channels
 from .panels import aligned, pack
 from .plan import Plan, few_plan, forward_plan, input_plan, weight_plan
@@ -53,15 +56,16 @@ def conv2d_epilogue(
         Whether of each 2x2 window of the output the largest is taken: (N, K, OH//2, OW//2). The winners are
         those of `max_pool2d`. None if it is not pooled.
     """
-    y, index = _forward(x, w, geometry, bias, slope, pooled)
-    return y, index if pooled else None
+    return _forward(x, w, geometry, bias, slope, pooled)
 
 
 def _forward(
     x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float, pooled: bool
-) -> tuple[Array, Array]:
-    """Return the output and the winners of its pooling, which are none without one."""
+) -> tuple[Array, Array | None]:
+    """Return the output and the winners of its pooling, if there is one."""
     x, w = _prepared(x, w)
+    if is_depthwise(geometry) and not pooled:
+        return depthwise.conv2d(x, w, geometry, bias, slope), None
     plan, G, K = forward_plan(geometry, x.itemsize, BLOCK, pooled), geometry.G, geometry.K
     packed = _packed(w, plan, G, 1, K // G, len(plan.steps))
     N, K, OH, OW = geometry.y_shape
@@ -78,7 +82,7 @@ def _forward(
         index.reshape(-1).view(x.dtype),
         x.dtype.type(slope),
     )
-    return y, index
+    return y, index if pooled else None
 
 
 def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
@@ -87,6 +91,8 @@ def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | Non
     And add `bias` (C,), if this is a transposed convolution.
     """
     g, w = _prepared(g, w)
+    if is_depthwise(geometry):
+        return depthwise.conv2d_input(g, w, geometry, bias)
     G, channels, filters = geometry.G, geometry.C // geometry.G, geometry.K // geometry.G
     x = arena.empty(geometry.x_shape, g.dtype)
     if channels <= FEW:
@@ -105,6 +111,8 @@ def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
     if geometry.N == 0:
         w[...] = 0
         return w
+    if is_depthwise(geometry):
+        return depthwise.conv2d_weight(x, g, geometry)
     plan, G, K = weight_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
     NR, panels, parts = plan.layout.NR, plan.layout.panels, plan.units
     T = w.size // K
@@ -170,5 +178,5 @@ def _threads(plan: Plan) -> int:
 
 def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
     """Return both as compiled kernels want them, of their common dtype."""
-    dtype = np.result_type(a.dtype, b.dtype)
+    dtype = a.dtype if a.dtype is b.dtype else np.result_type(a.dtype, b.dtype)
     return ready(a, dtype), ready(b, dtype)

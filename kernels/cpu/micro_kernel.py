@@ -34,22 +34,24 @@ def filters_of(itemsize: int) -> int:
     return REGISTERS.vectors * VECTOR_BYTES // itemsize
 
 
-def twin(MR: int, NR: int) -> Callable[..., None]:
+def twin(MR: int, NR: int, each: bool = False) -> Callable[..., None]:
     """Return the micro-kernel as a function in Python; see `micro_kernel`."""
+    lanes = np.arange(NR) if each else 0
 
     def tile(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh):
         at = [s0 + places[i] + np.arange(NR) for i in range(i0, i0 + MR)]
         totals = [start[:NR] if fresh else sums[place] for place in at]
         for t, step in enumerate(steps):
             weights = v[v0 + t * pitch + np.arange(NR)]
-            totals = [total + a[a0 + rows[i0 + i] + step] * weights for i, total in enumerate(totals)]
+            numbers = [a[a0 + rows[i0 + i] + step + lanes] for i in range(MR)]
+            totals = [total + number * weights for total, number in zip(totals, numbers, strict=True)]
         for place, total in zip(at, totals, strict=True):
             sums[place] = total
 
     return tile
 
 
-def micro_kernel(MR: int, vectors: int):
+def micro_kernel(MR: int, vectors: int, each: bool = False):
     """Return the micro-kernel for MR rows of so many vectors: an intrinsic for compiled code.
 
     It is called as ``tile(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh)``. For rows
@@ -59,6 +61,8 @@ def micro_kernel(MR: int, vectors: int):
 
     Here `before` is start[f] if `fresh`, else what was in `sums`. Everything is read before anything is
     written, so a row that is there twice does no harm. Arrays are flat, tables int64, with at least one step.
+
+    If `each` weight has a number of its own, f is added to the place in a: for depthwise convolution.
     """
     names = ("a", "a0", "rows", "i0", "steps", "v", "v0", "pitch", "sums", "s0", "places", "start", "fresh")
 
@@ -90,9 +94,12 @@ def micro_kernel(MR: int, vectors: int):
                 weights = load_row(plus(v_at, builder.mul(loop.index, value["pitch"])))
                 step = builder.load(plus(steps_at, loop.index))
                 for i, row in enumerate(a_rows):
-                    number = everywhere(builder, builder.load(plus(row, step)), vector)
+                    if each:
+                        numbers = load_row(plus(row, step))
+                    else:
+                        numbers = [everywhere(builder, builder.load(plus(row, step)), vector)] * vectors
                     for j in range(vectors):
-                        loop.add(i * vectors + j, number, weights[j])
+                        loop.add(i * vectors + j, numbers[j], weights[j])
             for i, row in enumerate(sum_rows):
                 for j in range(vectors):
                     store(builder, loop.sums[i * vectors + j], plus(row, INDEX(j * vector.count)))
@@ -144,3 +151,4 @@ class Sums:
 
 wide_tile = micro_kernel(ROWS, REGISTERS.vectors)
 narrow_tile = micro_kernel(NARROW_ROWS, REGISTERS.vectors // 2)
+depthwise_tile = micro_kernel(ROWS, REGISTERS.vectors, each=True)

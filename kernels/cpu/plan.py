@@ -81,7 +81,7 @@ def forward_plan(geometry: Conv2dGeometry, itemsize: int, block: int, pooled: bo
         packed=G * layout.panels * C // G * KH * KW * layout.NR,
         scratch=layout.copy + (min(block, P) + MOST_ROWS + block // Q**2) * layout.NR,
         units=N // layout.together * G * -(-P // block) * layout.panels,
-        work=_work(geometry),
+        work=multiply_adds(geometry),
     )
 
 
@@ -125,7 +125,7 @@ def input_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
         packed=G * layout.panels * KH * KW * K // G * layout.NR,
         scratch=layout.copy + layout.together * HP * WP * layout.NR,
         units=N // layout.together * G * layout.panels,
-        work=_work(geometry),
+        work=multiply_adds(geometry),
     )
 
 
@@ -149,7 +149,7 @@ def few_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
         packed=0,
         scratch=copy + T * pitch,
         units=N * G,
-        work=_work(geometry),
+        work=multiply_adds(geometry),
     )
 
 
@@ -177,7 +177,7 @@ def _image(layout: Layout) -> int:
     return (layout.channels if layout.copy else layout.all_channels) * layout.plane
 
 
-def _work(geometry: Conv2dGeometry) -> int:
+def multiply_adds(geometry: Conv2dGeometry) -> int:
     """Return the multiplications, each with an addition: the same number in all directions."""
     N, C, _, _, K, KH, KW, *_, G, OH, OW = geometry
     return N * K * OH * OW * (C // G) * KH * KW

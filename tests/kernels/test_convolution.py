@@ -10,7 +10,7 @@ from scipy.signal import correlate2d
 from tests.helpers.geometries import SEEDS, arrays, conv2d_geometries, convolutions
 from tests.helpers.thread_counts import computing_with
 from tinycnn.kernels import im2col, table
-from tinycnn.kernels.cpu import convolution
+from tinycnn.kernels.cpu import convolution, depthwise
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.transposed import conv_transpose2d_geometry
 
@@ -120,13 +120,23 @@ LARGER = {
     "few channels of a large image": ((2, 3, 60, 61), (33, 3, 3, 3), {"padding": 1, "dilation": 2}),
     "few channels, planes shorter than a vector": ((3, 2, 4, 4), (18, 2, 3, 3), {}),
     "depthwise": ((2, 20, 12, 13), (20, 1, 3, 3), {"groups": 20, "padding": 1}),
+    "depthwise, several panels, no border": ((3, 70, 9, 8), (70, 1, 3, 2), {"groups": 70}),
+    "depthwise, several blocks": ((2, 5, 25, 60), (5, 1, 3, 3), {"groups": 5, "padding": (2, 0)}),
+    "depthwise, stride and dilation": (
+        (2, 40, 17, 19),
+        (40, 1, 5, 4),
+        {"groups": 40, "stride": (2, 3), "padding": (3, 5), "dilation": (2, 3)},
+    ),
+    "depthwise, parts of the batch": ((9, 33, 60, 61), (33, 1, 5, 7), {"groups": 33, "padding": (2, 3)}),
+    "depthwise, two filters a channel": ((2, 20, 9, 9), (40, 1, 3, 3), {"groups": 20, "padding": 1}),
 }
 
 
 @pytest.mark.parametrize("case", LARGER)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_larger_sizes_on_the_cpu(monkeypatch, set_threads, case, dtype, rng):
-    monkeypatch.setattr(convolution, "SERIAL", 1)
+    for module in (convolution, depthwise):
+        monkeypatch.setattr(module, "SERIAL", 1)
     x_shape, w_shape, options = LARGER[case]
     geometry = conv2d_geometry(x_shape, w_shape, **options)
     shapes = x_shape, w_shape, geometry.y_shape

@@ -71,6 +71,7 @@ LARGER = {
     "cnn28, second layer": ((6, 32, 13, 13), (64, 32, 3, 3), {}),
     "many blocks, odd sizes": ((2, 3, 51, 50), (19, 3, 3, 3), {"padding": 1}),
     "groups": ((12, 28, 9, 8), (34, 14, 3, 2), {"stride": (1, 2), "groups": 2}),
+    "depthwise": ((2, 37, 9, 8), (37, 1, 3, 3), {"groups": 37, "padding": 1}),
     "more weights than stay near": ((1, 70, 9, 9), (20, 70, 3, 3), {}),
 }
 

@@ -6,7 +6,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.helpers.geometries import SEEDS
 from tinycnn.kernels.cpu.compiled import compiled
-from tinycnn.kernels.cpu.micro_kernel import NARROW_ROWS, ROWS, filters_of, narrow_tile, twin, wide_tile
+from tinycnn.kernels.cpu.micro_kernel import (
+    NARROW_ROWS,
+    ROWS,
+    depthwise_tile,
+    filters_of,
+    narrow_tile,
+    twin,
+    wide_tile,
+)
 from tinycnn.kernels.cpu.panels import transpose
 
 
@@ -20,7 +28,12 @@ def narrow(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh)
     narrow_tile(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh)
 
 
-TILES = {"wide": (wide, ROWS, 1), "narrow": (narrow, NARROW_ROWS, 2)}
+@compiled
+def depthwise(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh):
+    depthwise_tile(a, a0, rows, i0, steps, v, v0, pitch, sums, s0, places, start, fresh)
+
+
+TILES = {"wide": (wide, ROWS, 1), "narrow": (narrow, NARROW_ROWS, 2), "depthwise": (depthwise, ROWS, 1)}
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
@@ -35,13 +48,15 @@ def test_the_micro_kernel_equals_its_twin(tile, dtype, rng, steps, fresh, repeat
     rows = rng.integers(0, 50, MR + 9)
     if repeated:  # what a tile has too many at the end of a table
         places[i0 + MR // 2 :], rows[i0 + MR // 2 :] = places[i0 + MR // 2], rows[i0 + MR // 2]
-    a = rng.standard_normal(a0 + 100).astype(dtype)
+    a = rng.standard_normal(a0 + 100 + NR).astype(dtype)
     v = rng.standard_normal(v0 + (steps - 1) * pitch + NR).astype(dtype)
     sums = rng.standard_normal(s0 + NR * (MR + 9)).astype(dtype)
     table = rng.integers(0, 50, steps)
     start = rng.standard_normal(NR).astype(dtype)
     expected = sums.copy()
-    twin(MR, NR)(a, a0, rows, i0, table, v, v0, pitch, expected, s0, places, start, fresh)
+    twin(MR, NR, each=tile == "depthwise")(
+        a, a0, rows, i0, table, v, v0, pitch, expected, s0, places, start, fresh
+    )
     compiled_tile(a, a0, rows, i0, table, v, v0, pitch, sums, s0, places, start, fresh)
     # The compiled one rounds once for a multiplication and an addition together, where a processor can.
     tolerance = 50 * np.finfo(dtype).eps
