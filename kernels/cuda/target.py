@@ -6,9 +6,10 @@
     marks a function that kernels call
 ``cuda``
     the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
-``shared``, ``load4``, ``store4``, ``divide``, ``copy16``, ``copy4_or_zero``, ``commit_copies``, ``all_but``,
-``to_tf32``, ``mma``
+``shared``, ``load4``, ``store4``, ``divide``, ``to_tf32``, ``mma``
     what Numba has no name for, built from its `intrinsic`
+``copy16``, ``copy4_or_zero``, ``commit_copies``, ``all_but``
+    copies that run while the threads compute, built in the same way
 
 A kernel sees every array as a pointer to its first element: a launch then passes one address an array instead
 of seven numbers, and ``x[i]`` has none of Python's rules for a negative i. All other arguments are int32,

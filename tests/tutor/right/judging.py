@@ -17,7 +17,7 @@ def cosine_of_directions(a, b):
         lengths = np.sqrt((rows**2).sum(1, keepdims=True))
         return np.divide(rows, lengths, out=np.zeros(rows.shape), where=lengths > 0)
 
-    return 1 - np.einsum("nd,md->nm", direction(a), direction(b))
+    return 1 - direction(a) @ direction(b).T
 
 
 def cosine_by_distance(a, b):
