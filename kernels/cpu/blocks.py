@@ -127,7 +127,7 @@ def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, part
     filters, P, T = K // G, OH * OW, C // G * KH * KW
     blocks = -(-together * P // block)
     jobs = N // together * blocks
-    scratch[:copied] = 0
+    scratch[:] = 0  # not only the border: what is no filter may be denormal, which is slow to multiply
     for unit in range(first, last):
         part, group = unit // G, unit % G
         first_job, there = jobs * part // parts, -1

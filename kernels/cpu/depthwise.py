@@ -157,6 +157,7 @@ def _input(geometry, NR, g, w, start, x, cells, taps, places, _, scratch, first,
     _, C, H, W, _, KH, KW, _, _, PH, PW, _, _, _, OH, OW = geometry
     WP, P, T, panels = W + 2 * PW, OH * OW, KH * KW, len(start) // NR
     copied = (H + 2 * PH) * WP * NR
+    scratch[copied:] = 0  # what is no channel may be denormal, which is slow to multiply
     for unit in range(first, last):
         n, panel = unit // panels, unit % panels
         c, begin = min(NR, C - panel * NR), start[panel * NR :]

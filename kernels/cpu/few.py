@@ -22,6 +22,7 @@ def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, sc
     last_p = max(P, NR) - NR
     bias, zeros = start[: G * panels * NR], start[G * panels * NR :]
     zero, fresh, narrow = first - first, first >= 0, first < 0  # no constants, see `input_blocks`
+    scratch[:copied] = 0  # see `weight_blocks`
     for unit in range(first, last):
         group, to = unit % G, unit * channels * H * W
         v, v0 = g, unit * filters * P
