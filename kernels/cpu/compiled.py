@@ -1,10 +1,8 @@
 """How kernels are compiled: at the first call, kept on disk if that is possible, free of Python's lock."""
 
 import hashlib
-import os
 import pickle
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,6 +10,8 @@ from typing import Any
 
 import numba
 from numba.core import caching, compiler, event, serialize
+
+from .. import kept
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -59,12 +59,8 @@ class Kept(caching.NullCache):
         """Return the compiled code for a signature, or None if there is none or it cannot be read."""
         target.refresh()
         try:
-            path = self._path(signature, target.codegen())
-            if not path.is_file():  # nothing there, or a pipe, which reading would wait for
-                return None
-            content = path.read_bytes()
-            data = content[32:]
-            if content[:32] == _checksum(path, data):
+            data = kept.read(self._path(signature, target.codegen()))
+            if data is not None:
                 return compiler.CompileResult._rebuild(target, *pickle.loads(data))  # noqa: S301
         except Exception:  # unreadable in any way: it is compiled, and the file written again
             return None
@@ -73,16 +69,8 @@ class Kept(caching.NullCache):
     def save_overload(self, signature: Any, result: Any) -> None:
         """Write compiled code to the disk; nothing happens if that cannot be done."""
         try:
-            path = self._path(signature, result.codegen)
             data = serialize.dumps(result._reduce())
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-                try:
-                    part.write(_checksum(path, data) + data)
-                    part.close()
-                    Path(part.name).replace(path)
-                except OSError:
-                    Path(part.name).unlink()
+            kept.write(self._path(signature, result.codegen), data)
         except Exception:  # no home, no space, no permission: compiled again the next time
             return
 
@@ -90,11 +78,6 @@ class Kept(caching.NullCache):
         """Return the file for a signature on this processor."""
         key = hashlib.sha256(repr((self.name, signature, codegen.magic_tuple())).encode())
         return _folder() / f"{self.name.rpartition('.')[2]}-{key.hexdigest()[:24]}.bin"
-
-
-def _checksum(path: Path, data: bytes) -> bytes:
-    """Return 32 bytes that only this content under this name has."""
-    return hashlib.sha256(path.name.encode() + data).digest()
 
 
 @cache
@@ -109,9 +92,7 @@ def _folder() -> Path:
     version = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         version.update(source.read_bytes())
-    chosen = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
-    folder = Path(chosen) if chosen else Path.home() / ".cache"
-    return folder / "tinycnn" / "kernels" / version.hexdigest()[:16]
+    return kept.folder() / version.hexdigest()[:16]
 
 
 @cache

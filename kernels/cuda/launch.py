@@ -19,6 +19,7 @@ from unittest import mock
 import numpy as np
 from numba import types
 
+from .cubins import kept_or_built
 from .toolchain import SIMULATED, cuda
 
 Kind = str | int | None  # of an argument: an array's dtype, how many numbers a tuple has, None for a number
@@ -70,8 +71,12 @@ class Kernel:
         """Return the kernel's name, and the machine code for a GPU of `capability`; needs no GPU.
 
         It is what `load` loads: from Numba's intermediate code, optimised once more when it is linked, if
-        the linker is there.
+        the linker is there. What was built once, by any process, is kept on the disk (`cubins`).
         """
+        how = kinds, self.bounds, capability
+        return kept_or_built(self.function, how, lambda: self._built(kinds, capability))
+
+    def _built(self, kinds: Kinds, capability: Capability) -> tuple[str, bytes]:
         from numba.cuda import dispatcher
 
         driver: Any = importlib.import_module("numba.cuda.cudadrv.driver")
