@@ -14,6 +14,7 @@ launches on the same addresses, so
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -182,7 +183,7 @@ class Graphed:
 
     def _warn(self, what: str) -> None:
         if not self._said:
-            warnings.warn(f"graphed: {what}", RuntimeWarning, stacklevel=4)
+            warnings.warn(f"graphed: {what}", RuntimeWarning, stacklevel=_frames_here())
         self._said = True
 
 
@@ -243,6 +244,14 @@ def _capturable() -> Any:
 def _there(x: Any) -> Tensor:
     """Return an input of the step as a tensor on the GPU."""
     return x.to("cupy") if isinstance(x, Tensor) else Tensor(x, backend="cupy")
+
+
+def _frames_here() -> int:
+    """Return the warning's stacklevel that points at the user's line: how far outside of this file it is."""
+    level, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        level, frame = level + 1, frame.f_back
+    return level + 1
 
 
 def _copies(result: Any) -> Any:

@@ -146,7 +146,7 @@ def _by_blas(a: Array, b: Array) -> Array:
     y = arena.empty((M, N), a.dtype)
     longer = max(M, N)
     blocks = min(1 + M * N * K // SERIAL, MOST_BLOCKS)
-    width = -(-longer // (blocks * UNIT)) * UNIT
+    width = max(1, -(-longer // (blocks * UNIT))) * UNIT
 
     def job(_: int, first: int, last: int) -> None:
         for start in range(first * width, min(last * width, longer), width):
@@ -156,7 +156,7 @@ def _by_blas(a: Array, b: Array) -> Array:
             else:
                 np.matmul(a, b[:, block], out=y[:, block])
 
-    split(job, -(-longer // width) if width else 0)
+    split(job, -(-longer // width))
     return y
 
 

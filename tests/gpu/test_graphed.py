@@ -180,6 +180,7 @@ def test_what_cannot_be_recorded_goes_on_without_a_graph_and_is_said_once(gpu, w
     with pytest.warns(RuntimeWarning, match="graphed: .*the step is called as it is") as told:
         found = losses(run, fast)
     assert len(told) == 1
+    assert told[0].filename == __file__  # it points at the call
     assert reason in fast.reason
     assert not strict_graphs.launched
     assert not strict_graphs.capturing
@@ -225,6 +226,7 @@ def test_a_batch_of_another_shape_is_computed_without_the_graph(gpu):
             part = (x[:3], labels[:3]) if i in (2, 6) else (x, labels)
             assert fast(*part).item() == pytest.approx(twin.step(*part).item(), rel=1e-5)
     assert len(told) == 1
+    assert told[0].filename == __file__  # it points at the call
     assert fast.reason is None
     assert len(strict_graphs.launched) == STEPS - 2 - 3
     same(run, twin)
@@ -241,8 +243,9 @@ def test_another_gpu_is_refused(gpu, monkeypatch):
 def test_on_the_cpu_the_step_is_called_as_it_is():
     with tinycnn.using("numpy"):
         run = Run()
-        with pytest.warns(RuntimeWarning, match="new arrays live in NumPy"):
+        with pytest.warns(RuntimeWarning, match="new arrays live in NumPy") as told:
             fast = tinycnn.graphed(run.step, *next(batches()))
+        assert told[0].filename == __file__  # it points at the call
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert len(losses(run, fast)) == STEPS
