@@ -34,7 +34,7 @@ from tinycnn.tutor import check, compare
 # %% [markdown]
 # ## The equation (Eq. 1)
 #
-# One image `x` (N, C, H, W), a weight `w` (K, C, KH, KW), a bias `b` (K,), a stride (SH, SW):
+# N images `x` (N, C, H, W), a weight `w` (K, C, KH, KW), a bias `b` (K,), a stride (SH, SW):
 #
 # $$y_{n,k,oh,ow} = b_k + \sum_{c,r,s} x_{n,\,c,\,oh \cdot SH + r,\,ow \cdot SW + s}\; w_{k,c,r,s}$$
 #
@@ -205,8 +205,8 @@ assert len(set(map(float, forms))) == 1 and y.numel() * w.size == 36  # as many 
 # Loops in Python are slow; a matrix product is the fastest thing a computer does. So write every patch down
 # as one column (Eq. 1 as documented has them as rows; here both stand transposed):
 #
-# * `columns` (C·KH·KW, OH·OW): one patch a column;
-# * `w` as a matrix (K, C·KH·KW): one filter a row;
+# * `columns` (C·KH·KW, OH·OW): one patch per column;
+# * `w` as a matrix (K, C·KH·KW): one filter per row;
 # * `w @ columns` (K, OH·OW): every filter on every patch, which only needs reshaping to (K, OH, OW).
 
 # %%
@@ -267,13 +267,13 @@ assert max(result.errors) < 1e-6
 #
 # Fill in the functions and run the cell. The engine checks your answer; solutions are at the end.
 #
-# **1.** Compute $\partial L/\partial x_{0,0,0,2}$ of the example above with a pencil. Which windows does
+# **1.** Compute $\partial L/\partial x_{0,0,2,4}$ of the example above with a pencil. Which windows does
 # the cell lie in?
 
 # %%
 pencil = None  # your number
 
-compare(pencil, steps.arrays["dL/dx"][0, 0, 0, 2])
+compare(pencil, steps.arrays["dL/dx"][0, 0, 2, 4])
 
 # %% [markdown]
 # **2.** Write the input gradient as loops, for any stride and padding. Hint: take Eq. 1's loops and change
@@ -311,11 +311,11 @@ compare(as_convolution(g1, w), one.arrays["dL/dx"])
 #
 # <details><summary>1. With a pencil</summary>
 #
-# The cell in row 0, column 2 lies in the windows of $y_{0,0}$ (as its right upper corner, $w_{0,2} = -1$)
-# and $y_{0,1}$ (as its left upper corner, $w_{0,0} = 1$): $1 \cdot (-1) + 2 \cdot 1 = 1$.
+# The cell in row 2, column 4 lies in the windows of $y_{0,1}$ (as its right lower corner, $w_{2,2} = 3$)
+# and $y_{1,1}$ (as its right upper corner, $w_{0,2} = -1$): $2 \cdot 3 + 3 \cdot (-1) = 3$.
 #
 # ```python
-# assert compare(1 * -1 + 2 * 1, steps.arrays["dL/dx"][0, 0, 0, 2])
+# assert compare(2 * 3 + 3 * -1, steps.arrays["dL/dx"][0, 0, 2, 4])
 # ```
 #
 # </details>

@@ -323,7 +323,7 @@ compare(weights_of_cnn28(26), sum(p.numel() for p in cnn28(26).parameters()))
 
 # %%
 def f1_of(matrix):
-    """Return F1, one number a class."""
+    """Return F1, one number per class."""
     return None  # your code
 
 

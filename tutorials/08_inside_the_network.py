@@ -90,7 +90,7 @@ print(inspect.getsource(Module.register_forward_hook))
 
 
 def activations(model, images, layers):
-    """Return what these layers of a Sequential made of images (N, C, H, W), one array a layer."""
+    """Return what these layers of a Sequential made of images (N, C, H, W), one array per layer."""
     seen = {}
     removers = []
     for layer in layers:

@@ -262,9 +262,10 @@ assert dead[0.1] < dead[10.0]
 #
 # $$Var(y) = n\, Var(w)\, E[x^2]$$
 #
-# With tanh near 0, $f(y) \approx y$, so numbers keep their size if $Var(w) = 1/n$ (Glorot). ReLU sets half of
-# a symmetric y to 0, so $E[f(y)^2] = Var(y)/2$, and it needs $Var(w) = 2/n$ (He). Backward multiplies by W
-# transposed, so the same rule keeps the size of gradients (in layers with as many outputs as inputs).
+# With tanh near 0, $f(y) \approx y$, so numbers keep their size if $Var(w) = 1/n$. (In a layer with as many
+# outputs as inputs that is Glorot's rule.) ReLU sets half of a symmetric y to 0, so $E[f(y)^2] = Var(y)/2$,
+# and it needs $Var(w) = 2/n$ (He). Backward multiplies by W transposed, so the same rule keeps the size of
+# gradients (in layers with as many outputs as inputs).
 #
 # Measure the size of the numbers behind every layer, with ReLU and three scales of Var(w):
 

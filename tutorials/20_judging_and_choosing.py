@@ -82,8 +82,8 @@ print("from the library:", metrics.bootstrap_interval(right))
 assert 0.01 < (high - low) / 2 < 0.02
 
 # %% [markdown]
-# The interval reaches about 1.4 points to both sides. So with 2,000 images the second digit behind the
-# decimal point of an accuracy is noise: do not report it.
+# The interval reaches about 1.4 points to both sides. So with 2,000 images even the first digit behind the
+# decimal point of an accuracy in percent is noise: report the interval with it.
 #
 # ## A threshold for every purpose: ROC
 #

@@ -160,3 +160,8 @@ def test_top_1_is_the_accuracy_when_scores_are_equal(rng):
 def test_bad_scores(labels, scores, k, error, says):
     with pytest.raises(error, match=says):
         top_k_accuracy(labels, scores, k)
+
+
+def test_labels_of_pixels_are_refused_with_what_to_do():
+    with pytest.raises(ValueError, match=r"got \(2, 3, 3\), \(2, 3, 3\); if each pixel has a label, ravel"):
+        confusion_matrix(np.zeros((2, 3, 3), int), np.zeros((2, 3, 3), int))

@@ -126,3 +126,18 @@ LAYERS = [
 def test_a_list_is_refused_by_the_layer_that_gets_it(layer):
     with pytest.raises(TypeError, match=r"^layer 0: .* takes tensors or arrays, got list"):
         nn.Sequential(layer)([[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize("layer", [nn.MaxPool2d, nn.MinPool2d, nn.AvgPool2d, nn.SumPool2d])
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"kernel_size": 0}, ValueError, "kernel_size must be at least 1, got 0"),
+        ({"kernel_size": 2.5}, TypeError, "kernel_size must be an integer or a pair of integers, got 2.5"),
+        ({"kernel_size": 2, "stride": (1, 0)}, ValueError, r"stride must be at least 1, got \(1, 0\)"),
+        ({"kernel_size": 2, "padding": -1}, ValueError, "padding must be at least 0, got -1"),
+    ],
+)
+def test_a_pooling_layer_checks_its_sizes_when_it_is_made(layer, options, error, says):
+    with pytest.raises(error, match=says):
+        layer(**options)

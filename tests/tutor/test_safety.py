@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -97,6 +98,32 @@ def in_place(g, x):
 def test_arguments_changed_in_place():
     verdict = verdict_on(in_place)
     assert "changes its argument g in place" in verdict.message
+
+
+def test_two_arguments_changed_in_place():
+    def distances(a, b):
+        a += 1
+        b += 1
+        return a @ b.T
+
+    verdict = check("cosine_distances", distances, quiet=True)
+    assert "changes its arguments a and b in place" in verdict.message
+
+
+def test_numbers_that_differ_a_little_are_told_apart():
+    def distances(a, b):
+        lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
+        return 1 - a @ b.T / (lengths + 1e-3)
+
+    verdict = check("cosine_distances", distances, quiet=True)
+    right, yours = re.search(r"= (\S+); yours is (\S+)$", verdict.steps[0].numbers).groups()
+    assert right != yours
+
+
+def test_an_error_whose_text_ends_with_a_full_stop():
+    verdict = check("mcnemar_p", lambda right_a, right_b: right_a - right_b, quiet=True)
+    assert "function instead." in verdict.message
+    assert ".." not in verdict.message
 
 
 def test_a_view_of_an_argument_is_right_with_a_note():

@@ -49,7 +49,7 @@ def max_pool2d(
         (N, C, H, W).
     kernel_size, stride, padding, dilation
         An int or (height, width). The stride is the kernel's size by default; padding never wins, and is at
-        most half the kernel.
+        most half the window, which is the kernel with its dilation.
 
     Raises
     ------

@@ -49,7 +49,10 @@ def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.
             f"labels and predictions must be integers, got {labels.dtype} and {predictions.dtype}"
         )
     if labels.ndim != 1 or labels.shape != predictions.shape:
-        raise ValueError(f"labels and predictions must both be (N,), got {labels.shape}, {predictions.shape}")
+        fix = "; if each pixel has a label, ravel() both" if labels.shape == predictions.shape else ""
+        raise ValueError(
+            f"labels and predictions must both be (N,), got {labels.shape}, {predictions.shape}{fix}"
+        )
     lowest = min(int(labels.min()), int(predictions.min()))
     highest = max(int(labels.max()), int(predictions.max()))
     K = highest + 1 if K is None else K

@@ -6,6 +6,7 @@ from typing import Any
 from tinycnn import functional as F
 from tinycnn.functional.cards import Card
 from tinycnn.functional.shape import one_dim, shape_of
+from tinycnn.kernels.geometry import pair
 from tinycnn.tensor import Tensor
 
 from .module import Module
@@ -106,6 +107,10 @@ class _Pool2d(Module):
     """What all pooling layers share: kernel, stride (by default the kernel's size) and padding."""
 
     def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+        pair(kernel_size, "kernel_size")
+        pair(padding, "padding", minimum=0)
+        if stride is not None:
+            pair(stride, "stride")
         self.kernel_size, self.padding = kernel_size, padding
         self.stride = kernel_size if stride is None else stride
 

@@ -56,8 +56,9 @@ def judge(trial: Trial, execution: Execution, seconds: float) -> Verdict:
         return verdict("Not answered yet: your function returns nothing.")
     for case, outcome in zip(tried, execution.outcomes, strict=True):
         if outcome["changed"]:
+            arguments = "argument" if len(outcome["changed"]) == 1 else "arguments"
             return verdict(
-                f"Your function changes its argument {' and '.join(outcome['changed'])} in place, so "
+                f"Your function changes its {arguments} {' and '.join(outcome['changed'])} in place, so "
                 "whoever calls it loses their numbers. Work on a copy, or make a new array.",
                 case,
             )
@@ -85,7 +86,8 @@ def _wrong(
     raised = [case for case in tried if isinstance(case.yours, Raised)]
     if raised:
         said = execution.outcomes[raised[0].at]["raised"]
-        message = f"Your function stops with {said['type']}: {said['text'] or 'without a text'}."
+        text = said["text"].strip().removesuffix(".").rstrip() or "without a text"
+        message = f"Your function stops with {said['type']}: {text}."
         return verdict(f"{message}{hint_for(said)}", raised[0], traceback=traceback_of(said))
     if (sentence := misfit(first.yours, first.right)) is not None:
         return verdict(sentence, first)

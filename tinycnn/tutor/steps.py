@@ -39,8 +39,6 @@ def first_difference(yours: Any, right: Any) -> tuple[int, Index] | None:
 
 def steps_of(exercise: Exercise, tried: Tried) -> tuple[Step, ...]:
     """Return the step that computes the first number of a case that differs; empty where no number does."""
-    from tinycnn.explain.steps import number
-
     found = first_difference(tried.yours, tried.right)
     if found is None:
         return ()
@@ -52,9 +50,18 @@ def steps_of(exercise: Exercise, tried: Tried) -> tuple[Step, ...]:
         where = (which, *index) if several else index
         step = exercise.explain(tried.arguments, where)
         if step is not None:
-            mine = f"{step.numbers}; yours is {number(np.asarray(yours)[index])}"
+            mine = f"{step.numbers}; yours is {_told_apart(right, yours, index)[1]}"
             return (replace(step, numbers=mine, panels=(*step.panels, panel)),)
     return (_plain_step(exercise, which if several else None, index, yours, right, panel),)
+
+
+def _told_apart(right: Any, yours: Any, index: Index) -> tuple[str, str]:
+    """Return one number of each result, with as many digits as it takes to see that they differ."""
+    from tinycnn.explain.steps import number
+
+    a, b = (np.asarray(result, float)[index] for result in (right, yours))
+    digits = next((n for n in range(4, 17) if number(a, n) != number(b, n)), 17)
+    return number(a, digits), number(b, digits)
 
 
 def _panel(title: str, name: str, values: np.ndarray, index: Index) -> Panel:
@@ -75,12 +82,11 @@ def _plain_step(
 ) -> Step:
     """Return a step for what `tinycnn.explain` has none for: the two results side by side."""
     from tinycnn.explain import Step
-    from tinycnn.explain.steps import number
 
     name = exercise.name if which is None else f"{exercise.name}, result {which + 1}"
     at = f"[{','.join(map(str, index))}]" if index else ""
-    values = [number(np.asarray(result)[index]) for result in (right, yours)]
-    numbers = f"{name}{at} = {values[0]}; yours is {values[1]}"
+    shown = _told_apart(right, yours, index)
+    numbers = f"{name}{at} = {shown[0]}; yours is {shown[1]}"
     return Step(
         "forward",
         f"{name}: the first number that differs",
