@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from tinycnn.kernels.cpu.threads import split
-from tinycnn.kernels.geometry import Conv2dGeometry
+from tinycnn.kernels.geometry import Geometry
 
 compiled = njit(fastmath={"contract"}, nogil=True)  # "contract": a product and a sum in one instruction
 
@@ -85,15 +85,15 @@ def directions(forward):
         split(lambda _, *units: kernel(a, b, result, *units), count)
         return result
 
-    def conv2d(x, w, geometry: Conv2dGeometry, bias=None):
+    def conv2d(x, w, geometry: Geometry, bias=None):
         y = run(forward, x, w, np.empty(geometry.y_shape, x.dtype), geometry.N)
         return y if bias is None else y + bias.reshape(1, -1, 1, 1)
 
-    def conv2d_input(g, w, geometry: Conv2dGeometry, bias=None):
+    def conv2d_input(g, w, geometry: Geometry, bias=None):
         x = run(input_along_rows, g, w, np.empty(geometry.x_shape, g.dtype), geometry.N)
         return x if bias is None else x + bias.reshape(1, -1, 1, 1)
 
-    def conv2d_weight(x, g, geometry: Conv2dGeometry):
+    def conv2d_weight(x, g, geometry: Geometry):
         return run(weight_along_rows, x, g, np.empty(geometry.w_shape, x.dtype), geometry.K)
 
     return {"conv2d": conv2d, "conv2d_input": conv2d_input, "conv2d_weight": conv2d_weight}

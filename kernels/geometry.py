@@ -88,9 +88,6 @@ class Geometry(NamedTuple):
         return self.N, self.K, self.OH, self.OW
 
 
-Conv2dGeometry = Geometry  # the name in kernels that only convolve
-
-
 def taps(geometry: Geometry) -> Iterator[tuple[int, int, slice, slice]]:
     """Yield (r, s, rows, columns): the cells of the padded input that kernel cell (r, s) meets, OH by OW."""
     SH, SW, DH, DW = geometry.SH, geometry.SW, geometry.DH, geometry.DW

@@ -23,7 +23,7 @@ import numpy as np
 from .. import arena
 from ..arrays import Array, ready
 from ..cores import get_num_threads
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from . import depthwise
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
 from .depthwise import is_depthwise
@@ -38,13 +38,13 @@ ADDED = 1 << 16  # additions that are
 FEW = 12  # channels of a group, at most: for more, vectors of channels are faster (measured)
 
 
-def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
     return _forward(x, w, geometry, bias, 1, pooled=False)[0]
 
 
 def conv2d_epilogue(
-    x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float, pooled: bool
+    x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
 ) -> tuple[Array, Array | None]:
     """Return what `conv2d` does, max-pooled if asked for and then activated; and the winners of the pooling.
 
@@ -60,7 +60,7 @@ def conv2d_epilogue(
 
 
 def _forward(
-    x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float, pooled: bool
+    x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
 ) -> tuple[Array, Array | None]:
     """Return the output and the winners of its pooling, if there is one."""
     x, w = _prepared(x, w)
@@ -85,7 +85,7 @@ def _forward(
     return y, index if pooled else None
 
 
-def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return d<g, conv2d(x, w)>/dx, (N, C, H, W), for `g` (N, K, OH, OW).
 
     And add `bias` (C,), if this is a transposed convolution.
@@ -104,7 +104,7 @@ def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | Non
     return x
 
 
-def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW)."""
     x, g = _prepared(x, g)
     w = arena.empty(geometry.w_shape, x.dtype)
@@ -144,7 +144,7 @@ def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
 def _run(
     blocks: Callable[..., None],
     plan: Plan,
-    geometry: Conv2dGeometry,
+    geometry: Geometry,
     source: Array,
     weights: Array,
     bias: Array | None,

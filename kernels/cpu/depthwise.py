@@ -16,7 +16,7 @@ import numpy as np
 from .. import arena
 from ..arrays import Array
 from ..cores import get_num_threads
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .compiled import compiled
 from .epilogue import activate
 from .micro_kernel import MOST_ROWS, ROWS, depthwise_tile, filters_of
@@ -39,13 +39,13 @@ class Tables(NamedTuple):
     tap_places: Array  # of taps side by side
 
 
-def is_depthwise(geometry: Conv2dGeometry) -> bool:
+def is_depthwise(geometry: Geometry) -> bool:
     """Return whether every channel has one filter of its own, and is not alone."""
     return 1 < geometry.C == geometry.G == geometry.K
 
 
 @lru_cache(maxsize=256)
-def _tables(geometry: Conv2dGeometry, NR: int) -> Tables:
+def _tables(geometry: Geometry, NR: int) -> Tables:
     _, _, _, W, _, KH, KW, SH, SW, _, PW, DH, DW, _, OH, OW = geometry
     oh, ow = np.ogrid[:OH, :OW]
     r, s = np.ogrid[:KH, :KW]
@@ -58,21 +58,21 @@ def _tables(geometry: Conv2dGeometry, NR: int) -> Tables:
     )
 
 
-def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None, slope: float) -> Array:
+def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float) -> Array:
     """Return the output, activated."""
     y = arena.empty(geometry.y_shape, x.dtype)
     _by_images(_forward, geometry, x, w, bias, y, x.dtype.type(slope))
     return y
 
 
-def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None) -> Array:
+def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> Array:
     """Return the gradient by the input, or the result of a transposed convolution."""
     x = arena.empty(geometry.x_shape, g.dtype)
     _by_images(_input, geometry, g, w, bias, x)
     return x
 
 
-def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return the gradient by the weights. The batch is cut into parts by its size alone."""
     N, C, T, NR = geometry.N, geometry.C, geometry.KH * geometry.KW, filters_of(x.itemsize)
     panels, work = -(-C // NR), multiply_adds(geometry)
@@ -88,7 +88,7 @@ def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
 
 def _by_images(
     kernel: Callable[..., None],
-    geometry: Conv2dGeometry,
+    geometry: Geometry,
     source: Array,
     w: Array,
     bias: Array | None,
@@ -112,7 +112,7 @@ def _by_images(
     )
 
 
-def _scratch(geometry: Conv2dGeometry, NR: int, dtype: np.dtype) -> Array:
+def _scratch(geometry: Geometry, NR: int, dtype: np.dtype) -> Array:
     """Return memory for each thread: a copy of NR channels with its border, and a block of cells."""
     _, _, H, W, *_, PH, PW, _, _, _, OH, OW = geometry
     cells = (H + 2 * PH) * (W + 2 * PW) + min(BLOCK, OH * OW) + MOST_ROWS

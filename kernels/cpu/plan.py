@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .micro_kernel import MOST_ROWS, filters_of
 
 UNITS = 4  # parts of the work that are left for threads, if there are so many images
@@ -56,7 +56,7 @@ def table(values: Array) -> Array:
 
 
 @lru_cache(maxsize=1024)
-def forward_plan(geometry: Conv2dGeometry, itemsize: int, block: int, pooled: bool = False) -> Plan:
+def forward_plan(geometry: Geometry, itemsize: int, block: int, pooled: bool = False) -> Plan:
     """Return the plan of the output: rows are output cells, and steps are taps, as distances in x.
 
     A cell's distance says where its window begins, a tap's where it lies in a window. Their sum is the place
@@ -86,7 +86,7 @@ def forward_plan(geometry: Conv2dGeometry, itemsize: int, block: int, pooled: bo
 
 
 @lru_cache(maxsize=1024)
-def weight_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
+def weight_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     """Return the plan of the gradient by the weights: rows are taps, and steps are cells, as distances in x.
 
     The batch is cut into `units` by its size alone: the sums are the same bits for every number of threads.
@@ -105,7 +105,7 @@ def weight_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
 
 
 @lru_cache(maxsize=1024)
-def input_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
+def input_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     """Return the plan of the gradient by the input: rows are cells, and steps are filters, as distances in g.
 
     Each tap is a product of its own. Its sums are added to those of the others: sums (H, W, NR) are those of
@@ -130,7 +130,7 @@ def input_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
 
 
 @lru_cache(maxsize=1024)
-def few_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
+def few_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     """Return the plan of the gradient by few channels of the input: rows are taps, steps filters of w.
 
     Vectors are cells of g: a plane of less than NR cells is copied.
@@ -154,7 +154,7 @@ def few_plan(geometry: Conv2dGeometry, itemsize: int, block: int) -> Plan:
 
 
 def _layout(
-    geometry: Conv2dGeometry, itemsize: int, block: int, filters: int, images: tuple[int, int, int, int, int]
+    geometry: Geometry, itemsize: int, block: int, filters: int, images: tuple[int, int, int, int, int]
 ) -> Layout:
     """Return how images (channels, H, W, PH, PW) are read for panels of so many filters in each group."""
     N, P, G = geometry.N, geometry.OH * geometry.OW, geometry.G
@@ -177,7 +177,7 @@ def _image(layout: Layout) -> int:
     return (layout.channels if layout.copy else layout.all_channels) * layout.plane
 
 
-def multiply_adds(geometry: Conv2dGeometry) -> int:
+def multiply_adds(geometry: Geometry) -> int:
     """Return the multiplications, each with an addition: the same number in all directions."""
     N, C, _, _, K, KH, KW, *_, G, OH, OW = geometry
     return N * K * OH * OW * (C // G) * KH * KW

@@ -17,7 +17,7 @@ are for float32 arrays of CuPy; the functions here leave anything else to `tinyc
 
 from .. import im2col
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .ladder import OPT_IN, RUNGS
 from .operands import fits, too_large
 from .pooling import max_pool2d, min_pool2d, pool_scatter
@@ -36,19 +36,19 @@ __all__ = [
 TOP = RUNGS["fused"]
 
 
-def conv2d(x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
     serving = TOP if fits(x, w, *_if_any(bias)) and not too_large(geometry.y_shape) else im2col
     return serving.conv2d(x, w, geometry, bias)
 
 
-def conv2d_input(g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None) -> Array:
+def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
     serving = TOP if fits(g, w, *_if_any(bias)) and not too_large(geometry.x_shape) else im2col
     return serving.conv2d_input(g, w, geometry, bias)
 
 
-def conv2d_weight(x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
     serving = TOP if fits(x, g) and not too_large(geometry.w_shape) else im2col
     return serving.conv2d_weight(x, g, geometry)

@@ -10,7 +10,7 @@ the threads of a warp use at the same time lie a whole plane apart, and each is 
 from __future__ import annotations
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .target import ZERO, cuda, device, divide, int32, kernel
 
 THREADS = 128
@@ -125,7 +125,7 @@ def writes(kernels):
     """Return the functions that write output, input and weight: a thread for every cell, any geometry."""
 
     def write_with(which):
-        def write(a: Array, b: Array, out: Array, geometry: Conv2dGeometry) -> bool:
+        def write(a: Array, b: Array, out: Array, geometry: Geometry) -> bool:
             blocks = -(-out.size // THREADS)
             which.launch((blocks,), (THREADS,), a, b, out, geometry)
             return True

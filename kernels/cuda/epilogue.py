@@ -8,7 +8,7 @@ for memory alone. Of the kernel only its `finish` changes.
 from __future__ import annotations
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .gather import Gather
 from .parts import no_change
 from .register_tiles import write_sums
@@ -44,17 +44,13 @@ FINISH = {
 }
 
 
-def write_output(
-    x: Array, w: Array, y: Array, geometry: Conv2dGeometry, bias: Array | None, relu: bool
-) -> bool:
+def write_output(x: Array, w: Array, y: Array, geometry: Geometry, bias: Array | None, relu: bool) -> bool:
     """Write y = relu(conv2d(x, w) + bias)."""
     finish = FINISH[bias is not None, relu]
     return write_sums(x, w, y, Gather.output(geometry), transposed=False, finish=finish, bias=bias)
 
 
-def write_input(
-    g: Array, w: Array, x: Array, geometry: Conv2dGeometry, bias: Array | None, relu: bool
-) -> bool:
+def write_input(g: Array, w: Array, x: Array, geometry: Geometry, bias: Array | None, relu: bool) -> bool:
     """Write x = relu(conv2d_input(g, w) + bias), a transposed convolution."""
     finish = FINISH[bias is not None, relu]
     return write_sums(g, w, x, Gather.input(geometry), transposed=True, finish=finish, bias=bias)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .launch import LAUNCHES
 
 
@@ -37,14 +37,14 @@ class Gather(NamedTuple):
 
     @staticmethod
     @lru_cache(LAUNCHES)
-    def output(geometry: Conv2dGeometry) -> Gather:
+    def output(geometry: Geometry) -> Gather:
         """Return conv2d as such a sum: row = oh*SH - PH + r*DH."""
         N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
         return Gather(N, C // G, H, W, K // G, OH, OW, KH, KW, G, 1, 1, SH, SW, -PH, -PW, DH, DW)
 
     @staticmethod
     @lru_cache(LAUNCHES)
-    def input(geometry: Conv2dGeometry) -> Gather:
+    def input(geometry: Geometry) -> Gather:
         """Return conv2d_input as such a sum: row = (i + PH - r*DH) / SH."""
         N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
         return Gather(N, K // G, OH, OW, C // G, H, W, KH, KW, G, SH, SW, 1, 1, PH, PW, -DH, -DW)

@@ -16,7 +16,7 @@ geometry, even 1 x 1 kernels of 1,000 channels, now fills the same tiles.
 from __future__ import annotations
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .direct import at, unravel
 from .target import MOST_BLOCKS, ZERO, cuda, divide, int32, kernel, shared
 
@@ -59,7 +59,7 @@ def writer(TILE: int = 16):
         if k < KG and p < P:
             y[at(n, group * KG + k, oh, ow, K, OH, OW)] = total
 
-    def write_output(x: Array, w: Array, y: Array, geometry: Conv2dGeometry) -> bool:
+    def write_output(x: Array, w: Array, y: Array, geometry: Geometry) -> bool:
         N, _, _, _, K, _, _, _, _, _, _, _, _, G, OH, OW = geometry
         grid = (-(-N * OH * OW // TILE), -(-(K // G) // TILE), G)
         if max(grid[1:]) > MOST_BLOCKS:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from . import (
     coalesced,
     direct,
@@ -20,9 +20,9 @@ from . import (
 from .operands import finish, ready, result
 
 # Writes the third array from the first two; returns whether it could, at this geometry.
-Write = Callable[[Array, Array, Array, Conv2dGeometry], bool]
+Write = Callable[[Array, Array, Array, Geometry], bool]
 # The same, with a bias to add, one number a channel or None, and whether to apply ReLU.
-WriteAll = Callable[[Array, Array, Array, Conv2dGeometry, Array | None, bool], bool]
+WriteAll = Callable[[Array, Array, Array, Geometry, Array | None, bool], bool]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Rung:
     fused_input: WriteAll | None = None
 
     def conv2d(
-        self, x: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None, relu: bool = False
+        self, x: Array, w: Array, geometry: Geometry, bias: Array | None = None, relu: bool = False
     ) -> Array:
         """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1.
 
@@ -49,7 +49,7 @@ class Rung:
         return y
 
     def conv2d_input(
-        self, g: Array, w: Array, geometry: Conv2dGeometry, bias: Array | None = None, relu: bool = False
+        self, g: Array, w: Array, geometry: Geometry, bias: Array | None = None, relu: bool = False
     ) -> Array:
         """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution.
 
@@ -60,7 +60,7 @@ class Rung:
         self._write("input", g, w, x, geometry, bias, relu)
         return x
 
-    def conv2d_weight(self, x: Array, g: Array, geometry: Conv2dGeometry) -> Array:
+    def conv2d_weight(self, x: Array, g: Array, geometry: Geometry) -> Array:
         """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
         x, g = ready(x, g)
         w = result(x, geometry.w_shape)
@@ -73,7 +73,7 @@ class Rung:
         a: Array,
         b: Array,
         out: Array,
-        geometry: Conv2dGeometry,
+        geometry: Geometry,
         bias: Array | None,
         relu: bool,
     ) -> None:

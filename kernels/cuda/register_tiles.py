@@ -28,7 +28,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from . import async_tiles, few_results
 from .direct import unravel
 from .gather import Gather
@@ -279,11 +279,11 @@ def write_sums(
     return True
 
 
-def write_output(x: Array, w: Array, y: Array, geometry: Conv2dGeometry) -> bool:
+def write_output(x: Array, w: Array, y: Array, geometry: Geometry) -> bool:
     """Write y = conv2d(x, w)."""
     return write_sums(x, w, y, Gather.output(geometry), transposed=False)
 
 
-def write_input(g: Array, w: Array, x: Array, geometry: Conv2dGeometry) -> bool:
+def write_input(g: Array, w: Array, x: Array, geometry: Geometry) -> bool:
     """Write x = conv2d_input(g, w)."""
     return write_sums(g, w, x, Gather.input(geometry), transposed=True)

@@ -16,7 +16,7 @@ The patch must fit into shared memory; where it does not, rung 2 does the work.
 from __future__ import annotations
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .direct import at
 from .target import FLOAT32, MOST_BLOCKS, SHARED_BYTES, ZERO, cuda, divide, int32, kernel
 
@@ -73,7 +73,7 @@ def writer(TILE_H: int = 8, TILE_W: int = 16, FILTERS: int = 8):
             if oh < OH and ow < OW and first + f < KG:
                 y[at(n, group * KG + first + f, oh, ow, K, OH, OW)] = sums[f]
 
-    def write_output(x: Array, w: Array, y: Array, geometry: Conv2dGeometry) -> bool:
+    def write_output(x: Array, w: Array, y: Array, geometry: Geometry) -> bool:
         N, _, _, _, K, KH, KW, SH, SW, _, _, DH, DW, G, OH, OW = geometry
         PATCH_H = (TILE_H - 1) * SH + (KH - 1) * DH + 1
         PATCH_W = (TILE_W - 1) * SW + (KW - 1) * DW + 1

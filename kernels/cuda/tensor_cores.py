@@ -35,7 +35,7 @@ from __future__ import annotations
 from functools import cache, partial
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from .epilogue import FINISH
 from .gather import Gather
 from .pace import capability, cores
@@ -136,7 +136,7 @@ def write(
     source: Array,
     w: Array,
     out: Array,
-    geometry: Conv2dGeometry,
+    geometry: Geometry,
     bias: Array | None,
     relu: bool,
 ) -> bool:

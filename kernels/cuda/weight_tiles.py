@@ -19,7 +19,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from ..arrays import Array
-from ..geometry import Conv2dGeometry
+from ..geometry import Geometry
 from . import async_tiles, async_weights
 from .direct import unravel
 from .launch import LAUNCHES, Launch
@@ -132,7 +132,7 @@ class Plan(NamedTuple):
 
 @lru_cache(LAUNCHES)
 def plan(
-    geometry: Conv2dGeometry, tile: Tile | None = None, pieces: int | None = None, stages: int = 1
+    geometry: Geometry, tile: Tile | None = None, pieces: int | None = None, stages: int = 1
 ) -> Plan | None:
     """Return how to compute the gradient, by default in the fastest way; None if it does not fit a grid.
 
@@ -156,14 +156,14 @@ def plan(
     return None
 
 
-def choices(geometry: Conv2dGeometry, stages: int = 1) -> list[tuple[Tile, int]]:
+def choices(geometry: Geometry, stages: int = 1) -> list[tuple[Tile, int]]:
     """Return tiles and into how many pieces the sum is cut, by the time that they are estimated to take."""
     tiles = ASYNC if stages > 1 else TILES
     found = sorted((estimate(geometry, t, p, stages), t, p) for t in tiles for p in splits(geometry, t))
     return [(tile, pieces) for _, tile, pieces in found]
 
 
-def splits(geometry: Conv2dGeometry, tile: Tile) -> list[int]:
+def splits(geometry: Geometry, tile: Tile) -> list[int]:
     """Return into how many pieces the sum over pixels may be cut: full rounds of blocks."""
     across, down, G = grid(geometry, tile)
     steps = -(-geometry.N * geometry.OH * geometry.OW // tile.BK)
@@ -175,7 +175,7 @@ def splits(geometry: Conv2dGeometry, tile: Tile) -> list[int]:
     return sorted(found)
 
 
-def estimate(geometry: Conv2dGeometry, tile: Tile, pieces: int, stages: int = 1) -> float:
+def estimate(geometry: Geometry, tile: Tile, pieces: int, stages: int = 1) -> float:
     """Return how many us the gradient takes, see `pace`."""
     across, down, G = grid(geometry, tile)
     steps = -(-geometry.N * geometry.OH * geometry.OW // (tile.BK * pieces))
@@ -184,7 +184,7 @@ def estimate(geometry: Conv2dGeometry, tile: Tile, pieces: int, stages: int = 1)
     return steps_time(across * down * G * pieces, steps, pace) + adding_time(size, pieces)
 
 
-def grid(geometry: Conv2dGeometry, tile: Tile) -> tuple[int, int, int]:
+def grid(geometry: Geometry, tile: Tile) -> tuple[int, int, int]:
     """Return the blocks along (c, r, s), filters, and groups."""
     G = geometry.G
     Q = geometry.C // G * geometry.KH * geometry.KW
@@ -195,7 +195,7 @@ def write_weight(
     x: Array,
     g: Array,
     w: Array,
-    geometry: Conv2dGeometry,
+    geometry: Geometry,
     tile: Tile | None = None,
     pieces: int | None = None,
     stages: int = 1,
@@ -213,7 +213,7 @@ def write_weight(
     return True
 
 
-def write_weight_async(x: Array, g: Array, w: Array, geometry: Conv2dGeometry) -> bool:
+def write_weight_async(x: Array, g: Array, w: Array, geometry: Geometry) -> bool:
     """Write w by rung 7; or return False, if the GPU has no copies that nobody waits for."""
     if capability() < async_tiles.CAPABILITY:
         return False
