@@ -150,8 +150,12 @@ def test_early_stopping_refuses_what_is_not_there(make_training):
         fit(make_training(validation=False), [EarlyStopping("val_loss")])
     with pytest.raises(ValueError, match="no 'colour'; it has epoch, lr, loss"):
         fit(make_training(epochs=1), [EarlyStopping("colour")])
-    with pytest.raises(ValueError, match="patience must be at least 1"):
-        EarlyStopping(patience=0)
+    for patience in (0, -1, 1.5):
+        with pytest.raises(ValueError, match=f"patience must be at least 1 epoch, .* got {patience}"):
+            EarlyStopping(patience=patience)
+    for min_delta in (-0.1, float("nan")):
+        with pytest.raises(ValueError, match=f"min_delta.* must be at least 0, got {min_delta}"):
+            EarlyStopping(min_delta=min_delta)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # overflow is what this is about

@@ -26,9 +26,9 @@ def arithmetic(call: Call) -> Explanation:
             f"y = a {'+' if added else '·'} b",
             rec.quantity("y", index),
             terms,
-            "Cells in the same place are added: both ways that lead here count in full."
+            "The cell of a and the cell of b in the same place are added."
             if added
-            else "Cells in the same place are multiplied: each says how much of the other goes on.",
+            else "The cell of a and the cell of b in the same place are multiplied.",
             [*(rec.cell("input", q.array, q.index, "read") for q in parts), rec.cell("output", "y", index)],
         )
     for name, other in (("a", "b"), ("b", "a")):
