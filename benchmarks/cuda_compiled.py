@@ -1,4 +1,4 @@
-"""What NVIDIA's assembler makes of the kernels of `tinycnn.kernels.cuda`: no GPU is needed.
+"""Count registers and instructions of the compiled kernels in `tinycnn.kernels.cuda`. No GPU is needed.
 
     python -m benchmarks.cuda_compiled --out benchmarks/results/cuda-compiled.json
 
@@ -34,11 +34,11 @@ RUNGS = {
     "5 registers": (register_tiles.gather_kernel(BIG), GATHER),
     "6 fused": (register_tiles.gather_kernel(BIG, epilogue.add_bias_and_rectify), GATHER),
     **{
-        f"8 {heart_of.__name__}": (
-            register_tiles.gather_kernel(tensor_cores.TILES[0], epilogue.add_bias_and_rectify, heart_of),
+        f"8 {product_of.__name__}": (
+            register_tiles.gather_kernel(tensor_cores.TILES[0], epilogue.add_bias_and_rectify, product_of),
             GATHER,
         )
-        for heart_of in (tensor_cores.tf32x3, tensor_cores.tf32)
+        for product_of in (tensor_cores.tf32x3, tensor_cores.tf32)
     },
     # A dense layer's three products: each matrix has another of its indices innermost.
     **{

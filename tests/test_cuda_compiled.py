@@ -162,15 +162,15 @@ def test_a_kernel_with_too_many_registers_is_seen():
 
 
 @pytest.mark.parametrize("capability", [(8, 0), (9, 0)], ids=["sm_80", "sm_90a"])
-@pytest.mark.parametrize("heart_of", [tensor_cores.tf32x3, tensor_cores.tf32], ids=["tf32x3", "tf32"])
+@pytest.mark.parametrize("product_of", [tensor_cores.tf32x3, tensor_cores.tf32], ids=["tf32x3", "tf32"])
 @pytest.mark.parametrize("tile", tensor_cores.TILES, ids=lambda tile: f"{tile.BM}x{tile.BN}x{tile.BK}")
-def test_tensor_cores(tile, heart_of, capability):
-    kernel = registers.gather_kernel(tile, epilogue.add_bias_and_rectify, heart_of)
+def test_tensor_cores(tile, product_of, capability):
+    kernel = registers.gather_kernel(tile, epilogue.add_bias_and_rectify, product_of)
     try:
         seen = compiled(kernel, GATHERED, capability)
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    products = 3 if heart_of is tensor_cores.tf32x3 else 1
+    products = 3 if product_of is tensor_cores.tf32x3 else 1
     instruction = "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32"
     assert seen.text.count(instruction) == products * tile.BK // 8 * tile.TM * tile.TN // 4  # all unrolled
     assert seen.spilled == 0

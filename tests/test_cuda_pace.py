@@ -129,8 +129,8 @@ def test_which_rung_serves_the_gradient_by_the_weights(monkeypatch, capability, 
 
 def test_small_results_are_cut_into_pieces_and_large_ones_are_not():
     small, large = geometry_of("N64 C64 14x14 K128 4x4 s2 p1"), geometry_of("N64 C256 56x56 K256 3x3 p1")
-    assert register_tiles.plan(Gather.output(small), False).add is not None
-    assert register_tiles.plan(Gather.output(large), False).add is None
+    assert register_tiles.plan(Gather.output(small), False).sums.add is not None
+    assert register_tiles.plan(Gather.output(large), False).sums.add is None
     assert weight_tiles.plan(large).add is not None
 
 

@@ -83,7 +83,7 @@ def on_tensor_cores(
     rung: str, geometry: Any, x: Any, w: Any, g: Any
 ) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     """Yield the tiles of rung 8, "tf32x3" or "tf32", each with the sum in one piece and in two."""
-    heart_of, xp = getattr(tensor_cores, rung), library()
+    product_of, xp = getattr(tensor_cores, rung), library()
     for direction, source, out, gather in (
         ("forward", x, xp.empty_like(g), Gather.output(geometry)),
         ("input", g, xp.empty_like(x), Gather.input(geometry)),
@@ -95,7 +95,7 @@ def on_tensor_cores(
 
                 def work(a=source, out=out, gather=gather, d=direction, tile=tile, p=pieces) -> Any:
                     turn = d == "input"
-                    assert sums.write_sums(a, w, out, gather, turn, tile, pieces=p, heart_of=heart_of)
+                    assert sums.write_sums(a, w, out, gather, turn, tile, pieces=p, product_of=product_of)
                     return out
 
                 yield direction, f"{rung} {name_of(tile, 1, pieces)}", work

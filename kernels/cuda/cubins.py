@@ -74,7 +74,7 @@ def _toolchain() -> tuple[Any, ...]:
 
 
 def _described(value: Any, seen: dict[int, int]) -> Any:
-    """Return what a function, or a value that it uses, is: the same in every process, another if it differs.
+    """Return a description of a function or of a value that it uses: the same in each process.
 
     Raises
     ------

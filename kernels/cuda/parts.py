@@ -7,9 +7,13 @@ thread a cell would wait for one part after the other: so several threads share 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
+from ..arrays import Array
 from .launch import Launch
+from .operands import result
 from .target import ZERO, Kernel, cuda, device, divide, int32, kernel, shared
 
 CELLS, SHARES = 32, 8  # of a block: so many cells of the result, and threads for each
@@ -53,3 +57,27 @@ def adding(pieces: int, shape: tuple[int, ...], finish=no_change) -> Launch:
     return adding_kernel(finish).prepared(
         (-(-size // CELLS),), (CELLS * SHARES,), "fff", (pieces, size, C, H * W)
     )
+
+
+class Sums(NamedTuple):
+    """The launches that compute a result, which only lack the arrays: at once, or in parts that are added."""
+
+    multiply: Launch  # the sources, and the result or its parts
+    parts_shape: tuple[int, ...] = ()
+    add: Launch | None = None  # parts, bias, result
+
+    @classmethod
+    def of(cls, multiply: Launch, pieces: int, shape: tuple[int, ...], finish=no_change) -> Sums:
+        """Return the launches for a result of `shape` (N, C, H, W) whose sums are cut into `pieces`."""
+        if pieces == 1:
+            return cls(multiply)
+        return cls(multiply, (pieces, *shape), adding(pieces, shape, finish))
+
+    def write(self, sources: Sequence[Array], bias: Array, out: Array) -> None:
+        """Write the result; where parts are added, their sum is finished with `bias`."""
+        if self.add is None:
+            self.multiply(*sources, out)
+        else:
+            parts = result(out, self.parts_shape)
+            self.multiply(*sources, parts)
+            self.add(parts, bias, out)

@@ -21,14 +21,13 @@ recorded: there these kernels are needed. The rung ``registers`` uses them every
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from ..arrays import Array, array_module
 from .epilogue import FINISH
-from .launch import LAUNCHES, Launch
+from .launch import LAUNCHES
 from .operands import fits, ready, result, too_large
 from .pace import cores
-from .parts import adding, no_change
+from .parts import Sums, no_change
 from .target import FLOAT32, MOST_BLOCKS, VECTOR, ZERO, Kernel, cuda, divide, int32, kernel, shared
 from .tile_product import Tile, product
 
@@ -116,14 +115,6 @@ def product_kernel(tile: Tile, a_along_k: bool, b_along_k: bool, finish=no_chang
     return kernel_of_product
 
 
-class Plan(NamedTuple):
-    """All launches of one product, which only lack the arrays."""
-
-    parts_shape: tuple[int, ...] | None  # if the sum is cut into pieces
-    multiply: Launch  # a, b, bias, result or parts
-    add: Launch | None  # parts, bias, result
-
-
 @lru_cache(LAUNCHES)
 def plan(
     sizes: tuple[int, int, int],
@@ -132,7 +123,7 @@ def plan(
     finish=no_change,
     tile: Tile | None = None,
     pieces: int | None = None,
-) -> Plan | None:
+) -> Sums | None:
     """Return how to compute a (M, K) @ b (K, N), of which a or b may lie in memory turned round.
 
     None if the result, or the parts, are more than int32 counts or a grid holds.
@@ -146,14 +137,11 @@ def plan(
     if max(down, pieces) > MOST_BLOCKS or too_large((pieces, M, N)):
         return None
     piece = max(1, -(-K // (pieces * tile.BK))) * tile.BK  # of the sum: whole tiles
-    whole = pieces == 1
-    chosen = product_kernel(tile, not a_turned, b_turned, finish if whole else no_change)
+    chosen = product_kernel(tile, not a_turned, b_turned, finish if pieces == 1 else no_change)
     a_row, b_row = (M if a_turned else K), (K if b_turned else N)
     numbers = (M, N, K, a_row, b_row, piece)
     multiply = chosen.prepared((across, down, pieces), (tile.threads,), "ffff", numbers)
-    if whole:
-        return Plan(None, multiply, None)
-    return Plan((pieces, M, N), multiply, adding(pieces, (M, N, 1, 1), finish))
+    return Sums.of(multiply, pieces, (M, N, 1, 1), finish)
 
 
 def _tile(M: int, N: int) -> Tile:
@@ -214,12 +202,7 @@ def linear(
         y = y if bias is None else y + bias
         return array_module(a).maximum(y, 0) if relu else y
     something = y if bias is None else bias  # if there is no bias, `finish` reads none
-    if planned.add is None:
-        planned.multiply(a, b, something, y)
-    else:
-        parts = result(y, planned.parts_shape or ())
-        planned.multiply(a, b, something, parts)
-        planned.add(parts, something, y)
+    planned.write((a, b, something), something, y)
     return y
 
 

@@ -36,7 +36,7 @@ from .launch import LAUNCHES, Launch
 from .lay_out import laying_out
 from .operands import LIMIT, result
 from .pace import Pace, adding_time, steps_time
-from .parts import adding, no_change
+from .parts import Sums, no_change
 from .target import (
     FLOAT32,
     MOST_BLOCKS,
@@ -51,7 +51,7 @@ from .target import (
     shared,
     store4,
 )
-from .tile_product import Tile, register_heart
+from .tile_product import Tile, register_product
 
 # For many, some and few results (filters in the forward pass), and the last for few channels as well: a tile
 # that is not full computes for nothing. See `pace`.
@@ -66,10 +66,10 @@ PIECES = (1, 2, 4, 8)  # that a sum may be cut into: those that were measured
 
 
 @cache
-def gather_kernel(tile: Tile, finish=no_change, heart_of=register_heart) -> Kernel:
+def gather_kernel(tile: Tile, finish=no_change, product_of=register_product) -> Kernel:
     """Make the kernel for blocks of `tile`; every sum is written as ``finish(sum, bias, channel)``.
 
-    `heart_of` says how a block multiplies two tiles.
+    `product_of` says how a block multiplies two tiles.
 
     Raises
     ------
@@ -80,11 +80,10 @@ def gather_kernel(tile: Tile, finish=no_change, heart_of=register_heart) -> Kern
     THREADS = tile.threads
     if THREADS % BN:
         raise ValueError(f"{tile} has {THREADS} threads, no multiple of BN={BN}")
-    heart = heart_of(tile)
-    ROW_A, ROW_B = heart.row_a, heart.row_b
-    REGISTERS_A, REGISTERS_B = heart.registers_a, heart.registers_b
-    first_a, first_b, place_y, place_x = heart.first_a, heart.first_b, heart.place_y, heart.place_x
-    add_product = heart.add_product
+    by = product_of(tile)
+    ROW_A, ROW_B, REGISTERS_A, REGISTERS_B = by.row_a, by.row_b, by.registers_a, by.registers_b
+    first_a, first_b, place_y, place_x = by.first_a, by.first_b, by.place_y, by.place_x
+    add_product = by.add_product
     B = BK * ROW_A  # where the tile of the source (BK, BN) begins, behind that of the weights (BK, BM)
     LOADS_A, LOADS_B = -(-BK * BM // VECTOR // THREADS), BK * BN // THREADS
     STRIDE_A, STRIDE_B = THREADS * VECTOR // BM, THREADS // BN  # rows that all threads load at once
@@ -170,9 +169,7 @@ class Plan(NamedTuple):
 
     weights_shape: tuple[int, ...]
     lay_out: Launch  # w, weights
-    parts_shape: tuple[int, ...] | None  # if the sum is cut into pieces
-    multiply: Launch  # source, weights, bias, result or parts
-    add: Launch | None  # parts, bias, result
+    sums: Sums  # of source, weights and bias
 
 
 @lru_cache(LAUNCHES)
@@ -183,12 +180,12 @@ def plan(
     tile: Tile | None = None,
     pieces: int | None = None,
     stages: int = 1,
-    heart_of=register_heart,
+    product_of=register_product,
 ) -> Plan | None:
     """Return how to compute all sums, by default with the fastest tile; None if they do not fit one.
 
     `transposed` if w's first channels, the filters, are summed over. With more `stages` than one by rung 7;
-    `heart_of` is that of rung 5 or 8.
+    `product_of` is that of rung 5 or 8.
     """
     best = choices(gather) if tile is None else [(tile, pieces or 1)]
     for tile, pieces in best:
@@ -203,19 +200,16 @@ def plan(
             continue
         lay_out = laying_out(G, taps, C, M, CP, MP, transposed)
         piece = -(-CP // tile.BK // pieces) * tile.BK  # channels of each
-        one = pieces == 1
-        finish_here = finish if one else no_change
+        finish_here = finish if pieces == 1 else no_change
         if few:
             chosen = few_results.few_kernel(finish_here)
         elif stages > 1:
             chosen = async_tiles.async_kernel(tile, finish_here, stages)
         else:
-            chosen = gather_kernel(tile, finish_here, heart_of)
+            chosen = gather_kernel(tile, finish_here, product_of)
         numbers = (gather, CP, MP, pieces, piece)
         multiply = chosen.prepared(blocks, (chosen.threads,), "ffff", numbers)
-        add = None if one else adding(pieces, gather.out_shape, finish)
-        parts_shape = None if one else (pieces, *gather.out_shape)
-        return Plan(weights_shape, lay_out, parts_shape, multiply, add)
+        return Plan(weights_shape, lay_out, Sums.of(multiply, pieces, gather.out_shape, finish))
     return None
 
 
@@ -261,21 +255,16 @@ def write_sums(
     bias: Array | None = None,
     pieces: int | None = None,
     stages: int = 1,
-    heart_of=register_heart,
+    product_of=register_product,
 ) -> bool:
     """Write all sums, each through `finish`; or return False, if they do not fit the tiles."""
-    planned = plan(gather, transposed, finish, tile, pieces, stages, heart_of)
+    planned = plan(gather, transposed, finish, tile, pieces, stages, product_of)
     if planned is None:
         return False
     weights = result(w, planned.weights_shape)
     planned.lay_out(w, weights)
     something = out if bias is None else bias  # if there is no bias, `finish` reads none
-    if planned.add is None:
-        planned.multiply(source, weights, something, out)
-    else:
-        parts = result(out, planned.parts_shape or ())
-        planned.multiply(source, weights, something, parts)
-        planned.add(parts, something, out)
+    planned.sums.write((source, weights, something), something, out)
     return True
 
 

@@ -9,9 +9,9 @@ g = lane / 4 and q = lane % 4::
     b (8 x 8)    b0 (q, g)   b1 (q+4, g)
     c (16 x 8)   c0 (g, 2q)  c1 (g, 2q+1)  c2 (g+8, 2q)    c3 (g+8, 2q+1)
 
-So only the heart of rung 5 changes: a thread's TM x TN sums are pairs of columns and rows 8 apart, TM/2 times
-TN/2 results of the instruction. Rows of shared memory are 8 numbers longer than the tile: the threads of a
-warp then read from 32 different banks.
+Only the product of two tiles changes: a thread's TM x TN sums are pairs of columns and rows 8 apart,
+TM/2 times TN/2 results of the instruction. Rows of shared memory are 8 numbers longer than the tile: the
+threads of a warp then read from 32 different banks.
 
 Tensor cores do not take float32. They take TF32, which has 10 of float32's 23 bits behind the point: each
 number is rounded, to 1 part in 2048 (`tf32`). That is 8192 times as coarse as float32, so only those get it
@@ -41,7 +41,7 @@ from .gather import Gather
 from .pace import capability, cores
 from .register_tiles import grid, write_sums
 from .target import device, divide, int32, mma, to_tf32
-from .tile_product import Heart, Tile, repeated
+from .tile_product import BlockProduct, Tile, repeated
 
 CAPABILITY = (8, 0)  # of the first GPUs with TF32
 TILES = (Tile(128, 128, 8, 4, 16), Tile(64, 64, 16, 4, 8))  # for large and for small results
@@ -49,8 +49,8 @@ STEP = 8  # products of each sum that one instruction adds
 PADDING = 8  # float32 behind every row in shared memory
 
 
-def _heart(tile: Tile, split: bool) -> Heart:
-    """Return the heart: with TF32 numbers in two parts each if `split`, else in one."""
+def _block_product(tile: Tile, split: bool) -> BlockProduct:
+    """Return the product: with TF32 numbers in two parts each if `split`, else in one."""
     BM, BN, BK, TM, TN = tile
     WM, WN = 8 * TM, 4 * TN  # of a warp
     ACROSS = BN // WN  # warps
@@ -105,7 +105,7 @@ def _heart(tile: Tile, split: bool) -> Heart:
                 sums[one], sums[one + 1], sums[two], sums[two + 1] = c0, c1, c2, c3
 
     parts = 2 if split else 1
-    return Heart(
+    return BlockProduct(
         ROW_A,
         ROW_B,
         parts * 2 * TM,
@@ -119,19 +119,19 @@ def _heart(tile: Tile, split: bool) -> Heart:
 
 
 @cache
-def tf32x3(tile: Tile) -> Heart:
-    """Return the heart with three products of TF32 numbers for one of float32, and float32's accuracy."""
-    return _heart(tile, split=True)
+def tf32x3(tile: Tile) -> BlockProduct:
+    """Return the product that makes three TF32 products for each one of float32: 3xTF32."""
+    return _block_product(tile, split=True)
 
 
 @cache
-def tf32(tile: Tile) -> Heart:
-    """Return the heart with plain TF32: every number is rounded to 10 bits behind the point."""
-    return _heart(tile, split=False)
+def tf32(tile: Tile) -> BlockProduct:
+    """Return the product with plain TF32: every number is rounded to 10 bits behind the point."""
+    return _block_product(tile, split=False)
 
 
 def write(
-    heart_of,
+    product_of,
     direction: str,
     source: Array,
     w: Array,
@@ -147,10 +147,12 @@ def write(
     across, down, others = grid(gather, TILES[0])
     tile = TILES[0] if across * down * others >= cores() else TILES[1]
     finish = FINISH[bias is not None, relu]
-    return write_sums(source, w, out, gather, direction == "input", tile, finish, bias, heart_of=heart_of)
+    return write_sums(source, w, out, gather, direction == "input", tile, finish, bias, product_of=product_of)
 
 
 WRITES = {
-    heart_of: {f"fused_{direction}": partial(write, heart_of, direction) for direction in ("output", "input")}
-    for heart_of in (tf32x3, tf32)
+    product_of: {
+        f"fused_{direction}": partial(write, product_of, direction) for direction in ("output", "input")
+    }
+    for product_of in (tf32x3, tf32)
 }

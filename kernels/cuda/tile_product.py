@@ -1,4 +1,4 @@
-"""The heart of rung 5: the product of two tiles in shared memory, with the sums in registers.
+"""The innermost part of rung 5: the product of two tiles in shared memory, with the sums in registers.
 
 A thread adds TM x TN cells of the product. It needs TM numbers of a row of the one tile and TN of the other,
 and loads four with each instruction (128 bits). The next four are not its neighbour's: they lie behind the
@@ -46,8 +46,8 @@ class Tile(NamedTuple):
         return max(1, RESIDENT_THREADS // self.threads)
 
 
-class Heart(NamedTuple):
-    """What a block does with two tiles in shared memory, and which cells its threads have the sums of.
+class BlockProduct(NamedTuple):
+    """How the threads of a block multiply two tiles in shared memory, and which cells each thread sums up.
 
     Sum ``y*TN + x`` of a thread is of cell (place_y(thread, y), place_x(thread, x)) of the block's result.
     """
@@ -64,8 +64,8 @@ class Heart(NamedTuple):
 
 
 @cache
-def register_heart(tile: Tile) -> Heart:
-    """Return the heart of rung 5: every thread multiplies on its own."""
+def register_product(tile: Tile) -> BlockProduct:
+    """Return the product of rung 5: every thread multiplies on its own."""
     BM, BN, BK, TM, TN = tile
     ROWS, COLUMNS = tile.rows, tile.columns
     B = BK * BM
@@ -86,7 +86,7 @@ def register_heart(tile: Tile) -> Heart:
     def place_x(thread, x):
         return int32(x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
 
-    return Heart(BM, BN, TM, TN, first_a, first_b, place_y, place_x, product(tile, BM, BN))
+    return BlockProduct(BM, BN, TM, TN, first_a, first_b, place_y, place_x, product(tile, BM, BN))
 
 
 def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:
@@ -116,7 +116,10 @@ def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:
 
 
 def repeated(multiply: Callable[..., None], times: int, a_step: int, b_step: int) -> Callable[..., None]:
-    """Return a function that calls `multiply` so many times (a power of 2), each some steps further on."""
+    """Return a function that calls `multiply` `times` times; `times` is a power of 2.
+
+    Each call begins `a_step` and `b_step` cells behind the call before.
+    """
     done = 1
     while done < times:
         multiply, done = _twice(multiply, done * a_step, done * b_step), 2 * done

@@ -16,16 +16,15 @@ hit 32 different banks.
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from ..arrays import Array
 from ..geometry import Geometry
 from . import async_tiles, async_weights
 from .direct import unravel
-from .launch import LAUNCHES, Launch
-from .operands import LIMIT, result
+from .launch import LAUNCHES
+from .operands import LIMIT
 from .pace import Pace, adding_time, capability, cores, steps_time
-from .parts import adding
+from .parts import Sums
 from .target import (
     FLOAT32,
     INT32,
@@ -122,18 +121,10 @@ def parts_kernel(tile: Tile) -> Kernel:
     return kernel_of_parts
 
 
-class Plan(NamedTuple):
-    """All launches of one gradient by the weights, which only lack the arrays."""
-
-    parts_shape: tuple[int, ...] | None  # if the sum is cut into pieces
-    multiply: Launch  # x, g, result or parts
-    add: Launch | None  # parts, bias, result
-
-
 @lru_cache(LAUNCHES)
 def plan(
     geometry: Geometry, tile: Tile | None = None, pieces: int | None = None, stages: int = 1
-) -> Plan | None:
+) -> Sums | None:
     """Return how to compute the gradient, by default in the fastest way; None if it does not fit a grid.
 
     With more `stages` than one by rung 7.
@@ -150,9 +141,7 @@ def plan(
         multiply = chosen.prepared(
             (across, down, G * pieces), (tile.threads,), "fff", (geometry, pieces, piece)
         )
-        if pieces == 1:
-            return Plan(None, multiply, None)
-        return Plan((pieces, *shape), multiply, adding(pieces, shape))
+        return Sums.of(multiply, pieces, shape)
     return None
 
 
@@ -204,12 +193,7 @@ def write_weight(
     planned = plan(geometry, tile, pieces, stages)
     if planned is None:
         return False
-    if planned.add is None:
-        planned.multiply(x, g, w)
-    else:
-        parts = result(x, planned.parts_shape or ())
-        planned.multiply(x, g, parts)
-        planned.add(parts, w, w)
+    planned.write((x, g), w, w)  # the sums are written as they are: no bias is read
     return True
 
 

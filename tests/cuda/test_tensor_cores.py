@@ -68,7 +68,7 @@ def test_tf32_has_ten_bits_and_rounds_to_the_nearest(gpu, rng):
     assert_allclose(result[6:], x[6:], rtol=2**-11)
 
 
-def both_directions(gpu, rng, heart_of, name, tile=SMALL, pieces=1):
+def both_directions(gpu, rng, product_of, name, tile=SMALL, pieces=1):
     """Yield a result, the same in float64, and the sum of magnitudes."""
     x_shape, w_shape, options = GEOMETRIES[name]
     window = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1, **options}
@@ -82,7 +82,7 @@ def both_directions(gpu, rng, heart_of, name, tile=SMALL, pieces=1):
         expected, magnitude = exact(*wide, geometry), exact(*map(np.abs, wide), geometry)
         out = gpu.to(np.full(expected.shape, np.nan, "f"))
         assert write_sums(
-            gpu.to(source), gpu.to(w), out, gather, transposed, tile, pieces=pieces, heart_of=heart_of
+            gpu.to(source), gpu.to(w), out, gather, transposed, tile, pieces=pieces, product_of=product_of
         )
         yield gpu.back(out), expected, magnitude
 
@@ -123,7 +123,7 @@ def test_a_bias_and_relu_on_the_way_out(gpu, rng):
         SMALL,
         epilogue.add_bias_and_rectify,
         gpu.to(bias),
-        heart_of=tensor_cores.tf32x3,
+        product_of=tensor_cores.tf32x3,
     )
     expected = np.maximum(IM2COL.conv2d(x, w, geometry) + bias[:, None, None], 0)
     assert_allclose(gpu.back(out), expected, atol=1e-5)
@@ -137,20 +137,20 @@ def test_only_who_asks_gets_it(name, monkeypatch):
     assert name not in RUNGS
     assert table.cuda().conv2d != kernels.conv2d
 
-    hearts = []
+    chosen = []
     monkeypatch.setattr(Launch, "__call__", lambda *_: None)
     monkeypatch.setattr(
-        tensor_cores, "write_sums", lambda *_, heart_of, **__: hearts.append(heart_of) or True
+        tensor_cores, "write_sums", lambda *_, product_of, **__: chosen.append(product_of) or True
     )
     geometry = conv2d_geometry((2, 3, 8, 8), (4, 3, 3, 3))
     x, w, g = np.ones((2, 3, 8, 8), "f"), np.ones((4, 3, 3, 3), "f"), np.ones((2, 4, 6, 6), "f")
 
     def asked():
-        hearts.clear()
+        chosen.clear()
         kernels.conv2d(x, w, geometry)
         kernels.conv2d_input(g, w, geometry)
         kernels.conv2d_weight(x, g, geometry)
-        return hearts
+        return chosen
 
     if pace.SIMULATED:
         assert asked() == [getattr(tensor_cores, name)] * 2
