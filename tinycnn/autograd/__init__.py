@@ -3,7 +3,7 @@
 ========== ===========================================================================================
 `function` an operation: forward, backward, what it keeps, and what a call of it leaves behind
 `backward` the order of the nodes, the walk, `grad` and `Tensor.backward`
-`anomaly`  an observer that looks for NaN; the two that always look on are in `tinycnn.modes`
+`safety`   what looks on: arrays changed in place, out of memory; `anomaly` looks for NaN
 `fast`     the same call and the same walk, faster
 ========== ===========================================================================================
 """
