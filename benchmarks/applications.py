@@ -27,7 +27,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Application(NamedTuple):
-    """What the `main` of a script returns: the names of the numbers, and whether they reach the aim."""
+    """Functions that name the numbers that a script's `main` returns, and say whether they reach the aim."""
 
     numbers: Callable[[Any], dict[str, float]]
     aim: Callable[[dict[str, float]], bool]

@@ -42,14 +42,14 @@ def make(size=8, factor=2.0, more=False, threads=32, shift=1):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Where machine code is kept in this test."""
+    """Return the folder of compiled kernels in this test."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     return tmp_path / "tinycnn" / "kernels" / "cuda"
 
 
 @pytest.fixture
 def built(monkeypatch):
-    """What was compiled, one entry for each time."""
+    """Return a list that gets one entry for each kernel that is compiled."""
     entries, build = [], Kernel._built
 
     def counted(self, kinds, capability):

@@ -198,7 +198,7 @@ class Stale:
 
 
 class Before:
-    """What Python knows of an optimizer before a step is recorded."""
+    """An optimizer's step counts, options and gradients, as they are before a step is recorded."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer, self.steps = optimizer, list(optimizer.steps)
@@ -255,7 +255,7 @@ def _frames_here() -> int:
 
 
 def _copies(result: Any) -> Any:
-    """Return what a step returned, with copies of its tensors: the next replay overwrites them."""
+    """Return the result of a step with copies of its tensors: the next replay overwrites them."""
     if isinstance(result, Tensor):
         return wrap(result.data.copy())
     if isinstance(result, Mapping):

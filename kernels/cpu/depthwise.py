@@ -94,7 +94,7 @@ def _by_images(
     bias: Array | None,
     result: Array,
     *more: Any,
-):
+) -> None:
     """Let threads write their shares of the output or of the gradient by the input."""
     C, T, NR = geometry.C, geometry.KH * geometry.KW, filters_of(w.itemsize)
     panels = -(-C // NR)

@@ -29,11 +29,11 @@ LARGE = 1 << 20  # elements: BLAS goes over larger matrices twice, as it makes a
 
 
 class Tile(NamedTuple):
-    """So many panels of b, and so many terms of the sums, serve so many rows before the next ones do."""
+    """The part of a product that is computed before the next: its part of b stays in the cache."""
 
-    panels: int
-    terms: int
-    rows: int  # a multiple of the rows of every tile of the micro-kernel
+    panels: int  # of b
+    terms: int  # of each sum
+    rows: int  # of a: a multiple of the rows of every tile of the micro-kernel
 
 
 # Measured. Few rows, columns or terms leave all time to memory, which is read and written in long pieces.

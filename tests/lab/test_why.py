@@ -14,7 +14,7 @@ SIDE = 8
 
 
 class Functional(Module):
-    """What learners write: activations and pooling as functions, a gate, an input that is used twice."""
+    """A network as learners write it: functions for activations and pooling, a gate, an input used twice."""
 
     def __init__(self):
         self.conv = nn.Conv2d(1, 4, 3, padding=1)

@@ -30,9 +30,11 @@ from .layers import backward as backward_step
 from .recorder import Recorder
 from .steps import Explanation, Panel, Term, number
 
-ALL_UNITS = 6  # up to so many features each have a step; of longer vectors only the strongest have one
+ALL_UNITS = (
+    6  # features in a vector, at most, if each has a step; of longer vectors, only the strongest have one
+)
 STRONGEST = 2
-ALL_TERMS = 12  # up to so many products carry a letter each
+ALL_TERMS = 12  # products in a sum, at most, if each has a letter
 
 
 class Parts(NamedTuple):

@@ -103,7 +103,7 @@ def make_training(settings: ClassifierSettings, train: Dataset, held_out: Datase
 
 
 def training_part(train: Dataset, patience: int, seed: int) -> tuple[Dataset, Dataset | None]:
-    """Return what a run trains on, and the part held out to decide when to stop; None without a patience.
+    """Return the training data, and the part held out to decide when to stop, None without a patience.
 
     If the test data decided, their result would be too good. So a tenth of the training data is held out.
     """

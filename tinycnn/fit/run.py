@@ -131,7 +131,7 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """What is saved with the weights, so that they can be used without this run."""
+        """Facts that are saved with the weights, so that they can be used without this run."""
         return {
             **self.settings.as_dict(),
             "classes": list(self.train_data.classes),

@@ -66,7 +66,7 @@ class SavedClassifier:
 
     @property
     def made_from(self) -> dict[str, Any]:
-        """What a file of its weights has to say of the network, its classes and data, to be loaded again."""
+        """Facts about the network, its classes and its data, which loading its weights needs."""
         known = ("model", "layers", "input", "classes", "data")
         return {name: self.config[name] for name in known if name in self.config}
 

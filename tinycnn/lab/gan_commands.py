@@ -1,4 +1,4 @@
-"""What a page may ask about a trained GAN."""
+"""The page's requests about a trained GAN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page may ask about the toy: a GAN on points of the plane, step by step."""
+"""The page's requests about the toy: a GAN on points of the plane, step by step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def new_toy(session: Session, fields: dict[str, Any]) -> Reply:
 
 
 def step_toy(session: Session, fields: dict[str, Any]) -> Reply:
-    """Train the toy for so many steps, but not for longer than a moment."""
+    """Train the toy for the steps asked for, but for at most `MOMENT` seconds: the page waits."""
     if session.toy is None:
         session.toy = ToyGan.of()
     toy, until = session.toy, time.monotonic() + MOMENT

@@ -1,4 +1,4 @@
-"""What a page may ask about training."""
+"""The page's requests about training."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def train(session: Session, fields: dict[str, Any]) -> Reply:
 
 
 def training(session: Session, fields: dict[str, Any]) -> Reply:
-    """Return what a page that is loaded again does not know: all losses, and the last step shown."""
+    """Return all losses and the last step shown, for a page that was loaded again."""
     trainer = session.trainer
     if trainer is None:
         return Reply({"steps": 0})

@@ -1,4 +1,4 @@
-"""What a training step that is recorded as a CUDA graph must know of its optimizers; see `tinycnn.graphed`.
+"""The updates of a training step that is recorded as a CUDA graph; see `tinycnn.graphed`.
 
 A replay runs no Python. So the count of steps and the learning rate, which are Python's, would be those of
 the recording for ever. While a step is recorded, an update of all parameters therefore reads its numbers from
@@ -25,7 +25,7 @@ class CannotRecord(RuntimeError):  # noqa: N818 (it is what is said of a step)
 
 
 class Update(NamedTuple):
-    """One launch of an update rule: whose it is, of which parameters, and the array of its numbers."""
+    """One launch of an update rule: optimizer, group, parameters, and the array of its numbers."""
 
     optimizer: Optimizer
     group: Group
@@ -94,7 +94,10 @@ def current() -> Recording | None:
 
 
 def refuse(optimizer: Optimizer) -> None:
-    """Raise `CannotRecord` for an update whose numbers would be those of the recording for ever."""
+    """Note an optimizer that updates its parameters one by one; raise `CannotRecord` if the step is recorded.
+
+    A graph would repeat the numbers of the recording in every step.
+    """
     if (recording := current()) is None:
         return
     recording.optimizers[id(optimizer)] = optimizer

@@ -30,7 +30,7 @@ ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TIN
 
 @dataclass
 class Execution:
-    """What happened while a learner's function ran.
+    """The result of running a learner's function in a process of its own.
 
     Attributes
     ----------
