@@ -12,7 +12,7 @@ called. A set that does only some things itself is another set with these entrie
 `cuda`                         convolution and pooling by our own CUDA kernels, all else as `fused`
 `capturable`                   as `cuda`, with matrix products of our own: CuPy refuses cuBLAS in a CUDA graph
 `tf32x3`                       as `cuda`, with convolutions on tensor cores, nearly as exact
-`tf32`                         the same with factors rounded to 11 bits: faster and 8192 times as coarse
+`tf32`                         the same with factors rounded to 11 bits: 8192 times as coarse
 `direct` .. `registers`        as `cuda`, with a lower rung of `tinycnn.kernels.cuda`
 ============================== ==========================================================================
 
