@@ -59,6 +59,11 @@ def graphed(step: Callable[..., Any], *batch: Any) -> Graphed:
     batch
         Tensors or arrays of the shapes and dtypes of every batch to come. A batch with other ones is
         computed without the graph.
+
+    Raises
+    ------
+    TypeError
+        If `step` is no function, such as the loss that it returns.
     """
     return Graphed(step, batch)
 
@@ -73,6 +78,8 @@ class Graphed:
     """
 
     def __init__(self, step: Callable[..., Any], batch: Sequence[Any]) -> None:
+        if not callable(step):
+            raise TypeError(f"graphed needs the function that makes a step, got {type(step).__name__}")
         self.step, self._calls, self._said = step, 0, False
         self.reason: str | None = None
         self._graph: Any = None

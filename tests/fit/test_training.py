@@ -150,11 +150,11 @@ def test_early_stopping_refuses_what_is_not_there(make_training):
         fit(make_training(validation=False), [EarlyStopping("val_loss")])
     with pytest.raises(ValueError, match="no 'colour'; it has epoch, lr, loss"):
         fit(make_training(epochs=1), [EarlyStopping("colour")])
-    for patience in (0, -1, 1.5):
-        with pytest.raises(ValueError, match=f"patience must be at least 1 epoch, .* got {patience}"):
+    for patience in (0, -1, 1.5, "3"):
+        with pytest.raises(ValueError, match=f"patience must be a positive integer, got {patience!r}"):
             EarlyStopping(patience=patience)
     for min_delta in (-0.1, float("nan")):
-        with pytest.raises(ValueError, match=f"min_delta.* must be at least 0, got {min_delta}"):
+        with pytest.raises(ValueError, match=f"min_delta must be at least 0, got {min_delta}"):
             EarlyStopping(min_delta=min_delta)
 
 

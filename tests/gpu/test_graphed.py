@@ -291,3 +291,8 @@ class TestTheStandIn:
         for expected in (3, 9):
             graph.launch()
             assert a.get().tolist() == [expected] * 3
+
+
+def test_the_step_is_a_function():
+    with pytest.raises(TypeError, match="the function that makes a step, got Tensor"):
+        tinycnn.graphed(tinycnn.Tensor([1.0]))

@@ -6,6 +6,9 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tinycnn.nn.module import positive
+from tinycnn.optim.optimizer import check_range
+
 from .state import copied_weights, load_weights_of
 
 if TYPE_CHECKING:
@@ -136,10 +139,8 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = False,
     ) -> None:
-        if isinstance(patience, float) or patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, a whole number, got {patience}")
-        if not min_delta >= 0:
-            raise ValueError(f"min_delta, the least improvement, must be at least 0, got {min_delta}")
+        positive(patience=patience)
+        check_range("min_delta", min_delta)
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
         self.restore_best = restore_best
         self.best_epoch = 0
