@@ -92,3 +92,12 @@ def opened(chromium, server, tour=False, **options):
     yield page
     context.close()
     assert page.said == [], page.said
+
+
+def go_to_cell(page, array, c, i, j, where="#network-layers "):
+    """Move to a cell with the keyboard and ask about it."""
+    page.locator(f"{where}canvas[data-array={array}]").focus()
+    for key, times in (("PageDown", c), ("ArrowDown", i), ("ArrowRight", j)):
+        for _ in range(times):
+            page.keyboard.press(key)
+    page.keyboard.press("Enter")

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from tests.helpers.lab_server import Server, opened
-from tests.lab.test_in_a_browser import go_to_cell
+from tests.helpers.lab_server import Server, go_to_cell, opened
 from tinycnn import manual_seed
 from tinycnn.gan.networks import Discriminator, Generator
 from tinycnn.gan.saved import save_networks

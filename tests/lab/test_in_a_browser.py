@@ -6,7 +6,7 @@ import pytest
 
 import tinycnn
 from tests.helpers import PAGE_HANGS
-from tests.helpers.lab_server import Server, opened
+from tests.helpers.lab_server import Server, go_to_cell, opened
 from tinycnn.lab.network import Start, small_network
 from tinycnn.lab.trace import run
 
@@ -35,15 +35,6 @@ def draw_a_seven(page):
     page.mouse.move(*at(0.72, 0.25), steps=5)
     page.mouse.move(*at(0.45, 0.82), steps=5)
     page.mouse.up()
-
-
-def go_to_cell(page, array, c, i, j, where="#network-layers "):
-    """Move to a cell with the keyboard and ask about it."""
-    page.locator(f"{where}canvas[data-array={array}]").focus()
-    for key, times in (("PageDown", c), ("ArrowDown", i), ("ArrowRight", j)):
-        for _ in range(times):
-            page.keyboard.press(key)
-    page.keyboard.press("Enter")
 
 
 def test_a_seven_is_called_seven(lab_page):

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from tests.helpers.lab_server import Server, opened
-from tests.lab.test_in_a_browser import go_to_cell
+from tests.helpers.lab_server import Server, go_to_cell, opened
 from tinycnn import manual_seed, models
 from tinycnn.lab import load_network
 from tinycnn.lab.trace import run
