@@ -278,6 +278,17 @@ def test_a_saved_file_has_the_gradients_and_the_training_step(lab_page, chromium
     expect(lab_page.locator("#why .result")).to_have_text(re.compile(r"^dL/da3\["))
 
 
+def test_a_click_while_the_engine_computes_is_not_lost(lab_page):
+    lab_page.click("#tabs [data-tab=train]")
+    lab_page.evaluate(
+        "['step', 'step', 'run'].forEach(name => document.getElementById(`train-${name}`).click())"
+    )
+    says = lab_page.locator("#train-says")
+    expect(says).to_have_text(re.compile(r"^(\d\d+) steps, loss"))
+    lab_page.evaluate("['run', 'step'].forEach(name => document.getElementById(`train-${name}`).click())")
+    expect(says).to_have_text(re.compile(r"^Step \d+: "))
+
+
 def test_a_reload_restores_the_training(lab_page):
     lab_page.click("#tabs [data-tab=train]")
     lab_page.select_option("#optimizer", "adam")
@@ -290,7 +301,8 @@ def test_a_reload_restores_the_training(lab_page):
     lab_page.wait_for_function(
         "document.querySelector('#train-run').getAttribute('aria-pressed') === 'false'"
     )
-    lab_page.wait_for_timeout(500)  # for the answer that was on its way
+    lab_page.click("#train-step")  # its answer comes after the last one of the run
+    expect(says).to_have_text(re.compile(r"^Step \d+: "))
     before = curve.get_attribute("aria-label"), lab_page.locator("#curve-says").inner_text()
     lab_page.reload()
     expect(curve).to_have_attribute("aria-label", before[0])

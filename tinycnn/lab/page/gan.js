@@ -1,5 +1,6 @@
 // GANs: the toy of the plane, and the latent space of a trained one. All numbers are the engine's.
 
+import { inOrder } from "./order.js";
 import { ask } from "./wire.js";
 import { colouring, largest } from "./colours.js";
 import { Network } from "./network.js";
@@ -17,7 +18,7 @@ const PLACE = { first: "z-first", second: "z-second", t: "z-t", u: "z-u", v: "z-
 let toy = null; // what the toy was last drawn from
 let made = null; // what the generator last made
 let running = false;
-let asking = false;
+const next = inOrder();
 let looking = false;
 let again = false;
 let loaded = null; // what the server said of the run
@@ -81,17 +82,16 @@ export async function show() {
   else if (loaded) choices(); // the classifier may be another one
 }
 
-async function guarded(request) {
-  if (asking) return;
-  asking = true;
-  try {
-    toy = await request();
-    redraw();
-  } catch (error) {
-    pause();
-    byId("toy-says").textContent = error.message;
-  }
-  asking = false;
+function guarded(request) {
+  return next(async () => {
+    try {
+      toy = await request();
+      redraw();
+    } catch (error) {
+      pause();
+      byId("toy-says").textContent = error.message;
+    }
+  });
 }
 
 async function run() {

@@ -1,5 +1,6 @@
 // Training: one step that is shown in turn, or many with a loss curve. The engine trains; the page asks for more.
 
+import { inOrder } from "./order.js";
 import { ask } from "./wire.js";
 import { colouring, cssOf, largest } from "./colours.js";
 import { show } from "./numbers.js";
@@ -11,7 +12,7 @@ const byId = (id) => document.getElementById(id);
 
 let losses = [];
 let running = false;
-let asking = false;
+const next = inOrder();
 let weights = {}; // the filters' arrays
 let shown = null; // the steps of the last step that was shown in turn
 let page = null; // {look, lossClass}
@@ -46,7 +47,6 @@ function keep(explanation) {
   byId("train-again").hidden = !shown;
 }
 
-
 function request(more) {
   const fields = {
     steps: 1,
@@ -59,21 +59,17 @@ function request(more) {
   return ask("train", fields);
 }
 
-async function guarded(action) {
-  if (asking) return;
-  busy(true);
-  try {
-    await action();
-  } catch (error) {
-    pause();
-    byId("train-says").textContent = error.message;
-  }
-  busy(false);
-}
-
-function busy(now) {
-  asking = now;
-  byId("train-says").setAttribute("aria-busy", now);
+function guarded(action) {
+  return next(async () => {
+    byId("train-says").setAttribute("aria-busy", true);
+    try {
+      await action();
+    } catch (error) {
+      pause();
+      byId("train-says").textContent = error.message;
+    }
+    byId("train-says").setAttribute("aria-busy", false);
+  });
 }
 
 function oneStep() {
@@ -114,7 +110,6 @@ function pause() {
 
 function reset() {
   pause();
-  asking = false;
   return guarded(async () => {
     const answer = await ask("reset");
     losses = [];
