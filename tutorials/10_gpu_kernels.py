@@ -221,8 +221,8 @@ plan = register_tiles.plan(gather, transposed=False, tile=small)
 laid_out = np.empty(plan.weights_shape, "f")
 plan.lay_out(w, laid_out)
 print("weights (K, C, KH, KW)", w.shape, "laid out as (G, KH, KW, C, K)", laid_out.shape)
-plan.multiply(x, laid_out, y5, y5)  # the first y5 stands where a bias would
-blocks = plan.multiply.grid
+plan.sums.write((x, laid_out, y5), y5, y5)  # the first two y5 stand where a bias would
+blocks = plan.sums.multiply.grid
 print("blocks", blocks, "largest difference to rung 1", np.abs(y5 - y).max())
 
 # %% [markdown]
