@@ -1,5 +1,6 @@
 """Update rules (Eq. 7) and learning-rate schedules, under PyTorch's names."""
 
+from . import fast as _fast  # noqa: F401  (takes effect by itself)
 from .adam import Adam, AdamW
 from .optimizer import Optimizer
 from .plateau import ReduceLROnPlateau

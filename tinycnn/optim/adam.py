@@ -4,7 +4,6 @@ import math
 
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.kernels.table import UpdateAll
 
 from .optimizer import Group, Optimizer, Option, Parameters, check_range
 
@@ -68,19 +67,6 @@ class Adam(Optimizer):
         check_range("beta1", options["betas"][0], below=1)
         check_range("beta2", options["betas"][1], below=1)
         check_range("eps", options["eps"])
-
-    def kernel_of_all(self, theta: Array, group: Group) -> UpdateAll | None:
-        """Return the kernel that makes a step of all parameters of a group, None if there is none."""
-        known = type(self) in (Adam, AdamW) and not group["amsgrad"]
-        return kernels_for(theta).adam_of_all if known else None
-
-    def numbers(self, t: int, group: Group) -> tuple[float, ...]:
-        """Return the numbers that the kernel of all takes for step `t` of one parameter."""
-        (beta1, beta2), lr, l2 = group["betas"], group["lr"], group["weight_decay"]
-        decay = 1.0 if self.decay_is_gradient else 1 - lr * l2
-        betas = beta1, 1 - beta1, beta2, 1 - beta2
-        corrected = lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)
-        return (l2 if self.decay_is_gradient else 0.0, group["l1"], decay, *betas, *corrected, group["eps"])
 
     def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
         """Make one step of one parameter."""

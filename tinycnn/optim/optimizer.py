@@ -1,18 +1,16 @@
 """What all update rules share: the parameters in groups, their options, and a state that can be saved."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tinycnn import backend as _backend
 from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.kernels.table import UpdateAll
 from tinycnn.nn import Module
 from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
 
-from . import recording
+from . import wrong
 
 Group = dict[str, Any]  # "params", and each option of the rule by its name
 Parameters = Iterable[Tensor] | Iterable[Group]
@@ -77,7 +75,13 @@ class Optimizer:
         self.params: list[Tensor] = []
         self.steps: list[int] = []
         self.state: list[dict[str, Array]] = []
-        for group in _groups(params):
+        if isinstance(params, Module | Tensor):
+            raise wrong.parameters(params)
+        given = list(params)
+        groups = [item for item in given if isinstance(item, Mapping)]
+        if groups and len(groups) < len(given):
+            raise TypeError("give parameters, or groups of them as dicts, not both in one list")
+        for group in groups or [{"params": given}]:
             self.add_param_group(group)
         if not any(p.requires_grad for p in self.params):
             raise ValueError(
@@ -86,43 +90,37 @@ class Optimizer:
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters; see `params`."""
-        unknown = group.keys() - self.defaults.keys() - {"params", "name"}
-        if unknown:
-            raise ValueError(
-                f"a group has the options {', '.join(self.defaults)}, not {', '.join(sorted(unknown))}"
-            )
+        if unknown := group.keys() - self.defaults.keys() - {"params", "name"}:
+            raise wrong.options(self.defaults, unknown)
         params = group.get("params", ())
         params = [params] if isinstance(params, Tensor) else list(params)
         if not params:
             raise ValueError("an optimizer needs at least one parameter in each group")
+        options = {**self.defaults, **group, "params": params}
+        self.check_options(options)
         known = {id(p) for p in self.params}
-        for p in params:
-            _check_parameter(len(self.params), p)
+        for i, p in enumerate(params, start=len(self.params)):
+            if not isinstance(p, Tensor) or not p.is_leaf:
+                raise wrong.parameter(i, p)
             if id(p) in known:
                 raise ValueError("a parameter is given twice: it would be changed twice in every step")
             known.add(id(p))
-            self.params.append(p)
-        options = {**self.defaults, **group, "params": params}
-        self.check_options(options)
-        self.param_groups.append(options)
-        self.steps += [0] * len(params)
         slots = self.slots_for(options)
         try:
-            self.state += [{slot: array_module(p.data).zeros_like(p.data) for slot in slots} for p in params]
+            state = [{slot: array_module(p.data).zeros_like(p.data) for slot in slots} for p in params]
         except MemoryError as error:
             gpu.raise_out_of_memory(error, f"the state of {type(self).__name__}")
             raise
+        self.param_groups.append(options)
+        self.params += params
+        self.steps += [0] * len(params)
+        self.state += state
 
     def check_belongs_to(self, *trained: Module, name: str = "optimizer") -> None:
         """Raise ValueError unless all parameters are those of the modules `trained`."""
         own = {id(p) for module in trained for p in module.parameters()}
-        others = [p for p in self.params if id(p) not in own]
-        if others:
-            raise ValueError(
-                f"{name}: {len(others)} of its {len(self.params)} parameters, the first of shape "
-                f"{others[0].shape}, are not parameters of the {type(trained[0]).__name__} that is trained: "
-                f"make the {name} with its own parameters(), after the network was copied or replaced"
-            )
+        if others := [p for p in self.params if id(p) not in own]:
+            raise wrong.owner(name, others, len(self.params), trained[0])
 
     def slots_for(self, options: Group) -> tuple[str, ...]:
         """Return the names of the arrays that are kept for each parameter of a group."""
@@ -148,60 +146,30 @@ class Optimizer:
 
     def step(self) -> None:
         """Make one step; parameters that are frozen or have no gradient stay as they are."""
-        first = 0
+        i = 0
         for group in self.param_groups:
-            numbered = enumerate(group["params"], start=first)
-            due = [(i, p) for i, p in numbered if p.grad is not None and p.requires_grad]
-            if due and not self._step_of_all(due, group):
-                recording.refuse(self)
-                for i, p in due:
-                    self._step(i, p, group)
-            first += len(group["params"])
+            for p in group["params"]:
+                if p.grad is not None and p.requires_grad:
+                    self.update_parameter(i, p, group)
+                i += 1
 
-    def kernel_of_all(self, theta: Array, group: Group) -> UpdateAll | None:
-        """Return the kernel that makes a step of all parameters of a group, None if there is none."""
-        return None
-
-    def numbers(self, t: int, group: Group) -> tuple[float, ...]:
-        """Return the numbers that the kernel of all takes for step `t` of one parameter."""
-        raise NotImplementedError
-
-    def _step_of_all(self, due: Sequence[tuple[int, Tensor]], group: Group) -> bool:
-        """Make one step of several parameters in one launch; return whether that could be done."""
-        kernel = self.kernel_of_all(due[0][1].data, group)
-        if kernel is None:
-            return False
-        parameters = []
-        for i, p in due:
-            assert p.grad is not None
-            parameters.append((p.data, p.grad.data, *self._state_of(i, p).values()))
-        numbers: Any = [self.numbers(self.steps[i] + 1, group) for i, _ in due]
-        if (recorded := recording.current()) is not None:
-            numbers = recorded.numbers(self, group, [i for i, _ in due], parameters[0][0])
-        if not kernel(parameters, numbers):
-            return False
-        for i, p in due:
-            self.steps[i] += 1
-            p.mark_dirty()
-        return True
-
-    def _state_of(self, i: int, p: Tensor) -> dict[str, Array]:
-        """Return the arrays of parameter `i`, where the parameter lives."""
-        state = self.state[i]
-        for slot, array in state.items():
-            if type(array) is not type(p.data):  # the parameter was moved to another backend
-                state[slot] = _backend.to_backend(array, p.backend)
-        return state
-
-    def _step(self, i: int, p: Tensor, group: Group) -> None:
-        state = self._state_of(i, p)
+    def update_parameter(self, i: int, p: Tensor, group: Group) -> None:
+        """Make the next step of parameter number `i`, and count it."""
         try:
-            self.update(p.data, self.penalised(p, group), state, self.steps[i] + 1, group)
+            self.update(p.data, self.penalised(p, group), self.state_of(i, p), self.steps[i] + 1, group)
         except MemoryError as error:
             gpu.raise_out_of_memory(error, f"a step of {type(self).__name__}")
             raise
         self.steps[i] += 1
         p.mark_dirty()
+
+    def state_of(self, i: int, p: Tensor) -> dict[str, Array]:
+        """Return the arrays of parameter number `i`, moved to the backend where the parameter is now."""
+        state = self.state[i]
+        for slot, array in state.items():
+            if type(array) is not type(p.data):
+                state[slot] = _backend.to_backend(array, p.backend)
+        return state
 
     def penalised(self, p: Tensor, group: Group) -> Array:
         """Return the gradient of the loss with the penalties of Eq. 8."""
@@ -248,20 +216,10 @@ class Optimizer:
         """
         own = {f"{i}.{slot}": a for i, slots in enumerate(self.state) for slot, a in slots.items()}
         given = {key: value for key, value in state.items() if key not in ("steps", "lr")}
-        problems = [f"missing {key}" for key in ("steps", "lr") if key not in state]
-        steps, lr = state.get("steps", self.steps), state.get("lr", 0.0)
-        lr = lr if isinstance(lr, list | tuple) else [lr]
-        whole = isinstance(steps, list | tuple) and all(type(n) is int and n >= 0 for n in steps)
-        if not whole:
-            problems.append("steps must be a list of counts")
-        elif len(steps) != len(self.params):
-            problems.append(f"steps of {len(steps)} parameters, not {len(self.params)}")
-        if not all(isinstance(number, Real) and 0 <= float(number) < float("inf") for number in lr):
-            problems.append("lr must be a learning rate, or a list of them")
-        elif len(lr) != len(self.param_groups):
-            problems.append(f"lr of {len(lr)} groups, not {len(self.param_groups)}")
+        problems = wrong.counts(state, len(self.params), len(self.param_groups))
         copy_by_name(f"this state does not fit {type(self).__name__}", own, given, problems)
-        self.steps = list(steps)
+        self.steps = list(state["steps"])
+        lr = state["lr"] if isinstance(state["lr"], list | tuple) else [state["lr"]]
         for group, number in zip(self.param_groups, lr, strict=True):
             group["lr"] = float(number)
 
@@ -271,33 +229,4 @@ def check_range(name: str, value: float, below: float = float("inf")) -> None:
     if not 0 <= value < below:
         raise ValueError(
             f"{name} must be at least 0{f' and below {below}' if below < 1e9 else ''}, got {value}"
-        )
-
-
-def _groups(params: Any) -> list[Mapping[str, Any]]:
-    """Return what was given as groups."""
-    if isinstance(params, Module):
-        raise TypeError(f"give the parameters of the {type(params).__name__}: model.parameters()")
-    if isinstance(params, Tensor):
-        raise TypeError("give a list of parameters, or model.parameters(), not one tensor: [parameter]")
-    given = list(params)
-    if not given:
-        raise ValueError("an optimizer needs at least one parameter")
-    several = [isinstance(item, Mapping) for item in given]
-    if any(several) and not all(several):
-        raise TypeError("give parameters, or groups of them as dicts, not both in one list")
-    return given if all(several) else [{"params": given}]
-
-
-def _check_parameter(i: int, p: Any) -> None:
-    if isinstance(p, tuple) and len(p) == 2 and isinstance(p[1], Tensor):
-        raise TypeError(
-            f"parameter {i} is a pair (name, parameter): give parameters() instead of named_parameters()"
-        )
-    if not isinstance(p, Tensor):
-        raise TypeError(f"parameter {i} is no tensor: {p!r:.80}")
-    if not p.is_leaf:
-        raise ValueError(
-            f"parameter {i} of shape {p.shape} is no leaf: it was computed from others, so a step would "
-            "change it for this once; give the parameters it was computed from"
         )

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from tinycnn.kernels import together
 from tinycnn.kernels.arrays import Array, array_module
 
-if TYPE_CHECKING:
-    from .optimizer import Group, Optimizer
-
-_current: list[Recording] = []
+from . import fast
+from .optimizer import Group, Optimizer
 
 
 class CannotRecord(RuntimeError):  # noqa: N818 (it is what is said of a step)
@@ -51,11 +49,8 @@ class Recording:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Let optimizers record their updates here inside the ``with`` block."""
-        _current.append(self)
-        try:
+        with fast.recorded_by(self):
             yield
-        finally:
-            _current.remove(self)
 
     def numbers(self, optimizer: Optimizer, group: Group, indices: Sequence[int], like: Array) -> Array:
         """Return the array on the GPU that an update reads its numbers from."""
@@ -71,9 +66,26 @@ class Recording:
             self._write(self.updates[-1])
         return array
 
+    def one_by_one(self, optimizer: Optimizer) -> None:
+        """Note an optimizer that updates its parameters one by one.
+
+        Raises
+        ------
+        CannotRecord
+            If the step is replayed: a graph would repeat the numbers of the recording in every step.
+        """
+        self.optimizers[id(optimizer)] = optimizer
+        if self.replayed:
+            raise CannotRecord(
+                f"{type(optimizer).__name__} updates its parameters one by one here, with numbers that a "
+                "graph would not change; SGD, Adam and AdamW without amsgrad, of contiguous parameters, can "
+                "be recorded"
+            )
+
     def _write(self, update: Update) -> None:
         optimizer, group, indices, array = update
-        together.write_numbers([optimizer.numbers(optimizer.steps[i] + 1, group) for i in indices], array)
+        rows = [fast.numbers(optimizer, optimizer.steps[i] + 1, group) for i in indices]
+        together.write_numbers(rows, array)
 
     def refresh(self) -> None:
         """Write the numbers of the next step of every update."""
@@ -86,23 +98,3 @@ class Recording:
             for i in indices:
                 optimizer.steps[i] += 1
                 optimizer.params[i].mark_dirty()
-
-
-def current() -> Recording | None:
-    """Return the recording that is going on, None if there is none."""
-    return _current[-1] if _current else None
-
-
-def refuse(optimizer: Optimizer) -> None:
-    """Note an optimizer that updates its parameters one by one; raise `CannotRecord` if the step is recorded.
-
-    A graph would repeat the numbers of the recording in every step.
-    """
-    if (recording := current()) is None:
-        return
-    recording.optimizers[id(optimizer)] = optimizer
-    if recording.replayed:
-        raise CannotRecord(
-            f"{type(optimizer).__name__} updates its parameters one by one here, with numbers that a graph "
-            "would not change; SGD, Adam and AdamW without amsgrad, of contiguous parameters, can be recorded"
-        )

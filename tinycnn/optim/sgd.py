@@ -1,8 +1,6 @@
 """Stochastic gradient descent, with and without momentum."""
 
-from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.table import UpdateAll
 
 from .optimizer import Group, Optimizer, Option, Parameters, check_range
 
@@ -55,14 +53,6 @@ class SGD(Optimizer):
         check_range("momentum", options["momentum"], below=1)
         if options["nesterov"] and not options["momentum"]:
             raise ValueError("nesterov needs a momentum above 0")
-
-    def kernel_of_all(self, theta: Array, group: Group) -> UpdateAll | None:
-        """Return the kernel that makes a step of all parameters of a group, None if there is none."""
-        return kernels_for(theta).sgd_of_all if type(self) is SGD else None
-
-    def numbers(self, t: int, group: Group) -> tuple[float, ...]:
-        """Return the numbers that the kernel of all takes for a step of one parameter."""
-        return group["weight_decay"], group["l1"], group["lr"], group["momentum"], float(group["nesterov"])
 
     def update(self, theta: Array, g: Array, state: dict[str, Array], t: int, group: Group) -> None:
         """Make one step of one parameter."""
