@@ -159,6 +159,10 @@ axes.legend(loc="lower left")
 described(figure, "Bars: the GFLOP/s of each way, and a line for what the processor can do.")
 
 # %% [markdown]
+# **What to see:** each mark of the scale is ten times the one before. Expect the loops in Python far behind
+# the others, and the micro-kernel nearest to the dashed line. Other programs that run meanwhile shorten the
+# bars. The rest of this lesson says what each way waits for.
+#
 # ## Memory: touching it costs more than computing with it
 #
 # The columns are KH·KW times the input, less the border. All of it is written, and read again by the

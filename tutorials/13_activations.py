@@ -85,15 +85,13 @@ for axes, (name, network) in zip(figure.subplots(1, 2), networks.items(), strict
         axes.plot(*part.T, marker, color=colour, markersize=4)
     axes.set_title(f"{name}: {right[name]:.0%} right", fontsize=14)
     axes.set_aspect("equal")
+print(right)
+assert right["no f"] < 0.75 and right["f = ReLU"] > 0.95
 described(
     figure,
     "The same points, a disc inside a ring, twice. Without f the border between the two classes is a "
     "straight line; with ReLU it goes around the disc.",
 )
-
-# %%
-print(right)
-assert right["no f"] < 0.75 and right["f = ReLU"] > 0.95
 
 # %% [markdown]
 # **What to see:** without f the border is a straight line, and nearly half of the points are on its wrong
@@ -128,15 +126,18 @@ for operation in (ReLU, Sigmoid, Tanh):
 steps = explain(F.sigmoid, [[0.5, -2.0, 3.0]], backward=True, gradient=[[1.0, 2.0, -1.0]])
 draw(steps[1])
 
-# %%
-draw(steps.steps_of("dL/dx")[1])
-
 # %% [markdown]
-# **What to see:** y[0,1] is computed from x[0,1] alone. Backward, the gradient 2 is multiplied by
-# 0.119 · (1 - 0.119) = 0.105, so about a tenth of it goes on.
+# **What to see:** y[0,1] is computed from x[0,1] alone.
 
 # %%
 assert np.isclose(steps.arrays["dL/dx"][0, 1], 2 * 0.105, atol=1e-3)
+draw(steps.steps_of("dL/dx")[1])
+
+# %% [markdown]
+# **What to see:** backward, the gradient 2 is multiplied by 0.119 · (1 - 0.119) = 0.105, so about a tenth of
+# it goes on.
+
+# %%
 at = np.linspace(-4, 4, 401)
 shown = {"ReLU": F.relu, "leaky ReLU": F.leaky_relu, "sigmoid": F.sigmoid, "tanh": F.tanh}
 figure = blank_figure(11, 4.2)
@@ -152,18 +153,16 @@ right_side.set(title="f'(x), by backward", ylim=(-0.1, 1.2))
 for axes in (left, right_side):
     axes.grid(alpha=0.3)
     axes.legend(fontsize=11)
-described(
-    figure,
-    "Left: ReLU, leaky ReLU, sigmoid and tanh. Right: their derivatives. Those of sigmoid and tanh go to 0 "
-    "on both sides.",
-)
-
-# %%
 checked = {
     name: max(tinycnn.gradcheck(f, np.array([-1.5, -0.3, 0.4, 2.0])).errors) for name, f in shown.items()
 }
 print("largest relative error, first and second order:", checked)
 assert max(checked.values()) < 1e-5
+described(
+    figure,
+    "Left: ReLU, leaky ReLU, sigmoid and tanh. Right: their derivatives. Those of sigmoid and tanh go to 0 "
+    "on both sides.",
+)
 
 # %% [markdown]
 # **What to see:** sigmoid and tanh level off on both sides, so their derivatives go to 0 there. The
@@ -214,16 +213,14 @@ axes.set_xlabel("layer", fontsize=12)
 axes.set_title("mean size of dL/dW: with sigmoids the first layers get almost nothing", fontsize=12)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
+for name, sizes in arriving.items():
+    print(f"{name:8} layer 10: {sizes[9]:.2g}, layer 1: {sizes[0]:.2g}")
+assert arriving["sigmoid"][0] < 1e-5 * arriving["sigmoid"][9] < arriving["ReLU"][0]
 described(
     figure,
     "The mean size of dL/dW in ten layers, on a logarithmic scale. With sigmoids it is far smaller in the "
     "first layers than in the last.",
 )
-
-# %%
-for name, sizes in arriving.items():
-    print(f"{name:8} layer 10: {sizes[9]:.2g}, layer 1: {sizes[0]:.2g}")
-assert arriving["sigmoid"][0] < 1e-5 * arriving["sigmoid"][9] < arriving["ReLU"][0]
 
 # %% [markdown]
 # **What to see:** with tanh and ReLU all layers get gradients of about the same size. With the sigmoid the
@@ -283,24 +280,25 @@ axes.set_xlabel("layer", fontsize=12)
 axes.set_title("size of the numbers behind each ReLU", fontsize=13)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
+for scale, sizes in behind.items():
+    factor = (sizes[-1] / sizes[0]) ** (1 / 9)
+    print(f"Var(w) = {scale:.3g}/n: a factor of {factor:.2f} per layer; expected {np.sqrt(scale / 2):.2f}")
+    assert abs(factor - np.sqrt(scale / 2)) < 0.1
+assert max(behind[2.0]) < 2 * min(behind[2.0]) and nn.LeakyReLU().negative_slope == 0.01
 described(
     figure,
     "The size of the numbers behind each of ten ReLUs, for three sizes of the first weights: they shrink, "
     "stay, or grow from layer to layer.",
 )
 
-# %%
-for scale, sizes in behind.items():
-    factor = (sizes[-1] / sizes[0]) ** (1 / 9)
-    print(f"Var(w) = {scale:.3g}/n: a factor of {factor:.2f} per layer; expected {np.sqrt(scale / 2):.2f}")
-    assert abs(factor - np.sqrt(scale / 2)) < 0.1
-assert max(behind[2.0]) < 2 * min(behind[2.0]) and nn.LeakyReLU().negative_slope == 0.01
-print(inspect.getsource(nn.init.fan_in_bound))
-
 # %% [markdown]
 # **What to see:** with He's rule, the solid line, the ten sizes differ by less than a factor of two. With
 # smaller weights the numbers fade, with larger weights they explode.
-#
+
+# %%
+print(inspect.getsource(nn.init.fan_in_bound))
+
+# %% [markdown]
 # The engine draws from $U(-1/\sqrt n, 1/\sqrt n)$, as PyTorch does. The variance of U(-a, a) is $a^2/3$, so
 # that is $Var(w) = 1/(3n)$: the dotted line, a factor of 0.41 per layer. cnn28 has only four layers with
 # weights, and learns well from there. In ten layers the numbers fade: use He's rule, or batch norm (lesson

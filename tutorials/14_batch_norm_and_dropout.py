@@ -58,12 +58,15 @@ steps = explain(
 )
 draw(steps.steps_of("m")[0])
 
+# %% [markdown]
+# **What to see:** the mean adds up the three images of channel 0.
+
 # %%
 draw(steps.steps_of("y")[0])
 
 # %% [markdown]
-# **What to see:** the mean adds up the three images of channel 0. Then 1 becomes $\hat x = -0.926$: it is
-# 0.926 standard deviations below the mean 3. The scale 2 makes it -1.85.
+# **What to see:** 1 becomes $\hat x = -0.926$: it is 0.926 standard deviations below the mean 3. The scale 2
+# makes it -1.85.
 #
 # ## Backward
 #
@@ -215,13 +218,6 @@ for axes in (left, right):
     axes.set_xlabel("epoch", fontsize=12)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=11)
-described(
-    figure,
-    "The loss of three networks over 12 epochs, on the 300 training images and on 1,000 others: plain, "
-    "with batch norm, with dropout.",
-)
-
-# %%
 for kind, numbers in curves.items():
     print(
         f"{kind:10} training loss {numbers[-1][0]:.3f}, held out {numbers[-1][1]:.3f}, "
@@ -230,6 +226,11 @@ for kind, numbers in curves.items():
 assert curves["batch norm"][2][0] < curves["plain"][2][0]  # it learns faster
 assert curves["batch norm"][2][1] < curves["plain"][2][1] < curves["dropout"][2][1]
 assert curves["dropout"][-1][0] > curves["plain"][-1][0]  # it learns the training images less by heart
+described(
+    figure,
+    "The loss of three networks over 12 epochs, on the 300 training images and on 1,000 others: plain, "
+    "with batch norm, with dropout.",
+)
 
 # %% [markdown]
 # **What to see:** with batch norm both losses fall fastest in the first epochs. With dropout the training

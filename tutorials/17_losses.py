@@ -52,14 +52,19 @@ from tinycnn.tutor import check, compare
 
 # %%
 answers = explain(F.binary_cross_entropy_with_logits, [2.0, -1.0], [1.0, 1.0], backward=True)
+assert np.isclose(np.log1p(np.e), 1.313, atol=1e-3)
 draw(answers.steps_of("L")[1])
+
+# %% [markdown]
+# **What to see:** the logit -1 says "rather no", and the truth is yes. So this answer costs
+# $\log(1 + e^1) = 1.313$.
 
 # %%
 draw(answers.steps_of("dL/dz")[1])
 
 # %% [markdown]
-# **What to see:** the logit -1 says "rather no", and the truth is yes. So the derivative is negative, and
-# gradient descent makes the logit larger. The other answer, the logit 2, is right and gets a smaller pull:
+# **What to see:** the answer is smaller than the truth. So the derivative is negative, and gradient descent
+# makes the logit larger. The other answer, the logit 2, is right and gets a smaller pull:
 
 # %%
 show(answers, len(answers) - 2, width=100)

@@ -80,17 +80,14 @@ axes.set_ylabel("theta after training", fontsize=12)
 axes.set_title("L1 makes small weights zero, L2 makes all smaller", fontsize=13)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
+minimum = np.sign(c) * np.maximum(np.abs(c) - 1, 0)
+assert np.allclose(l2, c / 2, atol=1e-3)
+assert np.allclose(l1, minimum, atol=5e-3)
 described(
     figure,
     "theta after training over c. L2: a straight line with half the slope. L1: 0 between -1 and 1, and a "
     "line beside it.",
 )
-
-# %%
-minimum = np.sign(c) * np.maximum(np.abs(c) - 1, 0)
-assert np.allclose(l2, c / 2, atol=1e-3)
-assert np.allclose(l1, minimum, atol=5e-3)
-print(inspect.getsource(optim.Optimizer.penalised))
 
 # %% [markdown]
 # **What to see:** L2 halves every weight, and none becomes 0. L1 moves every weight by 1 towards 0, and those
@@ -137,6 +134,7 @@ assert (ends[by_subgradient][small] == 0).sum() < small.sum() / 4
 # The penalty as part of the loss, or as the optimizer's option: the same step.
 
 # %%
+print(inspect.getsource(optim.Optimizer.penalised))
 written, option = (Tensor(start.copy(), requires_grad=True) for _ in range(2))
 (bowl(written) + (written**2).sum() * (0.1 / 2) + written.abs().sum() * 0.2).backward()
 bowl(option).backward()

@@ -195,13 +195,6 @@ for axes, network, last, title in sides:
     axes.grid(alpha=0.3)
 panels[0].set_ylim(-0.2, 1.9)  # the slope's peak is far higher, in a gap where no points are
 panels[1].legend(fontsize=11, loc="lower right")
-described(
-    figure,
-    "A discriminator and a critic between generated points on the left and real ones on the right. D is "
-    "flat where the generated points are; the critic rises there with a slope near 1.",
-)
-
-# %%
 samples = np.random.default_rng(1).standard_normal(500) * 0.3
 _, vanishing = curve_and_slope(D, samples - 1, F.sigmoid)
 _, steady = curve_and_slope(critic, samples - 1)
@@ -209,6 +202,11 @@ gap = curve_and_slope(critic, samples + 2)[0].mean() - curve_and_slope(critic, s
 print(f"mean slope at generated points: of D {vanishing.mean():.1e}, of the critic {steady.mean():.2f}")
 print(f"the critic's difference of means: {gap:.2f}; the points must be carried by {2 - (-1)}")
 assert abs(vanishing).mean() < 0.02 and 0.7 < steady.mean() < 1.3 and 2.5 < gap < 3.7
+described(
+    figure,
+    "A discriminator and a critic between generated points on the left and real ones on the right. D is "
+    "flat where the generated points are; the critic rises there with a slope near 1.",
+)
 
 # %% [markdown]
 # **What to see:** D sees through the fakes, so it is flat there: G learns nothing. The critic has a slope of
@@ -265,15 +263,13 @@ axes.set_ylabel("theta", fontsize=13)
 axes.set_title("G walks to the real points; a penalty too strong lets it walk on", fontsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
+for factor, path in walks.items():
+    print(f"lambda {factor:4}: theta begins at {path[0]:.2f} and ends at {path[-1]:.2f}")
+assert abs(np.mean(walks[0.1][-30:]) - 2) < 0.5 < abs(walks[10.0][-1] - 2)
 described(
     figure,
     "theta over the steps of G, for two factors of the penalty, and a line at 2, where the real points are.",
 )
-
-# %%
-for factor, path in walks.items():
-    print(f"lambda {factor:4}: theta begins at {path[0]:.2f} and ends at {path[-1]:.2f}")
-assert abs(np.mean(walks[0.1][-30:]) - 2) < 0.5 < abs(walks[10.0][-1] - 2)
 
 # %% [markdown]
 # **What to see:** with the weak penalty theta reaches the real points and stays near them. With the strong
