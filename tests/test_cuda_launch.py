@@ -1,6 +1,5 @@
 """How kernels get onto a GPU, with a CuPy in place of the real one that notes what it is asked to start."""
 
-import gc
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -9,14 +8,13 @@ import pytest
 
 pytest.importorskip("numba_cuda", reason="numba-cuda comes with the extra 'cuda-check'")
 
+from tests.helpers.strict_launches import forget
 from tinycnn.kernels.cuda import (
     RUNGS,
     launch,
     operands,
     pace,
-    register_tiles,
     toolchain,
-    weight_tiles,
 )
 from tinycnn.kernels.cuda.launch import Kernel, kernel
 from tinycnn.kernels.geometry import conv2d_geometry
@@ -84,15 +82,6 @@ def driver(monkeypatch):
     forget()
     yield driver
     forget()
-
-
-def forget():
-    """Forget what was planned and loaded with another driver."""
-    for kept in (launch._launch, register_tiles.plan, weight_tiles.plan):
-        kept.cache_clear()
-    for loaded in gc.get_objects():
-        if type(loaded) is Kernel:  # isinstance() would ask objects of other libraries, and these may warn
-            loaded._loaded.clear()
 
 
 @kernel(32)

@@ -282,7 +282,9 @@ cuda = SimpleNamespace(
     MemoryPool=strict_graphs.MemoryPool,
     get_current_stream=lambda: strict_graphs.streams[-1],
     using_allocator=strict_graphs.using_allocator,
-    Device=lambda: SimpleNamespace(id=0, compute_capability="90"),
+    Device=lambda gpu=0: SimpleNamespace(
+        id=0, compute_capability="90", attributes={"MultiProcessorCount": 132}
+    ),
 )
 pool = SimpleNamespace(free_all_blocks=lambda: memory.update(free=2 << 30), used_bytes=lambda: memory["used"])
 get_default_memory_pool = lambda: pool  # noqa: E731

@@ -16,7 +16,8 @@ launched = []  # graphs
 
 
 class Graph:
-    def __init__(self):
+    def __init__(self, stream=None):
+        self.stream = stream
         self.work, self.before, self.results = [], [], []
 
     def launch(self, stream=None):
@@ -50,7 +51,7 @@ class Stream:
         assert self.non_blocking
         assert streams[-1] is self
         assert not capturing
-        capturing.append(Graph())
+        capturing.append(Graph(self))
 
     def end_capture(self):
         graph = capturing.pop()
@@ -91,6 +92,13 @@ def refuse(what):
         raise RuntimeError(f"cudaErrorStreamCaptureUnsupported: {what} while a stream captures")
 
 
+def _note(work):
+    """Note a launch in the graph; one in another stream would not be in it, so CUDA refuses it."""
+    if streams[-1] is not capturing[0].stream:
+        raise RuntimeError("cudaErrorStreamCaptureImplicit: a launch in a stream that does not capture")
+    capturing[0].work.append(work)
+
+
 def allocated():
     if capturing and allocators[-1] is None:
         raise RuntimeError("memory of the ordinary pool while a stream captures")
@@ -114,14 +122,14 @@ def compute(function, given, options, owner=None):
         for array, new in zip(results, _new(function(*given, **options), arrays), strict=True):
             array[...] = new
 
-    capturing[0].work.append(again)
+    _note(again)
     return value
 
 
 def start(kernel, *arguments):
     """Start a kernel that writes to addresses; while a stream captures it is noted only."""
     if capturing:
-        capturing[0].work.append(lambda: kernel(*arguments))
+        _note(lambda: kernel(*arguments))
     else:
         kernel(*arguments)
 
