@@ -7,7 +7,6 @@ Along one axis, window ``o`` looks at the input cells ``o*S - P + r*D`` for ``r 
 must end inside the padded input, so ``O = floor((size + 2P - D*(K-1) - 1) / S) + 1``.
 """
 
-import operator
 from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any, NamedTuple
@@ -20,6 +19,15 @@ INTEGERS = (int, np.integer)
 LONGEST_SIDE = (1 << 31) - 1  # cells of the padded input, in each direction
 
 
+def at_least(minimum: int, **values: Any) -> None:
+    """Raise TypeError for a value that is no integer (True is none), ValueError for one below `minimum`."""
+    for name, value in values.items():
+        if not isinstance(value, INTEGERS) or isinstance(value, bool):
+            raise TypeError(f"{name} must be an integer, got {value!r}")
+        if value < minimum:
+            raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+
+
 def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
     """Return `value` as (height, width): an int stands for both.
 
@@ -28,14 +36,12 @@ def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
     TypeError, ValueError
         If it is neither an integer nor two, or one is below `minimum`.
     """
-    try:
-        height, width = (value, value) if isinstance(value, INTEGERS) else value
-        result = operator.index(height), operator.index(width)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be an integer or a pair of integers, got {value!r}") from None
-    if result[0] < minimum or result[1] < minimum:
+    two = (value, value) if isinstance(value, INTEGERS) else tuple(value) if hasattr(value, "__len__") else ()
+    if len(two) != 2 or not all(isinstance(size, INTEGERS) and not isinstance(size, bool) for size in two):
+        raise TypeError(f"{name} must be an integer or a pair of integers, got {value!r}")
+    if min(two) < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
-    return result
+    return int(two[0]), int(two[1])
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -160,12 +166,8 @@ def group_count(groups: int, **channels: int) -> int:
     TypeError, ValueError
         With the numbers of groups that would fit.
     """
-    try:
-        G = operator.index(groups)
-    except TypeError:
-        raise TypeError(f"groups must be an integer, got {groups!r}") from None
-    if G < 1:
-        raise ValueError(f"groups must be at least 1, got {G}")
+    at_least(1, groups=groups)
+    G = int(groups)
     for name, size in channels.items():
         if size % G:
             raise ValueError(_no_groups(G, name, size))

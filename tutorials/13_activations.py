@@ -296,7 +296,7 @@ described(
 # smaller weights the numbers fade, with larger weights they explode.
 
 # %%
-print(inspect.getsource(nn.init.fan_in_bound))
+print(inspect.getsource(nn.layers.fan_in_bound))
 
 # %% [markdown]
 # The engine draws from $U(-1/\sqrt n, 1/\sqrt n)$, as PyTorch does. The variance of U(-a, a) is $a^2/3$, so

@@ -127,9 +127,9 @@ def test_two_iterations_at_once_do_not_disturb_each_other():
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, it is 0"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1, got 0"),
         ({"batch_size": -2}, ValueError, "batch_size"),
-        ({"batch_size": 2.0}, TypeError, r"batch_size must be an integer, it is 2\.0"),
+        ({"batch_size": 2.0}, TypeError, r"batch_size must be an integer, got 2\.0"),
         ({"batch_size": True}, TypeError, "batch_size"),
         ({"batch_size": 11, "drop_last": True}, ValueError, "batch_size = 11, 'numbered' has 10 pictures"),
         ({"seed": -1}, ValueError, "seed"),

@@ -148,11 +148,18 @@ def test_early_stopping_does_not_restore_weights_that_were_not_kept(make_trainin
 def test_early_stopping_refuses_what_is_not_there(make_training):
     with pytest.raises(ValueError, match="no validation data"):
         fit(make_training(validation=False), [EarlyStopping("val_loss")])
-    with pytest.raises(ValueError, match="no 'colour'; it has epoch, lr, loss"):
-        fit(make_training(epochs=1), [EarlyStopping("colour")])
-    for patience in (0, -1, 1.5, "3"):
-        with pytest.raises(ValueError, match=f"patience must be a positive integer, got {patience!r}"):
+    training = make_training(epochs=1)
+    with pytest.raises(ValueError, match="the records have no 'colour'; they have epoch, lr, loss"):
+        fit(training, [EarlyStopping("colour")])
+    assert training.batch == training.epoch == 0  # nothing was trained before it was said
+    for patience in (0, -1):
+        with pytest.raises(ValueError, match=f"patience must be at least 1, got {patience!r}"):
             EarlyStopping(patience=patience)
+    for patience in (1.5, "3", True):
+        with pytest.raises(TypeError, match=f"patience must be an integer, got {patience!r}"):
+            EarlyStopping(patience=patience)
+    with pytest.raises(TypeError, match="monitor must be a name in the records, got 3"):
+        EarlyStopping(3)
     for min_delta in (-0.1, float("nan")):
         with pytest.raises(ValueError, match=f"min_delta must be at least 0, got {min_delta}"):
             EarlyStopping(min_delta=min_delta)
@@ -170,6 +177,8 @@ def test_divergence_is_an_error_and_names_a_way_out(make_training):
 def test_no_epochs(make_training):
     with pytest.raises(ValueError, match="at least 1, got 0"):
         fit(make_training(epochs=0, schedule=False))
+    with pytest.raises(TypeError, match=r"epochs must be an integer, got 1\.5"):
+        fit(make_training(epochs=1.5, schedule=False))
 
 
 def test_fit_works_outside_the_main_thread(make_training):

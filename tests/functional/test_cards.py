@@ -86,7 +86,7 @@ def test_a_new_operation_needs_its_card_only(cube, capsys):
     assert main(["gradcheck", "cube"]) == 0
     assert "1 operations, all right to second order" in capsys.readouterr().out
     assert Tensor([2.0]).cube(1.0).item() == 27
-    layer = nn.plain.layer_of(CARDS["cube"])
+    layer = nn.weightless.layer_of(CARDS["cube"])
     assert repr(layer(shift=2)) == "Cube(shift=2)"
     assert layer(1.0)(Tensor([2.0])).item() == 27
     with pytest.raises(TypeError, match="unexpected keyword argument 'slope'"):

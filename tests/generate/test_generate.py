@@ -70,8 +70,7 @@ def test_some_rules_by_what_is_known_of_them():
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: random_image(0, 5), "height must be a positive integer, got 0"),
-        (lambda: random_image(5, 2.5), "width must be a positive integer, got 2.5"),
+        (lambda: random_image(0, 5), "height must be at least 1, got 0"),
         (lambda: random_image(5, 5, 2), r"1 \(grey\) or 3 \(RGB\), got 2"),
         (lambda: rule_image(lambda i, j: 0.5, 4, 4), r"must return \(H, W\) = \(4, 4\).*returned shape \(\)"),
         (lambda: rule_image(lambda i, j: i * 255, 4, 4), r"numbers in \[0, 1\].*0.0 to 765.0"),
@@ -82,6 +81,11 @@ def test_some_rules_by_what_is_known_of_them():
 def test_what_is_refused(call, says):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_a_size_that_is_no_integer_is_refused():
+    with pytest.raises(TypeError, match=r"width must be an integer, got 2\.5"):
+        random_image(5, 2.5)
 
 
 @pytest.fixture

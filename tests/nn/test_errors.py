@@ -133,6 +133,7 @@ def test_a_list_is_refused_by_the_layer_that_gets_it(layer):
     ("options", "error", "says"),
     [
         ({"kernel_size": 0}, ValueError, "kernel_size must be at least 1, got 0"),
+        ({"kernel_size": True}, TypeError, "kernel_size must be an integer or a pair of integers, got True"),
         ({"kernel_size": 2.5}, TypeError, "kernel_size must be an integer or a pair of integers, got 2.5"),
         ({"kernel_size": 2, "stride": (1, 0)}, ValueError, r"stride must be at least 1, got \(1, 0\)"),
         ({"kernel_size": 2, "padding": -1}, ValueError, "padding must be at least 0, got -1"),

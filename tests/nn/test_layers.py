@@ -152,9 +152,8 @@ def test_initial_weights_follow_the_seed():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: nn.Linear(0, 2), "in_features must be a positive integer, got 0"),
-        (lambda: nn.Linear(2, 1.5), r"out_features must be a positive integer, got 1\.5"),
-        (lambda: nn.Conv2d(3, -1, 3), "out_channels must be a positive integer, got -1"),
+        (lambda: nn.Linear(0, 2), "in_features must be at least 1, got 0"),
+        (lambda: nn.Conv2d(3, -1, 3), "out_channels must be at least 1, got -1"),
         (lambda: nn.Conv2d(3, 4, 3, groups=2), "G=2 groups do not divide in_channels=3"),
         (lambda: nn.ConvTranspose2d(4, 3, 3, groups=2), "G=2 groups do not divide out_channels=3"),
         (lambda: nn.Conv2d(3, 4, 0), "kernel_size must be at least 1, got 0"),
@@ -170,6 +169,26 @@ def test_initial_weights_follow_the_seed():
 def test_wrong_sizes(make, says):
     with pytest.raises(ValueError, match=says):
         make()
+
+
+@pytest.mark.parametrize("size", [1.5, "3", None, True])
+def test_what_is_no_integer_is_no_size(size):
+    for make, name in (
+        (lambda: nn.Linear(2, size), "out_features"),
+        (lambda: nn.Conv2d(size, 4, 3), "in_channels"),
+        (lambda: nn.Conv2d(4, 4, 3, groups=size), "groups"),
+        (lambda: nn.BatchNorm2d(size), "num_features"),
+    ):
+        with pytest.raises(TypeError, match=f"{name} must be an integer, got {size!r}"):
+            make()
+
+
+@pytest.mark.parametrize("layer", [nn.MaxPool2d, nn.MinPool2d, nn.AvgPool2d, nn.SumPool2d])
+def test_a_pooling_layer_says_which_options_it_has(layer):
+    with pytest.raises(TypeError, match=f"^{layer.__name__} has no option ceil_mode; .* more padding gives"):
+        layer(2, ceil_mode=True)
+    with pytest.raises(TypeError, match=r"has no option dilation; it has kernel_size, stride, padding$"):
+        layer(2, dilation=2)
 
 
 def test_sizes_may_be_numpys_integers():

@@ -11,6 +11,7 @@ from tinycnn.data.dataset import Dataset, scaled
 from tinycnn.data.pairs import Pairs, check_pairs, stacked
 from tinycnn.host import as_numpy
 from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.geometry import at_least
 from tinycnn.tensor import Tensor
 
 Pick = Callable[[Array], tuple[Array, Array]]
@@ -73,8 +74,8 @@ class DataLoader:
     ) -> None:
         if not isinstance(dataset, Dataset):
             check_pairs(dataset)
-        _check_at_least(1, batch_size=batch_size)
-        _check_at_least(0, seed=seed)
+        at_least(1, batch_size=batch_size)
+        at_least(0, seed=seed)
         if drop_last and batch_size > len(dataset):
             name = repr(dataset.name) if isinstance(dataset, Dataset) else "the data set"
             raise ValueError(
@@ -107,7 +108,7 @@ class DataLoader:
         TypeError, ValueError
             For a negative `epoch`, and a `start` outside 0 .. len(self).
         """
-        _check_at_least(0, epoch=epoch, start=start)
+        at_least(0, epoch=epoch, start=start)
         if start > len(self):
             raise ValueError(f"start = {start}: an epoch has {len(self)} batches, 0 .. {len(self)} fit")
         return self._batches(epoch, start)
@@ -162,11 +163,3 @@ def _image_shape(data: Dataset | Pairs) -> tuple[int, int, int]:
         raise ValueError(f"augment= changes float32 images (C, H, W); the first x has {shape} {dtype}")
     C, H, W = shape
     return C, H, W
-
-
-def _check_at_least(least: int, **values: int) -> None:
-    for name, value in values.items():
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-            raise TypeError(f"{name} must be an integer, it is {value!r}")
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, it is {value}")

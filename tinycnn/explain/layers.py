@@ -10,7 +10,7 @@ import numpy as np
 from tinycnn.functional.cards import CARDS, Card
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.nn import Conv2d, Linear, Module
-from tinycnn.nn.plain import ReLU
+from tinycnn.nn.layers import ReLU
 from tinycnn.nn.summary import computing_modules
 from tinycnn.tensor import Tensor
 

@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tinycnn.nn.module import positive
+from tinycnn.kernels.geometry import at_least
 from tinycnn.optim.optimizer import check_range
 
 from .state import copied_weights, load_weights_of
@@ -139,7 +139,9 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = False,
     ) -> None:
-        positive(patience=patience)
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be a name in the records, got {monitor!r}")
+        at_least(1, patience=patience)
         check_range("min_delta", min_delta)
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
         self.restore_best = restore_best
@@ -149,6 +151,11 @@ class EarlyStopping(Callback):
         """Check that there will be something to monitor, and whether a continued training is over already."""
         if self.monitor.startswith("val_") and getattr(training, "validation", None) is None:
             raise ValueError(f"early stopping monitors {self.monitor!r}, but there is no validation data")
+        names = "epoch", *training.names(), "seconds"
+        if self.monitor not in names:
+            raise ValueError(
+                f"early stopping: the records have no {self.monitor!r}; they have {', '.join(names)}"
+            )
         self._judge(training)
         if self.restore_best and self.best_epoch and training.best is None:
             raise ValueError(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinycnn import backend as _backend
 from tinycnn.data import DataLoader
+from tinycnn.kernels.geometry import at_least
 from tinycnn.nn import Module
 from tinycnn.schema import Kind
 from tinycnn.tensor import Tensor
@@ -129,8 +130,7 @@ def fit(training: Trainable, callbacks: "Sequence[Callback]" = ()) -> list[dict[
     ValueError
         For less than one epoch.
     """
-    if training.epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {training.epochs}")
+    at_least(1, epochs=training.epochs)
     with stop_on_signals(training):
         _tell(callbacks, "on_fit_begin", training)
         try:

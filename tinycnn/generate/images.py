@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.kernels.geometry import at_least
+
 
 def random_image(height: int, width: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     """Return x_ij = U(0, 255) (Eq. 9): each pixel is a random integer, and 0 to 255 are equally likely.
@@ -85,6 +87,4 @@ def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: i
 
 
 def _check_size(height: int, width: int) -> None:
-    for name, size in (("height", height), ("width", width)):
-        if not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"{name} must be a positive integer, got {size!r}")
+    at_least(1, height=height, width=width)

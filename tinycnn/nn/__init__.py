@@ -5,22 +5,20 @@ from tinycnn.functional.cards import CARDS
 from . import fast as _fast  # noqa: F401  (takes effect by itself)
 from . import utils
 from .containers import Sequential
-from .layers import Conv2d, ConvTranspose2d, Linear
+from .layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from .lists import ModuleDict, ModuleList
 from .losses import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .module import Buffer, Module, Parameter
 from .normalisation import BatchNorm1d, BatchNorm2d, InstanceNorm2d
-from .plain import (
+from .transposed import ConvTranspose2d
+from .weightless import (
     AvgPool2d,
     Dropout,
-    Flatten,
     GlobalAvgPool2d,
     GlobalMaxPool2d,
     Identity,
     LeakyReLU,
-    MaxPool2d,
     MinPool2d,
-    ReLU,
     Sigmoid,
     Softmax,
     Softplus,

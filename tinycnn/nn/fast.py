@@ -30,9 +30,9 @@ from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, clock, wrap
 
 from .containers import Sequential as Layers
-from .layers import Conv2d
+from .layers import Conv2d, MaxPool2d, ReLU
 from .module import Module
-from .plain import LeakyReLU, MaxPool2d, ReLU
+from .weightless import LeakyReLU
 
 _plain_forward = Layers.forward
 _always = modes().observers  # nobody else looks on

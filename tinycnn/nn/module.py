@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Self
 
-import numpy as np
-
 from tinycnn import backend as _backend
 from tinycnn.elsewhere import OF_MODULES, attach
 from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
+
+from . import wrong
 
 Hook = Callable[["Module", tuple[Any, ...], Tensor], None]
 
@@ -43,7 +43,16 @@ class Module:
     _forward_hooks: Sequence[Hook] = ()  # a list, once there is one
 
     def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, _kept(type(self), name, vars(self).get(name), value))
+        old = vars(self).get(name)
+        if isinstance(old, KEPT) and value is not None and not isinstance(value, KEPT):
+            value = self._in_place_of(name, old, value)
+        object.__setattr__(self, name, value)
+
+    def _in_place_of(self, name: str, old: Any, new: Any) -> Buffer:
+        """Return a buffer with the numbers of a tensor; refuse anything else in the place of `old`."""
+        if isinstance(old, Buffer) and type(new) is Tensor:
+            return Buffer(new, backend=new.backend)
+        raise wrong.replacement(f"{type(self).__name__}.{name}", old, new)
 
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
         """Compute the output."""
@@ -60,7 +69,7 @@ class Module:
         try:
             y = self.forward(*args, **kwargs)
         except (ValueError, TypeError) as error:
-            _say_where(self, error)
+            wrong.say_where(self, error)
             raise
         for hook in self._forward_hooks:
             hook(self, args, y)
@@ -202,32 +211,10 @@ class Module:
         return summary(self, input_shape)
 
 
-def positive(**sizes: int) -> None:
-    """Raise ValueError for a size that is no positive integer, and name it."""
-    for name, size in sizes.items():
-        if not isinstance(size, int | np.integer) or size < 1:
-            raise ValueError(f"{name} must be a positive integer, got {size!r}")
-
-
 attach(Module, OF_MODULES)
 
-_KEPT = (Parameter, Buffer, Module)
+KEPT = (Parameter, Buffer, Module)  # what an attribute may not lose
 MOST_LOOKED_AT = 1000  # items of a list
-
-
-def _kept(kind: type[Module], name: str, old: Any, new: Any) -> Any:
-    """Return an attribute's new value; refuse to replace a parameter, buffer or module by anything else."""
-    if not isinstance(old, _KEPT) or new is None or isinstance(new, _KEPT):
-        return new
-    if isinstance(old, Buffer) and type(new) is Tensor:
-        return Buffer(new, backend=new.backend)
-    place, what = f"{kind.__name__}.{name}", type(old).__name__.lower()
-    if isinstance(old, Module):
-        raise TypeError(f"{place} is a module: assign another module, or None, not {type(new).__name__}")
-    raise TypeError(
-        f"{place} is a {what}. {type(new).__name__} in its place would not be trained or saved: assign "
-        f"nn.{type(old).__name__}(...) or None, or write into it: {name}.data[...] = values"
-    )
 
 
 def refuse_hidden(module: Module) -> None:
@@ -241,7 +228,7 @@ def refuse_hidden(module: Module) -> None:
         if isinstance(value, list | tuple | set | dict) and not name.startswith("_forward"):
             for inside in _flat(value):
                 if id(inside) not in found:
-                    _refuse(type(module).__name__, name, value, inside)
+                    raise wrong.hidden(type(module).__name__, name, value, inside)
 
 
 def _flat(value: Any, depth: int = 3) -> Iterator[Module | Parameter]:
@@ -251,29 +238,3 @@ def _flat(value: Any, depth: int = 3) -> Iterator[Module | Parameter]:
             yield item
         elif isinstance(item, list | tuple | set | dict) and depth > 0:
             yield from _flat(item, depth - 1)
-
-
-def _refuse(kind: str, name: str, container: Any, inside: Module | Parameter) -> None:
-    called = f"{kind}.{name} is a {type(container).__name__} with a {type(inside).__name__} in it"
-    if isinstance(inside, Parameter):
-        fix = f'give each parameter a name of its own: setattr(self, f"{name}_{{i}}", parameter)'
-    elif isinstance(container, dict):
-        fix = f"write self.{name} = nn.ModuleDict(...)"
-    else:
-        fix = f"write self.{name} = nn.ModuleList(...), or nn.Sequential(...)"
-    raise TypeError(f"{called}, whose weights would not be trained or saved: {fix}")
-
-
-def _say_where(module: Module, error: Exception) -> None:
-    """Put the name of the layer in which an error arose in front of its text.
-
-    The innermost module comes here first, then those around it: each writes the name as seen from itself.
-    """
-    if not hasattr(error, "layer_and_text"):
-        if len(error.args) == 1 and isinstance(error.args[0], str):
-            error.layer_and_text = module, error.args[0]  # type: ignore[attr-defined]
-        return
-    layer, text = error.layer_and_text
-    name = next((name for name, inside in module.named_modules() if inside is layer), "")
-    if name:
-        error.args = (f"layer {name}: {text}",)

@@ -3,9 +3,10 @@
 from tinycnn import functional as F
 from tinycnn.creation import ones, zeros
 from tinycnn.functional.shape import images, shape_of
+from tinycnn.kernels.geometry import at_least
 from tinycnn.tensor import Tensor
 
-from .module import Buffer, Module, Parameter, positive
+from .module import Buffer, Module, Parameter
 
 
 class _BatchNorm(Module):
@@ -19,7 +20,7 @@ class _BatchNorm(Module):
         affine: bool = True,
         track_running_stats: bool = True,
     ) -> None:
-        positive(num_features=num_features)
+        at_least(1, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(ones(num_features)) if affine else None
@@ -106,7 +107,7 @@ class InstanceNorm2d(Module):
     """Normalise every channel of every image by itself: (N, C, H, W)."""
 
     def __init__(self, num_features: int, eps: float = 1e-5, affine: bool = False) -> None:
-        positive(num_features=num_features)
+        at_least(1, num_features=num_features)
         self.num_features, self.eps, self.affine = num_features, eps, affine
         self.weight = Parameter(ones(num_features)) if affine else None
         self.bias = Parameter(zeros(num_features)) if affine else None

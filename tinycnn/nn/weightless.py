@@ -1,4 +1,4 @@
-"""Layers without weights: activations, pooling, dropout, reshaping."""
+"""More layers without weights: activations, pooling, dropout, reshaping. The first ones are in `layers`."""
 
 import inspect
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 from tinycnn import functional as F
 from tinycnn.functional.cards import Card
 from tinycnn.functional.shape import one_dim, shape_of
-from tinycnn.kernels.geometry import pair
 from tinycnn.tensor import Tensor
 
+from .layers import Pool2d
 from .module import Module
 
 
@@ -20,13 +20,6 @@ class Identity(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x
-
-
-class ReLU(Module):
-    """max(x, 0)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x)
 
 
 class LeakyReLU(Module):
@@ -103,43 +96,21 @@ class Softmax(Module):
         return f"dim={self.dim}"
 
 
-class _Pool2d(Module):
-    """What all pooling layers share: kernel, stride (by default the kernel's size) and padding."""
-
-    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
-        pair(kernel_size, "kernel_size")
-        pair(padding, "padding", minimum=0)
-        if stride is not None:
-            pair(stride, "stride")
-        self.kernel_size, self.padding = kernel_size, padding
-        self.stride = kernel_size if stride is None else stride
-
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
-
-
-class MaxPool2d(_Pool2d):
-    """Maximum of each window (Eq. 2)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding)
-
-
-class MinPool2d(_Pool2d):
+class MinPool2d(Pool2d):
     """Minimum of each window."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.min_pool2d(x, self.kernel_size, self.stride, self.padding)
 
 
-class AvgPool2d(_Pool2d):
+class AvgPool2d(Pool2d):
     """Mean of each window; padding counts as 0."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding)
 
 
-class SumPool2d(_Pool2d):
+class SumPool2d(Pool2d):
     """Sum of each window; padding counts as 0."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,19 +157,6 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
-
-
-class Flatten(Module):
-    """All dimensions from `start_dim` to `end_dim` as one: (N, C, H, W) -> (N, C*H*W)."""
-
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim, self.end_dim = start_dim, end_dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.flatten(x, self.start_dim, self.end_dim)
-
-    def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
 class Unflatten(Module):
