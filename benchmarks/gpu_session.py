@@ -81,7 +81,7 @@ def plan(out: Path) -> list[list[Part]]:
         ],
         [Part("chosen", (*PARTS, "chosen", *SHAPES), 60)],
         [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 70)],
-        [Part("graphs", (*PARTS, "graphs", "cnn28-b32", "cnn28-b128", "cnn224-b64"), 60)],
+        [Part("graphs", (*PARTS, "graphs", *STEPS), 80)],
         [Part("steps PyTorch", (*PARTS, "steps", "torch", *STEPS), 50)],
         [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 40)],
         [Part("tensor cores", (*PARTS, "tensor_cores", *SHAPES), 50)],

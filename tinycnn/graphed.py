@@ -46,6 +46,14 @@ def graphed(step: Callable[..., Any], *batch: Any) -> Graphed:
         for x, labels in loader:
             loss = fast(x, labels)
 
+    The step of a GAN is recorded likewise, both updates in one graph. z is one of the inputs, drawn before
+    every call: then no replay depends on how CuPy's generator is recorded, and z is the same with a graph and
+    without one::
+
+        fast = tinycnn.graphed(gan.step, images, tinycnn.randn(64, G.latent))
+        for images, _ in loader:
+            judged, G_loss = fast(images, tinycnn.randn(64, G.latent))
+
     Every call makes exactly one step; making the function makes none. If a step cannot be recorded (new
     arrays live in NumPy, there is no GPU, an operation needs a result at once), `step` is called as it is,
     and a `RuntimeWarning` says the reason once; it stays in ``reason``.

@@ -10,7 +10,7 @@ from typing import Any
 
 import tinycnn
 from benchmarks.measuring import gpu_pytorch, inputs, on_pytorch, on_tinycnn
-from benchmarks.measuring.works import GPU_WORKS
+from benchmarks.measuring.works import GPU_WORKS, Work
 
 from .convolutions import operands, shapes
 from .machine import SIMULATED, broken, library, say
@@ -118,17 +118,29 @@ def step_times(run: Callable[[], Any], wait: Callable[[], None]) -> dict[str, An
     }
 
 
+def step_of(work: Work, arrays: inputs.Arrays) -> Callable[..., Any]:
+    """Return a function that makes a step with a batch and returns its loss, or the losses of D and G."""
+    return on_tinycnn.gan_step(arrays) if work.kind == "gan" else on_tinycnn.training_step(work, arrays)
+
+
+def total(losses: Any) -> float:
+    """Return a loss, or the sum of several."""
+    return sum(loss.item() for loss in losses) if isinstance(losses, tuple) else losses.item()
+
+
 def graphs(*names: str) -> None:
     """Time whole training steps as a CUDA graph, and compare the losses with those of the step as it is."""
     _, wait = engine_for("tinycnn")
     for name in names:
         row = {"part": "graphs", "work": name}
         try:
-            arrays = inputs.make(GPU_WORKS[name])
-            batch = [tinycnn.Tensor(arrays[key][0][:2] if SIMULATED else arrays[key][0]) for key in "xy"]
-            plain, step = (on_tinycnn.training_step(GPU_WORKS[name], arrays) for _ in range(2))
+            work = GPU_WORKS[name]
+            arrays = inputs.make(work)
+            given = "xz" if work.kind == "gan" else "xy"
+            batch = [tinycnn.Tensor(arrays[key][0][:2] if SIMULATED else arrays[key][0]) for key in given]
+            plain, step = (step_of(work, arrays) for _ in range(2))
             fast = tinycnn.graphed(step, *batch)
-            losses = [(plain(*batch).item(), fast(*batch).item()) for _ in range(8)]
+            losses = [(total(plain(*batch)), total(fast(*batch))) for _ in range(8)]
             far = max(abs(a - b) / abs(a) for a, b in losses)
             say(**row, ok=far < 1e-3, reason=fast.reason, losses=[b for _, b in losses], farthest=far)
             say(**row, how="as it is", **step_times(lambda p=plain, b=batch: p(*b), wait))

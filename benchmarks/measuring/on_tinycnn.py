@@ -75,15 +75,25 @@ def _step(work: Work, arrays: Arrays) -> Run:
     return run
 
 
-def _gan(work: Work, arrays: Arrays) -> Run:
+def gan_step(arrays: Arrays) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Return a function that makes a step of both networks with images and z, and returns both losses."""
     G, D = _loaded(Generator(), weights_of(arrays, "G.")), _loaded(Discriminator(), weights_of(arrays, "D."))
     G_optimizer, D_optimizer = (optim.Adam(m.parameters(), 2e-4, betas=(0.5, 0.999)) for m in (G, D))
-    batches = cycle([(Tensor(x), Tensor(z)) for x, z in zip(arrays["x"], arrays["z"], strict=True)])
     gan = Gan(G, D, G_optimizer, D_optimizer)
 
-    def run() -> tuple[Tensor, Tensor]:
-        judged, G_loss = gan.step(*next(batches))
+    def step(real: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        judged, G_loss = gan.step(real, z)
         return judged.loss, G_loss
+
+    return step
+
+
+def _gan(work: Work, arrays: Arrays) -> Run:
+    step = gan_step(arrays)
+    batches = cycle([(Tensor(x), Tensor(z)) for x, z in zip(arrays["x"], arrays["z"], strict=True)])
+
+    def run() -> tuple[Tensor, Tensor]:
+        return step(*next(batches))
 
     return run
 

@@ -1,11 +1,12 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tinycnn
-from tests.helpers import strict_cupy
+from tests.helpers import strict_cupy, strict_graphs
 from tinycnn import nn, optim
 from tinycnn.data import Augment, DataLoader, digits
 from tinycnn.fit import Training
@@ -19,6 +20,7 @@ from tinycnn.gan import (
     NameClasses,
     Shift,
 )
+from tinycnn.kernels import table
 
 RULES = {
     "Adam": lambda theta: optim.Adam(theta, 3e-3, weight_decay=1e-3),
@@ -108,3 +110,34 @@ def nvrtc():
         return ptx.decode() if isinstance(ptx, bytes) else ptx
 
     return compile
+
+
+OURS = ("conv2d", "conv2d_input", "conv2d_weight", "max_pool2d", "pool_scatter", "matmul")
+
+
+def launch(name):
+    """Return one of our CUDA kernels as the stand-in has it: the plain one, as a single launch."""
+    plain = getattr(table.PLAIN, name)
+
+    def kernel(*arguments):
+        boxes = {i: a for i, a in enumerate(arguments) if isinstance(a, strict_cupy.ndarray)}
+
+        def compute(*hosts):
+            given = dict(zip(boxes, hosts, strict=True))
+            return plain(*(given.get(i, a) for i, a in enumerate(arguments)))
+
+        return strict_cupy._strict(compute, launch=name)(*boxes.values())
+
+    return kernel
+
+
+@pytest.fixture
+def gpu(stand_in, monkeypatch):
+    """A machine whose CUDA kernels work, and whose CuPy is the stand-in."""
+    kernels = replace(table.fused(), name="cuda", **{name: launch(name) for name in OURS})
+    monkeypatch.setattr(table, "why_no_cuda", lambda: None)
+    monkeypatch.setattr(table, "capturable", lambda: replace(kernels, name="capturable"))
+    monkeypatch.setattr(table, "cuda", lambda: kernels)
+    strict_graphs.launched.clear()
+    with tinycnn.using("cupy", kernels="auto"):
+        yield

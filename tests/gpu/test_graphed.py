@@ -1,7 +1,6 @@
 """A training step as a CUDA graph, on the stand-in, which refuses all that CuPy and CUDA refuse meanwhile."""
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,36 +14,7 @@ from tinycnn.kernels import table
 
 pytestmark = pytest.mark.skipif(cxx_kernels.COMPILER is None, reason="there is no C++ compiler")
 
-OURS = ("conv2d", "conv2d_input", "conv2d_weight", "max_pool2d", "pool_scatter", "matmul")
 N, STEPS = 4, 9
-
-
-def launch(name):
-    """Return one of our CUDA kernels as the stand-in has it: the plain one, as a single launch."""
-    plain = getattr(table.PLAIN, name)
-
-    def kernel(*arguments):
-        boxes = {i: a for i, a in enumerate(arguments) if isinstance(a, strict_cupy.ndarray)}
-
-        def compute(*hosts):
-            given = dict(zip(boxes, hosts, strict=True))
-            return plain(*(given.get(i, a) for i, a in enumerate(arguments)))
-
-        return strict_cupy._strict(compute, launch=name)(*boxes.values())
-
-    return kernel
-
-
-@pytest.fixture
-def gpu(stand_in, monkeypatch):
-    """A machine whose CUDA kernels work, and whose CuPy is the stand-in."""
-    kernels = replace(table.fused(), name="cuda", **{name: launch(name) for name in OURS})
-    monkeypatch.setattr(table, "why_no_cuda", lambda: None)
-    monkeypatch.setattr(table, "capturable", lambda: replace(kernels, name="capturable"))
-    monkeypatch.setattr(table, "cuda", lambda: kernels)
-    strict_graphs.launched.clear()
-    with tinycnn.using("cupy", kernels="auto"):
-        yield
 
 
 class Run:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.nn import Module
+from tinycnn.optim.recording import refuse_changing
 from tinycnn.tensor import Tensor
 
 from .losses import feature_matching, gradient_penalty, logit
@@ -74,6 +75,7 @@ class Shift(Addition):
 
     def shown(self, images: Tensor) -> Tensor:
         """Return the images, moved."""
+        refuse_changing("Shift moves images by other numbers in every step, which a graph would not change")
         return move(images, self.dy, self.dx)
 
 
@@ -160,6 +162,10 @@ class ExponentialMovingAverage(Addition, Generic[Network]):
 
     def update(self) -> None:
         """Take one step of the trained network in."""
+        refuse_changing(
+            "ExponentialMovingAverage weighs every step with another number, which a graph would not change: "
+            "call its update() outside, behind every call"
+        )
         self.steps += 1
         d = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for average, theta in self._pairs:

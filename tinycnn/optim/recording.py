@@ -98,3 +98,9 @@ class Recording:
             for i in indices:
                 optimizer.steps[i] += 1
                 optimizer.params[i].mark_dirty()
+
+
+def refuse_changing(what: str) -> None:
+    """Raise `CannotRecord` with `what` if a step is recorded: it has numbers that a replay would repeat."""
+    if any(isinstance(recorder, Recording) and recorder.replayed for recorder in fast.recorders):
+        raise CannotRecord(what)
