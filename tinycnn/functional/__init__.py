@@ -11,6 +11,7 @@ from .arithmetic import *
 from .cards import CARDS
 from .conversion import *
 from .convolution import *
+from .dims import *
 from .dropout import *
 from .elementwise import *
 from .elementwise_loss import *
@@ -27,5 +28,6 @@ from .rounding import *
 from .shape import *
 from .softmax import *
 from .statistics import *
+from .sum_pooling import *
 
 __all__ = list(CARDS)

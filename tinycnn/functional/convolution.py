@@ -23,8 +23,9 @@ from tinycnn.kernels.transposed import conv_transpose2d_geometry
 from tinycnn.tensor import Tensor
 
 from .cards import operation
+from .dims import broadcast_to
 from .examples import conv2d_case, conv_transpose2d_case, convolution
-from .shape import broadcast_to, images, reshape, shape_of
+from .shape import images, reshape, shape_of
 
 
 class Windowed(Function):

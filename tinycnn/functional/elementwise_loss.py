@@ -14,7 +14,7 @@ from .cards import operation
 from .conversion import floating
 from .elementwise import abs
 from .examples import alike, probabilities
-from .loss import reduced
+from .reduction import reduced
 from .shape import shape_of
 
 

@@ -1,6 +1,5 @@
 """Matrix product and dense layer (Eq. 3). g stands for dL/dy."""
 
-import math
 from collections.abc import Callable
 
 from tinycnn.autograd import Function
@@ -8,6 +7,7 @@ from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
+from . import wrong
 from .cards import Example, Rng, operation
 from .examples import normal, pair
 from .reduction import Sum
@@ -115,23 +115,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if weight.ndim != 2:
         raise ValueError(f"linear: the weight must be (out, in), got shape {weight.shape}")
     if x.ndim < 1 or x.shape[-1] != weight.shape[1]:
-        raise ValueError(
-            f"linear: the input {x.shape} must end in in={weight.shape[1]} for the weight (out, in)="
-            f"{weight.shape}{_fix(x.shape, weight.shape[1])}"
-        )
+        raise wrong.dense(x.shape, weight.shape)
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: the bias must be (out,)={weight.shape[:1]}, got shape {bias.shape}")
     rows = x if x.ndim == 2 else reshape(x, -1, x.shape[-1])
     y = Linear()(rows, weight, *(() if bias is None else (bias,)))
     return y if x.ndim == 2 else reshape(y, *x.shape[:-1], weight.shape[0])
-
-
-def _fix(shape: tuple[int, ...], size: int) -> str:
-    """Return what to do about an input that does not end in `size`, if that is clear."""
-    if len(shape) == 2:
-        return f"; in={shape[1]} would fit this input"
-    if len(shape) != 4:
-        return ""
-    flat = math.prod(shape[1:])
-    fix = "; put Flatten() in front of this layer"
-    return fix if flat == size else f"{fix}, and make it in={flat}"

@@ -9,8 +9,9 @@ from .arithmetic import mul, neg
 from .cards import operation
 from .examples import classes
 from .indexing import gather
-from .loss import as_rows, check_labels, class_weights, of_labels, reduce_counted
+from .loss import check_labels
 from .shape import reshape
+from .weighted_loss import as_rows, class_weights, reduce_counted, weights_of
 
 
 @operation(example=classes(reduction=["mean", "sum", "none"], weighted=True))
@@ -27,7 +28,7 @@ def nll_loss(
     """
     w = class_weights("nll_loss", log_probabilities, weight)
     labels, counted = check_labels("nll_loss", log_probabilities, target, ignore_index)
-    each, weights = neg(_picked(log_probabilities, labels)), None if w is None else of_labels(w, labels)
+    each, weights = neg(_picked(log_probabilities, labels)), None if w is None else weights_of(w, labels)
     return reduce_counted(each if weights is None else mul(each, weights), weights, counted, reduction)
 
 

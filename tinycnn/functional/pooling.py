@@ -1,21 +1,19 @@
-"""Pooling (Eq. 2): one statistic of each window. g stands for dL/dy.
+"""Pooling (Eq. 2): the largest or smallest cell of each window. g stands for dL/dy.
 
 Max and min are a gather: they read one cell of each window. The adjoint is a scatter: g goes back to that
-cell, and adds up if windows share a winner. Sum and mean read all cells, so g goes to all of them.
+cell, and adds up if windows share a winner. Sum and mean, which read all cells, are in `sum_pooling`.
 """
 
 from typing import Any
 
 from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
-from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.kernels.geometry import Geometry, pair, pool2d_geometry
-from tinycnn.tensor import Tensor, plain
+from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.geometry import Geometry, pool2d_geometry
+from tinycnn.tensor import Tensor
 
 from .cards import operation
-from .convolution import Windowed
-from .examples import pictures, pooling, upsampling
-from .reduction import mean
+from .examples import pictures, pooling
 from .shape import flatten, images, reshape
 from .statistics import max
 
@@ -72,7 +70,7 @@ def min_pool2d(
 @operation(example=pictures, equation=2)
 def global_max_pool2d(x: Tensor) -> Tensor:
     """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
-    _some_cells("global_max_pool2d", x)
+    some_cells("global_max_pool2d", x)
     return reshape(max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
 
 
@@ -102,69 +100,7 @@ class PoolScatter(Function):
         return PoolGather(self.index, self.geometry)(g)
 
 
-class SumPool2d(Windowed):
-    """y = the sum of each window. dL/dx = g, added to every cell of its window."""
-
-    floats = True
-
-    def forward(self, x: Array) -> Array:
-        return kernels_for(x).sum_pool2d(x, self.geometry)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return SumPool2dInput(self.geometry)(g)
-
-
-@operation(SumPool2d, example=pooling(), equation=2)
-def sum_pool2d(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
-    """Sum of each window, padding counting as 0; arguments as `max_pool2d`."""
-    return SumPool2d(pool2d_geometry(images("sum_pool2d", x), kernel_size, stride, padding))(x)
-
-
-@operation(SumPool2d, example=pooling(count_include_pad=[True, False]), equation=2)
-def avg_pool2d(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: bool = True
-) -> Tensor:
-    """Mean of each window; arguments as `max_pool2d`.
-
-    With `count_include_pad` the sum is divided by KH*KW everywhere, else by the number of cells inside.
-    """
-    geometry = pool2d_geometry(images("avg_pool2d", x), kernel_size, stride, padding)
-    total = SumPool2d(geometry)(x)
-    if count_include_pad:
-        return total / (geometry.KH * geometry.KW)
-    ones = array_module(plain(x)).ones((1, 1, *x.shape[2:]), total.dtype)
-    return total / SumPool2d(geometry._replace(N=1, C=1, K=1, G=1))(ones)
-
-
-@operation(example=pictures, equation=2)
-def global_avg_pool2d(x: Tensor) -> Tensor:
-    """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
-    _some_cells("global_avg_pool2d", x)
-    return mean(x, (2, 3), keepdim=True)
-
-
-class SumPool2dInput(Windowed):
-    """y = zeros with x added to every cell of its window: `SumPool2d`'s adjoint. dL/dx = g's window sums."""
-
-    def forward(self, x: Array) -> Array:
-        return kernels_for(x).sum_pool2d_input(x, self.geometry)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return SumPool2d(self.geometry)(g)
-
-
-@operation(SumPool2dInput, example=upsampling)
-def upsample_nearest(x: Tensor, scale_factor: Any) -> Tensor:
-    """Repeat every cell: (N, C, H, W) -> (N, C, H*a, W*b) for the factor (a, b) or one for both.
-
-    It is the adjoint of summing windows of that size side by side.
-    """
-    _some_cells("upsample_nearest", x)
-    a, b = pair(scale_factor, "scale_factor")
-    N, C, H, W = x.shape
-    return SumPool2dInput(pool2d_geometry((N, C, H * a, W * b), (a, b)))(x)
-
-
-def _some_cells(name: str, x: Tensor) -> None:
+def some_cells(name: str, x: Tensor) -> None:
+    """Refuse images without a cell."""
     if 0 in images(name, x)[2:]:
         raise ValueError(f"{name}: the input must be (N, C, H, W) with H, W at least 1, got shape {x.shape}")

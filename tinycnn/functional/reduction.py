@@ -6,6 +6,7 @@ from tinycnn.autograd import Function
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.tensor import Tensor
 
+from . import wrong
 from .cards import operation
 from .examples import over_dims
 from .shape import Dims, many_dims, shape_of
@@ -21,10 +22,7 @@ def some_dims(name: str, x: Tensor, dim: Dims) -> tuple[int, ...]:
     shape = shape_of(name, x)
     dims = many_dims(dim, len(shape))
     if math.prod(shape[d] for d in dims) == 0:
-        raise ValueError(
-            f"{name} of no elements: {shape} over the dimensions {dims}. PyTorch's {name} is nan here, or an "
-            "error too; leave an empty batch out"
-        )
+        raise wrong.no_elements(name, shape, dims)
     return dims
 
 
@@ -90,3 +88,14 @@ class Spread(Function):
     def backward(self, g: Tensor) -> Tensor:
         reduction = Sum if self.M == 1 else Mean
         return reduction(self.dims, self.keepdim)(g)
+
+
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """Return the mean or the sum of the losses, or all of them."""
+    if reduction == "mean":
+        return mean(loss)
+    if reduction == "sum":
+        return sum(loss)
+    if reduction == "none":
+        return loss
+    raise ValueError(f"reduction must be 'mean', 'sum' or 'none', got {reduction!r}")

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinycnn.autograd import Function
-from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
+from . import wrong
 from .cards import Example, Rng, operation
 from .examples import normal, sizes, unary, with_options
 
@@ -21,10 +22,7 @@ def shape_of(name: str, *inputs: Any) -> tuple[int, ...]:
     """Return the shape of the first input of the operation `name`; refuse lists. Further ones may be None."""
     for x in inputs:
         if not hasattr(x, "dtype") and x is not None:
-            kinds = ", ".join(type(x).__name__ for x in inputs)
-            raise TypeError(
-                f"{name} takes tensors or arrays, got {kinds}: make tensors of lists with Tensor()"
-            )
+            raise wrong.no_tensors(name, inputs)
     return inputs[0].shape
 
 
@@ -32,28 +30,8 @@ def images(name: str, x: Tensor, C: int | None = None) -> tuple[int, ...]:
     """Return the shape of images (N, C, H, W); refuse other shapes, and (N, H, W, C) if C says so."""
     shape = shape_of(name, x)
     if len(shape) != 4 or (shape[1] != C == shape[3]):
-        channels = "" if C is None else f" with C={C}"
-        raise ValueError(
-            f"{name}: the input must be (N, C, H, W){channels}, got shape {shape}{_image_fix(shape, C)}"
-        )
+        raise wrong.images(name, shape, C)
     return shape
-
-
-def _image_fix(shape: tuple[int, ...], C: int | None) -> str:
-    """Return what to do about a wrong shape, if that is clear."""
-    if len(shape) == 4:
-        return ": these are (N, H, W, C); x.permute(0, 3, 1, 2) makes them (N, C, H, W)"
-    if len(shape) == 3 and shape[0] == C:
-        return ": this is one image (C, H, W) without N; x[None] adds it"
-    if len(shape) == 3 and shape[2] == C:
-        return ": this is one image (H, W, C); x.permute(2, 0, 1)[None] makes it (N, C, H, W)"
-    if len(shape) == 3 and C == 1:
-        return ": these are grey images (N, H, W) without C; x[:, None] adds it"
-    if len(shape) == 3 and C is None:
-        return ": if this is one image (C, H, W) without N, x[None] adds it"
-    if len(shape) == 2 and C in (1, None):
-        return ": this is one grey image (H, W); x[None, None] adds N and C"
-    return ""
 
 
 def one_dim(dim: int, ndim: int) -> int:
@@ -130,29 +108,6 @@ def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return Reshape((*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))(x)
 
 
-def _a_size_of_one(f: Callable[..., Tensor], rng: Rng) -> Example:
-    shape = list(sizes(rng))
-    dim = int(rng.integers(0, len(shape)))
-    shape[dim] = 1
-    return with_options(f, normal(rng, *shape), dim)
-
-
-@operation(Reshape, example=_a_size_of_one, method=True)
-def squeeze(x: Tensor, dim: Dims = None) -> Tensor:
-    """Return `x` without dimensions of size 1: all of them, or those named by `dim` that are."""
-    shape = shape_of("squeeze", x)
-    dims = many_dims(dim, len(shape))
-    return reshape(x, *(size for d, size in enumerate(shape) if d not in dims or size != 1))
-
-
-@operation(Reshape, example=lambda f, rng: with_options(f, normal(rng, *sizes(rng)), -1), method=True)
-def unsqueeze(x: Tensor, dim: int) -> Tensor:
-    """Return `x` with a new dimension of size 1 at `dim` of the result."""
-    shape = shape_of("unsqueeze", x)
-    dim = one_dim(dim, len(shape) + 1)
-    return reshape(x, *shape[:dim], 1, *shape[dim:])
-
-
 class Permute(Function):
     """y = x with its dimensions in another order. dL/dx = g with them in the order before."""
 
@@ -199,46 +154,3 @@ def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     a, b = one_dim(dim0, len(dims)), one_dim(dim1, len(dims))
     dims[a], dims[b] = b, a
     return Permute(tuple(dims))(x)
-
-
-class BroadcastTo(Function):
-    """y = x, repeated along new dimensions and along those of size 1. dL/dx = g, summed over the copies.
-
-    The sum is what backward does with every gradient that has the shape an input was broadcast to.
-    """
-
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.to_shape = shape
-
-    def forward(self, x: Array) -> Array:
-        return array_module(x).broadcast_to(x, self.to_shape)
-
-    def backward(self, g: Tensor) -> Tensor:
-        return g
-
-
-def _copied(f: Callable[..., Tensor], rng: Rng) -> Example:
-    shape = sizes(rng)
-    x = normal(rng, *[1 if rng.random() < 0.5 else n for n in shape])
-    return with_options(f, x, (2, *shape))
-
-
-@operation(BroadcastTo, example=_copied)
-def broadcast_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Repeat `x` to `shape` by NumPy's broadcasting rule.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit.
-    """
-    sizes, shape = shape_of("broadcast_to", x), tuple(shape)
-    if sizes == shape:
-        return x
-    new = len(shape) - len(sizes)
-    if new < 0 or any(size not in (1, to) for size, to in zip(sizes, shape[new:], strict=True)):
-        raise ValueError(
-            f"broadcast_to: {sizes} does not fit into {shape}: counted from the last dimension, "
-            "every size must be equal or 1"
-        )
-    return BroadcastTo(shape)(x)

@@ -13,7 +13,8 @@ from tinycnn.explain.watch import Seen
 from tinycnn.functional.arithmetic import Add, Mul
 from tinycnn.functional.cards import CARDS
 from tinycnn.functional.joining import Concatenate
-from tinycnn.functional.pooling import ExtremePool2d, SumPool2d
+from tinycnn.functional.pooling import ExtremePool2d
+from tinycnn.functional.sum_pooling import SumPool2d
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
