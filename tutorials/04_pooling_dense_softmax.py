@@ -35,8 +35,9 @@ from tinycnn.tutor import check, compare
 #
 # $$y_{n,c,oh,ow} = \max_{r,s}\ x_{n,\,c,\,oh \cdot SH + r,\,ow \cdot SW + s}$$
 #
-# (N, C, H, W) -> (N, C, OH, OW). It makes maps smaller and keeps what is strongest in each window. What
-# does y change with? With the winner, by exactly 1; with no other cell, as long as none overtakes it. So
+# (N, C, H, W) -> (N, C, OH, OW). It makes maps smaller and keeps what is strongest in each window. Which
+# cells does y depend on? If the winner grows by a little, y grows by as much: the derivative is 1. If another
+# cell grows, y stays the same, as long as that cell does not overtake the winner: the derivative is 0. So
 #
 # $$\frac{\partial L}{\partial x_{n,c,i,j}} = \sum_{\text{windows that } (i,j) \text{ won}} g_{n,c,oh,ow}$$
 
@@ -46,40 +47,46 @@ pooled = explain(F.max_pool2d, x, 2, backward=True, gradient=np.array([[[[1, 2],
 draw(pooled[1])
 
 # %% [markdown]
-# **What to see:** only the yellow cell is kept. The 2 and the 0 could change a little, and y would not.
+# **What to see:** of the four cells of this window only the yellow one is kept. If the 2 or the 0 changed a
+# little, y would stay the same.
 #
-# Two cells share the 7. One of them has to be the winner: the first (PyTorch does the same). Backward, g
-# goes to the winner's place, and everywhere else there is 0:
+# Two cells of the window hold the 7. One of them has to be the winner: the engine takes the first, as PyTorch
+# does. Backward, g goes to the winner's place. All other cells of the window get 0:
 
 # %%
+assert pooled.arrays["dL/dx"][0, 0, 1].tolist() == [0, 0, 2, 0]
 draw(pooled.steps_of("dL/dx")[6])
 
 # %% [markdown]
 # **What to see:** the whole g of the window, 2, arrives at the winner. The other 7 gets nothing.
 #
-# Forward is a *gather* (read one cell a window), backward its adjoint, a *scatter* (add to one cell a
-# window). Where windows overlap, a cell can win twice, and the gradients add up.
+# Forward is a *gather*: it reads one cell for each window. Backward is its adjoint, a *scatter*: it adds to
+# one cell for each window. If windows overlap, a cell can win in two of them. Then their gradients add up:
 
 # %%
+overlapping = explain(F.max_pool2d, x[:, :, :3, :3], 2, 1, backward=True, gradient=np.ones((1, 1, 2, 2)))
+print("y:", overlapping.result[0, 0].tolist(), " dL/dx:", overlapping.arrays["dL/dx"][0, 0].tolist())
+assert overlapping.arrays["dL/dx"][0, 0, 1, 2] == 2  # the 7 won in two windows
 print(inspect.getsource(ExtremePool2d))
 
 # %% [markdown]
 # ## Minimum, sum and mean (Eq. 2)
 #
-# The documents name three more statistics of a window. Each derivative takes one line.
+# A window has three more statistics that are used for pooling. Each derivative takes one line.
 #
 # **Minimum.** $\min_m x_m = -\max_m (-x_m)$. Backward, g passes both signs, and they cancel:
-# $(-1) \cdot g \cdot (-1) = g$. So g goes to the winner as before; only the winner is the smallest cell.
+# $(-1) \cdot g \cdot (-1) = g$. So g goes to the winner as before; only the winner is now the smallest cell.
 #
-# **Sum.** $y = \sum_m x_m$, so $\partial y/\partial x_m = 1$ for every cell of the window, whatever stands in
-# it. Each cell gets the g of every window that it lies in:
+# **Sum.** $y = \sum_m x_m$, so $\partial y/\partial x_m = 1$ for every cell of the window, whatever its
+# value. Each cell gets the g of every window that it lies in:
 #
 # $$\frac{\partial L}{\partial x_{n,c,i,j}} = \sum_{\text{windows with } (i,j)} g_{n,c,oh,ow}$$
 #
 # **Mean.** It is the sum divided by the number M = KH·KW of cells, and so is its derivative:
 # $\partial y/\partial x_m = 1/M$.
 #
-# A maximum is blind for all cells but one, so its gradient is sparse. A mean sees all of them a little.
+# A maximum depends on one cell of the window, so its gradient is 0 for all others. A mean depends on all of
+# them, and each gets a small share:
 
 # %%
 one_window = np.array([[[[3.0]]]], np.float32)
@@ -89,10 +96,11 @@ for pool in (F.max_pool2d, F.min_pool2d, F.sum_pool2d, F.avg_pool2d):
 assert found.arrays["dL/dx"].sum() == 3  # the mean hands out exactly what it got
 
 # %% [markdown]
-# Windows that overlap, summed: the middle cell lies in all four of them, and gets the g of all four.
+# Now four windows that overlap. The middle cell lies in all of them, and gets the g of all four:
 
 # %%
 summed = explain(F.sum_pool2d, x[:, :, :3, :3], 2, 1, backward=True, gradient=np.array([[[[1, 2], [3, 4]]]]))
+assert summed.arrays["dL/dx"][0, 0, 1, 1] == 1 + 2 + 3 + 4
 draw(summed.steps_of("dL/dx")[4])
 
 # %% [markdown]
@@ -104,7 +112,7 @@ draw(summed.steps_of("dL/dx")[4])
 # $$y_{n,o} = b_o + \sum_i W_{o,i}\, x_{n,i}
 #   \qquad (N, \text{in}) \to (N, \text{out}),\quad W\ (\text{out}, \text{in})$$
 #
-# It is a convolution whose window is the whole image. As in lesson 3, write
+# It is a convolution whose window is the whole image, so lesson 3 has done the work. Again write
 # $\langle g, y \rangle = \sum_{n,o,i} g_{n,o} W_{o,i}\, x_{n,i}$ and leave one factor out:
 #
 # $$\frac{\partial L}{\partial x_{n,i}} = \sum_o g_{n,o} W_{o,i} \qquad
@@ -112,24 +120,26 @@ draw(summed.steps_of("dL/dx")[4])
 #   \frac{\partial L}{\partial b_o} = \sum_n g_{n,o}$$
 #
 # With matrices: $\partial L/\partial X = g\,W$, (N, out)(out, in) -> (N, in), and
-# $\partial L/\partial W = g^T X$, (out, N)(N, in) -> (out, in). If you forget which: only one order fits
-# the shapes.
+# $\partial L/\partial W = g^T X$, (out, N)(N, in) -> (out, in). If you forget which: as long as N, in and out
+# are different numbers, only one order fits the shapes.
 
 # %%
 rows = np.array([[1, 2, 0], [0, 1, 3]], np.float32)  # (N, in)
 W = np.array([[1, -1, 2], [0, 3, 1]], np.float32)  # (out, in)
 b = np.array([1, -2], np.float32)
 dense = explain(F.linear, rows, W, b, backward=True, gradient=np.array([[1, 2], [3, -1]]))
+one_window_each = F.conv2d(Tensor(rows[:, None, None]), Tensor(W[:, None, None]), Tensor(b))  # (N, out, 1, 1)
+assert np.array_equal(dense.result, one_window_each.numpy()[:, :, 0, 0])
 draw(dense.steps_of("y")[0])
 
 # %% [markdown]
-# **What to see:** one row of W meets one row of x. Each row of W makes one output.
+# **What to see:** one row of W meets one row of x. Each row of W makes one output of each image.
 
 # %%
 draw(dense.steps_of("dL/dx")[1])
 
 # %% [markdown]
-# **What to see:** the cell met column 1 of W, one weight for each output. Both changes are added.
+# **What to see:** the cell met column 1 of W, one weight for each output. The two products are added.
 
 # %%
 draw(dense.steps_of("dL/dW")[1])
@@ -144,14 +154,15 @@ print(inspect.getsource(Linear))
 # %% [markdown]
 # ## Softmax (Eq. 4): from scores to shares
 #
-# The last dense layer gives one *logit* $z_k$ a class: any number, larger for a likelier class. Softmax
-# makes them positive and lets them sum to 1:
+# The last dense layer gives one *logit* $z_k$ for each class: any number, larger for a likelier class.
+# Softmax turns them into shares: positive numbers whose sum is 1:
 #
 # $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}$$
 #
-# Two classes? Then $p_1 = 1/(1 + e^{-(z_1 - z_0)})$, the sigmoid. Only *differences* of logits matter:
-# adding the same number to all of them cancels. The engine uses that to take the largest off first, since
-# $e^{1000}$ is infinite:
+# With two classes $p_1 = 1/(1 + e^{-(z_1 - z_0)})$, the sigmoid of their difference. Only *differences* of
+# logits matter. If the same number c is added to all of them, every power has the factor $e^c$, and it
+# cancels. So the engine subtracts the largest logit first. Without that, $e^{1000}$ would be too large for a
+# float:
 
 # %%
 z = np.array([[2.0, 0.0, -1.0]])
@@ -163,10 +174,16 @@ draw(softmax[0])
 
 # %%
 print("shares of logits 1000, 1001:", F.softmax(Tensor([[1000.0, 1001.0]]), 1))
+assert np.allclose(F.softmax(Tensor([[1000.0, 1001.0]]), 1).numpy()[0, 1], 1 / (1 + np.exp(-1)))
+with np.errstate(over="ignore"):
+    assert np.isinf(np.exp(1000.0))
 
 # %% [markdown]
-# Its derivative: $p_k$ grows with its own logit and shrinks with every other,
-# $\partial p_j/\partial z_k = p_j([j = k] - p_k)$. With g above it:
+# Its derivative is easiest from the logarithm, $\log p_j = z_j - \log \sum_i e^{z_i}$. The first term has the
+# derivative $[j = k]$ by $z_k$: 1 if j = k, else 0. The second has $e^{z_k} / \sum_i e^{z_i} = p_k$. And the
+# derivative of $\log p_j$ is that of $p_j$, divided by $p_j$. So
+# $\partial p_j/\partial z_k = p_j([j = k] - p_k)$: a share grows with its own logit, and shrinks with every
+# other. With g above it:
 #
 # $$\frac{\partial L}{\partial z_k} = \sum_j g_j\, p_j ([j = k] - p_k)
 #   = p_k \Big(g_k - \sum_j g_j\, p_j\Big)$$
@@ -177,13 +194,13 @@ show(softmax, len(softmax) - 1, width=100)
 # %% [markdown]
 # ## Cross-entropy (Eq. 6), and why it takes logits
 #
-# How bad is an answer p when the truth is class t? $L = -\log p_t$: 0 for a sure right answer, large for a
-# sure wrong one. Put softmax in, and simplify:
+# How bad is an answer p if the truth is class t? $L = -\log p_t$: it is 0 if the right class has the share 1,
+# and grows without limit as that share goes to 0. Put softmax in, and simplify:
 #
 # $$L = -\log \frac{e^{z_t}}{\sum_j e^{z_j}} = \log \sum_j e^{z_j} - z_t$$
 #
-# **Forward.** In two steps, softmax and then log, a small share rounds to 0 and its log is $-\infty$. In
-# one step nothing is lost:
+# **Forward.** In two steps, softmax and then log, a very small share rounds to 0, and its log is $-\infty$.
+# The formula on the right computes no share, and stays right:
 
 # %%
 logits = Tensor(np.array([[0.0, 200.0]], np.float32), requires_grad=True)
@@ -191,17 +208,21 @@ with np.errstate(divide="ignore"):
     print("log(softmax(z)) in two steps:", np.log(F.softmax(logits, 1).numpy()))
 print("from logits, in one step:    ", F.log_softmax(logits, 1).numpy())
 print("cross-entropy, truth 0:      ", F.cross_entropy(logits, [0]).item())
+assert F.softmax(logits, 1).numpy()[0, 0] == 0 and F.cross_entropy(logits, [0]).item() == 200
 
 # %% [markdown]
 # **Backward.** The derivative of $\log\sum_j e^{z_j}$ by $z_k$ is $e^{z_k}/\sum_j e^{z_j} = p_k$. So
 #
 # $$\frac{\partial L}{\partial z_k} = p_k - [k = t]$$
 #
-# *the answer minus the truth*. Nothing is divided, nothing can blow up, and it is never 0 while the answer
-# is wrong. (With a mean over N images, each gets the factor 1/N.)
+# *the answer minus the truth*. Each number lies between -1 and 1, so the gradient cannot explode. And it does
+# not vanish while the answer is wrong: then $p_t$ is at most 1/2, because another share is at least as large.
+# So the gradient of the right logit is -1/2 or below. (With a mean over N images, each gets the factor 1/N.)
 
 # %%
 loss = explain(F.cross_entropy, np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]]), [0, 2], backward=True)
+share = 1 / (1 + np.exp(-2) + np.exp(-3))  # of class 0, after the largest logit is subtracted
+assert np.allclose([share, -np.log(share)], [0.844, 0.17], atol=5e-4)
 draw(loss.steps_of("L")[0])
 
 # %% [markdown]
@@ -209,11 +230,12 @@ draw(loss.steps_of("L")[0])
 # 0.17.
 
 # %%
+assert np.isclose(loss.arrays["dL/dz"][0, 0], 0.5 * (share - 1))
 draw(loss.steps_of("dL/dz")[0])
 
 # %% [markdown]
-# **What to see:** the share is 0.844 and the truth is 1, so the gradient is negative: the step will raise
-# this logit. The factor 0.5 is 1/N.
+# **What to see:** the share is 0.844 and the truth is 1, so the gradient is negative: a step of gradient
+# descent raises this logit. The factor 0.5 is 1/N.
 
 # %%
 print(inspect.getsource(LogSoftmax))
@@ -221,7 +243,7 @@ print(inspect.getsource(LogSoftmax))
 # %% [markdown]
 # ## A gradient check
 #
-# The four of them as one little network, from a picture to the loss:
+# Pooling, dense layer, softmax and cross-entropy as one little network, from a picture to the loss:
 
 
 # %%
@@ -303,8 +325,8 @@ check("sum_pool2d_input", sum_pool2d_input)
 #
 # <details><summary>1. No idea</summary>
 #
-# Every share is 1/10, and -log(1/10) = log(10) = 2.303. A loss that starts far above that is a sign of a
-# fault.
+# Every share is 1/10, and -log(1/10) = log(10) = 2.303. If the loss of a new network is far above that, its
+# first weights are too large, or its images are not scaled.
 #
 # ```python
 # assert compare(np.log(10), F.cross_entropy(Tensor(np.zeros((1, 10), np.float32)), [3]).item())
