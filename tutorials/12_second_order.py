@@ -33,9 +33,9 @@ from tinycnn.tutor import compare
 # %% [markdown]
 # ## A gradient is a function like any other
 #
-# $y = x^3$ has the derivative $3x^2$, and that has the derivative $6x$. An engine gets there too, if its
-# backward pass is made of differentiable operations: then the walk back is recorded as a graph, and one can
-# walk back through *that*. `create_graph=True` asks for the record:
+# $y = x^3$ has the derivative $3x^2$, and that has the derivative $6x$. An engine can compute this, too. Its
+# backward pass must consist of operations that have derivatives themselves. Then the walk back is recorded as
+# a graph, and a second walk goes back through *that* graph. `create_graph=True` asks for the record:
 
 # %%
 x = Tensor(np.array([2.0]), requires_grad=True)
@@ -47,19 +47,20 @@ print(y.item(), first.item(), second.item(), third.item())
 assert [first.item(), second.item(), third.item()] == [3 * 2**2, 6 * 2, 6]
 
 # %% [markdown]
-# The graph of $\tanh x$ has one node. The graph of its derivative was recorded during backward:
+# The graph of $\tanh x$ has one operation. The graph of its derivative was recorded during backward:
 
 # %%
 (slope,) = tinycnn.grad(x.tanh(), x, create_graph=True)
 drawn = graph(slope, {"x": x})
+assert len(drawn.nodes) == 1 + 1 + 4 and np.isclose(slope.item(), 1 - np.tanh(2) ** 2)
 drawn.draw()
 
 # %% [markdown]
-# **What to see:** x leads to one node. The derivative needs four more, all recorded while backward ran. y is
-# used twice: y·y.
+# **What to see:** x leads to one operation, tanh. The derivative needs four more, all recorded while backward
+# ran. The result y of tanh is used twice, for y·y.
 #
-# It is $g\,(1 - y^2)$, from the engine's rule. Every line of `backward` computes with tensors, never with
-# bare arrays:
+# The four are $g\,(1 - y^2)$, the engine's rule for tanh. (g is 1 here.) Every line of its `backward`
+# computes with tensors, never with bare arrays:
 
 # %%
 print(inspect.getsource(Tanh))
@@ -75,8 +76,11 @@ def derivatives(f, at, orders):
     return np.array([result.numpy() for result in results])
 
 
-at = np.linspace(-3, 3, 200)
+at = np.linspace(-3, 3, 201)
 curves = derivatives(lambda x: x.tanh(), at, 3)
+t = np.tanh(at)
+assert np.allclose(curves[1:], [1 - t**2, -2 * t * (1 - t**2), (6 * t**2 - 2) * (1 - t**2)])  # by the rules
+assert at[curves[1].argmax()] == 0 == curves[2][100] and curves[3].argmin() == 100
 figure = blank_figure(9, 4.6)
 axes = figure.subplots()
 names = ("tanh x", "first derivative", "second", "third")
@@ -94,17 +98,21 @@ described(
 
 # %% [markdown]
 # **What to see:** where tanh is steepest, at 0, its derivative is highest, and the second derivative is 0.
+# The third is lowest there.
 #
 # ## Many inputs: the Hessian, and why nobody writes it down
 #
-# For theta with P numbers the gradient g has P, and the second derivatives are a matrix,
-# $H_{ij} = \partial^2 L / \partial\theta_i\,\partial\theta_j$, (P, P): far too many numbers.
-# But H *times a vector* u is cheap, since
+# If theta has P numbers, the gradient g has P numbers, too. Each of them has a derivative by each number of
+# theta. These second derivatives are a matrix, the Hessian
+# $H_{ij} = \partial^2 L / \partial\theta_i\,\partial\theta_j$, of shape (P, P). For a network that is far too
+# large. But H *times a vector* u needs no matrix. Let u not depend on theta. Then number i of the product is
 #
-# $$H u = \frac{\partial}{\partial\theta}\,\langle g(\theta), u \rangle$$
+# $$(H u)_i = \sum_j \frac{\partial g_j}{\partial\theta_i}\, u_j
+#   = \frac{\partial}{\partial\theta_i}\,\langle g(\theta), u \rangle$$
 #
-# for a u that does not depend on theta: one gradient, one product, one more gradient. Check it on a loss
-# whose Hessian is known, $\tfrac{1}{2}\langle\theta, A\theta\rangle$ with A symmetric: g = A theta, H = A.
+# So it takes one gradient, one product, and one more gradient, and the largest array has P numbers. Check it
+# on a loss whose Hessian is known: $\tfrac{1}{2}\langle\theta, A\theta\rangle$ with A symmetric has g = A
+# theta and H = A.
 
 # %%
 A = np.array([[2.0, 1.0, 0.0], [1.0, 3.0, -1.0], [0.0, -1.0, 4.0]])
@@ -119,20 +127,39 @@ P = sum(p.numel() for p in cnn28().parameters())
 print(f"the Hessian of cnn28 would have {P:,} x {P:,} = {P * P:.1e} numbers")
 
 # %% [markdown]
+# ## Is the second derivative of a network of ReLUs 0?
+#
+# ReLU is made of two straight lines, so its second derivative is 0 everywhere but at the kink. Yet a loss
+# that contains a gradient can be trained with it. Take $y = v \cdot \mathrm{ReLU}(w x)$ with w x > 0. Its
+# derivative by x is v w. That has the derivative 0 by x, but v by w, and w by v:
+
+# %%
+x, w, v = (Tensor(np.array([number]), requires_grad=True) for number in (1.5, 2.0, -3.0))
+(by_x,) = tinycnn.grad(v * F.relu(w * x), x, create_graph=True)
+again_by_x, by_w, by_v = tinycnn.grad(by_x, (x, w, v), allow_unused=True)
+print("dy/dx:", by_x.item(), "  its derivatives by x, w and v:", again_by_x, by_w.item(), by_v.item())
+assert (by_x.item(), again_by_x, by_w.item(), by_v.item()) == (-3 * 2, None, -3, 2)
+
+# %% [markdown]
+# `None` says that no path of the graph leads from dy/dx back to x: the derivative is 0 for every such x.
+# Lesson 23 trains a network of leaky ReLUs with a loss that contains a gradient.
+#
 # ## Checking it
 #
-# gradcheck's second order checks the *gradient* as a function: of the input, and of the g that came from
-# above. Convolution passes, because each of its derivatives is a convolution again (lesson 3):
+# gradcheck's second order checks the *gradient* as a function of the input, and of the g that came from
+# above. Convolution passes, because its derivatives are operations that have derivatives themselves (lesson
+# 3):
 
 # %%
 rng = np.random.default_rng(0)
 image, w = rng.standard_normal((2, 2, 5, 5)), rng.standard_normal((3, 2, 3, 3))
 checked = tinycnn.gradcheck(lambda x, w: F.conv2d(x, w, stride=2), [image, w])
 print("convolution, first and second order:", checked.errors)
+assert max(checked.errors) < 1e-6
 
 # %% [markdown]
-# And here is the classic fault: right at first order, wrong at second. The derivative is computed with bare
-# arrays, so to the second walk it looks like a constant:
+# And here is a common fault: the first order is right, and the second is wrong. This `backward` computes with
+# bare arrays. So no operation is recorded, and to the second walk the derivative looks like a constant:
 
 
 # %%
@@ -179,7 +206,8 @@ H = np.array([[2 - 400 * b + 1200 * a**2, -400 * a], [-400 * a, 200.0]])  # with
 compare(hessian_times(rosenbrock, np.array([a, b]), np.array([1.0, 2.0])), H @ [1.0, 2.0])
 
 # %% [markdown]
-# **2.** Newton's method goes where the derivative is 0: $x \leftarrow x - f'(x)/f''(x)$. Write one step.
+# **2.** Newton's method looks for a place where the derivative is 0: $x \leftarrow x - f'(x)/f''(x)$. (It is
+# a minimum if $f''$ is positive there.) Write one step.
 
 
 # %%
