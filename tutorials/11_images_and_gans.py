@@ -32,13 +32,12 @@ from tinycnn.gan import (
     GanTraining,
     GanWithAdditions,
     Generator,
-    diagnose,
     sample,
     scale,
     toy,
 )
 from tinycnn.gan import losses as gan_losses
-from tinycnn.gan.diagnosis import Observation
+from tinycnn.gan.diagnosis import Observation, diagnose
 from tinycnn.generate import RULES, random_image, rule_image
 from tinycnn.optim import Adam
 from tinycnn.plot import blank_figure, described
@@ -49,7 +48,8 @@ from tinycnn.tutor import check, compare
 #
 # $$x_{ij} = U(0, 255) \qquad\qquad x_{ij} = f(i, j)$$
 #
-# Chance makes every image as likely as every other, so none with anything in it. A rule makes one image.
+# Chance makes every image as likely as every other. Nearly all of them look like noise (lesson 1), so you
+# will not see one with something in it. A rule makes one image.
 
 # %%
 made = {"chance": random_image(64, 64)}
@@ -66,22 +66,22 @@ described(figure, "Five images: noise; by rule rings, a chessboard, plasma, the 
 #
 # ## By learning (Eq. 11 to 13)
 #
-# Neither gives a digit: who can write f for "a seven"? So learn it. The *generator* G makes random numbers z
-# into an image, the *discriminator* D says how probable it is that an image is real:
+# Neither way gives a digit: nobody can write down f for "a seven". So learn it. The *generator* G turns
+# random numbers z into an image. The *discriminator* D says how probable it is that an image is real:
 #
 # | network | from | to |
 # | --- | --- | --- |
 # | G | z (N, latent), from N(0, 1) | images (N, C, H, W) |
 # | D | images (N, C, H, W) | logits (N, 1); D(x) = sigmoid(logit) |
 #
-# D is a classifier with two classes, so it minimises cross-entropy (lesson 18): label 1 for real, 0 for
-# generated:
+# D is a classifier with two classes, so it minimises binary cross-entropy (lesson 17). The label of real
+# images is 1, that of generated ones is 0:
 #
 # $$L_D = -E \log D(x) - E \log\left(1 - D(G(z))\right)$$
 #
-# G wants the opposite: $\min_G \max_D\; E \log D(x) + E \log(1 - D(G(z)))$. From logits a, in a form that
-# never takes the logarithm of 0: $\log D = -\mathrm{softplus}(-a)$ and
-# $\log(1 - D) = -\mathrm{softplus}(a)$.
+# G wants the opposite: $\min_G \max_D\; E \log D(x) + E \log(1 - D(G(z)))$ (Goodfellow et al. 2014). The
+# engine computes it from logits a, so that it never takes the logarithm of 0:
+# $\log D = -\mathrm{softplus}(-a)$ and $\log(1 - D) = -\mathrm{softplus}(a)$.
 
 # %%
 print(inspect.getsource(gan_losses.discriminator_minimax).split('"""')[2])
@@ -90,26 +90,24 @@ p = F.sigmoid(logit).numpy()
 assert np.allclose(F.softplus(-logit).numpy(), -np.log(p))
 assert np.allclose(F.softplus(logit).numpy(), -np.log(1 - p))
 undecided = gan_losses.discriminator_minimax(logit * 0, logit * 0).item()
-print(f"D's loss where it cannot tell (D = 1/2): {undecided:.4f} = 2 log 2")
+print(f"D's loss if it cannot tell (D = 1/2): {undecided:.4f}; 2 log 2 = {2 * np.log(2):.4f}")
 assert np.isclose(undecided, 2 * np.log(2))
 
 # %% [markdown]
 # ### G's loss, and why there are two
 #
 # *Minimax*: G minimises $E \log(1 - D(G(z))) = -E\,\mathrm{softplus}(a)$. Its derivative by the logit is
-# $-\mathrm{sigmoid}(a) = -D$. At first D sees every fake at once: $D \approx 0$. So the worse G is, the less
-# it learns.
+# $-\mathrm{sigmoid}(a) = -D$. If D sees through the fakes, $D(G(z)) \approx 0$, this is nearly 0: the worse G
+# is, the less it learns.
 #
 # *Non-saturating*: G minimises $-E \log D(G(z)) = E\,\mathrm{softplus}(-a)$, with the derivative
-# $-(1 - D)$. The same direction, but strongest where D sees through the fakes, $D(G(z)) \approx 0$.
+# $-(1 - D)$. It has the same sign, but it is largest if D sees through the fakes.
 
 # %%
 a = np.linspace(-6, 6, 121)
 slopes = {}
-for name, loss in (
-    ("minimax", gan_losses.generator_minimax),
-    ("non-saturating", gan_losses.generator_non_saturating),
-):
+rules = {"minimax": gan_losses.generator_minimax, "non-saturating": gan_losses.generator_non_saturating}
+for name, loss in rules.items():
     x = Tensor(a, requires_grad=True)
     (g,) = tinycnn.grad(loss(x) * len(a), x)
     slopes[name] = np.abs(g.numpy())
@@ -122,36 +120,38 @@ figure = blank_figure(9, 4.2)
 axes = figure.subplots()
 for (name, slope), style in zip(slopes.items(), ("--", "-"), strict=True):
     axes.plot(D, slope, style, linewidth=2.5, label=name)
-axes.set_xlabel("D(G(z)): left, D sees that it is a fake", fontsize=13)
-axes.set_ylabel("|dL/dlogit|: what G learns", fontsize=13)
-axes.set_title("where D sees through the fakes, minimax teaches G nothing", fontsize=14)
+axes.set(xlabel="D(G(z)): left, D sees that it is a fake", ylabel="|dL/dlogit|: what G learns")
+axes.set_title("if D sees through the fakes, minimax teaches G nothing", fontsize=14)
 axes.grid(alpha=0.3)
 axes.legend(fontsize=12)
 described(figure, "Two lines over D(G(z)): minimax rises from 0 to 1, non-saturating falls from 1 to 0.")
 
 # %% [markdown]
-# **What to see:** the curves cross at 1/2. At the left edge, where training begins, one is 1 and the other
-# 0.
+# **What to see:** the curves cross at 1/2. At the left edge D is sure of every fake. There one loss has the
+# slope 0 and the other the slope 1. That is where a G is that has not learnt yet, as soon as D has.
 #
 # ### What does the game measure?
 #
-# Let p(x) be the density of real images and q(x) that of generated ones. Suppose that D has learnt as much as
-# can be learnt, and D may be any function. Then at every x it minimises its part of the loss,
+# Let p(x) be the density of real images and q(x) that of generated ones. Suppose that D may be any function,
+# and has learnt as much as can be learnt. Then at every x it minimises its part of the loss,
 #
 # $$-p \log D - q \log(1 - D), \qquad
 #   \frac{d}{dD}: \; -\frac{p}{D} + \frac{q}{1 - D} = 0 \quad\Rightarrow\quad D^* = \frac{p}{p + q}$$
 #
-# D* is 1 where only real images are, 0 where only fakes are, and 1/2 where both are equally likely. Put it
-# into the loss, with the mean density $m = (p + q)/2$, so that $D^* = p/(2m)$ and $1 - D^* = q/(2m)$:
+# (It is a minimum: the second derivative, $p/D^2 + q/(1 - D)^2$, is positive.) D* is 1 where only real images
+# are, 0 where only fakes are, and 1/2 where both are equally likely. Put it into the loss, with the mean
+# density $m = (p + q)/2$, so that $D^* = p/(2m)$ and $1 - D^* = q/(2m)$:
 #
-# $$L_D = -\int p \log\frac{p}{2m} + q \log\frac{q}{2m}\; dx
-#   = 2\log 2 - \underbrace{\int p \log\frac{p}{m} + q \log\frac{q}{m}\; dx}_{2\, JS(p, q)}$$
+# $$L_D = -\int \left(p \log\frac{p}{2m} + q \log\frac{q}{2m}\right) dx
+#   = 2\log 2 - \underbrace{\int \left(p \log\frac{p}{m} + q \log\frac{q}{m}\right) dx}_{2\, JS(p, q)}$$
 #
-# JS is the *Jensen-Shannon divergence*. It is 0 if p = q, and log 2 if p and q do not overlap, however near
-# or far they are. So in the minimax game G makes JS small; and as long as fakes are nowhere near real images,
-# JS is flat and has no slope to follow. That is the saturation above, once more.
+# JS is the *Jensen-Shannon divergence*. It is 0 if p = q, and log 2 if p and q do not overlap, whether they
+# are near or far. In the minimax game G makes JS small. But as long as fakes and real images do not overlap,
+# JS is flat, and G has no slope to follow. That is the saturation above, seen from the other side: there D*
+# is 0.
 #
-# Check it. Let D be a table, one logit for each x on a grid, and let it learn by gradient descent:
+# Check it. Let D be a table, one logit for each x on a grid, and let it learn by gradient descent (with
+# Adam):
 
 # %%
 grid = np.linspace(-4, 10, 281)
@@ -182,26 +182,26 @@ assert np.allclose(learnt[likely], (p / (p + q))[likely], atol=0.02)
 
 shifts = np.linspace(0, 6, 13)
 divergences = [np.log(2) - best_discriminator(bell(0), bell(shift))[1] / 2 for shift in shifts]
+rises = np.diff(divergences)  # 0 to 0.5, 0.5 to 1, and so on
+assert shifts[rises.argmax()] in (1, 1.5) and max(rises[-2:]) < rises.max() / 10
+assert abs(divergences[0]) < 0.01 and np.log(2) - 0.02 < divergences[-1] < np.log(2)
 figure = blank_figure(12, 4.2)
 left, right = figure.subplots(1, 2)
 left.fill_between(grid, p, alpha=0.3, color="#2a7f3f", label="p: real")
 left.fill_between(grid, q, alpha=0.3, color="#1f5fa8", label="q: generated")
 left.plot(grid, p / (p + q), color="black", linewidth=2.5, label="D* = p / (p + q)")
 left.plot(grid[::8], learnt[::8], "o", color="#c8102e", markersize=5, label="D after training")
-left.set_title("the best D says how much of the density is real", fontsize=13)
-left.set_xlabel("x", fontsize=12)
+left.set(title="the best D says how much of the density is real", xlabel="x")
 left.legend(fontsize=10)
 right.plot(shifts, divergences, "o-", linewidth=2.5, label="from the loss of D")
 right.axhline(np.log(2), color="grey", linestyle="--", label="log 2")
-right.set_title("Jensen-Shannon: the farther apart, the flatter", fontsize=13)
-right.set_xlabel("distance between the centres of p and q", fontsize=12)
-right.grid(alpha=0.3)
+right.set(title="Jensen-Shannon: far apart, it is flat", xlabel="distance between the centres of p and q")
 right.legend(fontsize=11)
 described(figure, "Left: two bells, D* falls from 1 to 0 between them. Right: the divergence rises to log 2.")
 
 # %% [markdown]
-# **What to see:** the red dots lie on the black curve where there are images; far to the right nothing
-# teaches D. The divergence is steepest between 1 and 2, and nearly flat from 5 on.
+# **What to see:** the red dots lie on the black curve where there are images. Far to the right there are
+# none, so nothing teaches D. The divergence is steepest between 1 and 2, and nearly flat from 5 on.
 #
 # ## A GAN that can be watched
 #
@@ -213,39 +213,42 @@ described(figure, "Left: two bells, D* falls from 1 to 0 between them. Right: th
 # %%
 gan = toy.ToyGan.of("ring", "non-saturating", seed=0)
 gan.train(20)
+arrows = gan.push(gan.samples(800))
+arrows /= np.linalg.norm(arrows, axis=1, keepdims=True)
+assert (arrows @ arrows.mean(axis=0)).min() > 0.9  # all in nearly one direction
 described(toy.draw(gan), "Eight heaps; the samples are in a corner, arrows point across D's border.")
 
 # %% [markdown]
 # **What to see:** after 20 steps D has drawn one border, and all arrows point across it. The generated points
-# (white) follow, whatever the real ones (black) look like behind it.
-
-# %%
-gan.train(580)
-described(toy.draw(gan), "The samples lie on the ring, most at the heaps; D is orange in- and outside.")
-
-# %% [markdown]
-# **What to see:** after 600 steps D is near 1/2 where the points are (white), and orange where nothing should
-# be. The arrows are short near the heaps; between them they point to a heap.
+# (white) follow them. Nothing tells them yet that the real points (black) are eight heaps.
 
 # %%
 centres = np.array([[np.cos(t), np.sin(t)] for t in 2 * np.pi * np.arange(8) / 8])
+gan.train(580)
+points = gan.samples(800)
+to_heaps = centres - points[:, None]  # (800, 8, 2)
+far = np.linalg.norm(to_heaps, axis=2)
+nearest, beside = far.argmin(axis=1), far.min(axis=1) > 0.2
+along = (gan.push(points) * to_heaps[np.arange(800), nearest]).sum(axis=1)
+near = np.bincount(nearest[far.min(axis=1) < 0.3], minlength=8)
+D_there = F.sigmoid(gan.D(Tensor(points))).numpy()
+print("of 800 samples, near each heap:", near)
+print(f"between the heaps, {(along[beside] > 0).mean():.0%} of the arrows point to the nearest heap")
+print(f"D at the samples: {D_there.mean():.2f} on average; in the middle {gan.belief()[24, 24]:.2f}")
+assert near.min() > 0 and (along[beside] > 0).mean() > 0.8
+assert abs(D_there.mean() - 0.5) < 0.1 and gan.belief()[24, 24] < 0.35
+described(toy.draw(gan), "The samples lie on the ring, most at the heaps; D is orange in- and outside.")
 
-
-def modes(points):
-    """Return how many points lie near each of the eight heaps."""
-    squares = ((points[:, None] - centres) ** 2).sum(-1)
-    return np.bincount(squares.argmin(axis=1)[squares.min(axis=1) < 0.3**2], minlength=8)
-
-
-print("of 800 samples, near each heap:", modes(gan.samples(800)))
-assert modes(gan.samples(800)).min() > 0
+# %% [markdown]
+# **What to see:** after 600 steps D is near 1/2 (white) where the points are, and orange where no points
+# should be. Between the heaps nearly all arrows point to the nearest heap. No heap is left out.
 
 # %% [markdown]
 # ## Digits, a short run
 #
-# DCGAN: G grows images with transposed convolutions, D shrinks them with strided ones. A few passes over few
-# digits are far too little for good ones (`tinycnn gan` trains longer); enough to see strokes come out of
-# noise. Real images are scaled to G's range first, [-1, 1].
+# In a DCGAN (Radford et al. 2015) G grows images with transposed convolutions, and D shrinks them with
+# strided ones. Three passes over 2,048 digits are too few for good digits (`tinycnn gan` trains longer). But
+# you see strokes come out of noise. Real images are scaled to G's range first, [-1, 1].
 
 # %%
 tinycnn.manual_seed(0)
@@ -270,13 +273,12 @@ rows = {"before": before, "after": after, "real": few.scaled(slice(0, 12))}
 for row, (name, images) in zip(figure.subplots(3, 12), rows.items(), strict=True):
     for axes, image in zip(row, images, strict=True):
         axes.imshow(image[0], cmap="gray", vmin=0, vmax=1)
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(xticks=[], yticks=[])
     row[0].set_ylabel(name, fontsize=13)
 described(figure, "Three rows of images: noise before the training, strokes of digits after it, real digits.")
 
 # %% [markdown]
-# **What to see:** the middle row has strokes, bright on black, and hardly a digit yet.
+# **What to see:** the middle row has bright strokes on black, but few of them can be read as digits.
 #
 # ## "My GAN does not learn"
 #
@@ -287,8 +289,8 @@ described(figure, "Three rows of images: noise before the training, strokes of d
 # | D wins within a few steps | not scaled | real images to [-1, 1], as G's |
 # | NaN | lr too high | a lower lr; the loss from logits, never log(sigmoid) |
 #
-# See the first one happen: let D learn alone, so that it sees through the fakes, and ask how hard it pulls
-# the generated points, with either loss of G.
+# See the first one happen. Let D learn alone, until it sees through the fakes. How hard does it pull the
+# generated points then, with either loss of G?
 
 # %%
 pulls = {}
@@ -299,17 +301,15 @@ for name in ("minimax", "non-saturating"):
         real_points = Tensor(toy.ring(points, 256).astype(np.float32))
         made_points = starved.G(Tensor(points.standard_normal((256, 2), np.float32)))
         on_made = starved.train_D(real_points, made_points).fake
-    pull = np.linalg.norm(starved.push(starved.samples(256)), axis=1).sum()
-    pulls[name] = float(pull)
-    print(f"{name:14} D(G(z)) = {F.sigmoid(on_made).mean().item():.4f}, D pulls with {pull:.4f}")
+    pulls[name] = np.linalg.norm(starved.push(starved.samples(256)), axis=1).sum()
+    print(f"{name:14} D(G(z)) = {F.sigmoid(on_made).mean().item():.4f}, D pulls with {pulls[name]:.4f}")
 assert pulls["minimax"] < pulls["non-saturating"] / 10
 
 # %% [markdown]
 # The engine watches for failures. Here is what it says to numbers of each kind:
 
 # %%
-healthy = {"D_loss": 1.2, "D_real": 0.6, "D_fake": 0.4, "G_gradient": 0.5, "diversity": 0.9}
-healthy |= {"real": (-1.0, 1.0)}
+healthy = {"D_loss": 1, "D_real": 0.6, "D_fake": 0.4, "G_gradient": 0.5, "diversity": 0.9, "real": (-1, 1)}
 sick = {
     "D has won": {"D_loss": 0.001, "D_real": 0.999, "D_fake": 0.001, "G_gradient": 1e-6},
     "collapse": {"diversity": 0.1},

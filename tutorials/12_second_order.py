@@ -52,15 +52,17 @@ assert [first.item(), second.item(), third.item()] == [3 * 2**2, 6 * 2, 6]
 # %%
 (slope,) = tinycnn.grad(x.tanh(), x, create_graph=True)
 drawn = graph(slope, {"x": x})
-assert len(drawn.nodes) == 1 + 1 + 4 and np.isclose(slope.item(), 1 - np.tanh(2) ** 2)
+assert [node.name for node in drawn.nodes] == ["x", "Tanh", "Mul", "Sub", "Mul", "Mul"]
+assert np.isclose(slope.item(), 1 - np.tanh(2) ** 2)
 drawn.draw()
 
 # %% [markdown]
-# **What to see:** x leads to one operation, tanh. The derivative needs four more, all recorded while backward
-# ran. The result y of tanh is used twice, for y·y.
+# **What to see:** x leads to one operation, tanh. All below it was recorded while backward ran. The result y
+# of tanh is used twice, for y·y.
 #
-# The four are $g\,(1 - y^2)$, the engine's rule for tanh. (g is 1 here.) Every line of its `backward`
-# computes with tensors, never with bare arrays:
+# Three operations are the engine's rule for tanh, $g\,(1 - y^2)$: y·y, 1 - y·y, and the product with g, which
+# is 1 here. The last one multiplies by 1: it is a copy, so that the result is an array of its own. Every line
+# of `backward` computes with tensors, never with bare arrays:
 
 # %%
 print(inspect.getsource(Tanh))
