@@ -9,8 +9,8 @@ if not (_Path(__file__).parent / "kernels").is_dir():
 from tinycnn import functional
 from tinycnn.autograd import AnomalyError, Function, detect_anomaly, grad
 from tinycnn.backend import BackendError, manual_seed
+from tinycnn.choice import use, using
 from tinycnn.creation import ones, rand, randn, zeros
-from tinycnn.dispatch import use, using
 from tinycnn.gpu import OutOfMemoryError
 from tinycnn.gradcheck import GradcheckError, gradcheck
 from tinycnn.graphed import graphed

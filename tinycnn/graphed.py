@@ -21,7 +21,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
-from tinycnn import backend, dispatch
+from tinycnn import backend, choice, dispatch
 from tinycnn.kernels import table
 from tinycnn.optim import Optimizer
 from tinycnn.optim.recording import CannotRecord, Recording
@@ -93,7 +93,7 @@ class Graphed:
         self._graph: Any = None
         if backend.current() != "cupy":
             self._give_up("new arrays live in NumPy; tinycnn.use('cupy') lets them live on a GPU")
-        elif why := dispatch.why_not("capturable"):
+        elif why := choice.why_not("capturable"):
             self._give_up(why)
         else:
             self._prepare(batch)
@@ -253,7 +253,7 @@ def _capturable() -> Any:
     chosen = dispatch.chosen()
     if chosen is not None and chosen.name != "cuda":
         return nullcontext()
-    return dispatch.using(kernels=replace(table.capturable(), takes=None))
+    return choice.using(kernels=replace(table.capturable(), takes=None))
 
 
 def _there(x: Any) -> Tensor:

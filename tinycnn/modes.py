@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
+
+from tinycnn.decorated import inside
 
 if TYPE_CHECKING:
     from tinycnn.autograd.safety import Observer
@@ -60,37 +60,7 @@ class set_grad_enabled:  # noqa: N801 (a ``with`` block, and PyTorch's name)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Decorate a function: its body, or each step of a generator, runs inside the ``with`` block."""
-        if inspect.isgeneratorfunction(function):
-
-            @functools.wraps(function)
-            def steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
-                generator, sent = function(*args, **kwargs), None
-                with closing(generator):
-                    while True:
-                        with set_grad_enabled(self.enabled):
-                            try:
-                                value = generator.send(sent)
-                            except StopIteration as end:
-                                return end.value
-                        sent = yield value
-
-            return steps
-
-        if inspect.iscoroutinefunction(function):
-
-            @functools.wraps(function)
-            async def awaited(*args: Any, **kwargs: Any) -> Any:
-                with set_grad_enabled(self.enabled):
-                    return await function(*args, **kwargs)
-
-            return awaited
-
-        @functools.wraps(function)
-        def whole(*args: Any, **kwargs: Any) -> Any:
-            with set_grad_enabled(self.enabled):
-                return function(*args, **kwargs)
-
-        return whole
+        return inside(lambda: set_grad_enabled(self.enabled), function)
 
 
 def no_grad(function: Callable[..., Any] | None = None) -> Any:

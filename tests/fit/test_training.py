@@ -316,3 +316,13 @@ def test_the_losses_own_parameters_may_be_trained_too(make_training):
     training = Training(training.model, training.train, optimizer, 1, loss=loss)
     fit(training)
     assert loss.scale.item() != 1
+
+
+def test_pictures_of_several_sizes_cannot_be_evaluated_together():
+    """A fully convolutional network has a label for each pixel: results of two sizes are no one array."""
+    pairs = [(np.zeros((1, size, size), "float32"), np.zeros((size, size), "int64")) for size in (4, 4, 5)]
+    loader = DataLoader([(x, y) for x, y in pairs], batch_size=2)
+    net = nn.Conv2d(1, 3, 1)
+    with pytest.raises(ValueError, match=r"two batches, \(2, 3, 4, 4\) and \(1, 3, 5, 5\), .* one size"):
+        evaluate(net, loader)
+    assert evaluate(net, DataLoader(pairs[:2], batch_size=1)).logits.shape == (2, 3, 4, 4)

@@ -10,7 +10,7 @@ import tinycnn
 from tests.helpers import strict_cupy
 from tinycnn import functional as F
 from tinycnn import nn, optim
-from tinycnn.data import Augment, DataLoader, from_arrays, loader
+from tinycnn.data import Augment, DataLoader, from_arrays, resident
 from tinycnn.fit import Callback, DivergedError, evaluate, fit, load_checkpoint, save_checkpoint
 from tinycnn.fit.loop import CHECK_EVERY
 from tinycnn.functional.cards import CARDS
@@ -68,7 +68,7 @@ def test_an_evaluation_waits_at_its_end(stand_in, make_training):
 
 
 def test_a_large_data_set_goes_there_in_batches(stand_in, make_training, monkeypatch):
-    monkeypatch.setattr(loader, "MOST_RESIDENT", 1000)
+    monkeypatch.setattr(resident, "MOST_RESIDENT", 1000)
     with tinycnn.using("cupy"):
         traffic = Traffic()
         fit(make_training(), [traffic])
@@ -100,7 +100,7 @@ def test_no_step_of_a_gan_waits_for_the_gpu(stand_in, make_gan, loss, options):
 @pytest.mark.parametrize("augment", [None, EVERYTHING, Augment(shift=3)])
 @pytest.mark.parametrize("kind", ["bytes", "floats"])
 def test_batches_are_the_same_everywhere(backend, few_digits, monkeypatch, most, augment, kind):
-    monkeypatch.setattr(loader, "MOST_RESIDENT", most)
+    monkeypatch.setattr(resident, "MOST_RESIDENT", most)
     data = few_digits[0]
     if kind == "floats":
         data = from_arrays(data.scaled(slice(None)), data.labels)

@@ -202,7 +202,8 @@ def test_where_numba_compiles_nothing_the_others_serve():
     program = """
 import numpy as np
 from tinycnn import Tensor, functional as F
-from tinycnn.dispatch import kernels_for, why_not
+from tinycnn.choice import why_not
+from tinycnn.dispatch import kernels_for
 large = np.ones(1 << 12)
 assert F.relu(Tensor(large)).numpy().sum() == large.size
 print(kernels_for(large).name, why_not("cpu"))

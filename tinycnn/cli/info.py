@@ -10,7 +10,8 @@ import numpy as np
 
 from tinycnn import __version__, gpu
 from tinycnn import backend as _backend
-from tinycnn.dispatch import COMPILED_FROM, kernels_for, why_not
+from tinycnn.choice import why_not
+from tinycnn.dispatch import COMPILED_FROM, kernels_for
 
 from .common import Say
 

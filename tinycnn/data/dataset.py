@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinycnn.data.checks import check_images, check_labels
-from tinycnn.kernels.arrays import Array
 
 Index = slice | np.ndarray | Sequence[int]  # a single number would drop the dimension N
 
@@ -68,15 +67,5 @@ class Dataset:
 
     def scaled(self, index: Index) -> np.ndarray:
         """Return the pictures that `index` picks as a new float32 array (n, C, H, W) in [0, 1]."""
-        return scaled(self.images[index])
-
-
-def scaled(images: Array) -> Array:
-    """Return images, uint8 or float32 in [0, 1], as a new float32 array in [0, 1]."""
-    if isinstance(images, np.ndarray):
-        white = np.float32(255 if images.dtype == np.uint8 else 1)
-        return np.divide(images, white, dtype=np.float32, order="C")
-    result = images.astype(np.float32)
-    if images.dtype == np.uint8:
-        result /= 255
-    return result
+        white = np.float32(255 if self.images.dtype == np.uint8 else 1)
+        return np.divide(self.images[index], white, dtype=np.float32, order="C")

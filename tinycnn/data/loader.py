@@ -1,23 +1,21 @@
 """DataLoader: cut a data set into batches. Training can resume at any of them and gets the same ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.data.augment import Augment
-from tinycnn.data.dataset import Dataset, scaled
+from tinycnn.data.dataset import Dataset
 from tinycnn.data.pairs import Pairs, check_pairs, stacked
+from tinycnn.data.resident import Pick, Resident
 from tinycnn.host import as_numpy
 from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.geometry import at_least
 from tinycnn.tensor import Tensor
 
-Pick = Callable[[Array], tuple[Array, Array]]
-
 ORDER, AUGMENTATION = 0, 1  # what random numbers are drawn for: each has a stream of its own
-MOST_RESIDENT = 1 << 30  # bytes; a larger data set is not copied to a GPU as a whole
 
 
 class DataLoader:
@@ -88,7 +86,7 @@ class DataLoader:
         self.batch_size, self.shuffle = batch_size, shuffle
         self.augment, self.seed, self.drop_last = augment, seed, drop_last
         self.epoch = 0
-        self._resident: tuple[Array, Array] | None = None  # images and labels on the GPU
+        self._resident: Resident | None = None
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -131,27 +129,12 @@ class DataLoader:
             return lambda index: stacked(data, index), order  # Tensor() moves them
         if backend == "numpy":
             return lambda index: (data.scaled(index), data.labels[index]), order
-        if data.images.nbytes > MOST_RESIDENT:
-            return lambda index: _copied(data, index, backend), order
-        if self._resident is None:
-            self._resident = _moved((np.ascontiguousarray(data.images), data.labels), backend)
-        images, labels = self._resident
-        return lambda index: (scaled(images[index]), labels[index]), _backend.to_backend(order, backend)
+        self._resident = self._resident or Resident(data, backend)
+        return self._resident.pick, self._resident.moved(order)
 
     def _rng(self, purpose: int, epoch: int, batch: int) -> np.random.Generator:
         # Always four numbers: NumPy would fill a shorter list up with zeros.
         return np.random.default_rng([self.seed, purpose, epoch, batch])
-
-
-def _moved(batch: tuple[np.ndarray, np.ndarray], backend: str) -> tuple[Array, Array]:
-    x, y = batch
-    return _backend.to_backend(x, backend), _backend.to_backend(y, backend)
-
-
-def _copied(data: Dataset, index: np.ndarray, backend: str) -> tuple[Array, Array]:
-    """Return a batch, first copied and then scaled: uint8 has a quarter of float32's bytes to copy."""
-    images, labels = _moved((np.ascontiguousarray(data.images[index]), data.labels[index]), backend)
-    return scaled(images), labels
 
 
 def _image_shape(data: Dataset | Pairs) -> tuple[int, int, int]:

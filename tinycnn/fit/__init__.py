@@ -4,10 +4,11 @@ from .callbacks import Callback, EarlyStopping, EpochReport, ProgressBar
 from .checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from .classifier import ClassifierRun
 from .evaluation import Evaluation, evaluate, evaluation_mode
-from .loop import DivergedError, Trainable, fit
+from .loop import fit
 from .run import Run, StoppedRun
 from .saved import SavedClassifier, load_classifier
 from .settings import ClassifierSettings, RunError
+from .trainable import DivergedError, Trainable
 from .training import Training
 
 __all__ = [

@@ -12,7 +12,7 @@ from tinycnn.optim.optimizer import check_range
 from .state import copied_weights, load_weights_of
 
 if TYPE_CHECKING:
-    from .loop import Trainable
+    from .trainable import Trainable
 
 
 class Callback:

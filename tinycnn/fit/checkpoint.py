@@ -17,8 +17,8 @@ from tinycnn.schema import AnyNumber, Fields, Flag, Integer, ListOf, Text, parse
 from tinycnn.storage import MOST_CONFIG, FileError, load_arrays, save_arrays
 
 from .callbacks import Callback
-from .loop import Trainable
 from .state import check_finite, part, weights_of
+from .trainable import Trainable
 
 VERSION = "1"
 BEST = "best"  # begins the names of the weights of the best epoch

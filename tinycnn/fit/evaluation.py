@@ -64,7 +64,13 @@ def evaluation_mode(model: Module) -> Iterator[None]:
 
 @no_grad()
 def evaluate(model: Module, loader: DataLoader, loss: Loss = cross_entropy) -> Evaluation:
-    """Return how well `model` does on the data, in evaluation mode; the model is as before afterwards."""
+    """Return how well `model` does on the data, in evaluation mode; the model is as before afterwards.
+
+    Raises
+    ------
+    ValueError
+        If the sizes of logits or labels, but for N, differ from batch to batch.
+    """
     total: Any = 0.0  # an array of the backend, so that no batch waits for a GPU
     all_logits, all_labels = [], []
     with evaluation_mode(model):
@@ -80,4 +86,11 @@ def evaluate(model: Module, loader: DataLoader, loss: Loss = cross_entropy) -> E
 
 def _together(arrays: list[Array]) -> np.ndarray:
     """Return the batches as one NumPy array. From a GPU all of them come in one transfer."""
+    for array in arrays:
+        if array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"evaluate: the results of two batches, {arrays[0].shape} and {array.shape}, cannot be put "
+                "together, as their sizes differ: give all pictures one size (H, W), or evaluate those of "
+                "each size by themselves"
+            )
     return _backend.to_backend(array_module(arrays[0]).concatenate(arrays), "numpy")

@@ -3,18 +3,15 @@
 import signal
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinycnn import backend as _backend
-from tinycnn.data import DataLoader
 from tinycnn.kernels.geometry import at_least
-from tinycnn.nn import Module
-from tinycnn.schema import Kind
-from tinycnn.tensor import Tensor
+
+from .trainable import Trainable
 
 if TYPE_CHECKING:
     from .callbacks import Callback
@@ -24,88 +21,6 @@ STEP_RANDOM = 2
 # Ctrl-C, `kill`, and a terminal that is closed (which Windows does not have).
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 CHECK_EVERY = 50  # batches between two checks of the loss: each check waits for the GPU's work
-
-
-class DivergedError(ArithmeticError):
-    """The loss became NaN or infinite."""
-
-
-class Trainable(ABC):
-    """What `fit` trains. A subclass says what a step is, what an epoch reports and what is saved.
-
-    Attributes
-    ----------
-    train
-        The batches of every epoch.
-    epochs
-        How many to run.
-    epoch, batch
-        How many epochs are complete, and how many batches of the one after that.
-    history
-        One record per complete epoch: epoch (from 1), what `end_epoch` returned, seconds.
-    stop
-        Why to stop after this batch; empty while training goes on. Callbacks may set it.
-    best
-        The weights of the best epoch so far, as `weights_of` names them, if a callback keeps them. They are
-        in its checkpoints, too.
-    """
-
-    train: DataLoader
-    epochs: int
-    epoch: int
-    batch: int
-    history: list[dict[str, float]]
-    stop: str
-    best: dict[str, Any] | None = None
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether a signal (Ctrl-C, a closed terminal) stopped the training."""
-        return self.stop.startswith("interrupted")
-
-    @abstractmethod
-    def begin_epoch(self) -> None:
-        """Prepare for an epoch, or for the rest of one after a resume."""
-
-    @abstractmethod
-    def step(self, images: Tensor, labels: Tensor) -> None:
-        """Learn from one batch."""
-
-    @abstractmethod
-    def check(self) -> None:
-        """Raise `DivergedError` if the numbers of the epoch so far are not finite."""
-
-    @abstractmethod
-    def end_epoch(self) -> dict[str, float]:
-        """Return the record of the epoch that ended, and start new sums."""
-
-    @abstractmethod
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the numbers in a record, without epoch and seconds."""
-
-    @abstractmethod
-    def status(self) -> str:
-        """Return the epoch so far in a few words, for the progress bar."""
-
-    @abstractmethod
-    def report(self) -> str:
-        """Return the last record of the history as a line."""
-
-    @abstractmethod
-    def networks(self) -> dict[str, Module]:
-        """Return the networks whose weights are saved, by the name they have in a checkpoint."""
-
-    @abstractmethod
-    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return everything that the next steps depend on: arrays by name, and numbers that JSON can hold."""
-
-    @abstractmethod
-    def state_kind(self) -> dict[str, Kind]:
-        """Return which fields the numbers of `state` must have."""
-
-    @abstractmethod
-    def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
-        """Continue from `state`, to which epoch and batch are added; raise ValueError if it does not fit."""
 
 
 def fit(training: Trainable, callbacks: "Sequence[Callback]" = ()) -> list[dict[str, float]]:
@@ -148,24 +63,25 @@ def stop_on_signals(training: Trainable) -> Iterator[None]:
     A signal that the program ignores (SIGHUP under ``nohup``) stays ignored. Outside the main thread, where
     Python takes no signals, nothing is changed.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {s: signal.getsignal(s) for s in STOPPING}
-    before = {s: handler for s, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    taken = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {s: signal.getsignal(s) for s in STOPPING}
+        taken = {s: handler for s, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+
+    def give_back() -> None:
+        for s, handler in taken.items():
+            signal.signal(s, handler)
 
     def stop(number: int, frame: FrameType | None) -> None:
         training.stop = f"interrupted by {signal.Signals(number).name}"
-        for s, handler in before.items():
-            signal.signal(s, handler)
+        give_back()
 
-    for s in before:
+    for s in taken:
         signal.signal(s, stop)
     try:
         yield
     finally:
-        for s, handler in before.items():
-            signal.signal(s, handler)
+        give_back()
 
 
 def _epoch(training: Trainable, callbacks: "Sequence[Callback]") -> None:

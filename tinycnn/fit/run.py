@@ -15,8 +15,9 @@ from tinycnn.storage import FileError, remove_parts, write_atomically
 from .callbacks import Callback, EpochReport, ProgressBar
 from .checkpoint import Checkpoint, Contents, read_checkpoint, restore, save_checkpoint
 from .folder import CHECKPOINT, HISTORY, csv_of, fingerprint, new_folder, refuse_taken
-from .loop import Trainable, fit
+from .loop import fit
 from .settings import MOST_CLASSES, DifferentSettings, MissingRun, RunError, Settings
+from .trainable import Trainable
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 AnyTraining = TypeVar("AnyTraining", bound=Trainable)

@@ -1,21 +1,31 @@
 """Turn weights, optimizers and schedules into what a checkpoint holds, and load them from it."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinycnn.backend import numbers as as_numbers
 from tinycnn.backend import to_backend
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer, ReduceLROnPlateau, Schedule
 from tinycnn.schema import Fields, Integer, Kind, ListOf, Number, OneOrSeveral, OrNothing
+
+if TYPE_CHECKING:
+    from .training import Training
 
 AnySchedule = Schedule | ReduceLROnPlateau
 
 LR = OneOrSeveral(Number(0))  # one for each group of parameters
 OPTIMIZER = Fields({"steps": ListOf(Integer()), "lr": LR})
 SCHEDULE = Fields({"t": Integer(), "base_lr": LR})
+TOTALS = Fields(
+    {"loss": Number(), "right": Integer(), "images": Integer()},
+    {"labels": Integer()},  # a file without it has one label for each image
+)
 PLATEAU = Fields({"best": OrNothing(Number()), "bad_steps": Integer(), "cooling": Integer()})
 
 
@@ -99,3 +109,28 @@ def load_schedule(schedule: AnySchedule, state: Mapping[str, Any], steps: int) -
     for group, lr in zip(groups, rates, strict=True):
         if not math.isclose(group["lr"], lr):
             raise ValueError(f"its learning rate is {lr:g}, this run's schedule says {group['lr']:g}")
+
+
+def training_state(training: Training) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return weights, optimizer, schedule and totals of a classifier's training."""
+    arrays, numbers = optimizer_state("optimizer", training.optimizer)
+    loss, right = as_numbers(training.totals.loss, training.totals.right)
+    return arrays | weights_of(training.networks()), {
+        "totals": {**vars(training.totals), "loss": loss, "right": int(right)},
+        "optimizer": numbers,
+        "schedule": training.schedule.state_dict() if training.schedule else None,
+    }
+
+
+def load_training(training: Training, arrays: Mapping[str, Any], numbers: Mapping[str, Any]) -> None:
+    """Load what `training_state` returned, but for the totals; raise ValueError if it does not fit."""
+    schedule = training.schedule
+    if (numbers["schedule"] is None) != (schedule is None):
+        raise ValueError(f"it is of a run {'without' if schedule else 'with'} a schedule")
+    load_weights_of(training.networks(), arrays)
+    load_optimizer("optimizer", training.optimizer, arrays, numbers["optimizer"])
+    if schedule is not None:
+        epochs, batches = numbers["epoch"] - training.epoch, numbers["batch"] - training.batch
+        per_batch = isinstance(schedule, Schedule) and schedule.per_batch
+        steps = epochs * len(training.train) + batches if per_batch else epochs
+        load_schedule(schedule, numbers["schedule"], steps)

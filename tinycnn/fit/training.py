@@ -9,21 +9,12 @@ from tinycnn.data import DataLoader
 from tinycnn.functional import cross_entropy
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer, ReduceLROnPlateau, Schedule
-from tinycnn.schema import Fields, Integer, Kind, Number
+from tinycnn.schema import Kind
 from tinycnn.tensor import Tensor
 
 from .evaluation import Loss, evaluate
-from .loop import DivergedError, Trainable
-from .state import (
-    OPTIMIZER,
-    AnySchedule,
-    kind_of_schedule,
-    load_optimizer,
-    load_schedule,
-    load_weights_of,
-    optimizer_state,
-    weights_of,
-)
+from .state import OPTIMIZER, TOTALS, AnySchedule, kind_of_schedule, load_training, training_state
+from .trainable import DivergedError, Trainable
 
 
 @dataclass
@@ -151,31 +142,13 @@ class Training(Trainable):
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return weights, optimizer, schedule and totals."""
-        arrays, numbers = optimizer_state("optimizer", self.optimizer)
-        loss, right = _backend.numbers(self.totals.loss, self.totals.right)
-        return arrays | weights_of(self.networks()), {
-            "totals": {**vars(self.totals), "loss": loss, "right": int(right)},
-            "optimizer": numbers,
-            "schedule": self.schedule.state_dict() if self.schedule else None,
-        }
+        return training_state(self)
 
     def state_kind(self) -> dict[str, Kind]:
         """Return which fields the numbers of `state` must have."""
-        totals = Fields(
-            {"loss": Number(), "right": Integer(), "images": Integer()},
-            {"labels": Integer()},  # a file without it has one label for each image
-        )
-        return {"totals": totals, "optimizer": OPTIMIZER, "schedule": kind_of_schedule(self.schedule)}
+        return {"totals": TOTALS, "optimizer": OPTIMIZER, "schedule": kind_of_schedule(self.schedule)}
 
     def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
         """Continue from `state`; raise ValueError if it is one of another model, optimizer or schedule."""
-        if (numbers["schedule"] is None) != (self.schedule is None):
-            raise ValueError(f"it is of a run {'without' if self.schedule else 'with'} a schedule")
-        load_weights_of(self.networks(), arrays)
-        load_optimizer("optimizer", self.optimizer, arrays, numbers["optimizer"])
-        if self.schedule is not None:
-            epochs, batches = numbers["epoch"] - self.epoch, numbers["batch"] - self.batch
-            per_batch = isinstance(self.schedule, Schedule) and self.schedule.per_batch
-            steps = epochs * len(self.train) + batches if per_batch else epochs
-            load_schedule(self.schedule, numbers["schedule"], steps)
+        load_training(self, arrays, numbers)
         self.totals = Totals(**{"labels": numbers["totals"]["images"], **numbers["totals"]})

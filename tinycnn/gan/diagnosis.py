@@ -10,7 +10,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.fit.callbacks import Callback
-from tinycnn.fit.loop import Trainable
+from tinycnn.fit.trainable import Trainable
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 

@@ -22,7 +22,7 @@ from .training import GanTraining
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tinycnn.fit.loop import Trainable
+    from tinycnn.fit.trainable import Trainable
 
 SIDE = 10  # rows and columns of the sample grid
 STEPS = 12  # of an interpolation strip

@@ -11,7 +11,6 @@ import tinycnn
 from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn.data import DataLoader
-from tinycnn.fit.loop import DivergedError, Trainable
 from tinycnn.fit.state import (
     OPTIMIZER,
     SCHEDULE,
@@ -21,6 +20,7 @@ from tinycnn.fit.state import (
     optimizer_state,
     weights_of,
 )
+from tinycnn.fit.trainable import DivergedError, Trainable
 from tinycnn.modes import no_grad
 from tinycnn.nn import Module
 from tinycnn.optim import Optimizer, Schedule
