@@ -64,6 +64,26 @@ class Epilogue(Protocol):
         ...
 
 
+class NormaliseEpilogue(Protocol):
+    """`normalise`, and on its result `channel_affine` and an activation, as `Epilogue` has it."""
+
+    def __call__(
+        self, x: Array, weight: Array, bias: Array, eps: float, slope: float, /
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return the normalised y, the activated z, and every channel's mean and variance."""
+        ...
+
+
+class NormaliseEpilogueInput(Protocol):
+    """The derivatives of <g, z>, z the result of a `NormaliseEpilogue`."""
+
+    def __call__(
+        self, g: Array, y: Array, z: Array, weight: Array, variance: Array, eps: float, slope: float, /
+    ) -> tuple[Array, Array, Array]:
+        """Return them by x, by weight and by bias."""
+        ...
+
+
 class UpdateAll(Protocol):
     """A step of many parameters: the arrays of each, and its numbers; returns whether it could be made."""
 
@@ -112,6 +132,10 @@ class Kernels:
     # Instead of conv2d, max_pool2d and relu or leaky_relu one after another. None: these are called. A set
     # that replaces one of them replaces this too.
     conv2d_epilogue: Epilogue | None = None
+    # Instead of normalise, channel_affine and relu or leaky_relu, and of their derivatives. None: these are
+    # called. Both are there or none.
+    normalise_epilogue: NormaliseEpilogue | None = None
+    normalise_epilogue_input: NormaliseEpilogueInput | None = None
     # Instead of a step of each parameter, one of all; see `tinycnn.kernels.together`. None: one by one.
     adam_of_all: UpdateAll | None = None
     sgd_of_all: UpdateAll | None = None
@@ -207,6 +231,8 @@ def cpu() -> Kernels:
         channel_affine=channels.channel_affine,
         normalise=channels.normalise,
         normalise_input=channels.normalise_input,
+        normalise_epilogue=channels.normalise_epilogue,
+        normalise_epilogue_input=channels.normalise_epilogue_input,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import arena
 from ..arrays import Array, ready
-from .compiled import compiled
+from .compiled import compiled, in_any_order
 from .rows import dot_rows, sum_row
 from .threads import split
 
@@ -54,6 +54,36 @@ def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
     x = arena.empty(g.shape, g.dtype)
     _split(_normalise_input, *_planes(g, y, x), np.sqrt(variance + variance.dtype.type(eps)))
     return x
+
+
+def normalise_epilogue(
+    x: Array, weight: Array, bias: Array, eps: float, slope: float
+) -> tuple[Array, Array, Array, Array]:
+    """Return `normalise`'s y; weight[c] * y + bias[c], activated; and mean and variance of every channel.
+
+    Activated means: z stays where it is not negative, else it becomes slope * z. A slope of 0 is ReLU, one of
+    1 no activation.
+    """
+    y, z = arena.empty(x.shape, x.dtype), arena.empty(x.shape, x.dtype)
+    mean, variance = np.empty((2, x.shape[1]), y.dtype)
+    channel = ready(weight, y.dtype), ready(bias, y.dtype), mean, variance
+    _split(_normalise_epilogue, *_planes(x, y, z), *channel, float(eps), y.dtype.type(slope))
+    return y, z, mean, variance
+
+
+def normalise_epilogue_input(
+    g: Array, y: Array, z: Array, weight: Array, variance: Array, eps: float, slope: float
+) -> tuple[Array, Array, Array]:
+    """Return the derivatives of <g, z> by x, weight and bias; y and z are `normalise_epilogue`'s results.
+
+    One pass computes the gradient before the activation and both sums of it, another the gradient by x.
+    """
+    x = arena.empty(g.shape, g.dtype)
+    by_weight, by_bias = np.empty_like(variance), np.empty_like(variance)
+    factor = ready(weight, g.dtype) / np.sqrt(variance + variance.dtype.type(eps))
+    channel = factor, g.dtype.type(slope), by_weight, by_bias
+    _split(_normalise_epilogue_input, *_planes(g, y, z, x), *channel)
+    return x, by_weight, by_bias
 
 
 def _planes(*arrays: Array) -> list[Array]:
@@ -134,3 +164,68 @@ def _normalise_input(g, y, x, s, start, stop):
             one, other, result = g[n, c], y[n, c], x[n, c]
             for i in range(cells):
                 result[i] = (one[i] - mean_g - other[i] * mean_gy) * factor
+
+
+@in_any_order
+def _squares(cells, mean):
+    """Return the sum of (cell - mean)^2."""
+    total = cells.dtype.type(0)
+    for i in range(len(cells)):
+        total += (cells[i] - mean) * (cells[i] - mean)
+    return total
+
+
+@in_any_order
+def _sum_and_dot(a, b):
+    """Return sum_i a[i], and sum_i a[i] * b[i]."""
+    total = product = a.dtype.type(0)
+    for i in range(len(a)):
+        total += a[i]
+        product += a[i] * b[i]
+    return total, product
+
+
+@compiled
+def _normalise_epilogue(x, y, z, weight, bias, mean, variance, eps, slope, start, stop):
+    N, _, cells = x.shape
+    zero = x.dtype.type(0)
+    for c in range(start, stop):
+        total = 0.0
+        for n in range(N):
+            total += sum_row(x[n, c])
+        mean[c] = total / (N * cells)
+        total = 0.0
+        for n in range(N):
+            total += _squares(x[n, c], mean[c])
+        variance[c] = total / (N * cells)
+        m, w, b = mean[c], weight[c], bias[c]
+        factor = x.dtype.type(1 / np.sqrt(variance[c] + eps))
+        for n in range(N):
+            one, normal, result = x[n, c], y[n, c], z[n, c]
+            for i in range(cells):
+                normal[i] = (one[i] - m) * factor
+                value = w * normal[i] + b
+                below = zero if slope == zero else slope * value  # ReLU lets minus infinity become 0
+                result[i] = below if value < zero else value
+
+
+@compiled
+def _normalise_epilogue_input(g, y, z, x, factor, slope, by_weight, by_bias, start, stop):
+    N, _, cells = g.shape
+    zero = g.dtype.type(0)
+    for c in range(start, stop):
+        total = product = 0.0
+        for n in range(N):
+            above, result, passed = g[n, c], z[n, c], x[n, c]
+            for i in range(cells):
+                below = zero if slope == zero else slope * above[i]
+                passed[i] = above[i] if result[i] > zero else below
+            one, other = _sum_and_dot(passed, y[n, c])
+            total += one
+            product += other
+        by_weight[c], by_bias[c] = product, total
+        mean, mean_y = g.dtype.type(total / (N * cells)), g.dtype.type(product / (N * cells))
+        for n in range(N):
+            normal, result = y[n, c], x[n, c]
+            for i in range(cells):
+                result[i] = (result[i] - mean - normal[i] * mean_y) * factor[c]

@@ -93,6 +93,8 @@ def calls(rng: np.random.Generator, dtype: str) -> Iterator[tuple]:
         yield from (("relu", (x,)), ("gate", (x, y)), ("leaky_relu", (x, 0.2)), ("leaky_gate", (x, y, 0.2)))
         yield from (("channel_sum", (x,)), ("channel_dot", (x, y)), ("channel_affine", (x, numbers, numbers)))
         yield from (("normalise", (x, 0.1)), ("normalise_input", (x, y, numbers**2, 0.1)))
+        yield "normalise_epilogue", (x, numbers, numbers, 0.1, 0.2)
+        yield "normalise_epilogue_input", (x, y, y, numbers, numbers**2, 0.1, 0.2)
         yield "adam", (x, y, new(2, 3, size, 1), y**2, 0.1, (0.9, 0.999), 1e-8, 1)
 
 
@@ -115,6 +117,15 @@ def main() -> None:
 
 def expected(name: str, arguments: tuple) -> object:
     """Return what the plain kernels compute."""
+    if name == "normalise_epilogue":
+        x, weight, bias, eps, slope = arguments
+        y, mean, variance = table.PLAIN.normalise(x, eps)
+        return y, table.PLAIN.leaky_relu(table.PLAIN.channel_affine(y, weight, bias), slope), mean, variance
+    if name == "normalise_epilogue_input":
+        g, y, z, weight, variance, eps, slope = arguments
+        g = table.PLAIN.leaky_gate(g, z, slope)
+        x = table.PLAIN.normalise_input(table.PLAIN.channel_affine(g, weight), y, variance, eps)
+        return x, table.PLAIN.channel_dot(g, y), table.PLAIN.channel_sum(g)
     if name != "conv2d_epilogue":
         return getattr(table.PLAIN, name)(*arguments)
     x, w, geometry, bias, slope, pooled = arguments

@@ -87,6 +87,47 @@ def test_channels(shape, dtype, rng, layout):
             assert_allclose(a, b, **CLOSE[dtype])
 
 
+def normalised_in_parts(kernels, x, weight, bias, slope):
+    y, mean, variance = kernels.normalise(x, 0.1)
+    z = kernels.channel_affine(y, weight, bias)
+    activated = z if slope == 1 else passes.leaky_relu(z, slope) if slope else passes.relu(z)
+    return y, activated, mean, variance
+
+
+def derivatives_in_parts(kernels, g, y, z, weight, variance, slope):
+    g = g if slope == 1 else passes.leaky_gate(g, z, slope) if slope else passes.gate(g, z)
+    x = kernels.normalise_input(kernels.channel_affine(g, weight), y, variance, 0.1)
+    return x, kernels.channel_dot(g, y), kernels.channel_sum(g)
+
+
+@given(
+    SHAPES.filter(lambda shape: shape[0] > 0),
+    DTYPES,
+    SEEDS,
+    st.sampled_from(list(EVERY_LAYOUT)),
+    st.sampled_from([0.0, 0.2, 1.0]),
+    st.booleans(),
+)
+def test_batch_norm_with_its_activation(shape, dtype, rng, layout, slope, strange):
+    """The result has the bits of kernel after kernel; NaN and infinity as in the plain kernels."""
+    x, g = draw(rng, shape, dtype, layout), draw(rng, shape, dtype, layout)
+    weight, bias = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
+    if strange:
+        x, bias = x.copy(), np.array(rng.choice(STRANGE, shape[1]), dtype)
+        x[0, 0, 0, 0] = rng.choice(STRANGE)
+    ours = cpu_channels.normalise_epilogue(x, weight, bias, 0.1, slope)
+    with np.errstate(invalid="ignore"):
+        for exact, module in ((True, cpu_channels), (False, passes)):
+            for a, b in zip(ours, normalised_in_parts(module, x, weight, bias, slope), strict=True):
+                assert a.dtype == dtype
+                assert_allclose(a, b, **({"rtol": 0, "atol": 0} if exact else CLOSE[dtype]))
+        y, z, _, variance = ours
+        found = cpu_channels.normalise_epilogue_input(g, y, z, weight, variance, 0.1, slope)
+        for a, b in zip(found, derivatives_in_parts(passes, g, y, z, weight, variance, slope), strict=True):
+            assert a.dtype == dtype
+            assert_allclose(a, b, **CLOSE[dtype])
+
+
 @given(*(st.integers(1, 9) for _ in range(3)), DTYPES, SEEDS, st.booleans())
 def test_products(M, K, N, dtype, rng, transposed):
     a = rng.standard_normal((M, K)).astype(dtype)
@@ -99,7 +140,10 @@ def test_sums_are_the_same_bits_for_every_number_of_threads(set_threads, rng):
     results = []
     for threads in (1, 2, 5):
         set_threads(threads)
-        results.append((cpu_channels.channel_sum(x), *cpu_channels.normalise(x, 1e-5)))
+        sums, normal = cpu_channels.channel_sum(x), cpu_channels.normalise(x, 1e-5)
+        fused = cpu_channels.normalise_epilogue(x, sums, sums, 1e-5, 0.2)
+        back = cpu_channels.normalise_epilogue_input(x, *fused[:2], sums, fused[3], 1e-5, 0.2)
+        results.append((sums, *normal, *fused, *back))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert_array_equal(a, b)

@@ -11,7 +11,7 @@ from tinycnn import Tensor, detect_anomaly, nn
 from tinycnn.autograd import grad
 from tinycnn.autograd.backward import topological_order
 from tinycnn.kernels import table
-from tinycnn.nn import Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential
+from tinycnn.nn import BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential
 
 pytestmark = pytest.mark.usefixtures("on_numpy")  # the kernels that are chosen here take NumPy's arrays
 
@@ -164,3 +164,130 @@ def test_the_gradient_of_a_result_that_is_kept(rng):
     y.retain_grad()
     (y * 3).sum().backward()
     assert_array_equal(y.grad.numpy(), np.full(y.shape, 3, "f"))
+
+
+NORMALISED = {
+    "ReLU": lambda: Sequential(BatchNorm2d(3), ReLU()),
+    "LeakyReLU": lambda: Sequential(Conv2d(3, 9, 3), BatchNorm2d(9, eps=0.1), LeakyReLU(0.2), nn.Flatten()),
+    "mean over all batches": lambda: Sequential(BatchNorm2d(3, momentum=None), LeakyReLU(0.3)),
+    "no running statistics": lambda: Sequential(BatchNorm2d(3, track_running_stats=False), ReLU()),
+    "one column": lambda: Sequential(Conv2d(3, 9, (1, 14)), BatchNorm2d(9), ReLU()),
+}
+WITHOUT = replace(table.cpu(), normalise_epilogue=None, normalise_epilogue_input=None)
+
+
+def normalised(which, rng):
+    """Return a network with batch norm, whose weights are not the 1 and 0 they start with."""
+    tinycnn.manual_seed(0)
+    network = double(NORMALISED[which]())
+    for parameter in network.parameters():
+        parameter.data = parameter.data + rng.standard_normal(parameter.shape)
+    return network
+
+
+def watched_kernels(calls):
+    """Return the compiled kernels; calls of the two for batch norm are noted."""
+
+    def noted(name):
+        def call(*args):
+            calls.append(name)
+            return getattr(table.cpu(), name)(*args)
+
+        return call
+
+    return replace(
+        table.cpu(), **{name: noted(name) for name in ("normalise_epilogue", "normalise_epilogue_input")}
+    )
+
+
+@pytest.mark.parametrize("which", NORMALISED)
+def test_batch_norm_and_its_activation_in_one_pass(which, rng):
+    """Result, gradients (recorded and not, which is the shortcut), second order, running statistics."""
+    x, calls, results = Tensor(rng.standard_normal((4, 3, 15, 14)), requires_grad=True), [], []
+    g, seed = rng.standard_normal(NORMALISED[which]()(x).shape), rng.integers(99)
+    for kernels in ("plain", WITHOUT, watched_kernels(calls)):
+        network = normalised(which, np.random.default_rng(seed))
+        with tinycnn.using(kernels=kernels):
+            found = everything(network, x, g)
+            y = network(x)
+            found += grad((y * y * g).sum(), [x, *network.parameters()])
+        results.append([t.numpy() for t in (*found, *network.state_dict().values())])
+    assert calls == 2 * ["normalise_epilogue", "normalise_epilogue_input"]
+    for plain, separate, ours in zip(*results, strict=True):
+        assert_allclose(ours, separate, rtol=1e-9, atol=1e-9)
+        assert_allclose(ours, plain, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("which", NORMALISED)
+def test_the_graph_of_batch_norm_is_the_documented_one(which, rng):
+    x, names = Tensor(rng.standard_normal((4, 3, 15, 14)), requires_grad=True), [[], []]
+    for kernels, found in zip((WITHOUT, table.cpu()), names, strict=True):
+        with tinycnn.using(kernels=kernels):
+            network = double(NORMALISED[which]())
+            found += [(f.name, f.shape, f.needs_input_grad) for f in topological_order([network(x).creator])]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("frozen", ["the input", "weight", "bias", "both"])
+def test_what_batch_norm_is_not_asked_for_gets_no_gradient(rng, frozen):
+    results = []
+    data, g = rng.standard_normal((2, 4, 3, 15, 14))
+    for kernels in (WITHOUT, table.cpu()):
+        network, x = normalised("ReLU", np.random.default_rng(0)), Tensor(data, requires_grad=True)
+        x.requires_grad = frozen != "the input"
+        network.layers[0].weight.requires_grad = frozen not in ("weight", "both")
+        network.layers[0].bias.requires_grad = frozen not in ("bias", "both")
+        with tinycnn.using(kernels=kernels):
+            (network(x) * g).sum().backward()
+        results.append([t.grad for t in (x, *network.parameters())])
+    for separate, ours in zip(*results, strict=True):
+        assert (separate is None) == (ours is None)
+        if ours is not None:
+            assert_allclose(ours.numpy(), separate.numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_the_graph_of_batch_norm_is_walked_twice_if_it_is_retained(rng):
+    network, x = normalised("LeakyReLU", rng), Tensor(rng.standard_normal((4, 3, 15, 14)))
+    loss = network(x).sum()
+    loss.backward(retain_graph=True)
+    once = [p.grad.numpy().copy() for p in network.parameters()]
+    loss.backward()
+    for p, g in zip(network.parameters(), once, strict=True):
+        assert_allclose(p.grad.numpy(), 2 * g, rtol=1e-12, atol=1e-12)
+    with pytest.raises(RuntimeError, match="walked before"):
+        loss.backward()
+
+
+def test_batch_norm_frees_what_it_kept_with_the_walk(rng):
+    y = NORMALISED["ReLU"]()(Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"), requires_grad=True))
+    nodes = topological_order([y.creator])
+    y.sum().backward()
+    assert [node.name for node in nodes if node._kept] == []
+
+
+@pytest.mark.parametrize("watched", [0, 1])
+def test_a_hook_sees_batch_norm_and_its_activation(rng, watched):
+    network, x = NORMALISED["ReLU"](), Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"))
+    seen = []
+    network.layers[watched].register_forward_hook(lambda layer, inputs, y: seen.append(y.numpy().copy()))
+    network(x)
+    assert (seen[0].min() < 0) == (watched == 0)
+
+
+@pytest.mark.parametrize("which", ["x", "weight", "result"])
+def test_what_batch_norm_kept_and_was_changed_is_noticed(rng, which):
+    network, x = NORMALISED["ReLU"](), Tensor(rng.standard_normal((4, 3, 15, 14)), requires_grad=True)
+    network = double(network)
+    y = network(x)
+    loss = (y * 2).sum()
+    {"x": x, "weight": network.layers[0].weight, "result": y}[which].mark_dirty()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_batch_norm_refuses_what_it_refuses_alone():
+    network = NORMALISED["ReLU"]()
+    for shape, says in (((4, 2, 15, 14), "C=2 channels"), ((1, 3, 1, 1), "more than one value")):
+        with pytest.raises(ValueError, match=says):
+            network(Tensor(np.zeros(shape, "f")))
+    assert network.layers[0].num_batches_tracked.item() == 0

@@ -4,16 +4,17 @@ What is different from `function` and `backward`:
 
 - a call looks everything up once, and has the cases of one and of two inputs written out as well;
 - a walk that is not recorded passes arrays instead of tensors;
-- it adds gradients up in place, and hands out arrays that nobody else has without copying them.
+- it adds gradients up in place, and hands out arrays that nobody else has without copying them;
+- a node may have a shortcut: one pass over its gradient that does the work of several nodes; see `Shortcut`.
 
 What is watched (`detect_anomaly`), recorded (`create_graph`) or fails goes the plain way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from numpy import ndarray
 
@@ -31,6 +32,27 @@ from .function import Function
 _plain_call, _plain_walk = Function.__call__, backward.walk
 _always = modes().observers  # nobody else looks on
 _ALL = (), (0,), (0, 1)  # what is kept if all inputs are: none, one or two
+
+
+class Shortcut(Protocol):
+    """What several nodes in a row contribute, computed at once when the gradient arrives at the first.
+
+    They must be recorded one directly after another. If a gradient also arrives at one of the others, this
+    passes it on as always: derivatives add up.
+    """
+
+    nodes: Sequence[Function]  # the others
+
+    def backward(self, g: Array, /, *kept: Array) -> Contributions:
+        """Return it for those that the gradient reaches behind the nodes; `kept` is the first node's."""
+        ...
+
+
+class Contributions(NamedTuple):
+    """Gradients, and where they go."""
+
+    shares: tuple[Array | None, ...]
+    parents: Sequence[Node | None]
 
 
 def call(self: Function, *inputs: Any) -> Any:
@@ -155,14 +177,20 @@ def _pass_on(
                         results[node] = g
                     if True not in node.needs_input_grad:
                         continue
-                kept = node._kept
+                kept, parents = node._kept, node.parents
                 if kept is None or not node.of_this_package:
                     found = _of_tensors(node, g)
+                elif node.shortcut is not None:
+                    found, parents = node.shortcut.backward(g, *[x._data for x in kept])
+                    others = node.shortcut.nodes
+                    # They are reached in another way too in the graph of a gradient.
+                    if not retain_graph and gradients.keys().isdisjoint(others):
+                        for other in others:
+                            other.release()
                 elif kept:
                     found = node.backward(g, *[x._data for x in kept])
                 else:
                     found = node.backward(g)
-                parents = node.parents
                 if type(found) is not tuple:
                     found = (found,)
                 for i, parent in enumerate(parents):  # zip() costs as much again as the loop

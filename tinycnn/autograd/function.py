@@ -59,6 +59,7 @@ class Function:
     retains: weakref.ref[Tensor] | None = None  # the result, if its gradient is wanted too
     # Our own backward gets arrays in a walk that is not recorded; a user's always gets tensors.
     of_this_package = False
+    shortcut: Any = None  # past the nodes below it, for a walk that is not recorded: see `autograd.fast`
     _kept: Sequence[Tensor] | None = ()  # None once it is freed
     _kept_from: Sequence[int | str] = ()  # which input, "y" or the attribute's name
 

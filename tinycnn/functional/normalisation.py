@@ -102,7 +102,7 @@ def batch_norm(
         normalise = Normalise(eps)
         y = normalise(x)
         if running_mean is not None and running_var is not None:
-            _update(running_mean, running_var, normalise, momentum, count / (count - 1))
+            update_running(running_mean, running_var, normalise, momentum, count / (count - 1))
     else:
         scale = 1 / sqrt(running_var + eps)
         y = ChannelAffine()(x, scale, -running_mean * scale)
@@ -199,9 +199,10 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return ChannelAffine()(y, weight, *(() if bias is None else (bias,)))
 
 
-def _update(
+def update_running(
     running_mean: Tensor, running_var: Tensor, batch: Normalise, momentum: float, correction: float
 ) -> None:
+    """Move running statistics towards those of a batch, in place; see `batch_norm`."""
     running = plain(running_mean), plain(running_var)
     kernels_for(batch.mean).update_running(*running, batch.mean, batch.variance, momentum, correction)
     for tensor in (running_mean, running_var):

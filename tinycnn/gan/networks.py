@@ -198,7 +198,7 @@ class Discriminator(Sequential):
         ValueError
             If x is not (N, C, H, W) of the network's size, or labels are missing or must not be given.
         """
-        return self.layers[-1](self.features(x, labels))
+        return super().forward(self._input(x, labels))
 
     def features(self, x: Tensor, labels: Any = None) -> Tensor:
         """Return the input of the last layer, (N, features); raises as `forward`."""

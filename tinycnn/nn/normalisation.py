@@ -35,22 +35,35 @@ class _BatchNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         self.check(x)
-        batches, momentum = self.num_batches_tracked, self.momentum
-        if momentum is None:  # the mean over all batches: the newest counts 1 / their number
-            momentum = 1 / (int(batches.item()) + 1) if batches is not None else 0.0
         y = F.batch_norm(
             x,
             self.running_mean,
             self.running_var,
             self.weight,
             self.bias,
-            self.training or batches is None,
-            momentum,
+            self.uses_batch,
+            self.next_momentum(),
             self.eps,
         )
-        if self.training and batches is not None:  # only now: the batch was not refused
-            batches.data += 1
+        self.count()  # only now: the batch was not refused
         return y
+
+    @property
+    def uses_batch(self) -> bool:
+        """Whether mean and variance are those of the batch."""
+        return self.training or self.num_batches_tracked is None
+
+    def next_momentum(self) -> float:
+        """Return the share of the next batch in the running mean and variance."""
+        if self.momentum is not None:
+            return self.momentum
+        # The mean over all batches: the newest counts 1 / their number.
+        return 0.0 if self.num_batches_tracked is None else 1 / (int(self.num_batches_tracked.item()) + 1)
+
+    def count(self) -> None:
+        """Count a batch, in training."""
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.data += 1
 
     def extra_repr(self) -> str:
         text = f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}"
