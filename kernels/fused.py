@@ -174,8 +174,12 @@ def normalise(x: Array, eps: float) -> tuple[Array, Array, Array]:
     mean /= _count(x)
     variance = _kernel("squares", x)(x, mean[:, None, None], axis=PLANE).sum(axis=0)
     variance /= _count(x)
-    y = _kernel("normalise", x)(x, mean[:, None, None], variance[:, None, None], float(eps))
-    return y, mean, variance
+    return normalised(x, mean, variance, eps), mean, variance
+
+
+def normalised(x: Array, mean: Array, variance: Array, eps: float) -> Array:
+    """Return (x - mean) / sqrt(variance + eps), with the mean and the variance of each channel."""
+    return _kernel("normalise", x)(x, mean[:, None, None], variance[:, None, None], float(eps))
 
 
 def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
@@ -184,6 +188,11 @@ def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
     mean_gy /= _count(g)
     mean_g = channel_sum(g)
     mean_g /= _count(g)
+    return normalised_input(g, y, mean_g, mean_gy, variance, eps)
+
+
+def normalised_input(g: Array, y: Array, mean_g: Array, mean_gy: Array, variance: Array, eps: float) -> Array:
+    """Return (g - mean_g - y * mean_gy) / sqrt(variance + eps), with the numbers of each channel."""
     each = (a[:, None, None] for a in (mean_g, mean_gy, _like(g, variance)))
     return _kernel("normalise_input", g)(g, _like(g, y), *each, float(eps))
 

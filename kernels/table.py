@@ -9,7 +9,7 @@ called. A set that does only some things itself is another set with these entrie
 `im2col`                       convolution by im2col and one matrix product, all else as `plain`
 `cpu`                          compiled by Numba for all cores of the CPU
 `fused`                        each formula in one launch by CuPy, convolution as `im2col`
-`cuda`                         convolution and pooling by our own CUDA kernels, all else as `fused`
+`cuda`                         convolution, pooling, sums of channels by our own CUDA kernels; else as `fused`
 `capturable`                   as `cuda`, with matrix products of our own: CuPy refuses cuBLAS in a CUDA graph
 `tf32x3`                       as `cuda`, with convolutions on tensor cores, nearly as exact
 `tf32`                         the same with factors rounded to 11 bits: 8192 times as coarse
@@ -268,10 +268,20 @@ def fused() -> Kernels:
 def cuda() -> Kernels:
     """Return the set with our own CUDA kernels; see `tinycnn.kernels.cuda`."""
     from . import cuda
+    from .cuda import channel_sums
     from .cuda.target import SIMULATED
 
+    formulas = replace(PLAIN, takes=("numpy", "fd"))
+    if not SIMULATED:
+        formulas = replace(
+            fused(),
+            channel_sum=channel_sums.channel_sum,
+            channel_dot=channel_sums.channel_dot,
+            normalise=channel_sums.normalise,
+            normalise_input=channel_sums.normalise_input,
+        )
     return replace(
-        replace(PLAIN, takes=("numpy", "fd")) if SIMULATED else fused(),
+        formulas,
         name="cuda",
         conv2d=cuda.conv2d,
         conv2d_input=cuda.conv2d_input,

@@ -9,6 +9,7 @@ numba_cuda = pytest.importorskip("numba_cuda", reason="numba-cuda comes with the
 from tinycnn.kernels.cuda import (  # noqa: E402
     async_tiles,
     async_weights,
+    channel_sums,
     direct,
     epilogue,
     few_results,
@@ -40,6 +41,14 @@ KERNELS = [
     ("lay_out", lay_out.lay_out_kernel, ("f", "f", *[None] * 7), 8),
     ("add_parts", parts.adding_kernel(), ("f", "f", "f", *[None] * 4), 8),
     ("few", few_results.few_kernel(), GATHERED, 4),
+    *(
+        (f"channels: {name}", kernel, ("f", "f", "f", *[None] * numbers), 6)
+        for name, kernel, numbers in (
+            *((f"{of} of sums", channel_sums.sums_kernel(of), 5) for of in ("sum", "dot", "both")),
+            ("moments", channel_sums.moments_kernel(False), 4),
+            ("moments of parts", channel_sums.moments_kernel(True), 4),
+        )
+    ),
 ]
 # With 64 x 128 rung 7 would need more registers than there are, so it is never run with that tile.
 ASYNC = [

@@ -191,6 +191,43 @@ def test_what_a_step_starts_is_what_numba_compiles(gpu, monkeypatch, name):
         assert each.cubin(kinds, capability)[1].startswith(b"\x7fELF")
 
 
+def launches_of(work):
+    """Return how many launches a piece of work is, CuPy's and ours, once everything is loaded."""
+    work()
+    started.clear()
+    strict_cupy.launches.clear()
+    work()
+    return len(started) + len(strict_cupy.launches)
+
+
+def test_how_many_launches_batch_norm_takes(gpu):
+    """Mean and variance are two, the normalisation one; so are both sums of its derivative."""
+    x = Tensor(np.zeros((8, 4, 16, 16), "f"))
+    x.requires_grad = True
+    kernels = table.cuda()
+    y, _, variance = kernels.normalise(x.data, 1e-5)
+    g = zeros((8, 4, 16, 16))
+    for serving, forward, backward, one_sum in ((table.fused(), 7, 7, 2), (kernels, 3, 3, 2)):
+        assert launches_of(lambda k=serving: k.normalise(x.data, 1e-5)) == forward
+        assert launches_of(lambda k=serving: k.normalise_input(g, y, variance, 1e-5)) == backward
+        assert launches_of(lambda k=serving: k.channel_sum(g)) == one_sum
+        assert launches_of(lambda k=serving: k.channel_dot(g, y)) == 2
+    assert launches_of(lambda: kernels.channel_sum(zeros((8, 4, 2, 2)))) == 1  # few cells are one piece
+
+
+# With CuPy's sums of channels it was 43, 55 and 270.
+LAUNCHES = {"cnn28": 42, "cnn224": 55, "dcgan": 212}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_how_many_launches_a_step_takes(gpu, name):
+    step, batch = STEPS[name]()
+    batch = [Tensor(a) for a in batch]
+    with tinycnn.using(kernels=replace(table.cuda(), takes=None)):
+        found = launches_of(lambda: step(*batch))
+    assert found <= LAUNCHES[name]
+
+
 REFUSED = {
     "loading a kernel": (lambda x: never_loaded.load(("f",)), "loading a module while a stream"),
     "the ordinary pool": (
