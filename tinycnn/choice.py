@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from tinycnn import backend as _backend
 from tinycnn import dispatch
 from tinycnn.kernels import table
-from tinycnn.kernels.table import Kernels
+from tinycnn.kernels.contract import Kernels
 
 AUTO = "auto"
 VARIABLE, OLD_VARIABLE = "TINYCNN_KERNELS", "TINYCNN_CONV"

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinycnn.kernels import table
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.kernels.table import Kernels
+from tinycnn.kernels.contract import Kernels
 
 COMPILED_FROM = 1 << 9  # elements: smaller arrays are not worth compiling for
 

@@ -25,7 +25,8 @@ import tinycnn
 from tinycnn import Tensor, nn, optim
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain
-from tinycnn.functional.activation import ReLU, Sigmoid, Tanh
+from tinycnn.functional.activation import Sigmoid, Tanh
+from tinycnn.functional.relu import ReLU
 from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import compare
 

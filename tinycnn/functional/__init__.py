@@ -24,6 +24,7 @@ from .nll_loss import *
 from .normalisation import *
 from .pooling import *
 from .reduction import *
+from .relu import *
 from .rounding import *
 from .shape import *
 from .softmax import *

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from tinycnn.nn import Sequential
 
 from .densenet import densenet
-from .documented import cnn28, cnn224, lenet5
+from .documented import cnn28, cnn224
+from .lenet import lenet5
 from .resnet import resnet
 from .vgg import vgg
 

@@ -24,16 +24,16 @@ import numpy as np
 from tinycnn.autograd import Function
 from tinycnn.autograd.fast import Contributions
 from tinycnn.dispatch import kernels_for, tell
-from tinycnn.functional.activation import LeakyReLU as LeakyReLUFunction
-from tinycnn.functional.activation import ReLU as ReLUFunction
 from tinycnn.functional.channels import ChannelAffine
 from tinycnn.functional.convolution import Conv2d as Conv2dFunction
 from tinycnn.functional.normalisation import Normalise, update_running
 from tinycnn.functional.pooling import ExtremePool2d
+from tinycnn.functional.relu import LeakyReLU as LeakyReLUFunction
+from tinycnn.functional.relu import ReLU as ReLUFunction
 from tinycnn.functional.shape import Reshape, reshape
 from tinycnn.kernels.arrays import Array
+from tinycnn.kernels.contract import NormaliseEpilogueInput
 from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
-from tinycnn.kernels.table import NormaliseEpilogueInput
 from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, clock, wrap
 

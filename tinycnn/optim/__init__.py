@@ -1,7 +1,8 @@
 """Update rules (Eq. 7) and learning-rate schedules, under PyTorch's names."""
 
 from . import fast as _fast  # noqa: F401  (takes effect by itself)
-from .adam import Adam, AdamW
+from .adam import Adam
+from .adamw import AdamW
 from .optimizer import Optimizer
 from .plateau import ReduceLROnPlateau
 from .schedule import CosineAnnealingLR, ExponentialLR, MultiStepLR, OneCycleLR, Schedule, StepLR

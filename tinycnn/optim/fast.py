@@ -13,10 +13,11 @@ from typing import Any, Protocol
 
 from tinycnn.dispatch import kernels_for, tell
 from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.table import UpdateAll
+from tinycnn.kernels.contract import UpdateAll
 from tinycnn.tensor import Tensor
 
-from .adam import Adam, AdamW
+from .adam import Adam
+from .adamw import AdamW
 from .optimizer import Group, Optimizer
 from .sgd import SGD
 
