@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 8. Inside the network: filters, feature maps, saliency
 #
-# About 45 minutes. You need lesson 6.
+# About an hour. You need lesson 6.
 #
 # At the end you can look into any layer of your own network, and say which pixels an answer depends on.
 # Lesson 24 finds similar images by what the network sees in them.

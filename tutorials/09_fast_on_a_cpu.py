@@ -159,14 +159,12 @@ axes.legend(loc="lower left")
 described(figure, "Bars: the GFLOP/s of each way, and a line for what the processor can do.")
 
 # %% [markdown]
-# **What to see:** each mark of the scale is ten times the one before. Expect the loops in Python far behind
-# the others, and the micro-kernel nearest to the dashed line. Other programs that run meanwhile shorten the
-# bars. The rest of this lesson says what each way waits for.
+# **What to see:** each mark of the scale is ten times the one before. Expect the loops in Python far behind,
+# and the micro-kernel nearest to the dashed line. Other programs that run meanwhile shorten the bars.
 #
 # ## Memory: touching it costs more than computing with it
 #
-# The columns are KH·KW times the input, less the border. All of it is written, and read again by the
-# product.
+# The columns are KH·KW times the input, less the border. All are written, and read again by the product.
 #
 # And memory that is new is the dearest. A large array that is freed goes back to the system, and the next
 # one is new again: every page of it must be found and cleared before the first write.
@@ -183,8 +181,7 @@ print(f"new memory {new * 1e3:.1f} ms, used memory {used * 1e3:.1f} ms: {new / u
 # free? The one that nothing refers to any more, and Python counts references anyway:
 
 # %%
-print(inspect.getsource(arena.empty))
-print(inspect.getsource(arena._is_free))
+print(inspect.getsource(arena.empty), inspect.getsource(arena._is_free), sep="\n")
 
 # %% [markdown]
 # ## Rows along the vector, and why that disappoints

@@ -11,7 +11,7 @@
 # %% [markdown]
 # # 17. Losses: yes or no, and numbers
 #
-# About 45 minutes. You need lesson 4, which derives cross-entropy.
+# About an hour. You need lesson 4, which derives cross-entropy.
 #
 # At the end you can derive the loss of a yes-or-no question and the losses for numbers, say what number each
 # of them asks for, and why the squared error is a bad loss for a probability.
