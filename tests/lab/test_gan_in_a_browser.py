@@ -79,6 +79,23 @@ def test_arithmetic(lab_page, folder):
     expect(lab_page.locator("#latent-maps figure")).to_have_count(2)
 
 
+def test_another_fragment_in_an_open_page_loads_its_run(lab_page):
+    load(lab_page, "told")
+    says = lab_page.locator("#latent-says")
+    told = says.inner_text()
+    lab_page.evaluate("""location.hash = '{"tab":"gan","gan":{"folder":"runs/plain","t":0.5}}'""")
+    expect(says).not_to_have_text(told)
+    expect(lab_page.locator("#z-t")).to_have_value("0.5")
+    expect(lab_page.locator("#gan-class")).to_be_hidden()
+    lab_page.evaluate("""location.hash = '{"tab":"gan"}'""")  # of no run
+    expect(lab_page.locator("#sliders")).to_be_hidden()
+    expect(lab_page.locator("#latent-maps figure")).to_have_count(0)
+    lab_page.go_back()
+    expect(lab_page.locator("#z-t")).to_have_value("0.5")
+    lab_page.go_back()
+    expect(says).to_have_text(told)
+
+
 def test_arithmetic_of_classes_that_the_classifier_names(lab_page, folder):
     load(lab_page, "plain")
     assert lab_page.locator("#sum-a option").all_inner_texts() == list("0123456789")

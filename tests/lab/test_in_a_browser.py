@@ -127,6 +127,43 @@ def test_a_drawing_survives_a_reload(lab_page):
     assert lab_page.locator("#true-label").inner_text() == ""
 
 
+def test_another_fragment_in_an_open_page_is_followed_and_back_leads_back(lab_page):
+    draw_a_seven(lab_page)
+    best, canvas = lab_page.locator("#bars .best"), "document.querySelector('#draw').toDataURL()"
+    expect(best).to_have_text(re.compile("^7"))
+    go_to_cell(lab_page, "a1", 2, 3, 3)
+    result = lab_page.locator("#why .result")
+    expect(result).to_have_text(re.compile(r"^a1\[0,2,3,3\]"))
+    before, drawn = result.inner_text(), lab_page.evaluate(canvas)
+    lab_page.evaluate(
+        """location.hash = '{"test":4,"noise":0.1,"backward":true,"loss":3,'
+           + '"path":[{"array":"a3","cell":[0,1,4,4],"gradient":true}]}'"""
+    )
+    expect(result).to_have_text(re.compile(r"^dL/da3\[0,1,4,4\]"))
+    expect(lab_page.locator("#true-label")).to_contain_text("picture 4:")
+    expect(lab_page.locator("#backward")).to_be_checked()
+    expect(lab_page.locator("#loss")).to_have_value("3")
+    expect(lab_page.locator("#noise")).to_have_value("0.1")
+    assert lab_page.evaluate(canvas) != drawn
+    lab_page.evaluate("""location.hash = '{"tab":"build"}'""")
+    expect(lab_page.locator("#tabs [data-tab=build]")).to_have_attribute("aria-selected", "true")
+    expect(lab_page.locator("#layer-list")).to_be_visible()
+    expect(result).to_have_count(0)
+    expect(lab_page.locator("#true-label")).to_contain_text("picture 0:")
+    expect(lab_page.locator("#backward")).not_to_be_checked()
+    lab_page.go_back()
+    expect(result).to_have_text(re.compile(r"^dL/da3\[0,1,4,4\]"))
+    lab_page.go_back()
+    expect(result).to_have_text(before)
+    expect(best).to_have_text(re.compile("^7"))
+    assert lab_page.locator("#true-label").inner_text() == ""
+    ink = "document.querySelector('#draw').getContext('2d').getImageData(0, 0, 280, 280).data.some((v, n) => n % 4 < 3 && v > 200)"
+    assert lab_page.evaluate(ink)  # the drawing is on its canvas again
+    lab_page.evaluate("location.hash = '%7B'")  # no state: a fresh page
+    expect(lab_page.locator("#true-label")).to_contain_text("picture 0:")
+    expect(result).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     "fragment",
     [

@@ -13,6 +13,7 @@ import * as why from "./why.js";
 const STEPS = 20; // of one request while the toy runs
 const byId = (id) => document.getElementById(id);
 
+const PARTS = ["sliders", "sum", "chain"]; // of the page, which are shown while a run is loaded
 const PLACE = { first: "z-first", second: "z-second", t: "z-t", u: "z-u", v: "z-v" }; // field -> element
 
 let toy = null; // what the toy was last drawn from
@@ -62,9 +63,11 @@ export function setUp(theClasses) {
   };
 }
 
-/** Forget the run: the server may not have it any more. */
+/** Forget the run: the server may not have it any more, or the address names another one. */
 export function forget() {
-  loaded = null;
+  loaded = made = null;
+  for (const id of PARTS) byId(id).hidden = true;
+  byId("latent-maps").replaceChildren();
 }
 
 /** Show the tab: ask which runs there are, and draw the toy. */
@@ -130,7 +133,7 @@ async function load(place) {
   byId("z-label").value = state.gan.label;
   byId("gan-runs").value = place.folder;
   byId("gan-class").hidden = loaded.classes === 0;
-  for (const id of ["sliders", "sum", "chain"]) byId(id).hidden = false;
+  for (const id of PARTS) byId(id).hidden = false;
   choices();
   chain.describe({ input: loaded.input, layers: loaded.layers });
   await look();
@@ -152,6 +155,7 @@ function choices() {
 
 // One request at a time; while it runs, the newest place waits.
 async function look() {
+  if (!loaded) return;
   if (looking) {
     again = true;
     return;

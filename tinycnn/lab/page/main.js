@@ -23,6 +23,7 @@ let about = null; // what the server said of the network
 let seen = null; // what it saw last
 let looking = false; // one request at a time: while it runs, the newest picture waits
 let next = null;
+let restored = null; // a drawing of the address, which is not on the canvas yet
 
 const drawing = new Drawing(byId("draw"), (pixels) => {
   Object.assign(state, { pixels, test: null });
@@ -68,7 +69,8 @@ async function showSeen(answer, picture) {
   const { arrays } = answer;
   network.update(arrays, state.backward);
   drawBars(byId("bars"), about.classes, [...arrays.p.values], (k) => why.explain("p", [0, k], false));
-  if (!("pixels" in picture)) drawing.show(arrays.a0, state.saliency ? arrays["dL/da0"] : null);
+  const onCanvas = "pixels" in picture && picture.pixels !== restored;
+  if (!onCanvas) drawing.show(arrays.a0, state.saliency ? arrays["dL/da0"] : null);
   else if (state.saliency) drawing.shape = arrays.a0.shape;
   byId("true-label").textContent =
     answer.label === null ? "" : t("trueLabel", { n: state.test, label: about.classes[answer.label] });
@@ -92,15 +94,32 @@ async function describe() {
   byId("test").disabled = about.tests === 0;
   byId("save").disabled = false;
   if ((about.tests === 0 || about.picture) && state.test === 0) state.test = null;
-  await look(state.pixels ? { pixels: state.pixels } : state.test !== null ? { test: state.test } : {});
-  if (state.pixels) drawing.show(seen.arrays.a0);
+  await lookAgain();
 }
 
+// Look at the picture of the state.
+function lookAgain() {
+  restored = state.pixels;
+  return look(state.pixels ? { pixels: state.pixels } : state.test !== null ? { test: state.test } : {});
+}
+
+// Put what the address says into the controls.
 function restore() {
   byId("noise").value = state.noise;
   byId("noise-says").textContent = show(state.noise, 2);
   byId("backward").checked = state.backward;
   byId("saliency").checked = state.saliency;
+  byId("loss").value = state.loss ?? "";
+}
+
+// Another fragment in the address of the open page: a link was pasted, or "back" was pressed.
+async function moved() {
+  readState();
+  restore();
+  if (!state.path.length) why.close();
+  gan.forget();
+  tabs.choose(state.tab);
+  if (about) await lookAgain();
 }
 
 function wire() {
@@ -209,5 +228,6 @@ speak(localStorage.getItem("language") ?? preferred());
 why.setUp({ classifier: network, gan: gan.chain });
 restore();
 wire();
+window.addEventListener("hashchange", moved);
 connect();
 if (!document.getElementById("recording")) setUpTour(byId("tour-button"));
