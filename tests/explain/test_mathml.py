@@ -72,6 +72,15 @@ def test_how_it_is_set(equation, expected):
     assert "".join(map(to_html, pieces(equation))) == expected
 
 
+def test_a_condition_on_indices_breaks_at_its_commas_only():
+    (equation,) = (e for e in EQUATIONS if e.startswith("dL/dx[n,c,i,j]") and "w[k,c,r,s]" in e)
+    condition = equation.partition(" with ")[2].replace(" ", "")
+    first, second = condition.partition("(from")[0].split(",")
+    shown = ["".join(text(piece)) for piece in pieces(equation)]
+    assert shown[-3:] == [f"{first},", second, "(from Eq. 1)"]
+    assert len(shown) > 6  # before the condition it breaks at signs
+
+
 @pytest.mark.parametrize(
     "equation", ["(", "]", "x[", "/", "√", "Σ_", "x^", "dL/d", "x_{", "a/", "²", "\u0302"]
 )

@@ -53,6 +53,11 @@ def test_a_click_shows_the_sum_of_that_number(lab_page, model):
         "e => [e.scrollWidth, e.clientWidth]", lab_page.query_selector("#why .equation")
     )
     assert wide <= most
+    for width in (1366, 1024, 360):  # no part of a number or an index is out of sight
+        lab_page.set_viewport_size({"width": width, "height": 768})
+        assert lab_page.evaluate(
+            "(e => e.scrollWidth <= e.clientWidth)(document.querySelector('#why .equation'))"
+        )
     lab_page.click("#why-body > button:not(#slide)")
     assert lab_page.locator("#why .terms li").count() == 73  # 8 channels of 3x3, and the bias
 
@@ -72,6 +77,26 @@ def test_the_window_slides_until_it_is_stopped(lab_page, model):
     lab_page.click("#slide")  # at the end of the map it stops by itself
     expect(result).to_contain_text("a6[0,2,4,4]")
     expect(lab_page.locator("#slide")).to_have_attribute("aria-pressed", "false")
+    assert lab_page.locator("#crumbs button").count() == 1
+
+
+def test_what_a_cell_reads_is_outlined_while_it_is_pointed_at(lab_page):
+    """On the canvas before it, nothing else is drawn again: its picture changes, and changes back."""
+    picture = "document.querySelector('canvas[data-array=a3]').toDataURL()"
+    plain = lab_page.evaluate(picture)
+    maps = lab_page.locator("canvas[data-array=a4]")
+    maps.hover(position={"x": 31, "y": 40})
+    lab_page.wait_for_function(f"before => {picture} !== before", arg=plain)
+    outlined = lab_page.evaluate(picture)
+    lab_page.hover("h1")
+    lab_page.wait_for_function(f"before => {picture} === before", arg=plain)
+    maps.click(position={"x": 31, "y": 40})  # the outlines of a cell that is asked about stay
+    expect(lab_page.locator("#why .result")).to_have_text(re.compile(r"^a4\[0,0,5,4\] = "))
+    lab_page.wait_for_function(f"before => {picture} === before", arg=outlined)
+    lab_page.hover("h1")
+    maps.hover(position={"x": 61, "y": 60})
+    expect(lab_page.locator("#network-readout")).to_have_text(re.compile(r"^a4\[0,0,8,8\]"))
+    assert lab_page.evaluate(picture) == outlined
     assert lab_page.locator("#crumbs button").count() == 1
 
 
@@ -157,8 +182,8 @@ def test_another_fragment_in_an_open_page_is_followed_and_back_leads_back(lab_pa
     expect(result).to_have_text(before)
     expect(best).to_have_text(re.compile("^7"))
     assert lab_page.locator("#true-label").inner_text() == ""
-    ink = "document.querySelector('#draw').getContext('2d').getImageData(0, 0, 280, 280).data.some((v, n) => n % 4 < 3 && v > 200)"
-    assert lab_page.evaluate(ink)  # the drawing is on its canvas again
+    pixels = "document.querySelector('#draw').getContext('2d').getImageData(0, 0, 280, 280).data"
+    assert lab_page.evaluate(f"{pixels}.some((v, n) => n % 4 < 3 && v > 200)")  # the drawing is there again
     lab_page.evaluate("location.hash = '%7B'")  # no state: a fresh page
     expect(lab_page.locator("#true-label")).to_contain_text("picture 0:")
     expect(result).to_have_count(0)

@@ -43,17 +43,23 @@ class Token(NamedTuple):
 def pieces(equation: str) -> list[Node]:
     """Return an equation as ``math`` elements, ``[tag, children or text]``; lines may break between them.
 
+    A condition on indices, which stands behind "with", is read as one: it breaks at its commas only.
+
     >>> pieces("y = a[n]²")
     [['math', [['mi', 'y']]], ['math', [['mo', '='], ['msubsup', [['mi', 'a'], ['mi', 'n'], ['mn', '2']]]]]]
     """
     rows: list[list[Node]] = [[]]
+    condition = False
     for node in Reader(equation).row():
         tag, content = node
-        starts = (tag == "mo" and content in BREAKS and bool(rows[-1])) or tag == "mtext"
-        if starts and rows[-1] and rows[-1] != [["mo", "="]]:
+        if tag == "mtext":
+            condition = "with" in str(content).split()
+        starts = tag == "mo" and content in BREAKS and not condition
+        if rows[-1] and (starts or tag == "mtext") and rows[-1] != [["mo", "="]]:
             rows.append([])
         rows[-1].append(node)
-        if (tag == "mo" and content in (",", "·")) or tag == "mtext":
+        ends = tag == "mo" and (content == "," or (content == "·" and not condition))
+        if ends or tag == "mtext":
             rows.append([])
     return [["math", row] for row in rows if row]
 

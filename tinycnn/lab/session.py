@@ -211,5 +211,8 @@ COMMANDS: dict[str, Command] = {
     **train_commands.COMMANDS,
     **toy_commands.COMMANDS,
     **gan_commands.COMMANDS,
-    "why": (Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag(), "gan": Flag()}), explain_cell),
+    "why": (
+        Fields({"array": Text(40), "cell": CELL}, {"gradient": Flag(), "gan": Flag(), "preview": Flag()}),
+        explain_cell,
+    ),
 }

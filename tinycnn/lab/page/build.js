@@ -91,7 +91,9 @@ function row(layer, at) {
     [layers[at], layers[at + by]] = [layers[at + by], layers[at]];
     changed(`li:nth-child(${at + 1 + by}) .move`);
   };
-  item.append(
+  const moves = item.appendChild(document.createElement("span"));
+  moves.className = "moves";
+  moves.append(
     small("↑", t("moveUp"), () => move(-1), at === 0),
     small("↓", t("moveDown"), () => move(1), at === layers.length - 1),
     small("×", t("remove"), () => {

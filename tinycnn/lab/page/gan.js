@@ -26,7 +26,11 @@ let loaded = null; // what the server said of the run
 let classes = () => []; // of the classifier on this page, which names G's pictures
 
 /** Both networks, from z to D's verdict. */
-export const chain = new Network((array, cell) => why.explain(array, cell, byId("chain-backward").checked, [], true), "chain");
+export const chain = new Network(
+  (array, cell) => why.explain(array, cell, byId("chain-backward").checked, [], true),
+  (within, array, cell) => why.preview(within, array && { array, cell, gradient: byId("chain-backward").checked, gan: true }),
+  "chain",
+);
 
 /** Wire the panels. `theClasses` returns the names of the classifier's classes. */
 export function setUp(theClasses) {
@@ -180,10 +184,10 @@ async function look() {
 
 /** Put the texts of the chosen language. */
 export function texts() {
+  redraw();
   if (!loaded) return;
   choices();
   chain.texts();
-  if (made) drawMade();
 }
 
 function drawMade() {

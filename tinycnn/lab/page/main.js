@@ -29,7 +29,10 @@ const drawing = new Drawing(byId("draw"), (pixels) => {
   Object.assign(state, { pixels, test: null });
   look({ pixels });
 });
-const network = new Network((array, cell) => why.explain(array, cell, state.backward));
+const network = new Network(
+  (array, cell) => why.explain(array, cell, state.backward),
+  (within, array, cell) => why.preview(within, array && { array, cell, gradient: state.backward }),
+);
 
 /** Say something to the reader; an empty text takes it away. */
 function say(text) {
@@ -161,6 +164,7 @@ function speak(language) {
   byId("draw").setAttribute("aria-label", t("drawing"));
   tabs.texts();
   if (about) network.texts();
+  train.redraw();
   gan.texts();
 }
 

@@ -2,15 +2,17 @@
 
 import { cellName, show } from "./numbers.js";
 import { colouring, largest } from "./colours.js";
-import { t } from "./strings.js";
 
 const GAP = 6; // pixels between maps
 const WIDE = 84; // pixels that a map is about wide
 const UNIT = 14; // pixels of one unit of a vector
 
-/** A view of one array. `ask(name, cell)` is called where a cell is clicked, `tell(view, cell)` where one is pointed at. */
+/**
+ * A view of one array. `ask(name, cell)` is called where a cell is clicked, `tell(view, cell)` where one is pointed at,
+ * `leave()` where none is any more.
+ */
 export class Maps {
-  constructor(name, shape, { ask, tell }) {
+  constructor(name, shape, { ask, tell, leave }) {
     this.name = name;
     this.ask = ask;
     this.tell = tell;
@@ -30,6 +32,7 @@ export class Maps {
     this.canvas.dataset.array = name;
     this.canvas.onclick = (event) => this.#choose(this.#cellAt(event));
     this.canvas.onpointermove = (event) => this.#point(this.#cellAt(event));
+    this.canvas.onpointerleave = this.canvas.onblur = leave;
     this.canvas.onkeydown = (event) => this.#key(event);
     this.canvas.onfocus = () => this.#move(0, 0, 0);
   }
@@ -174,7 +177,6 @@ export class Maps {
     j = clamp(j + right, this.W);
     this.cursor = { c, i, j };
     this.draw();
-    this.canvas.setAttribute("aria-label", `${t("mapsOf")} ${this.says(this.cursor)}`);
     this.tell(this, this.cursor);
   }
 }

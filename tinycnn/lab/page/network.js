@@ -9,18 +9,20 @@ const byId = (id) => document.getElementById(id);
 
 /**
  * All arrays from the picture to the logits, in the elements of the page whose ids are `prefix` and -title, -hint,
- * -readout, -layers. `ask(name, cell)` is called where a cell is clicked.
+ * -readout, -layers. `ask(name, cell)` is called where a cell is clicked, `preview(network, name, cell)` where one is
+ * pointed at, and without a name where none is any more.
  */
 export class Network {
-  constructor(ask, prefix = "network") {
+  constructor(ask, preview, prefix = "network") {
     this.ask = ask;
     this.prefix = prefix;
     this.views = new Map();
     this.pointed = null; // the view and the cell whose number stands above the maps
     this.tell = (view, cell) => {
-      this.pointed = { view, cell };
-      byId(`${this.prefix}-readout`).textContent = view.says(cell);
+      this.#say(view, cell);
+      preview(this, view.name, view.index(cell));
     };
+    this.leave = () => preview(this);
     new ResizeObserver(() => this.#redraw()).observe(byId(`${this.prefix}-layers`));
   }
 
@@ -53,6 +55,7 @@ export class Network {
       if (layer?.name && layer.sources[0] !== previous) says = t("ofArray", { says, array: layer.sources[0] });
       const input = name ? "inputTitle" : "zTitle";
       view.title.textContent = t(layer ? "layerTitle" : input, { name: array, says, shape });
+      view.canvas.setAttribute("aria-label", `${view.title.textContent}. ${t("mapsOf")}`);
       previous = array;
     }
   }
@@ -68,12 +71,17 @@ export class Network {
       view.update(array, kind, most);
       legend(view, kind, most, array);
     }
-    if (this.pointed) this.tell(this.pointed.view, this.pointed.cell);
+    if (this.pointed) this.#say(this.pointed.view, this.pointed.cell);
   }
 
   /** Outline the cells that a step read and computed: marks by the name of the array. */
   mark(marks) {
     for (const [name, view] of this.views) view.mark(marks[name] ?? []);
+  }
+
+  #say(view, cell) {
+    this.pointed = { view, cell };
+    byId(`${this.prefix}-readout`).textContent = view.says(cell);
   }
 
   #redraw() {

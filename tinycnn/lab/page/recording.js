@@ -20,7 +20,7 @@ export function note(what, fields, answer) {
     }
   }
   if (what === "training") recording.training = answer;
-  if (what === "why" && !fields.gan) recording.why[keyOf(fields)] = answer;
+  if (what === "why" && !fields.gan && !fields.preview) recording.why[keyOf(fields)] = answer;
   if (CHANGES.includes(what)) forget();
 }
 

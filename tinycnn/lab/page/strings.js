@@ -19,6 +19,7 @@ const STRINGS = {
   runSays: ["{steps} steps, loss {loss}", "{steps} 步，损失 {loss}"],
   accuracySays: ["accuracy on 200 test pictures {accuracy}; dead ReLUs: {dead} of {relus}", "200 张测试图片上准确率 {accuracy}；死亡 ReLU：{dead}/{relus}"],
   curve: ["Loss of each step. Step 1 to {steps}; the loss is {first} at first and {last} at last.", "每一步的损失。第 1 到 {steps} 步；损失从 {first} 到 {last}。"],
+  noCurve: ["Loss of each step. There is none yet.", "每一步的损失。尚未训练。"],
   lastStep: ["The last step, shown in turn", "依次查看最近一步"],
   resetSays: ["The network is as it was before the first step.", "网络已恢复到第一步之前。"],
   next: ["Next →", "下一步 →"],

@@ -157,27 +157,34 @@ function drawCurve() {
   const canvas = byId("curve");
   const context = canvas.getContext("2d");
   const style = getComputedStyle(document.documentElement);
-  const { width, height } = canvas;
-  context.clearRect(0, 0, width, height);
+  const width = canvas.clientWidth || 300;
+  const height = Math.round(0.43 * width);
+  const ratio = window.devicePixelRatio || 1;
+  Object.assign(canvas, { width: width * ratio, height: height * ratio }); // which also clears it
+  context.scale(ratio, ratio);
+  canvas.setAttribute("aria-label", t("noCurve"));
   if (!losses.length) return;
   const finite = losses.filter(Number.isFinite);
   const most = Math.max(...finite, 1e-9);
-  const x = (n) => 56 + ((width - 70) * n) / Math.max(losses.length - 1, 1);
-  const y = (loss) => height - 30 - ((height - 50) * loss) / most;
+  const [left, right, top, bottom] = [46, width - 8, 8, height - 20]; // of the frame
+  const x = (n) => left + ((right - left) * n) / Math.max(losses.length - 1, 1);
+  const y = (loss) => bottom - ((bottom - top - 6) * loss) / most;
   context.strokeStyle = context.fillStyle = style.getPropertyValue("--soft");
-  context.font = "20px system-ui";
-  context.fillText(show(most, 3), 2, 24);
-  context.fillText("0", 34, height - 26);
-  context.fillText(`1…${losses.length}`, width / 2, height - 6);
-  context.strokeRect(56, 12, width - 70, height - 42);
+  context.font = "12px system-ui";
+  context.textAlign = "right";
+  context.fillText(show(most, 3), left - 4, top + 12);
+  context.fillText("0", left - 4, bottom);
+  context.textAlign = "center";
+  context.fillText(`1…${losses.length}`, (left + right) / 2, height - 5);
+  context.strokeRect(left, top, right - left, bottom - top);
   context.strokeStyle = style.getPropertyValue("--bar");
-  context.lineWidth = 2.5;
+  context.lineWidth = 1.5;
   context.beginPath();
   losses.forEach((loss, n) => {
     if (Number.isFinite(loss)) context.lineTo(x(n), y(loss));
   });
   context.stroke();
-  if (losses.length === 1) context.fillRect(x(0) - 3, y(losses[0]) - 3, 6, 6);
+  if (losses.length === 1) context.fillRect(x(0) - 2, y(losses[0]) - 2, 4, 4);
   const ends = { steps: losses.length, first: show(losses[0], 3), last: show(losses.at(-1), 3) };
   canvas.setAttribute("aria-label", t("curve", ends));
 }

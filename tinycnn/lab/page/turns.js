@@ -21,14 +21,9 @@ export function showSteps(steps) {
     const numbers = step.numbers.length > 900 ? `${step.numbers.slice(0, 900)} …` : step.numbers;
     const buttons = element("div", "", "buttons");
     buttons.append(turn("previous", -1), turn("next", 1));
-    body.replaceChildren(
-      buttons,
-      counter,
-      element("h3", step.title),
-      formula(step),
-      element("p", numbers, "numbers"),
-      element("p", step.sentence),
-    );
+    const said = [element("h3", step.title), formula(step), element("p", numbers, "numbers"), element("p", step.sentence)];
+    for (const part of said) part.lang = "en"; // the engine speaks English
+    body.replaceChildren(buttons, counter, ...said);
   }
 
   function turn(name, by) {

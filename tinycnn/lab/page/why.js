@@ -15,6 +15,8 @@ let networks = {}; // where cells are outlined: {classifier, gan}
 let network = null; // the one that the cell is in
 let sliding = null; // one object for each time that the window slides
 let asked = 0; // answers that come late are not shown
+let pointed = null; // the cell that is pointed at
+let previewing = false;
 
 /** Say which networks the cells are outlined in. */
 export function setUp(theNetworks) {
@@ -31,6 +33,7 @@ export function close() {
   byId("why").classList.add("empty");
   byId("crumbs").replaceChildren();
   byId("why-body").replaceChildren();
+  byId("why-says").textContent = "";
   for (const each of Object.values(networks)) each.mark({});
   writeState();
 }
@@ -67,6 +70,25 @@ export async function showPath() {
   draw(content, here);
 }
 
+/** Outline what a cell reads while it is pointed at; null: none is. While a cell is asked about, its own outlines stay. */
+export async function preview(within, here) {
+  pointed = here;
+  if (!here && !state.path.length) within.mark({});
+  if (previewing) return;
+  previewing = true;
+  while (pointed && !state.path.length) {
+    const of = pointed;
+    pointed = null;
+    try {
+      const answer = await ask("why", { ...of, preview: true });
+      if (!state.path.length) within.mark(outlines(answer, of, within));
+    } catch {
+      within.mark({}); // the picture, or nothing is known of this cell
+    }
+  }
+  previewing = false;
+}
+
 function crumbs() {
   const buttons = state.path.map((step, n) => {
     const label = cellName(step.gradient ? `dL/d${step.array}` : step.array, step.cell);
@@ -92,18 +114,19 @@ function draw(answer, here) {
   }
   if (answer.value !== undefined && here.cell.length === 4) body.append(slider());
   if (answer.note) text(body, "p", answer.note);
+  byId("why-says").textContent = [body.querySelector(".result")?.textContent, answer.note].filter(Boolean).join(". ");
   answer.explanation.steps.forEach((step, n) => {
     const names = answer.names[n];
-    text(body, "h3", step.title);
+    text(body, "h3", step.title).lang = "en";
     body.append(formula(step));
     body.appendChild(sum(step));
-    text(body, "p", step.sentence);
+    text(body, "p", step.sentence).lang = "en";
     tables(body, step, names, network, walk, answer.groups[n]);
     terms(body, step, names);
     const letters = Object.entries(names).filter(([letter, array]) => letter !== array);
     text(body, "p", letters.map(([letter, array]) => t("standsFor", { letter, array })).join(", "), "hint");
   });
-  network.mark(outlines(answer, here));
+  network.mark(outlines(answer, here, network));
   if (!sliding) byId("why").scrollTop = 0;
 }
 
@@ -142,6 +165,7 @@ function stop() {
 function sum(step) {
   const element = document.createElement("p");
   element.className = "numbers";
+  element.lang = "en";
   const { numbers } = step;
   element.textContent = numbers.length > 400 ? `${numbers.slice(0, 280)} … ${numbers.slice(-90)}` : numbers;
   return element;
@@ -192,7 +216,7 @@ function row(term, names, most) {
 }
 
 // Which cells to outline: the one asked about, and a box around those that the steps read in each map.
-function outlines(answer, here) {
+function outlines(answer, here, network) {
   const marks = {};
   const add = (array, index, role) => {
     const name = array?.replace("dL/d", "");

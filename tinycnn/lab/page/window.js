@@ -1,7 +1,7 @@
 // The window of a sum as small tables: the numbers that were read, and the filter beside them, channel by channel.
 
 import { colouring, cssOf, largest } from "./colours.js";
-import { show } from "./numbers.js";
+import { cellName, show } from "./numbers.js";
 import { t } from "./strings.js";
 
 const MOST_TABLES = 8; // channels with the largest terms
@@ -45,7 +45,10 @@ function products(body, step, names, network, walk, groups) {
     const array = names[group.read[0].array];
     pair.append(table(group.read, reads, (q) => (knows(network, array) ? () => walk(array, q.index) : null)), "×");
     pair.append(table(group.weight, weights, () => null));
-    if (group.key in groups) pair.append(`= ${show(groups[group.key])}`);
+    if (group.key in groups) {
+      const part = pair.appendChild(document.createElement("span"));
+      part.textContent = `= ${show(groups[group.key])}`;
+    }
   }
 }
 
@@ -59,7 +62,7 @@ function readCells(body, step, names, network, walk) {
       const index = [...panel.index, ...cell]; // of image 0, which the page has
       const [c, i, j] = [...index.slice(1), 0, 0];
       const value = network.arrays[array].values[(c * view.H + i) * view.W + j];
-      return { index, value, winner: role === "winner" };
+      return { array, index, value, winner: role === "winner" };
     });
     heading(body, t("cellsRead"));
     body.append(table(cells, largest(cells.map((q) => q.value)), (q) => () => walk(array, q.index)));
@@ -93,6 +96,7 @@ function table(quantities, most, action) {
       const button = td.appendChild(document.createElement("button"));
       button.type = "button";
       button.textContent = label;
+      button.setAttribute("aria-label", `${cellName(q.array, q.index)} = ${label}${q.winner ? `, ${t("winner")}` : ""}`);
       button.onclick = onclick;
       if (q.winner) {
         td.className = "winner";
