@@ -23,6 +23,7 @@ const next = inOrder();
 let looking = false;
 let again = false;
 let loaded = null; // what the server said of the run
+let loads = 0;
 let classes = () => []; // of the classifier on this page, which names G's pictures
 
 /** Both networks, from z to D's verdict. */
@@ -70,6 +71,7 @@ export function setUp(theClasses) {
 /** Forget the run: the server may not have it any more, or the address names another one. */
 export function forget() {
   loaded = made = null;
+  loads += 1; // one that is under way comes too late
   for (const id of PARTS) byId(id).hidden = true;
   byId("latent-maps").replaceChildren();
 }
@@ -124,8 +126,11 @@ export function redraw() {
 }
 
 async function load(place) {
+  const mine = ++loads;
   try {
-    loaded = await ask("gan-load", { folder: place.folder });
+    const answer = await ask("gan-load", { folder: place.folder });
+    if (mine !== loads) return;
+    loaded = answer;
   } catch (error) {
     byId("latent-says").textContent = error.message;
     return;
@@ -166,12 +171,16 @@ async function look() {
   }
   looking = true;
   const { first, second, t: along, u, v, of, label } = state.gan;
-  const place = loaded.classes ? { label } : {};
+  const run = loaded;
+  const place = run.classes ? { label } : {};
   try {
-    made = of ? await ask("gan-sum", { of, ...place }) : await ask("gan-look", { first, second, t: along, u, v, ...place });
-    drawMade();
-    writeState();
-    if (state.path.at(-1)?.gan) await why.showPath();
+    const answer = await (of ? ask("gan-sum", { of, ...place }) : ask("gan-look", { first, second, t: along, u, v, ...place }));
+    if (run === loaded) {
+      made = answer;
+      drawMade();
+      writeState();
+      if (state.path.at(-1)?.gan) await why.showPath();
+    }
   } catch (error) {
     byId("latent-says").textContent = error.message;
   }
