@@ -23,13 +23,7 @@ def ready(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
 
 
 def array_module(array: Array) -> ModuleType:
-    """Return the library, ``numpy`` or ``cupy``, that `array` belongs to.
-
-    Raises
-    ------
-    TypeError
-        For anything that is not an array of one of the two.
-    """
+    """Return the library, ``numpy`` or ``cupy``, that `array` belongs to; raise TypeError otherwise."""
     if type(array) is np.ndarray:
         return np
     if type(array).__module__.partition(".")[0] == "cupy":

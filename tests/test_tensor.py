@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 import tinycnn
 from tinycnn import functional as F
 from tinycnn.autograd import Function, grad, topological_order
+from tinycnn.functional.relu import ReLU
 from tinycnn.nn import Linear
 from tinycnn.optim import SGD
 from tinycnn.tensor import Tensor
@@ -955,7 +956,7 @@ class TestFunction:
             Function()(leaf(1.0))
 
     def test_an_instance_is_one_use(self):
-        relu, x = F.activation.ReLU(), leaf(1.0, -1.0)
+        relu, x = ReLU(), leaf(1.0, -1.0)
         y = relu(x)
         mul = F.arithmetic.Mul()
         mul(x, x)

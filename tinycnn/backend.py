@@ -70,18 +70,15 @@ def current() -> str:
 
 
 def library(backend: str) -> ModuleType:
-    """Return the array library of `backend`, after checking that it works here.
+    """Return the array library of `backend`; raise ValueError or BackendError if it cannot be used here."""
+    return np if backend == "numpy" else _cupy(backend)
 
-    Raises
-    ------
-    ValueError, BackendError
-        For an unknown name, or a backend that cannot be used here; see `use`.
-    """
-    if backend == "numpy":
-        return np
+
+def _cupy(backend: str) -> ModuleType:
+    """Return CuPy, after checking that it works here."""
+    global _usable
     if backend != "cupy":
         raise ValueError(f"unknown backend {backend!r}; there are {LISTED}")
-    global _usable
     if _usable is None or sys.modules.get("cupy") is not _usable:
         try:
             _usable = gpu.load()
@@ -118,28 +115,28 @@ def to_backend(array: Array, backend: str) -> Array:
 def new_array(data: Any, dtype: Any = None, backend: str | None = None) -> Array:
     """Return `data` as an array of `dtype` in `backend`; see `tinycnn.Tensor`.
 
-    Raises
-    ------
-    TypeError
-        For data that are not real numbers or booleans.
+    Raises TypeError for data that are not real numbers or booleans.
     """
-    if isinstance(data, list | tuple) and any(hasattr(x, "creator") for x in data):
-        raise TypeError(
-            "a list of tensors is no tensor: use stack() or concatenate(), which gradients follow"
-        )
-    if is_array(data):
-        data = data if type(data) is np.ndarray and data.dtype.isnative else ordinary(data)
-    else:
-        given = np.asarray(data)
-        if given.dtype.kind == "f" and not hasattr(data, "dtype"):
-            given = given.astype(np.float32)
-        data = given
+    if not is_array(data):
+        data = _of_numbers(data)
+    elif type(data) is not np.ndarray or not data.dtype.isnative:
+        data = ordinary(data)
     if data.dtype.kind not in "fiub":
         raise TypeError(f"a tensor holds real numbers or booleans, not {data.dtype}: {data!r:.60}")
     if backend is None:
         backend = current() if isinstance(data, np.ndarray) else backend_of(data)
     array = to_backend(data, backend)
     return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def _of_numbers(data: Any) -> np.ndarray:
+    """Return a number or nested lists of numbers as an array; Python's floats become float32."""
+    if isinstance(data, list | tuple) and any(hasattr(x, "creator") for x in data):
+        raise TypeError(
+            "a list of tensors is no tensor: use stack() or concatenate(), which gradients follow"
+        )
+    given = np.asarray(data)
+    return given.astype(np.float32) if given.dtype.kind == "f" and not hasattr(data, "dtype") else given
 
 
 def ordinary(array: Array) -> Array:
@@ -173,18 +170,16 @@ def as_array(value: Any) -> Array:
 
 
 def numbers(*values: Any) -> list[float]:
-    """Return numbers, or arrays of one element, as Python's numbers.
+    """Return numbers, or arrays of one element, as Python's numbers."""
+    there = [value for value in values if type(value).__module__.partition(".")[0] == "cupy"]
+    found = iter(_in_one_transfer(there) if there else ())
+    return [next(found) if any(value is x for x in there) else float(value) for value in values]
 
-    Those on the GPU come in one transfer: each transfer waits until all work before it is done.
-    """
-    there = [i for i, value in enumerate(values) if type(value).__module__.partition(".")[0] == "cupy"]
-    result = [value if i in there else float(value) for i, value in enumerate(values)]
-    if there:
-        xp = array_module(values[there[0]])
-        together = xp.stack([values[i].reshape(()).astype(np.float64) for i in there])
-        for i, number in zip(there, xp.asnumpy(together).tolist(), strict=True):
-            result[i] = number
-    return result
+
+def _in_one_transfer(arrays: Sequence[Array]) -> list[float]:
+    """Return numbers from the GPU: each transfer waits until all work before it is done."""
+    xp = array_module(arrays[0])
+    return xp.asnumpy(xp.stack([a.reshape(()).astype(np.float64) for a in arrays])).tolist()
 
 
 def manual_seed(seed: int | Sequence[int]) -> None:
@@ -199,9 +194,7 @@ def generator(backend: str | None = None) -> Any:
     backend = backend or current()
     if backend not in _generators:
         random = library(backend).random
-        if backend == "numpy":
-            _generators[backend] = random.default_rng(_seed)
-        else:
-            # CuPy's default generator first works out where each stream starts: too slow for every batch.
-            _generators[backend] = random.Generator(random.Philox4x3210(_seed))
+        # CuPy's default generator first works out where each stream starts: too slow for every batch.
+        philox = backend == "cupy" and random.Generator(random.Philox4x3210(_seed))
+        _generators[backend] = philox or random.default_rng(_seed)
     return _generators[backend]

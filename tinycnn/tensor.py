@@ -117,15 +117,8 @@ class Tensor(Conversions):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if value and self._data.dtype.kind != "f":
-            raise TypeError(
-                f"only floating point tensors can require a gradient, this one of shape {self.shape} is "
-                f"{self._data.dtype}; make it Tensor(data, dtype='float32', requires_grad=True)"
-            )
-        if not value and self.creator is not None:
-            raise RuntimeError(
-                f"only a leaf can stop requiring a gradient; {self!r} is a result: use detach()"
-            )
+        if (value and self._data.dtype.kind != "f") or (not value and self.creator is not None):
+            raise _cannot_require(self, value)
         self._requires_grad = value
 
     @property
@@ -225,6 +218,16 @@ def wrap(array: Array) -> Tensor:
 def plain(value: Any) -> Any:
     """Return the array of a tensor, anything else as it is."""
     return value._data if isinstance(value, Tensor) else value
+
+
+def _cannot_require(x: Tensor, value: bool) -> Exception:
+    """Return the error for integers that shall require a gradient, or a result that shall not."""
+    if value:
+        return TypeError(
+            f"only floating point tensors can require a gradient, this one of shape {x.shape} is "
+            f"{x.dtype}; make it Tensor(data, dtype='float32', requires_grad=True)"
+        )
+    return RuntimeError(f"only a leaf can stop requiring a gradient; {x!r} is a result: use detach()")
 
 
 def refuse_mixed_backends(name: str, tensors: Sequence[Tensor]) -> None:

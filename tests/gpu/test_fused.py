@@ -9,7 +9,7 @@ from tests.helpers import cxx_kernels
 from tests.helpers.geometries import LAYOUTS
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels import fused, table
-from tinycnn.kernels.plain import passes
+from tinycnn.kernels.table import PLAIN
 
 CLOSE = {"float32": {"rtol": 2e-5, "atol": 2e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
 DTYPES = pytest.mark.parametrize("dtype", CLOSE)
@@ -61,7 +61,7 @@ class TestFormulas:
     def test_adam(self, rng, dtype, t):
         arrays = [rng.random((3, 7)).astype(dtype) for _ in range(4)]
         ours = [there(a) for a in arrays]
-        for module, (theta, g, m, v) in ((passes, arrays), (fused, ours)):
+        for module, (theta, g, m, v) in ((PLAIN, arrays), (fused, ours)):
             module.adam(theta, g, m, v, 1e-2, (0.9, 0.999), 1e-8, t)
         for a, b in zip(ours, arrays, strict=True):
             assert_allclose(here(a), b, **CLOSE[dtype])
@@ -71,7 +71,7 @@ class TestFormulas:
     def test_channels(self, rng, dtype, layout):
         x, g = (LAYOUTS[layout](rng.standard_normal((3, 4, 5, 2)).astype(dtype)) for _ in range(2))
         weight, bias = (rng.standard_normal(4).astype(dtype) for _ in range(2))
-        y, _, variance = passes.normalise(x, 0.1)
+        y, _, variance = PLAIN.normalise(x, 0.1)
         equal("channel_sum", x)
         equal("channel_dot", g, x)
         equal("channel_affine", x, weight)
@@ -83,7 +83,7 @@ class TestFormulas:
     def test_running_statistics(self, rng, dtype):
         arrays = [rng.random(5).astype(dtype) for _ in range(4)]
         ours = [there(a) for a in arrays]
-        for module, given in ((passes, arrays), (fused, ours)):
+        for module, given in ((PLAIN, arrays), (fused, ours)):
             module.update_running(*given, 0.1, 1.25)
         for a, b in zip(ours, arrays, strict=True):
             assert_allclose(here(a), b, **CLOSE[dtype])

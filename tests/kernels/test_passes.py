@@ -10,7 +10,7 @@ from tests.helpers.geometries import EVERY_LAYOUT, SEEDS
 from tinycnn.kernels.cpu import channels as cpu_channels
 from tinycnn.kernels.cpu import elementwise as cpu_elementwise
 from tinycnn.kernels.cpu import products
-from tinycnn.kernels.plain import passes
+from tinycnn.kernels.table import PLAIN
 
 DTYPES = st.sampled_from(["float32", "float64"])
 CLOSE = {"float32": {"rtol": 2e-5, "atol": 2e-5}, "float64": {"rtol": 1e-12, "atol": 1e-12}}
@@ -41,14 +41,14 @@ def test_elementwise(shape, dtype, rng, layout):
         ("leaky_relu", (x, 0.2)),
         ("leaky_gate", (g, x, 0.2)),
     ):
-        ours, expected = (getattr(module, name)(*args) for module in (cpu_elementwise, passes))
+        ours, expected = (getattr(module, name)(*args) for module in (cpu_elementwise, PLAIN))
         assert ours.dtype == dtype
         assert_array_equal(ours, expected)
 
 
 def test_what_is_not_finite_stays():
     x = np.array(STRANGE)
-    for module in (cpu_elementwise, passes):
+    for module in (cpu_elementwise, PLAIN):
         assert_array_equal(module.relu(x), [np.nan, np.inf, 0, 0, 0, 1, 0])
         assert_array_equal(module.leaky_relu(x, 0.5), [np.nan, np.inf, -np.inf, 0, 0, 1, -0.5])
         assert_array_equal(module.gate(np.full(7, 3.0), x), [0, 3, 0, 0, 0, 3, 0])
@@ -57,7 +57,7 @@ def test_what_is_not_finite_stays():
 @given(st.integers(1, 70), DTYPES, SEEDS, st.integers(1, 5))
 def test_adam(size, dtype, rng, t):
     states = []
-    for module in (cpu_elementwise, passes):
+    for module in (cpu_elementwise, PLAIN):
         twin = np.random.default_rng(0)
         theta, g, m, v = (twin.random(size).astype(dtype) for _ in range(4))
         module.adam(theta, g, m, v, 1e-2, (0.9, 0.999), 1e-8, t)
@@ -70,7 +70,7 @@ def test_adam(size, dtype, rng, t):
 def test_channels(shape, dtype, rng, layout):
     x, g = draw(rng, shape, dtype, layout), draw(rng, shape, dtype, layout)
     weight, bias = (rng.standard_normal(shape[1]).astype(dtype) for _ in range(2))
-    y, _, variance = passes.normalise(x, 0.1)
+    y, _, variance = PLAIN.normalise(x, 0.1)
     for name, args in (
         ("channel_sum", (x,)),
         ("channel_dot", (g, x)),
@@ -79,7 +79,7 @@ def test_channels(shape, dtype, rng, layout):
         ("normalise", (x, 0.1)),
         ("normalise_input", (g, y, variance, 0.1)),
     ):
-        ours, expected = (getattr(module, name)(*args) for module in (cpu_channels, passes))
+        ours, expected = (getattr(module, name)(*args) for module in (cpu_channels, PLAIN))
         if not isinstance(ours, tuple):
             ours, expected = (ours,), (expected,)
         for a, b in zip(ours, expected, strict=True):
@@ -90,12 +90,12 @@ def test_channels(shape, dtype, rng, layout):
 def normalised_in_parts(kernels, x, weight, bias, slope):
     y, mean, variance = kernels.normalise(x, 0.1)
     z = kernels.channel_affine(y, weight, bias)
-    activated = z if slope == 1 else passes.leaky_relu(z, slope) if slope else passes.relu(z)
+    activated = z if slope == 1 else PLAIN.leaky_relu(z, slope) if slope else PLAIN.relu(z)
     return y, activated, mean, variance
 
 
 def derivatives_in_parts(kernels, g, y, z, weight, variance, slope):
-    g = g if slope == 1 else passes.leaky_gate(g, z, slope) if slope else passes.gate(g, z)
+    g = g if slope == 1 else PLAIN.leaky_gate(g, z, slope) if slope else PLAIN.gate(g, z)
     x = kernels.normalise_input(kernels.channel_affine(g, weight), y, variance, 0.1)
     return x, kernels.channel_dot(g, y), kernels.channel_sum(g)
 
@@ -117,13 +117,13 @@ def test_batch_norm_with_its_activation(shape, dtype, rng, layout, slope, strang
         x[0, 0, 0, 0] = rng.choice(STRANGE)
     ours = cpu_channels.normalise_epilogue(x, weight, bias, 0.1, slope)
     with np.errstate(invalid="ignore"):
-        for exact, module in ((True, cpu_channels), (False, passes)):
+        for exact, module in ((True, cpu_channels), (False, PLAIN)):
             for a, b in zip(ours, normalised_in_parts(module, x, weight, bias, slope), strict=True):
                 assert a.dtype == dtype
                 assert_allclose(a, b, **({"rtol": 0, "atol": 0} if exact else CLOSE[dtype]))
         y, z, _, variance = ours
         found = cpu_channels.normalise_epilogue_input(g, y, z, weight, variance, 0.1, slope)
-        for a, b in zip(found, derivatives_in_parts(passes, g, y, z, weight, variance, slope), strict=True):
+        for a, b in zip(found, derivatives_in_parts(PLAIN, g, y, z, weight, variance, slope), strict=True):
             assert a.dtype == dtype
             assert_allclose(a, b, **CLOSE[dtype])
 

@@ -2,15 +2,15 @@
 
 ========== ===========================================================================================
 `function` an operation: forward, backward, what it keeps, and what a call of it leaves behind
-`backward` the order of the nodes, the walk, `grad` and `Tensor.backward`
-`safety`   what looks on: arrays changed in place, out of memory; `anomaly` looks for NaN
+`backward` the order of the nodes, the walk, and `Tensor.backward`; `grad` returns gradients instead
 `fast`     the same call and the same walk, faster
 ========== ===========================================================================================
 """
 
 from . import fast as _fast  # noqa: F401  (takes effect by itself)
 from .anomaly import AnomalyError, detect_anomaly
-from .backward import grad, topological_order
+from .backward import topological_order
 from .function import Function
+from .grad import grad
 
 __all__ = ["AnomalyError", "Function", "detect_anomaly", "grad", "topological_order"]

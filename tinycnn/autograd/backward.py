@@ -1,4 +1,4 @@
-"""The way back through the graph: the order of the nodes, the walk, `grad` and `Tensor.backward`."""
+"""The way back through the graph: the order of the nodes, the walk, and `Tensor.backward`."""
 
 from __future__ import annotations
 
@@ -141,66 +141,6 @@ def fitted(node: Function, i: int, share: Any) -> Any:
     return share
 
 
-def grad(
-    outputs: Tensor | Sequence[Tensor],
-    inputs: Tensor | Sequence[Tensor],
-    grad_outputs: Any = None,
-    create_graph: bool = False,
-    retain_graph: bool | None = None,
-    allow_unused: bool = False,
-) -> tuple[Tensor | None, ...]:
-    """Return d<grad_outputs, outputs>/d(input) for every input, and leave every ``grad`` as it is.
-
-    Parameters
-    ----------
-    outputs, inputs
-        One tensor or several. Inputs may be leaves or results on the way.
-    grad_outputs
-        One for each output, of its shape; 1 by default, for outputs of one element.
-    create_graph
-        Record this walk too, so that the gradients can be differentiated again.
-    retain_graph
-        Keep what the graph keeps, to walk it again; by default only with `create_graph`.
-    allow_unused
-        Return None for an input that the outputs do not depend on, instead of an error.
-
-    Raises
-    ------
-    RuntimeError
-        As `Tensor.backward`, and for an unused input.
-
-    Examples
-    --------
-    >>> import tinycnn
-    >>> x = tinycnn.Tensor(2.0, requires_grad=True)
-    >>> (first,) = tinycnn.grad(x**3, x, create_graph=True)  # 3 x^2
-    >>> (second,) = tinycnn.grad(first, x)  # 6 x
-    >>> first.item(), second.item()
-    (12.0, 12.0)
-    """
-    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    if grad_outputs is None or isinstance(grad_outputs, Tensor) or hasattr(grad_outputs, "shape"):
-        grad_outputs = [grad_outputs] * len(outputs)
-    for i, x in enumerate(inputs):
-        if not x.requires_grad:
-            raise RuntimeError(f"input {i} of shape {x.shape} does not require a gradient")
-    seeds: dict[Node, Tensor] = {}
-    with set_grad_enabled(create_graph):
-        for y, given in zip(outputs, grad_outputs, strict=True):
-            node, seed = y.creator or y, _seed(y, given)
-            seeds[node] = seeds[node] + seed if node in seeds else seed
-    wanted = [x.creator or x for x in inputs]
-    found = walk(seeds, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
-    for i, (x, node) in enumerate(zip(inputs, wanted, strict=True)):
-        if node not in found and not allow_unused:
-            raise RuntimeError(
-                f"the outputs do not depend on input {i} of shape {x.shape}; "
-                "allow_unused=True returns None for it"
-            )
-    return tuple(map(found.get, wanted))
-
-
 def backward(
     self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
 ) -> None:
@@ -224,7 +164,7 @@ def backward(
         No gradient is required, the shape of `gradient` differs, the graph was walked and freed before,
         or an array it kept was changed in place.
     """
-    seeds: dict[Node, Tensor] = {self.creator or self: _seed(self, gradient)}
+    seeds: dict[Node, Tensor] = {self.creator or self: seed_of(self, gradient)}
     found = walk(seeds, None, create_graph, create_graph if retain_graph is None else retain_graph)
     with set_grad_enabled(create_graph):
         for node, g in found.items():
@@ -239,25 +179,30 @@ def retain_grad(self: Tensor) -> None:
         self.creator.retains = weakref.ref(self)
 
 
-def _seed(y: Tensor, gradient: Any) -> Tensor:
+def seed_of(y: Tensor, gradient: Any) -> Tensor:
     """Return `gradient` as a tensor like `y`, 1 for None."""
-    if not y.requires_grad:
-        raise RuntimeError(
-            f"a tensor of shape {y.shape} that requires no gradient has none: set requires_grad=True on a "
-            "leaf it is computed from, and compute it outside no_grad()"
-        )
+    if not y.requires_grad or (gradient is None and y.numel() != 1):
+        raise _no_start(y)
     if gradient is None:
-        if y.numel() != 1:
-            raise RuntimeError(
-                f"a gradient starts from one number, but this tensor has shape {y.shape}: "
-                "take its sum() or mean(), or give the gradient of that shape"
-            )
         return wrap(array_module(y.data).ones(y.shape, y.dtype))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, y.dtype, backend=y.backend)
     if seed.shape != y.shape:
         raise RuntimeError(f"the gradient has shape {seed.shape}, the tensor {y.shape}: they must be equal")
     refuse_mixed_backends("backward", (y, seed))
     return seed
+
+
+def _no_start(y: Tensor) -> RuntimeError:
+    """Return the error for a tensor that no gradient can start from."""
+    if y.requires_grad:
+        return RuntimeError(
+            f"a gradient starts from one number, but this tensor has shape {y.shape}: "
+            "take its sum() or mean(), or give the gradient of that shape"
+        )
+    return RuntimeError(
+        f"a tensor of shape {y.shape} that requires no gradient has none: set requires_grad=True on a "
+        "leaf it is computed from, and compute it outside no_grad()"
+    )
 
 
 Tensor.backward = backward  # type: ignore[assignment, method-assign]

@@ -22,10 +22,10 @@ from tinycnn.backend import as_array
 from tinycnn.dispatch import tell
 from tinycnn.kernels.arena import is_alone
 from tinycnn.kernels.arrays import Array
-from tinycnn.modes import modes, set_grad_enabled
+from tinycnn.modes import modes, set_grad_enabled, share_memory
 from tinycnn.tensor import Tensor, clock, wrap
 
-from . import backward, safety
+from . import backward
 from .backward import Node, fitted, only_asked_for, shares, topological_order
 from .function import Function
 
@@ -95,7 +95,7 @@ def call(self: Function, *inputs: Any) -> Any:
         y = as_array(y)
     result = Tensor.__new__(Tensor)
     result._data, result._grad = y, None
-    shared = (y.base is not None or y is u) and safety.share_memory(y, u)
+    shared = (y.base is not None or y is u) and share_memory(y, u)
     result._changed_at = a._changed_at if shared else [0]
     dtype = y.dtype
     if not (True in needs and mode.grad_enabled and dtype.kind == "f"):

@@ -128,6 +128,8 @@ class CrossEntropyInput(Function):
 
 def label_tensor(target: Any) -> Tensor:
     """Return labels as a tensor; a list becomes one in NumPy, where they are cheap to check."""
+    if isinstance(target, Tensor):
+        return target
     return as_tensor(target) if hasattr(target, "dtype") else Tensor(target, backend="numpy")
 
 
