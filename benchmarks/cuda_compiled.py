@@ -32,7 +32,7 @@ RUNGS = {
     "3 shared": (shared_tiles.write_output.kernel, (*CONV2D, None, None, None)),
     "4 gemm": (implicit_gemm.write_output.kernel, CONV2D),
     "5 registers": (register_tiles.gather_kernel(BIG), GATHER),
-    "6 fused": (register_tiles.gather_kernel(BIG, epilogue.add_bias_and_rectify), GATHER),
+    "6 epilogue": (register_tiles.gather_kernel(BIG, epilogue.add_bias_and_rectify), GATHER),
     **{
         f"8 {product_of.__name__}": (
             register_tiles.gather_kernel(tensor_cores.TILES[0], epilogue.add_bias_and_rectify, product_of),

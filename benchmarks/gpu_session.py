@@ -27,7 +27,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 PARTS = (sys.executable, "-W", "ignore", "-m", "benchmarks.gpu_parts")
-RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "fused", "tf32x3", "tf32")
+RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "epilogue", "tf32x3", "tf32")
 SHAPES = ("13x13", "56x56", "28x28", "54x54", "14x14", "224x224")  # of `works.GPU_CONVOLUTIONS`
 STEPS = ("cnn28-b32", "cnn28-b128", "dcgan-b64", "cnn224-b64")
 TESTS = ("tests/cuda", "tests/test_backend.py")
@@ -68,7 +68,7 @@ def plan(out: Path) -> list[list[Part]]:
         checks += [
             Part(
                 tool,
-                (sanitizer, "--tool", tool, "--error-exitcode", "9", *PARTS, "smoke", "fused"),
+                (sanitizer, "--tool", tool, "--error-exitcode", "9", *PARTS, "smoke", "epilogue"),
                 110,
             )
             for tool in ("memcheck", "racecheck")

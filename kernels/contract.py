@@ -109,6 +109,8 @@ class Kernels:
     # called. Both are there or none.
     normalise_epilogue: NormaliseEpilogue | None = None
     normalise_epilogue_input: NormaliseEpilogueInput | None = None
+    # Instead of x @ w.T and the bias added: x (N, in), w (out, in), and a bias (out,) or none. None: these.
+    linear: Callable[..., Array] | None = None
     # Instead of a step of each parameter, one of all; see `tinycnn.kernels.together`. None: one by one.
     adam_of_all: UpdateAll | None = None
     sgd_of_all: UpdateAll | None = None

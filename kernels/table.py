@@ -182,15 +182,15 @@ def capturable() -> Kernels:
     """Return `cuda` with our own matrix products: CuPy refuses cuBLAS while a CUDA graph is recorded."""
     from .cuda import products
 
-    return replace(cuda(), name="capturable", matmul=products.matmul)
+    return replace(cuda(), name="capturable", matmul=products.matmul, linear=products.dense)
 
 
 @cache
 def rung(name: str) -> Kernels:
     """Return `cuda` with the convolution of one rung of its ladder; rung 5 has matrix products of its own."""
-    from .cuda import OPT_IN, RUNGS
+    from .cuda.ladder import rung_of
 
-    of_ladder = {**RUNGS, **OPT_IN}[name]
+    of_ladder = rung_of(name)
     return replace(
         capturable() if name == "registers" else cuda(),
         name=name,

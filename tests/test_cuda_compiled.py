@@ -75,7 +75,7 @@ TILED = [
         for tile in tiles
     ),
     (
-        "fused",
+        "epilogue",
         registers.gather_kernel(next(iter(registers.TILES)), epilogue.add_bias_and_rectify),
         GATHERED,
         next(iter(registers.TILES)),

@@ -12,7 +12,7 @@ pytest.importorskip("numba", reason="the CUDA kernels are compiled by Numba")
 
 from tinycnn.kernels.cuda import async_tiles, register_tiles, weight_tiles
 from tinycnn.kernels.cuda.gather import Gather
-from tinycnn.kernels.cuda.ladder import FUSED
+from tinycnn.kernels.cuda.ladder import EPILOGUE
 from tinycnn.kernels.cuda.launch import Launch
 from tinycnn.kernels.geometry import conv2d_geometry
 
@@ -121,7 +121,7 @@ def test_which_rung_serves_the_gradient_by_the_weights(monkeypatch, capability, 
         Launch, "__call__", lambda launch, *_: launched.append(launch.kernel.function.__name__)
     )
     x, g = np.zeros((32, 32, 13, 13), "f"), np.zeros((32, 64, 11, 11), "f")
-    FUSED._write(
+    EPILOGUE._write(
         "weight", x, g, np.zeros((64, 32, 3, 3), "f"), geometry_of("N32 C32 13x13 K64 3x3"), None, False
     )
     assert launched[0] == kernel

@@ -305,7 +305,7 @@ print(f"20 orders of 1,000 numbers: {len(totals)} different sums, from {min(tota
 # %%
 g = rng.standard_normal(y.shape).astype("f")
 for name, rung in RUNGS.items():
-    if name in ("registers", "fused"):  # 256 threads of Python, for the simulator too many: see above
+    if name in ("registers", "epilogue"):  # 256 threads of Python, for the simulator too many: see above
         continue
     form = [
         float((rung.conv2d(x, w, geometry) * g).sum()),

@@ -9,6 +9,7 @@ import numpy as np
 from benchmarks.measuring.works import GPU_CONVOLUTIONS, Convolution
 from tinycnn.kernels import im2col
 from tinycnn.kernels.cuda import OPT_IN, RUNGS
+from tinycnn.kernels.cuda.ladder import rung_of
 from tinycnn.kernels.geometry import conv2d_geometry
 
 from .checks import bound, check, registers
@@ -61,7 +62,7 @@ def smoke(rung: str) -> None:
         if rung == "variants":
             works = list(variants(geometry, *arrays))
         else:
-            serving = {**RUNGS, **OPT_IN}[rung]
+            serving = rung_of(rung)
             works = [(d, rung, work) for d, work in calls(serving, *arrays, geometry).items()]
         if rung in OPT_IN:
             chosen_tiles = [] if SIMULATED else works  # these are too large for the simulator
@@ -109,7 +110,7 @@ def chosen(*names: str) -> None:
     for c, geometry in shapes(names):
         arrays = tuple(map(library().asarray, operands(geometry)))
         truth: dict[str, Any] = {}
-        for name, kernels in (("im2col+cuBLAS", im2col), ("chosen", RUNGS["fused"])):
+        for name, kernels in (("im2col+cuBLAS", im2col), ("chosen", RUNGS["epilogue"])):
             works = [(d, name, work) for d, work in calls(kernels, *arrays, geometry).items()]
             time_all("chosen", c, clock, works, truth)
         few = calls(RUNGS["coalesced"], *arrays, geometry)["input"]
@@ -146,6 +147,6 @@ def one(*names: str) -> None:
     """Run each direction of a convolution a few times, for a profiler to look at."""
     for _, geometry in shapes(names):
         arrays = tuple(map(library().asarray, operands(geometry)))
-        for work in calls(RUNGS["fused"], *arrays, geometry).values():
+        for work in calls(RUNGS["epilogue"], *arrays, geometry).values():
             for _ in range(3):
                 on_cpu(work())

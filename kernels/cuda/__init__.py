@@ -33,7 +33,7 @@ __all__ = [
     "pool_scatter",
 ]
 
-TOP = RUNGS["fused"]
+TOP = RUNGS["epilogue"]
 
 
 def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:

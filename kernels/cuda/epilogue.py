@@ -1,4 +1,4 @@
-"""Rung 6: the bias, and ReLU, on the way out (a fused epilogue).
+"""Rung 6: the bias, and ReLU, on the way out (an epilogue).
 
 The sums of rung 5 are in registers when they are done. To add the bias and to apply ReLU there costs a few
 instructions for every sum; as passes of their own they would read and write all of y again, twice, and wait

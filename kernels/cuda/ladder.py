@@ -33,8 +33,8 @@ class Rung:
     output: Write | None = None
     input: Write | None = None
     weight: Write | None = None
-    fused_output: WriteAll | None = None
-    fused_input: WriteAll | None = None
+    output_and_epilogue: WriteAll | None = None
+    input_and_epilogue: WriteAll | None = None
 
     def conv2d(
         self, x: Array, w: Array, geometry: Geometry, bias: Array | None = None, relu: bool = False
@@ -81,8 +81,8 @@ class Rung:
             (bias,) = ready(bias)
             if bias.shape != out.shape[1:2]:
                 raise ValueError(f"the bias must have the shape {out.shape[1:2]}, got {bias.shape}")
-        fused: WriteAll | None = getattr(self, f"fused_{direction}", None)
-        if fused and fused(a, b, out, geometry, bias, relu):
+        with_epilogue: WriteAll | None = getattr(self, f"{direction}_and_epilogue", None)
+        if with_epilogue and with_epilogue(a, b, out, geometry, bias, relu):
             return
         plain: Write | None = getattr(self, direction)
         if plain and plain(a, b, out, geometry):
@@ -97,24 +97,49 @@ SHARED = Rung(COALESCED, shared_tiles.write_output)
 GEMM = Rung(SHARED, implicit_gemm.write_output)
 REGISTERS = Rung(GEMM, register_tiles.write_output, register_tiles.write_input, weight_tiles.write_weight)
 # The top: rung 6, and rung 7 for the gradient by the weights, the direction in which a GPU found it faster.
-FUSED = Rung(
+EPILOGUE = Rung(
     REGISTERS,
     weight=weight_tiles.write_weight_async,
-    fused_output=epilogue.write_output,
-    fused_input=epilogue.write_input,
+    output_and_epilogue=epilogue.write_output,
+    input_and_epilogue=epilogue.write_input,
 )
 
 # Rung 8, and what is less exact than it: each only for those who ask for it by name.
 OPT_IN = {
-    "tf32x3": replace(FUSED, below=FUSED, **tensor_cores.WRITES[tensor_cores.tf32x3]),
-    "tf32": replace(FUSED, below=FUSED, **tensor_cores.WRITES[tensor_cores.tf32]),
+    "tf32x3": replace(EPILOGUE, below=EPILOGUE, **tensor_cores.WRITES[tensor_cores.tf32x3]),
+    "tf32": replace(EPILOGUE, below=EPILOGUE, **tensor_cores.WRITES[tensor_cores.tf32]),
 }
 
-RUNGS = {
-    "direct": DIRECT,
-    "coalesced": COALESCED,
-    "shared": SHARED,
-    "gemm": GEMM,
-    "registers": REGISTERS,
-    "fused": FUSED,
-}
+
+class Ladder(dict[str, Rung]):
+    """The rungs by name; an unknown name is refused with those that there are."""
+
+    def __missing__(self, name: str) -> Rung:
+        """Raise KeyError."""
+        renamed = (
+            " (the rung with bias and ReLU in it was called 'fused' and is called 'epilogue' now; 'fused' "
+            "are the kernels that CuPy compiles, tinycnn.use(kernels='fused'))"
+        )
+        listed = ", ".join(map(repr, (*RUNGS, *OPT_IN)))
+        raise KeyError(f"unknown rung {name!r}; there are {listed}{renamed if name == 'fused' else ''}")
+
+
+RUNGS = Ladder(
+    direct=DIRECT,
+    coalesced=COALESCED,
+    shared=SHARED,
+    gemm=GEMM,
+    registers=REGISTERS,
+    epilogue=EPILOGUE,
+)
+
+
+def rung_of(name: str) -> Rung:
+    """Return the rung of this name, one for those who ask for it included.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
+    return OPT_IN[name] if name in OPT_IN else RUNGS[name]

@@ -28,7 +28,7 @@ from .launch import LAUNCHES
 from .operands import fits, ready, result, too_large
 from .pace import cores
 from .parts import Sums, no_change
-from .target import FLOAT32, MOST_BLOCKS, VECTOR, ZERO, Kernel, cuda, divide, int32, kernel, shared
+from .target import FLOAT32, MOST_BLOCKS, VECTOR, ZERO, Kernel, cuda, device, divide, int32, kernel, shared
 from .tile_product import Tile, product
 
 # For large and for small results. No GPU has compared them: they are tiles of `weight_tiles`, and one that
@@ -37,6 +37,37 @@ TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 16, 4, 4))
 PADDING = 4  # float32 behind every row in shared memory, as in `weight_tiles`
 LEAST_STEPS = 8  # of a piece: to add a piece costs more than fewer steps
 MOST_PIECES = 64
+
+
+def loading(tile: Tile, LENGTH: int, along_k: bool, BEGIN: int, ROW: int):
+    """Return a function for kernels: the threads of a block load a tile (BK, LENGTH) into shared memory.
+
+    It begins at BEGIN, and its rows are ROW apart. `along_k` says whether neighbours in memory differ in k.
+    Threads that are neighbours load neighbours: LINE of them lie along a row.
+    """
+    BK, THREADS = tile.BK, tile.threads
+    LOADS, LINE = BK * LENGTH // THREADS, BK if along_k else LENGTH
+    if THREADS % LINE:
+        raise ValueError(f"{tile} has {THREADS} threads, no multiple of {LINE}")
+    STEP = THREADS // LINE  # rows that all threads load at once
+
+    @device
+    def load(memory, matrix, start, size, first, end, row_length, thread):
+        """Load rows or columns from `start` on, k from `first` on; 0 behind `size`, and from `end` on."""
+        lane, row = int32(thread % LINE), divide(thread, LINE)
+        for step in range(LOADS):
+            if along_k:
+                k, m = lane, int32(row + step * STEP)
+                cell = int32((start + m) * row_length + first + k)
+            else:
+                k, m = int32(row + step * STEP), lane
+                cell = int32((first + k) * row_length + start + m)
+            value = ZERO
+            if first + k < end and start + m < size:
+                value = matrix[cell]
+            memory[int32(BEGIN + k * ROW + m)] = value
+
+    return load
 
 
 @cache
@@ -52,15 +83,11 @@ def product_kernel(tile: Tile, a_along_k: bool, b_along_k: bool, finish=no_chang
     COLUMNS, ROWS = tile.columns, tile.rows
     ROW_A, ROW_B = BM + PADDING, BN + PADDING
     B = BK * ROW_A  # where the tile of b (BK, BN) begins in shared memory, behind that of a (BK, BM)
-    LOADS_A, LOADS_B = BK * BM // THREADS, BK * BN // THREADS
-    # Neighbouring threads load neighbours in memory: how many of them lie along a row.
-    LINE_A, LINE_B = BK if a_along_k else BM, BK if b_along_k else BN
-    STEP_A, STEP_B = THREADS // LINE_A, THREADS // LINE_B  # rows that all threads load at once
     SUMS = TM * TN
-    if THREADS % LINE_A or THREADS % LINE_B:
-        raise ValueError(f"{tile} has {THREADS} threads, no multiple of {LINE_A} and {LINE_B}")
     shared_floats = shared(BK * (ROW_A + ROW_B))
     add_product = product(tile, ROW_A, ROW_B)
+    load_a = loading(tile, BM, a_along_k, 0, ROW_A)
+    load_b = loading(tile, BN, b_along_k, B, ROW_B)
 
     @kernel(THREADS, tile.resident)
     def kernel_of_product(a, b, bias, out, M, N, K, A_ROW, B_ROW, piece):
@@ -72,35 +99,13 @@ def product_kernel(tile: Tile, a_along_k: bool, b_along_k: bool, finish=no_chang
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
         m0, n0, part = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN), int32(cuda.blockIdx.z)
-        a_lane, a_row = int32(thread % LINE_A), divide(thread, LINE_A)
-        b_lane, b_row = int32(thread % LINE_B), divide(thread, LINE_B)
         a_first = int32(divide(thread, COLUMNS) * VECTOR)
         b_first = int32(B + thread % COLUMNS * VECTOR)
 
         end = int32(min(int32((part + 1) * piece), K))
         for first in range(int32(part * piece), end, int32(BK)):
-            for load in range(LOADS_A):
-                if a_along_k:
-                    k, m = a_lane, int32(a_row + load * STEP_A)
-                    cell = int32((m0 + m) * A_ROW + first + k)
-                else:
-                    k, m = int32(a_row + load * STEP_A), a_lane
-                    cell = int32((first + k) * A_ROW + m0 + m)
-                value = ZERO
-                if first + k < end and m0 + m < M:
-                    value = a[cell]
-                memory[int32(k * ROW_A + m)] = value
-            for load in range(LOADS_B):
-                if b_along_k:
-                    k, n = b_lane, int32(b_row + load * STEP_B)
-                    cell = int32((n0 + n) * B_ROW + first + k)
-                else:
-                    k, n = int32(b_row + load * STEP_B), b_lane
-                    cell = int32((first + k) * B_ROW + n0 + n)
-                value = ZERO
-                if first + k < end and n0 + n < N:
-                    value = b[cell]
-                memory[int32(B + k * ROW_B + n)] = value
+            load_a(memory, a, m0, M, first, end, A_ROW, thread)
+            load_b(memory, b, n0, N, first, end, B_ROW, thread)
             cuda.syncthreads()
             add_product(memory, a_first, b_first, of_a, of_b, sums)
             cuda.syncthreads()
@@ -164,6 +169,14 @@ def matmul(a: Array, b: Array) -> Array:
     if not (a.ndim == b.ndim == 2 and fits(a, b)) or too_large((a.shape[0], b.shape[1])):
         return a @ b
     return linear(a, b.T, None)
+
+
+def dense(x: Array, w: Array, bias: Array | None = None) -> Array:
+    """Return x @ w.T + bias in one launch, or two if its sums are cut; anything but float32 by CuPy."""
+    if not fits(x, w, *(() if bias is None else (bias,))) or too_large((x.shape[0], w.shape[0])):
+        y = x @ w.T
+        return y if bias is None else y + bias
+    return linear(x, w, bias)
 
 
 def linear(

@@ -152,7 +152,8 @@ def write(
 
 WRITES = {
     product_of: {
-        f"fused_{direction}": partial(write, product_of, direction) for direction in ("output", "input")
+        f"{direction}_and_epilogue": partial(write, product_of, direction)
+        for direction in ("output", "input")
     }
     for product_of in (tf32x3, tf32)
 }

@@ -59,10 +59,10 @@ def small_rungs():
             partial(write, Gather.input, True, tile, pieces, stages=stages),
             partial(write_weight, tile, pieces, stages=stages),
         )
-    rungs["fused"] = ladder.Rung(
+    rungs["epilogue"] = ladder.Rung(
         direct,
-        fused_output=partial(write_fused, Gather.output, False, Tile(16, 16, 4, 4, 4)),
-        fused_input=partial(write_fused, Gather.input, True, Tile(16, 16, 4, 4, 4)),
+        output_and_epilogue=partial(write_with_epilogue, Gather.output, False, Tile(16, 16, 4, 4, 4)),
+        input_and_epilogue=partial(write_with_epilogue, Gather.input, True, Tile(16, 16, 4, 4, 4)),
     )
     assert set(epilogue.FINISH) == {(bias, relu) for bias in (False, True) for relu in (False, True)}
     return rungs
@@ -74,7 +74,7 @@ def write(gather, transposed, tile, pieces, a, b, out, geometry, stages=1):
     return write_sums(a, b, out, gather(geometry), transposed, tile, pieces=pieces, stages=stages)
 
 
-def write_fused(gather, transposed, tile, a, b, out, geometry, bias, relu):
+def write_with_epilogue(gather, transposed, tile, a, b, out, geometry, bias, relu):
     from tinycnn.kernels.cuda import epilogue
     from tinycnn.kernels.cuda.register_tiles import write_sums
 

@@ -21,7 +21,7 @@ RUNGS = [
     "few",
     "async 16x16x4",
     "async 32x16x2",
-    "fused",
+    "epilogue",
 ]
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 EXAMPLES = settings(

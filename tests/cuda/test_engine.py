@@ -6,6 +6,7 @@ import tinycnn
 from tinycnn import Tensor, nn
 from tinycnn import functional as F
 from tinycnn.kernels import cuda, table
+from tinycnn.kernels.cuda import ladder
 
 
 def step(gpu, rng):
@@ -26,7 +27,7 @@ def step(gpu, rng):
 @pytest.mark.parametrize("name", ["direct", "shared", "gemm"])
 def test_a_step_is_that_of_im2col(gpu, monkeypatch, name):
     used = []
-    monkeypatch.setattr(cuda, "RUNGS", {k: Watched(rung, used) for k, rung in cuda.RUNGS.items()})
+    monkeypatch.setattr(ladder, "RUNGS", {k: Watched(rung, used) for k, rung in cuda.RUNGS.items()})
     monkeypatch.setitem(table.SETS, name, lambda: table.rung.__wrapped__(name))
     with tinycnn.using("numpy" if gpu.simulated else "cupy", kernels=name):
         ours = step(gpu, np.random.default_rng(0))
@@ -48,19 +49,30 @@ class Watched:
 
 
 def test_every_rung_has_a_name_to_choose_it_by():
-    assert tuple(cuda.RUNGS) == (*table.RUNGS, "fused")  # the top rung is called `cuda` there
+    assert tuple(cuda.RUNGS) == (*table.RUNGS, "epilogue")  # the top rung is called `cuda` there
     assert set(table.RUNGS) < set(table.SETS)
+
+
+def test_an_unknown_rung_is_refused_with_those_there_are():
+    with pytest.raises(KeyError, match="unknown rung 'seventh'; there are 'direct', 'coalesced'"):
+        cuda.RUNGS["seventh"]
+    with pytest.raises(KeyError, match="was called 'fused' and is called 'epilogue' now"):
+        cuda.RUNGS["fused"]
 
 
 @pytest.mark.parametrize("name", ["registers", "capturable"])
 def test_a_dense_layer_by_our_own_products(gpu, rng, monkeypatch, name):
     from tinycnn.kernels.cuda import products
 
-    shapes = []
+    shapes, biases = [], []
     launch = products.linear
-    monkeypatch.setattr(
-        products, "linear", lambda x, w, *rest: shapes.append((x.shape, w.shape)) or launch(x, w, *rest)
-    )
+
+    def watched(x, w, bias=None, *rest):
+        shapes.append((x.shape, w.shape))
+        biases.append(bias is not None)
+        return launch(x, w, bias, *rest)
+
+    monkeypatch.setattr(products, "linear", watched)
     arrays = [rng.standard_normal(s).astype("f") for s in ((4, 6), (3, 6), (3,))]
 
     def gradients(kernels):
@@ -72,5 +84,6 @@ def test_a_dense_layer_by_our_own_products(gpu, rng, monkeypatch, name):
 
     ours, expected = gradients(name), gradients("im2col")
     assert shapes == [((4, 6), (3, 6)), ((4, 3), (6, 3)), ((3, 4), (6, 4))]  # y, dx, dW
+    assert biases == [True, False, False]  # the bias of y in the same launch
     for a, b in zip(ours, expected, strict=True):
         assert_allclose(a, b, rtol=1e-4, atol=1e-5)

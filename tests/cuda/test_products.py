@@ -93,6 +93,15 @@ def test_matmul_leaves_stacks_and_float64_to_the_library(gpu, rng):
     assert gpu.back(products.matmul(gpu.to(b), gpu.to(b.T))).dtype == np.float64
 
 
+@pytest.mark.parametrize("dtype", "fd")
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_dense_serves_every_dtype(gpu, rng, dtype, with_bias):
+    x, w, bias = (rng.standard_normal(s).astype(dtype) for s in ((4, 6), (3, 6), (3,)))
+    y = gpu.back(products.dense(gpu.to(x), gpu.to(w), *([gpu.to(bias)] if with_bias else [])))
+    assert y.dtype == dtype
+    np.testing.assert_allclose(y, x @ w.T + (bias if with_bias else 0), rtol=1e-5, atol=1e-6)
+
+
 def test_sizes_that_do_not_fit_are_refused(gpu):
     x, w = gpu.to(np.ones((2, 3), "f")), gpu.to(np.ones((4, 5), "f"))
     with pytest.raises(ValueError, match=r"x \(N, in\) and w \(out, in\), got \(2, 3\) and \(4, 5\)"):

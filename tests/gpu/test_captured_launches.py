@@ -170,11 +170,16 @@ def product(batch, *factors):
     return larger
 
 
+def dense(batch, x, w, bias=None):
+    return (*product(batch, x, w), bias)
+
+
 SHAPES = {
     "conv2d": convolved("x", "w"),
     "conv2d_input": convolved("y", "w"),
     "conv2d_weight": weight,
     "matmul": product,
+    "linear": dense,
 }
 
 
@@ -224,8 +229,21 @@ def test_how_many_launches_a_step_takes(gpu, name):
     step, batch = STEPS[name]()
     batch = [Tensor(a) for a in batch]
     with tinycnn.using(kernels=replace(table.cuda(), takes=None)):
-        found = launches_of(lambda: step(*batch))
-    assert found <= LAUNCHES[name]
+        assert launches_of(lambda: step(*batch)) <= LAUNCHES[name]
+
+
+def test_a_dense_layers_bias_takes_no_launch_of_its_own(gpu):
+    step, batch = STEPS["cnn28"]()
+    batch = [Tensor(a) for a in batch]
+
+    def found(kernels):
+        with tinycnn.using(kernels=replace(kernels, takes=None)):
+            return launches_of(lambda: step(*batch)), strict_cupy.launches.count("add")
+
+    ours = table.capturable()
+    (before, added), (after, left) = found(replace(ours, linear=None)), found(ours)
+    assert (added, left) == (2, 0)
+    assert after == before - 2
 
 
 REFUSED = {
