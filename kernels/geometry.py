@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import wrong
+
 Pair = tuple[int, int]
 Shape = tuple[int, int, int, int]
 INTEGERS = (int, np.integer)
@@ -31,10 +33,7 @@ def at_least(minimum: int, **values: Any) -> None:
 def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
     """Return `value` as (height, width): an int stands for both.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If it is neither an integer nor two, or one is below `minimum`.
+    Raises TypeError if it is neither an integer nor two, ValueError if one is below `minimum`.
     """
     two = (value, value) if isinstance(value, INTEGERS) else tuple(value) if hasattr(value, "__len__") else ()
     if len(two) != 2 or not all(isinstance(size, INTEGERS) and not isinstance(size, bool) for size in two):
@@ -113,26 +112,15 @@ def conv2d_geometry(
 ) -> Geometry:
     """Return the sizes of the convolution of `x_shape` (N, C, H, W) with `w_shape` (K, C/G, KH, KW).
 
-    Raises
-    ------
-    TypeError, ValueError
-        With every size involved and what would fit.
+    Raises TypeError or ValueError, with every size involved and what would fit.
     """
-    if len(x_shape) != 4:
-        raise ValueError(f"the input must be (N, C, H, W), got shape {tuple(x_shape)}")
-    if len(w_shape) != 4:
-        raise ValueError(f"the weight must be (K, C/G, KH, KW), got shape {tuple(w_shape)}")
-    C, (K, C_per_group, KH, KW) = x_shape[1], w_shape
+    if len(x_shape) != 4 or len(w_shape) != 4:
+        raise wrong.dimensions(x_shape, w_shape)
+    K, C_per_group, *kernel = w_shape
     G = group_count(groups, K=K)
-    if C_per_group * G != C:
-        fits = f"a weight that fits is (K, {C // G}, KH, KW)" if C % G == 0 else _no_groups(G, "C", C)
-        raise ValueError(
-            f"convolution: the input {tuple(x_shape)} has C={C} channels, but a weight {tuple(w_shape)} "
-            f"with G={G} needs C={C_per_group * G}; {fits}"
-        )
-    if min(K, C, KH, KW) < 1:
-        raise ValueError(f"no size of the weight {tuple(w_shape)} may be 0")
-    return _geometry("convolution", x_shape, K, G, (KH, KW), stride, padding, dilation)
+    if C_per_group * G != x_shape[1] or min(w_shape) < 1:
+        raise wrong.channels(x_shape, w_shape, G)
+    return _geometry("convolution", x_shape, K, G, kernel, stride, padding, dilation)
 
 
 def pool2d_geometry(
@@ -140,68 +128,48 @@ def pool2d_geometry(
 ) -> Geometry:
     """Return the sizes of pooling `x_shape` (N, C, H, W) with `kernel_size` (KH, KW) windows.
 
-    A `stride` of None is the kernel's size: windows side by side.
-
-    Raises
-    ------
-    TypeError, ValueError
-        With every size involved and what would fit.
+    A `stride` of None is the kernel's size: windows side by side. Raises as `conv2d_geometry`.
     """
-    if len(x_shape) != 4:
-        raise ValueError(f"the input must be (N, C, H, W), got shape {tuple(x_shape)}")
-    if min(x_shape[2:]) < 1:
-        raise ValueError(f"pooling: H and W must be at least 1, got (N, C, H, W)={tuple(x_shape)}")
+    if len(x_shape) != 4 or min(x_shape[2:]) < 1:
+        raise wrong.pooled(x_shape)
     C, kernel = x_shape[1], pair(kernel_size, "kernel_size")
     steps = kernel if stride is None else stride
     geometry = _geometry("pooling", x_shape, C, C, kernel, steps, padding, dilation)
-    _refuse_windows_of_padding(geometry)
+    if geometry.PH or geometry.PW:
+        _refuse_windows_of_padding(geometry)
     return geometry
 
 
 def group_count(groups: int, **channels: int) -> int:
     """Return G after checking that it is positive and divides each of these numbers of channels.
 
-    Raises
-    ------
-    TypeError, ValueError
-        With the numbers of groups that would fit.
+    Raises TypeError or ValueError, with the numbers of groups that would fit.
     """
     at_least(1, groups=groups)
-    G = int(groups)
     for name, size in channels.items():
-        if size % G:
-            raise ValueError(_no_groups(G, name, size))
-    return G
-
-
-def _no_groups(G: int, name: str, size: int) -> str:
-    fits = [d for d in range(1, size + 1) if size % d == 0]
-    return f"G={G} groups do not divide {name}={size} channels; G that fit: {fits}"
+        if size % groups:
+            raise ValueError(wrong.no_groups(groups, name, size))
+    return int(groups)
 
 
 def _geometry(
-    what: str, x_shape: Sequence[int], K: int, G: int, kernel: Pair, stride: Any, padding: Any, dilation: Any
+    what: str,
+    x_shape: Sequence[int],
+    K: int,
+    G: int,
+    kernel: Sequence[int],
+    stride: Any,
+    padding: Any,
+    dilation: Any,
 ) -> Geometry:
     """Return all sizes after checking that at least one window fits into the padded input."""
     (N, C, H, W), (KH, KW) = x_shape, kernel
-    SH, SW = pair(stride, "stride")
+    (SH, SW), (DH, DW) = pair(stride, "stride"), pair(dilation, "dilation")
     PH, PW = pair(padding, "padding", minimum=0)
-    DH, DW = pair(dilation, "dilation")
     OH, OW = output_size(H, KH, SH, PH, DH), output_size(W, KW, SW, PW, DW)
-    if OH < 1 or OW < 1:
-        raise ValueError(
-            f"{what}: kernel (KH, KW)=({KH}, {KW}) with dilation (DH, DW)=({DH}, {DW}) spans "
-            f"({DH * (KH - 1) + 1}, {DW * (KW - 1) + 1}), which does not fit into "
-            f"the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}), that is "
-            f"({H + 2 * PH}, {W + 2 * PW}); "
-            f"use a smaller kernel or dilation, or more padding"
-        )
-    if max(H + 2 * PH, W + 2 * PW) > LONGEST_SIDE:
-        raise ValueError(
-            f"{what}: the input (H, W)=({H}, {W}) with padding (PH, PW)=({PH}, {PW}) would be "
-            f"({H + 2 * PH}, {W + 2 * PW}); a side may have at most {LONGEST_SIDE:,} cells: use less padding"
-        )
-    (SH, SW), (DH, DW) = steps_between((SH, SW), (OH, OW)), steps_between((DH, DW), kernel)
+    if min(OH, OW) < 1 or max(H + 2 * PH, W + 2 * PW) > LONGEST_SIDE:
+        raise wrong.windows(what, (H, W), (KH, KW), (PH, PW), (DH, DW), LONGEST_SIDE)
+    (SH, SW), (DH, DW) = steps_between((SH, SW), (OH, OW)), steps_between((DH, DW), (KH, KW))
     return Geometry(N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW)
 
 
@@ -216,19 +184,11 @@ def steps_between(steps: Pair, counts: Pair) -> Pair:
 def _refuse_windows_of_padding(geometry: Geometry) -> None:
     """Raise ValueError if a pooling window could lie wholly in the padding, with no cell to choose."""
     _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
-    height, width = DH * (KH - 1) + 1, DW * (KW - 1) + 1
-    if height < 2 * PH or width < 2 * PW:
-        raise ValueError(
-            f"pooling: padding (PH, PW)=({PH}, {PW}) may be at most half the window, "
-            f"({height // 2}, {width // 2}) for kernel (KH, KW)=({KH}, {KW}) "
-            f"with dilation (DH, DW)=({DH}, {DW})"
-        )
+    if DH * (KH - 1) + 1 < 2 * PH or DW * (KW - 1) + 1 < 2 * PW:
+        raise wrong.too_much_padding((KH, KW), (PH, PW), (DH, DW))
     # Without dilation half a window cannot miss the input.
     if max(DH, DW) > 1 and (_misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW)):
-        raise ValueError(
-            f"pooling: with dilation (DH, DW)=({DH}, {DW}) a window lies wholly in the padding "
-            f"(PH, PW)=({PH}, {PW}) around the input (H, W)=({H}, {W}); use less padding or dilation"
-        )
+        raise wrong.windows_of_padding((H, W), (PH, PW), (DH, DW))
 
 
 def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> bool:

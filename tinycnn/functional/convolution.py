@@ -22,6 +22,7 @@ from tinycnn.kernels.geometry import Geometry, conv2d_geometry
 from tinycnn.kernels.transposed import conv_transpose2d_geometry
 from tinycnn.tensor import Tensor
 
+from . import wrong
 from .cards import operation
 from .dims import broadcast_to
 from .examples import conv2d_case, conv_transpose2d_case, convolution
@@ -204,7 +205,5 @@ def _bias(name: str, bias: Tensor | None, channels: int) -> tuple[Tensor, ...]:
     if bias is None:
         return ()
     if bias.shape != (channels,):
-        raise ValueError(
-            f"{name}: the bias must have one number for each channel, ({channels},), got {bias.shape}"
-        )
+        raise wrong.bias(name, channels, bias.shape)
     return (bias,)

@@ -68,6 +68,11 @@ def _dense_fix(shape: tuple[int, ...], size: int) -> str:
     return fix if flat == size else f"{fix}, and make it in={flat}"
 
 
+def bias(name: str, channels: int, shape: Shape) -> ValueError:
+    """Return the error for a bias of another size than the number of channels."""
+    return ValueError(f"{name}: the bias must have one number for each channel, ({channels},), got {shape}")
+
+
 def labels(name: str, shape: Shape, t: Tensor) -> Exception:
     """Return the error for an input that takes no labels, or for labels that do not fit its shape."""
     if len(shape) < 2:

@@ -5,6 +5,7 @@ from typing import Any, Self, overload
 
 from tinycnn.tensor import Tensor
 
+from . import wrong
 from .module import Module
 
 
@@ -23,18 +24,10 @@ class Container(Module):
 
     def _put(self, name: Any, module: Any) -> None:
         """Add a module, or replace the one of this name."""
-        what = f"{type(self).__name__}: layer {name}"
         if not isinstance(module, Module):
-            hint = ""
-            if isinstance(module, list | tuple):
-                hint = "; a star unpacks a list of layers: *layers"
-            elif isinstance(module, type) and issubclass(module, Module):
-                hint = f"; this is the class: write {module.__name__}(...)"
-            raise TypeError(f"{what} is no Module: {module!r:.80}{hint}")
+            raise wrong.layer(type(self).__name__, name, module)
         if not isinstance(name, str) or not name or "." in name or hasattr(type(self), name):
-            raise ValueError(
-                f"{what}: the name must be a text without dots, and no attribute of {type(self).__name__}"
-            )
+            raise wrong.layer_name(type(self).__name__, name)
         if name not in self._order:
             self._order.append(name)
         vars(self)[name] = module

@@ -34,6 +34,23 @@ def hidden(kind: str, name: str, container: Any, inside: Tensor | Module) -> Typ
     return TypeError(f"{called}, whose weights would not be trained or saved: {fix}")
 
 
+def layer(container: str, name: Any, given: Any) -> TypeError:
+    """Return the error for something in a container that is no module."""
+    hint = ""
+    if isinstance(given, list | tuple):
+        hint = "; a star unpacks a list of layers: *layers"
+    elif isinstance(given, type) and hasattr(given, "named_modules"):
+        hint = f"; this is the class: write {given.__name__}(...)"
+    return TypeError(f"{container}: layer {name} is no Module: {given!r:.80}{hint}")
+
+
+def layer_name(container: str, name: Any) -> ValueError:
+    """Return the error for the name of a layer that is no text, or would be taken for something else."""
+    return ValueError(
+        f"{container}: layer {name}: the name must be a text without dots, and no attribute of {container}"
+    )
+
+
 def pooling_options(layer: Module, names: Iterable[str]) -> TypeError:
     """Return the error for options that a pooling layer does not have."""
     hint = ""
