@@ -40,6 +40,20 @@ class Identities(Module):
         return self.same(x + F.tanh(x))
 
 
+class Parts(Module):
+    """What stands between layers of networks of one's own: means, parts, powers, another order."""
+
+    def __init__(self):
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.dense = nn.Linear(12, 3)
+
+    def forward(self, x):
+        x = F.pow(self.conv(x), 2)
+        mean = F.mean(x, (2, 3))
+        part = F.permute(x[:, :, 1, ::5], 0, 2, 1)
+        return self.dense(F.concatenate([mean, F.sum(part, 2), F.flatten(part, 1)[:, [0, 1, 2, 2, 5, 0]]], 1))
+
+
 def networks():
     manual_seed(0)
     norms = nn.Sequential(
@@ -54,6 +68,7 @@ def networks():
         "of the batch": (of_the_batch, SIDE),
         "functional": (Functional(), SIDE),
         "identities": (Identities(), 2),
+        "parts": (Parts(), SIDE),
     }
 
 
@@ -130,7 +145,7 @@ def test_an_operation_without_steps_says_so(rng):
             self.dense = nn.Linear(2, 3)
 
         def forward(self, x):
-            return self.dense(F.mean(x, 2)[:, 0])
+            return self.dense(F.flatten(x, 1)[:, :2] - 1.0)
 
     trace = run(Odd(), rng.random((1, 2, 2), np.float32))
     with pytest.raises(ValueError, match="there are no steps for"):

@@ -23,6 +23,7 @@ from . import (
     network,
     normalisation,
     pooling,
+    reducing,
     softmax,
     training,
     update,
@@ -61,6 +62,11 @@ EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
     F.add: joining.arithmetic,
     F.mul: joining.arithmetic,
     F.concatenate: joining.concatenate,
+    F.sum: reducing.reduction,
+    F.mean: reducing.reduction,
+    F.index: reducing.moved,
+    F.permute: reducing.moved,
+    F.pow: reducing.power,
 }
 EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
 # Explain more than one operation; they take arguments of their own.

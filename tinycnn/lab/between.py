@@ -12,8 +12,12 @@ from tinycnn.explain.layers import Layer
 from tinycnn.explain.watch import Seen
 from tinycnn.functional.arithmetic import Add, Mul
 from tinycnn.functional.cards import CARDS
+from tinycnn.functional.elementwise import Pow
+from tinycnn.functional.indexing import Index
 from tinycnn.functional.joining import Concatenate
 from tinycnn.functional.pooling import ExtremePool2d
+from tinycnn.functional.reduction import Mean, Sum
+from tinycnn.functional.shape import Permute
 from tinycnn.functional.sum_pooling import SumPool2d
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
@@ -125,6 +129,15 @@ def operation_of(made: Between) -> tuple[Callable[..., Any], list[Any], dict[str
     node, arrays = made.node, [t.numpy() for t in made.inputs]
     if isinstance(node, Add | Mul):
         return (F.add if isinstance(node, Add) else F.mul), arrays, {}, ("a", "b")
+    if isinstance(node, Pow):
+        return F.pow, [a if a.ndim else a.item() for a in arrays], {}, ("a", "b")
+    if isinstance(node, Sum | Mean):
+        options = {"dim": node.dims, "keepdim": node.keepdim}
+        return (F.sum if isinstance(node, Sum) else F.mean), arrays, options, ("x",)
+    if isinstance(node, Index):
+        return F.index, arrays, {"key": node.key}, ("x",)
+    if isinstance(node, Permute):
+        return F.permute, [*arrays, *node.dims], {}, ("x",)
     if isinstance(node, Concatenate):
         return F.concatenate, [arrays], {"dim": node.dim}, tuple(f"x{n}" for n in range(len(arrays)))
     if isinstance(node, ExtremePool2d | SumPool2d):
