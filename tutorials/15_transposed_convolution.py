@@ -121,6 +121,7 @@ assert steps.arrays["dL/dx"][0, 0, 0, 0] == 7
 small = [rng.standard_normal((1, 2, 2, 3)), rng.standard_normal((2, 2, 3, 3)), rng.standard_normal(2)]
 checked = tinycnn.gradcheck(lambda x, w, b: F.conv_transpose2d(x, w, b, stride=2, padding=1), small)
 print("largest relative error, first and second order:", checked.errors)
+assert max(checked.errors) < 1e-5
 
 # %% [markdown]
 # ## Sizes
@@ -159,8 +160,9 @@ assert doubled.shape[2] == 14
 # ## The checkerboard
 #
 # How many copies cover an output cell? If the stride does not divide the kernel's size, some cells have more
-# copies than others. Then they are brighter than their neighbours, whatever the image is, and the generator
-# has to learn to undo that. Count the copies, with an image and a kernel of ones:
+# copies than others. So they are sums of more products than their neighbours, whatever the image is, and the
+# generator has to learn weights that make up for it (Odena, Dumoulin and Olah 2016). Count the copies, with
+# an image and a kernel of ones:
 
 # %%
 figure = blank_figure(11, 3.9)
@@ -232,8 +234,8 @@ def grown(kernel):
 compare(kernel and grown(kernel), 32)
 
 # %% [markdown]
-# **3.** Zeros between the cells: a transposed convolution of stride 2 is also a convolution of stride 1, over
-# x with a zero between all neighbours and KW - 1 zeros around, with the kernel turned by 180°. Write it for
+# **3.** A transposed convolution of stride 2 is also a convolution of stride 1. Put one zero between all
+# neighbours of x, and KW - 1 zeros on each side. Then convolve with the kernel turned by 180°. Write it for
 # one row: x (OW,), w (KW,).
 
 
@@ -267,7 +269,7 @@ compare(by_zeros(row, taps), right.numpy()[0, 0, 0])
 #
 # </details>
 #
-# <details><summary>2. Three times the double</summary>
+# <details><summary>2. Doubled three times</summary>
 #
 # $(OH - 1) \cdot 2 - 2 + KH = 2 \cdot OH$ for KH = 4: each layer doubles.
 #
