@@ -148,6 +148,7 @@ described(figure, "Loss and accuracy on training and on held-out pictures after 
 
 # %%
 assert all(history[-1][name] < history[0][name] for name in ("loss", "val_loss"))
+assert sum(record["val_loss"] < record["loss"] for record in history) >= 3
 result = evaluate(model, DataLoader(test, batch_size=8))
 print(f"{result.accuracy:.0%} of {len(test)} test pictures right")
 assert result.accuracy > 0.6  # by chance it would be 1/3
@@ -180,7 +181,7 @@ print("it is a", CLASSES[test.labels[0]])
 #
 # ## Exercises
 #
-# **1.** Bring pictures (N, H, W, C), bytes, into the engine's form.
+# **1.** Bring pictures of bytes, (N, H, W, C), into the form that the engine computes on.
 
 
 # %%
@@ -194,9 +195,9 @@ by_the_engine = from_arrays(raw, labels[:4]).scaled(slice(None))
 compare(for_the_engine(raw), by_the_engine)
 
 # %% [markdown]
-# **2.** How many weights does the first dense layer have if the pictures are S x S? (Three valid 3x3
-# convolutions, each followed by a halving that drops an odd row; 128 maps come out; 512 units.) Biases
-# included.
+# **2.** How many weights and biases does the first dense layer have if the pictures are S x S? Before it
+# there are three 3x3 convolutions without padding. After each of them max-pooling halves rows and columns,
+# and drops an odd one. 128 maps come out. The dense layer has 512 outputs.
 
 
 # %%
@@ -211,8 +212,8 @@ compare(
 )
 
 # %% [markdown]
-# **3.** Often every channel is changed to mean 0 and standard deviation 1, with the mean and the deviation of
-# the *training* pictures. Write it for images (N, C, H, W), with mean and deviation (C,).
+# **3.** Often every channel is normalised to the mean 0 and the standard deviation 1, with the mean and the
+# deviation of the *training* pictures. Write that for images (N, C, H, W), with mean and deviation (C,).
 
 
 # %%

@@ -82,8 +82,8 @@ print("from the library:", metrics.bootstrap_interval(right))
 assert 0.01 < (high - low) / 2 < 0.02
 
 # %% [markdown]
-# The interval reaches about 1.4 points to both sides. So with 2,000 images even the first digit behind the
-# decimal point of an accuracy in percent is noise: report the interval with it.
+# The interval reaches about 1.4 points to both sides. So with 2,000 images a difference of one percent can be
+# chance. Report the interval together with the accuracy.
 #
 # ## A threshold for every purpose: ROC
 #
@@ -99,6 +99,7 @@ nine, p = report.labels == 9, report.probabilities[:, 9]
 pairs = p[nine][:, None] - p[~nine]  # every nine with every other digit
 counted = (pairs > 0).mean() + (pairs == 0).mean() / 2
 print(f"AUC {metrics.roc_auc(nine, p):.5f}, by counting pairs {counted:.5f}")
+assert np.isclose(metrics.roc_auc(nine, p), counted)
 
 # %% [markdown]
 # ## Calibration: is it as sure as it is right?
@@ -116,6 +117,9 @@ for m in np.flatnonzero(bars.images):
         f"{bars.edges[m]:.1f} to {bars.edges[m + 1]:.1f}: {bars.images[m]:5} images, "
         f"sure {bars.confidence[m]:6.1%}, right {bars.accuracy[m]:6.1%}"
     )
+ece = np.nansum(bars.images * np.abs(bars.accuracy - bars.confidence)) / bars.images.sum()
+print(f"expected calibration error {ece:.4f}, as in the table above")
+assert f"{ece:.4f}" in "".join(report.lines())
 
 # %% [markdown]
 # ## Undefined is not zero
@@ -161,9 +165,10 @@ described(comparison_figure(comparison), "Three networks compared: the accuracy 
 #
 # ## Choosing without the test images
 #
-# Suppose you try ten learning rates, keep the one with the best *test* accuracy, and report that accuracy. It
-# is too high, because you chose what suits these images best. So choose by images that are held out of the
-# *training* data. If there are few images, let every image be held out once: this is k-fold cross-validation.
+# Suppose you try ten learning rates, keep the one with the best *test* accuracy, and report that accuracy. On
+# average it is too high, because you chose what suits these images best. So choose by images that are held
+# out of the *training* data. If there are few images, let every image be held out once: this is k-fold
+# cross-validation.
 
 
 # %%
@@ -185,8 +190,8 @@ print("held out:", {decay: round(accuracy, 3) for decay, accuracy in found.items
 #
 # ## Exercises
 #
-# **1.** A test is positive for 90 % of the sick and for 5 % of the healthy. Of 1,000 people 10 are sick. What
-# is its precision?
+# **1.** A medical test is positive for 90 % of the people who are sick, and for 5 % of those who are healthy.
+# Of 1,000 people 10 are sick. What is the precision of the test?
 
 # %%
 precision = None  # your number
@@ -195,7 +200,8 @@ people = np.repeat([[1, 1, 0, 0], [1, 0, 1, 0]], [90, 10, 495, 9405], axis=1)  #
 compare(precision, metrics.precision_recall_f1(*people, average=None).precision[1])
 
 # %% [markdown]
-# **2.** Write McNemar's p for two classifiers, from where each of them is right.
+# **2.** Write McNemar's p for two classifiers. You get two arrays, which say for each image whether the first
+# and the second classifier is right.
 
 
 # %%

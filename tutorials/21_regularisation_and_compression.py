@@ -75,6 +75,7 @@ tinycnn.manual_seed(0)
 plain = network()
 history = learn(plain)
 print(f"{sum(p.numel() for p in plain.parameters()):,} weights, {len(train)} digits")
+assert sum(p.numel() for p in plain.parameters()) / len(train) > 80
 print(f"on the digits it learned {history[-1]['accuracy']:.1%}, on others {history[-1]['val_accuracy']:.1%}")
 assert history[-1]["accuracy"] > 0.99 > history[-1]["val_accuracy"] + 0.04
 assert history[-1]["val_loss"] > min(record["val_loss"] for record in history)
@@ -101,12 +102,12 @@ described(
 #
 # ## Remedies, and what they do to the gradient
 #
-# - **L2** (Eq. 8) adds $\frac{\lambda}{2} \sum w^2$ to the loss, so its gradient has $\lambda w$ more: each
-#   step makes each weight smaller by a *share*. **L1** adds $\lambda \sum |w|$, whose gradient is
-#   $\lambda\,\mathrm{sign}(w)$: each step takes the same *amount*, until the weight is at 0.
+# - **L2** (Eq. 8) adds $\frac{\lambda}{2} \sum w^2$ to the loss, so its gradient has $\lambda w$ more: a step
+#   of gradient descent makes each weight smaller by a *share*. **L1** adds $\lambda \sum |w|$, whose gradient
+#   is $\lambda\,\mathrm{sign}(w)$: each step takes the same *amount*, until the weight is near 0 (lesson 22).
 # - **Dropout** (lesson 14) lets no unit rely on another one: it may be missing.
-# - **Augmentation** shows each image a little differently every time. It is the only remedy that adds
-#   knowledge: that a shifted digit is the same digit.
+# - **Augmentation** shows each image a little differently every time. It adds knowledge that is not in the
+#   images: that a shifted digit is the same digit.
 # - **Label smoothing** asks for the probability $1 - s + s/K$ instead of 1. The gradient of the cross-entropy
 #   by the logits is softmax minus the truth (lesson 4). With the truth 1 it is never 0, so the logits always
 #   grow. With the smoothed truth it is 0 at finite logits:
@@ -226,6 +227,7 @@ print(f"90 % cut while it is trained: {accuracy(pruned, test):.1%}, zeros {masks
 assert accuracy(pruned, test) > cut[3]
 for name, kept in masks_of(pruned).kept.items():
     print(f"  {name:10} {kept.mean():6.1%} of {kept.size:,} weights are left")
+assert masks_of(pruned).kept["0.weight"].mean() > 0.5 > 0.2 > masks_of(pruned).kept["8.weight"].mean()
 
 # %% [markdown]
 # Look at the layers: the first convolution keeps most of its few weights, and the first dense layer loses
@@ -297,6 +299,7 @@ with tempfile.TemporaryDirectory() as folder:
         save(path, model)
         sizes[name] = path.stat().st_size / 1024, accuracy(model, test)
 assert sizes["90 % cut, int8"][0] < sizes["dense"][0] / 10 and sizes["int8"][0] < sizes["dense"][0] / 3
+assert sizes["90 % cut, int8"][1] > sizes["dense"][1] - 0.03
 figure = blank_figure(7, 3)
 axes = figure.subplots()
 bars = axes.barh(list(sizes), [size for size, _ in sizes.values()])
@@ -312,7 +315,7 @@ described(figure, "Bars: the size of the file of five forms of one network, with
 #
 # ## Exercises
 #
-# **1.** Write Eq. 16 for a list of arrays: the share `sparsity` of all weights together is cut.
+# **1.** Write Eq. 16 for a list of arrays. Cut the share `sparsity` of all weights of all arrays together.
 
 
 # %%
@@ -341,9 +344,9 @@ stored = Int8Linear(layer)
 compare(through_int8(rows), stored.weight.numpy() * stored.weight_scale.numpy()[:, None], tolerance=1e-6)
 
 # %% [markdown]
-# **3.** Two of three weights are cut: w = (0, 0, 2). The optimizer is SGD with momentum, and the velocity of
-# the first weight was 4 when it was cut; no gradient came since. With the learning rate 0.1 and the momentum
-# 0.9, where is the first weight after one step without the mask?
+# **3.** Two of three weights are cut: w = (0, 0, 2). The optimizer is SGD with momentum. When the first
+# weight was cut, its velocity was 4. In the next step its gradient is 0. The learning rate is 0.1 and the
+# momentum 0.9. Where is the first weight after this step, if nobody applies the mask?
 
 # %%
 first_weight = None  # your number

@@ -134,6 +134,12 @@ described(
     "Neighbours of another class have a red cross.",
 )
 
+# %%
+for name, d in (("pixels", by_pixels), ("features", by_features)):
+    five = known.labels[np.argsort(d[queries], axis=1)[:, :5]] == labels[queries][:, None]
+    print(f"by {name}: {five.sum()} of {five.size} neighbours have the right class")
+assert five.mean() >= 0.9
+
 # %% [markdown]
 # **What to see:** red titles are neighbours of another class. By pixels, an image is near if its ink lies in
 # the same places: a 4 is near a 9. By features nearly all neighbours have the right class. (We chose these
@@ -189,8 +195,8 @@ for name, part in same.items():
 assert list(same.values()) == sorted(same.values())
 
 # %% [markdown]
-# Every step helps. Pooling keeps *what* is there and forgets *where exactly*, even behind random filters.
-# Training finds better filters. Augmentation shows the network directly that a moved digit is the same digit.
+# Each of the three helps. Pooling keeps *what* is there and forgets *where exactly*, even behind random
+# filters. Training finds better filters. Augmentation shows the network that a moved digit is the same digit.
 #
 # ## Exercises
 #

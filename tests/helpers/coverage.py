@@ -172,7 +172,7 @@ ROWS = (
         21,
         "Pruning: which weight is missed least? (Eq. 16)",
         "pruning",
-        Hole("A pruned weight is 0, and so is its gradient: the mask of the forward pass."),
+        Hole("It changes weights between two steps of training: nothing flows back through it."),
         ("prune",),
     ),
 )
