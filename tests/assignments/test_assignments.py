@@ -15,6 +15,11 @@ NAMES = sorted(path.stem for path in FOLDER.glob("a[0-9][0-9]_*.py"))
 YOUR_CODE = re.compile(r"^# %% your code\n.*?(?=^# %%|\Z)", re.S | re.M)
 
 _VISIT = "for parent in value.parents:\n                    visit(parent)\n"
+_WITHOUT_G = "self.grad += 1\n            other.grad += 1"
+_BATCH = "order[start : start + batch_size]"
+_NO_ZERO_D = "    optimizer.zero_grad()\n    fake = Tensor(G(Tensor(z), of_G).data)"
+_NO_ZERO_G = "    optimizer.zero_grad()\n    loss = binary_cross_entropy(D(G("
+_OF_TOTAL = "(np.full(a.data.shape, g),)"
 _INDEX = "x[n, c, oh * stride + r, ow * stride + s] * g"
 # What is written instead of what in the right solution, and the test that finds it.
 MISTAKES = [
@@ -31,13 +36,19 @@ MISTAKES = [
         },
         "the_order_of_the_walk",
     ),
+    ("a01_value", {"self.grad += y.grad\n            other.grad += y.grad": _WITHOUT_G}, "gradient_of_a_sum"),
+    ("a01_value", {"if id(value) not in seen:": "if True:"}, "the_order_of_the_walk"),
     (
         "a02_broadcasting",
         {"g if parent.grad is None else parent.grad + g": "g"},
         "a_tensor_that_is_used_twice",
     ),
     ("a02_broadcasting", {"unbroadcast(g, b.data.shape)": "g"}, "a_bias"),
+    ("a02_broadcasting", {_OF_TOTAL: "(np.ones(a.data.shape),)"}, "total"),
+    ("a02_broadcasting", {_OF_TOTAL: _OF_TOTAL[1:-2]}, "total"),
     ("a03_two_layers", {"g * dz / N": "g * dz"}, "gradient_of_cross_entropy"),
+    ("a03_two_layers", {"g * dz / N": "dz / N"}, "gradient_of_cross_entropy"),
+    ("a03_two_layers", {"a.data > 0": "a.data >= 0"}, "gradient_of_relu"),
     ("a03_two_layers", {"a.data > 0": "g > 0"}, "gradient_of_relu"),
     ("a03_two_layers", {"parameter.data - lr": "parameter.data + lr"}, "it_learns_a_circle"),
     ("a04_slow_convolution", {"+= g[": "= g["}, "input_gradient"),
@@ -52,11 +63,27 @@ MISTAKES = [
     ("a06_pooling", {"size, size).swapaxes(3, 4)": "size, size)"}, "gradient_check"),
     ("a07_batch_norm", {"h - through_mean": "h"}, "moving_a_channel_changes_nothing"),
     ("a07_batch_norm", {" - through_variance": ""}, "stretching_a_channel_changes_nothing"),
+    ("a06_pooling", {"(g.reshape(x.data.shape),)": "g.reshape(x.data.shape)"}, "flatten"),
+    ("a08_adam", {"p.data - self.lr": "p.data + self.lr"}, "the_first_step_goes_downhill"),
     ("a08_adam", {" / (1 - beta1**self.t)": ""}, "the_first_step_has_the_size_lr"),
     ("a08_adam", {"np.sqrt(v) + self.eps": "np.sqrt(v + self.eps)"}, "the_engine_agrees"),
     ("a09_cnn", {"labels[batch]": "labels[np.sort(batch)]"}, "it_learns"),
     ("a09_cnn", {"len(images), batch_size": "len(images) - batch_size, batch_size"}, "it_sees_every_image"),
-    ("a10_gan", {"Tensor(G(Tensor(z), of_G).data)": "G(Tensor(z), of_G)"}, "no_gradient_of_D_s_loss"),
+    ("a09_cnn", {"x = relu(conv2d(x, w2, stride=2))": "x = conv2d(x, w2, stride=2)"}, "relu_is_behind"),
+    ("a09_cnn", {"max_pool2d(relu(conv2d(x, w1)), 2)": "max_pool2d(conv2d(x, w1), 2)"}, "relu_is_behind"),
+    ("a09_cnn", {"rng.permutation(len(images))": "np.arange(len(images))"}, "it_sees_every_image"),
+    (
+        "a09_cnn",
+        {_BATCH: "rng.integers(0, 40, len(order[start : start + batch_size]))"},
+        "it_sees_every_image",
+    ),
+    ("a10_gan", {"g * (p - t) / z.data.size": "(p - t) / z.data.size"}, "binary_cross_entropy"),
+    ("a10_gan", {"relu(batch_norm(maps, weight, bias))": "batch_norm(maps, weight, bias)"}, "every_part"),
+    ("a10_gan", {"batch_norm(maps, weight, bias)": "maps"}, "every_part"),
+    ("a10_gan", {"flatten(relu(conv2d(x, filters, 2)))": "flatten(conv2d(x, filters, 2))"}, "every_part"),
+    ("a10_gan", {_NO_ZERO_D: "    fake = Tensor(G(Tensor(z), of_G).data)"}, "old_gradients"),
+    ("a10_gan", {_NO_ZERO_G: "    loss = binary_cross_entropy(D(G("}, "old_gradients"),
+    ("a10_gan", {"Tensor(G(Tensor(z), of_G).data)": "G(Tensor(z), of_G)"}, "no_gradient_of_the_loss_of_D"),
     ("a10_gan", {"of_D), 1.0)": "of_D), 0.0)"}, "G_learns_and_D_stays"),
 ]
 
@@ -125,7 +152,8 @@ def test_the_empty_skeleton_says_what_to_write(name, run):
     assert re.match(r"\d+ of \d+ tests fail", status)
     assert "not written yet: write " in out
     text = (FOLDER / f"{name}.py").read_text()
-    assert len(re.findall("^def test_", text, re.M)) == len(re.findall("^(?:right|wrong) ", out, re.M))
+    tests = len(re.findall("^def test_", text, re.M))
+    assert tests == len(re.findall("^(?:right|to do) ", out, re.M)), "nothing is called wrong yet"
 
 
 @pytest.mark.parametrize(
@@ -152,3 +180,22 @@ def test_every_sentence_says_what_to_look_at():
         for test, said in sentences(name):
             assert re.search(r"[.:;,?] ", said), (test, said)
             assert said[-1] in ".?", (test, said)
+
+
+def test_an_exception_comes_with_its_line(run):
+    code = (RIGHT / "a06_pooling.py").read_text().replace("x.data.reshape(len(x.data), -1)", "x.reshape(2)")
+    _, out = run("a06_pooling", code)
+    (line,) = re.findall(r"AttributeError: .* 'reshape'\n +\(a06_pooling.py, line \d+: (.*)\)", out)[:1]
+    assert "x.reshape(2)" in line
+
+
+def test_a_wrong_gradient_comes_with_its_place(run):
+    """Of the second image alone: the first numbers agree."""
+    code = (RIGHT / "a06_pooling.py").read_text()
+    old = "(g.reshape(x.data.shape),)"
+    assert old in code
+    code = code.replace(old, "(g.reshape(x.data.shape) * (np.arange(len(g)) == 0)[:, None, None, None],)")
+    _, out = run("a06_pooling", code)
+    assert re.search(
+        r"input 0 \(counted from 0\) at \(1, .*\): backward gives 0.0000, finite differences", out
+    )

@@ -13,9 +13,10 @@
 #
 # You need lesson 2. Write `Value`: a number with the operations +, * and relu, and with `backward`.
 #
-# * An operation computes its result, and remembers its parents and how to hand a gradient on to them.
-# * `backward` sets the `grad` of the last value to 1. Then it visits every value after all values that used
-# it.
+# * An operation makes a new `Value` with the result and the parents. It also sets `hand_on` of the new value:
+#   a function without arguments, which adds to the `grad` of each parent what that parent gets.
+# * `backward` sets the `grad` of the last value to 1. Then it visits every value once, after all values that
+#   used it, and calls its `hand_on`.
 # * A value that is used twice gets the sum of both gradients.
 
 # %%
@@ -54,29 +55,36 @@ def test_the_numbers():
     assert ((a + b).data, (a * b).data, Value(-2.0).relu().data, a.relu().data) == (5, 6, 0, 2)
 
 
+def test_gradient_of_a_sum():
+    """For y = a + b, both parents get the gradient of y, which is 10 here and not 1."""
+    a, b = Value(2.0), Value(3.0)
+    ((a + b) * Value(10.0)).backward()
+    assert (a.grad, b.grad) == (10, 10)
+
+
 def test_gradient_of_a_product():
-    """For y = a * b, dy/da is b and dy/db is a. Is each multiplied with the gradient of y?"""
+    """For y = a * b, dy/da is b and dy/db is a. Multiply each by the gradient of y, which is 10 here."""
     a, b = Value(2.0), Value(3.0)
     (a * b * Value(10.0)).backward()
     assert (a.grad, b.grad) == (30, 20)
 
 
 def test_gradient_of_relu():
-    """relu hands the gradient on where its input is above 0, and 0 elsewhere."""
+    """relu hands its gradient on if its input is above 0. Otherwise it hands on nothing."""
     a, b = Value(2.0), Value(-2.0)
     (a.relu() * Value(3.0) + b.relu()).backward()
     assert (a.grad, b.grad) == (3, 0)
 
 
 def test_a_value_that_is_used_twice():
-    """A value that is used twice has two ways to the result. Its gradient is the sum: add, do not replace."""
+    """A value that is used twice gets two gradients. Its gradient is their sum: add, do not replace."""
     a = Value(3.0)
     (a * a + a).backward()
     assert a.grad == 7
 
 
 def test_the_order_of_the_walk():
-    """A value hands its gradient on before it is complete. Visit it after every value that used it."""
+    """A value hands its gradient on too early, or twice: visit it once, after every value that used it."""
     a = Value(2.0)
     b = a * a
     c = b * Value(3.0)
@@ -85,9 +93,7 @@ def test_the_order_of_the_walk():
 
 
 def test_gradient_check():
-    """The gradients differ from finite differences. Try each operation alone to find the one that is
-    wrong.
-    """
+    """The gradients differ from finite differences. Try each operation alone: which one is wrong?"""
     check_gradients(lambda x, y: (x * y + x).relu() * y + x * Value(-2.0), Value(1.5), Value(0.7))
 
 

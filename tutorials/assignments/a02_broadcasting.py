@@ -12,12 +12,13 @@
 # # Assignment 2: arrays, and broadcasting
 #
 # You need assignment 1. Now every node holds an array. A node remembers its parents and one function,
-# `gradients`: it takes g = dL/dy and returns one array for each parent. All later assignments are built from
-# this `Tensor`.
+# `gradients`: it takes g = dL/dy and returns a tuple of arrays, one for each parent. (A tuple of one array is
+# written `(array,)`, with a comma.) `backward` calls it, and adds each array to the `grad` of its parent. All
+# later assignments are built from this `Tensor`.
 #
 # Something is new: NumPy *broadcasts*. In `x + b` with x (N, K) and b (K,), each number of b is used N times.
-# So its gradient is the sum of N numbers: `unbroadcast(g, shape)` adds up all that was copied, until g has
-# that shape.
+# So its gradient is the sum of N numbers. `unbroadcast(g, shape)` gets the gradient g of the broadcast array.
+# It adds up what belongs to the same number of the array, and returns an array of that shape.
 
 # %%
 import numpy as np
@@ -32,12 +33,12 @@ class Tensor:
         self.data, self.grad, self.parents, self.gradients = np.asarray(data, float), None, parents, gradients
 
     def backward(self):
-        """Set grad of every tensor that this one, a single number, was made of."""
+        """Set grad of this tensor, which is a single number, to 1, and that of all tensors it was made of."""
         raise NotImplementedError("write Tensor.backward, as in assignment 1")
 
 
 def unbroadcast(g, shape):
-    """Return g, summed to the shape that was broadcast to g's."""
+    """Return the gradient of an array of this shape, for the gradient g of the broadcast array."""
     raise NotImplementedError("write unbroadcast: sum the axes that were added, then those of length 1")
 
 
@@ -73,6 +74,14 @@ def test_unbroadcast():
     assert unbroadcast(np.ones((2, 3)), ()).item() == 6
 
 
+def test_total():
+    """Every number of the sum gets g, which is 3 here and not 1: return (array,), one array in a tuple."""
+    x = Tensor(numbers(2, 3))
+    y = total(x)
+    (gradient,) = y.gradients(np.array(3.0))
+    assert gradient.tolist() == [[3, 3, 3], [3, 3, 3]]
+
+
 def test_a_bias():
     """b is used once for every row, so its gradient is the sum over the rows, of b's own shape."""
     x, b = Tensor(numbers(4, 3)), Tensor(numbers(3))
@@ -88,7 +97,7 @@ def test_a_tensor_that_is_used_twice():
 
 
 def test_the_order_of_the_walk():
-    """A tensor hands its gradient on before it is complete. Visit it after all tensors that used it."""
+    """A tensor hands its gradient on too early, or twice: visit it once, after all tensors that used it."""
     x = Tensor([2.0])
     y = mul(x, x)
     z = mul(y, Tensor([3.0]))
@@ -97,7 +106,7 @@ def test_the_order_of_the_walk():
 
 
 def test_gradient_check():
-    """The gradients differ from finite differences. Which of the operations is it?"""
+    """The gradients differ from finite differences. Try each operation alone: which one is wrong?"""
     check_gradients(lambda a, b: total(mul(add(a, b), b)), Tensor(numbers(2, 3)), Tensor(numbers(3)))
     check_gradients(lambda a, b: total(mul(a, mul(b, b))), Tensor(numbers(2, 3)), Tensor(numbers(2, 1)))
 

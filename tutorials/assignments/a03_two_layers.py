@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Assignment 3: a network of two layers
 #
-# You need lessons 4 and 13. Write the operations of a small network, and train it: points inside and outside
-# of a circle, which no straight line can separate.
+# You need lessons 4 and 13. Write the operations of a small network. The last test trains it to say whether a
+# point lies inside a circle or outside of it. No straight line can separate these points.
 
 # %%
 import numpy as np
@@ -32,7 +32,7 @@ def relu(a):
 
 
 def cross_entropy(z, labels):
-    """Return the mean of -log softmax(z)[label] over the rows of z (N, K): from logits, in one operation."""
+    """Return the mean over the rows of z (N, K) of -log softmax(z[n])[labels[n]], as one operation."""
     raise NotImplementedError("write cross_entropy: its gradient is (softmax - one-hot) / N")
 
 
@@ -56,21 +56,19 @@ def numbers(*shape):
 
 
 def test_gradient_of_matmul():
-    """dL/da is g times b transposed, dL/db is a transposed times g: only one order fits the shapes."""
+    """For y = a b, dL/da is g times b transposed, dL/db is a transposed times g: look at the order."""
     check_gradients(lambda a, b: total(mul(matmul(a, b), matmul(a, b))), numbers(4, 3), numbers(3, 2))
 
 
 def test_gradient_of_relu():
-    """relu looks at its input, not at g: the gradient passes where the input is above 0."""
-    x = Tensor([[1.0, -1.0, 2.0]])
-    total(mul(relu(x), Tensor([[-3.0, -3.0, 5.0]]))).backward()
-    assert x.grad.tolist() == [[-3, 0, 5]]
+    """relu looks at its input, not at g: the gradient passes where the input is above 0 (not at 0)."""
+    x = Tensor([[1.0, -1.0, 2.0, 0.0]])
+    total(mul(relu(x), Tensor([[-3.0, -3.0, 5.0, 7.0]]))).backward()
+    assert x.grad.tolist() == [[-3, 0, 5, 0]]
 
 
 def test_no_idea():
-    """Two classes and equal logits: both shares are 1/2, so the loss is log 2, and the mean over rows is,
-    too.
-    """
+    """Two classes and equal logits: both shares are 1/2. So every row has the loss log 2, and their mean."""
     assert np.isclose(cross_entropy(Tensor(np.zeros((5, 2))), [0, 1, 1, 0, 1]).data, np.log(2))
 
 
@@ -80,21 +78,21 @@ def test_large_logits():
 
 
 def test_gradient_of_cross_entropy():
-    """The gradient is (softmax - one-hot) / N: the loss is a mean over the N rows."""
-    check_gradients(lambda z: cross_entropy(z, [0, 2, 1, 1]), numbers(4, 3))
+    """The gradient is g * (softmax - one-hot) / N: divide by the number of rows, and do not forget g."""
+    check_gradients(lambda z: mul(cross_entropy(z, [0, 2, 1, 1]), Tensor(3.0)), numbers(4, 3))
 
 
 def test_gradient_check_of_the_network():
-    """Each operation is right, and the network is not: look at the shapes of the biases, and at where
-    relu is.
-    """
+    """Each operation is right, and the network is not: where do you add the biases, and where is relu?"""
     rng = np.random.default_rng(1)
     parts = [Tensor(rng.standard_normal(shape)) for shape in ((4, 2), (2, 5), 5, (5, 3), 3)]
     check_gradients(lambda *some: cross_entropy(network(*some), [0, 2, 1, 1]), *parts)
+    x, w1, b1, w2, b2 = (part.data for part in parts)
+    assert np.allclose(network(*parts).data, np.maximum(x @ w1 + b1, 0) @ w2 + b2), "the logits differ"
 
 
 def test_it_learns_a_circle():
-    """The gradients are right, and it does not learn: is the step downhill, and is grad None after it?"""
+    """The gradients are right, but it does not learn: is the step downhill, and is grad None after it?"""
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, (200, 2))
     labels = (np.hypot(*points.T) < 0.7).astype(int)

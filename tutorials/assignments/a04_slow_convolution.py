@@ -11,10 +11,10 @@
 # %% [markdown]
 # # Assignment 4: convolution, slow and readable
 #
-# You need lesson 3. Write convolution and its two gradients as loops, first on arrays, then as an operation
-# on your
-# `Tensor`. There is no padding. x is (N, C, H, W), w (K, C, KH, KW), y and g (N, K, OH, OW); the stride is
-# one number.
+# You need lesson 3. Write convolution and its two gradients as loops, first for arrays, then as an operation
+# for your `Tensor`. There is no padding, and the stride is one number for both directions. x is (N, C, H, W),
+# w (K, C, KH, KW), and y and g (N, K, OH, OW), with OH = (H - KH) // stride + 1 and OW = (W - KW) // stride +
+# 1.
 
 # %%
 import numpy as np
@@ -27,18 +27,22 @@ from tinycnn import functional as F
 
 # %% your code
 def conv2d_loops(x, w, stride):
-    """Return y: y[n,k,oh,ow] is the sum of x[n, c, oh*stride + r, ow*stride + s] * w[k,c,r,s]."""
+    """Return y: y[n,k,oh,ow] is the sum over c,r,s of x[n, c, oh*stride + r, ow*stride + s] * w[k,c,r,s]."""
     raise NotImplementedError("write conv2d_loops")
 
 
 def conv2d_input_loops(g, w, size, stride):
     """Return dL/dx (N, C, H, W), for size = (H, W)."""
-    raise NotImplementedError("write conv2d_input_loops: the same products, added where x stood")
+    raise NotImplementedError(
+        "write conv2d_input_loops: add g * w to the place that x has in the forward loops"
+    )
 
 
 def conv2d_weight_loops(x, g, kernel_size, stride):
     """Return dL/dw (K, C, KH, KW), for kernel_size = (KH, KW)."""
-    raise NotImplementedError("write conv2d_weight_loops: the same products, added where w stood")
+    raise NotImplementedError(
+        "write conv2d_weight_loops: add x * g to the place that w has in the forward loops"
+    )
 
 
 def slow_conv2d(x, w, stride=1):
@@ -62,7 +66,7 @@ def test_with_a_pencil():
 
 
 def test_the_engine_agrees():
-    """The engine gets another result: do you move by the stride, and add over all channels?"""
+    """The engine gets another result: does the window move by the stride, and do you add all channels?"""
     x, w = numbers(0, 2, 3, 7, 6), numbers(1, 4, 3, 3, 2)
     for stride in (1, 2):
         expected = F.conv2d(EngineTensor(x), EngineTensor(w), stride=stride).numpy()
@@ -70,9 +74,7 @@ def test_the_engine_agrees():
 
 
 def test_input_gradient():
-    """<g, conv(x, w)> must equal <x, dL/dx>. A cell that lies in several windows gets a gradient from
-    each: add.
-    """
+    """<g, conv(x, w)> must equal <x, dL/dx>. A cell of x in several windows gets something from each: add."""
     for stride in (1, 2):
         x, w = numbers(0, 2, 2, 5, 5), numbers(1, 3, 2, 3, 3)
         y = conv2d_loops(x, w, stride)
@@ -83,8 +85,8 @@ def test_input_gradient():
 
 
 def test_weight_gradient():
-    """<g, conv(x, w)> must equal <w, dL/dw>. A weight is used in every window of every image, at the
-    stride's steps.
+    """<g, conv(x, w)> must equal <w, dL/dw>. A weight is used in every window of every image: add all.
+    Where does each window begin?
     """
     for stride in (1, 2):
         x, w = numbers(0, 2, 2, 5, 5), numbers(1, 3, 2, 3, 3)
@@ -96,7 +98,7 @@ def test_weight_gradient():
 
 
 def test_gradient_check():
-    """The three functions are right, and the operation is not: does it return (dL/dx, dL/dw), in this
+    """The three functions are right, but the operation is not: does it return (dL/dx, dL/dw), in this
     order?
     """
 

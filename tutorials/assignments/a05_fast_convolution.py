@@ -11,9 +11,10 @@
 # %% [markdown]
 # # Assignment 5: convolution, fast
 #
-# You need assignment 4. A matrix product is the fastest thing that NumPy does. Copy every patch into a column
-# (`im2col`); then the convolution of an image is one product. Loop over the KH*KW cells of the filter, not
-# over the outputs: then every pass of the loop moves a whole slice.
+# You need assignment 4. NumPy computes a matrix product far faster than a loop in Python does. So copy every
+# patch into a column (`im2col`). Then the convolution of an image is one matrix product. In `im2col`, loop
+# over the KH*KW cells of the filter and not over the outputs. Then each pass of the loop copies a whole slice
+# of x: the numbers that this cell meets in all windows.
 
 # %%
 import time
@@ -26,13 +27,13 @@ from run_tests import check_gradients, run_tests
 
 # %% your code
 def im2col(x, kernel_size, stride):
-    """Return the patches of x as columns (N, C*KH*KW, OH*OW), their cells as in w.reshape(K, -1)."""
+    """Return the patches of x as columns (N, C*KH*KW, OH*OW), with rows in the order of w.reshape(K, -1)."""
     raise NotImplementedError("write im2col: one slice of x for each cell (r, s) of the filter")
 
 
 def col2im(columns, size, kernel_size, stride):
     """Return the adjoint of im2col: every copy is added to the cell it came from, in (N, C, H, W)."""
-    raise NotImplementedError("write col2im: the slices of im2col, with the assignment turned around")
+    raise NotImplementedError("write col2im: the slices of im2col, but columns are added to x")
 
 
 def conv2d(x, w, stride=1):
@@ -59,9 +60,7 @@ def test_columns():
 
 
 def test_col2im_is_the_adjoint():
-    """<im2col(x), c> must equal <x, col2im(c)>. A cell was copied into several columns: add what comes
-    back.
-    """
+    """<im2col(x), c> must equal <x, col2im(c)>. A cell of x is copied into several columns: add them all."""
     for stride in (1, 2):
         x = numbers(0, 2, 2, 5, 6)
         columns = im2col(x, (3, 2), stride)
@@ -81,7 +80,7 @@ def test_it_equals_the_slow_one():
 
 
 def test_gradient_check():
-    """Forward is right, a gradient is not: dL/dw is summed over the images, dL/dx goes through col2im."""
+    """Forward is right, but a gradient is not: dL/dw is a sum over the images, dL/dx comes out of col2im."""
 
     def loss(x, w):
         return total(mul(conv2d(x, w, 2), conv2d(x, w, 2)))

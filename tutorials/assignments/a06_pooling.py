@@ -11,8 +11,9 @@
 # %% [markdown]
 # # Assignment 6: max-pooling, and a row of numbers
 #
-# You need lesson 4. Windows lie side by side, so H and W are multiples of the window's size. Of equal cells
-# the first one wins, row by row. `flatten` makes a row of numbers of every image, for the dense layer.
+# You need lesson 4. The windows lie side by side, so H and W are multiples of the window's size. If cells are
+# equal, the first one wins (row by row). `flatten` makes one row of numbers of every image, for the dense
+# layer.
 
 # %%
 import numpy as np
@@ -28,7 +29,7 @@ def max_pool2d(x, size):
 
 def flatten(x):
     """Return x (N, ...) as a Tensor (N, everything else)."""
-    raise NotImplementedError("write flatten: what shape has its gradient?")
+    raise NotImplementedError("write flatten: which shape must the gradient have?")
 
 
 # %% [markdown]
@@ -42,7 +43,7 @@ def distinct():
 
 
 def test_the_maxima():
-    """Take the maximum over the cells of each window: rows 0 and 1, columns 0 and 1 are the first."""
+    """Take the maximum over the cells of each window. The first window has rows 0 and 1, columns 0 and 1."""
     x = Tensor(np.arange(16.0).reshape(1, 1, 4, 4))
     assert max_pool2d(x, 2).data.tolist() == [[[[5, 7], [13, 15]]]]
 
@@ -62,7 +63,7 @@ def test_a_tie():
 
 
 def test_flatten():
-    """flatten changes the shape forward, and changes it back in the gradient."""
+    """flatten changes the shape, and its gradient, a tuple of one array, has the shape of x again."""
     x = Tensor(np.arange(12.0).reshape(2, 3, 2, 1))
     y = flatten(x)
     assert y.data.tolist() == [list(range(6)), list(range(6, 12))]
@@ -71,7 +72,7 @@ def test_flatten():
 
 
 def test_gradient_check():
-    """The gradient differs from finite differences: do images, channels and windows keep to their places?"""
+    """The gradient differs from finite differences: is each g in its own image, channel and window?"""
     x = Tensor(distinct())
     check_gradients(lambda x: total(mul(flatten(max_pool2d(x, 3)), flatten(max_pool2d(x, 3)))), x)
 

@@ -11,9 +11,9 @@
 # %% [markdown]
 # # Assignment 7: batch norm
 #
-# You need lesson 14. For x (N, C) or (N, C, H, W): take the mean of each channel off, divide by the root of
-# its variance plus eps, multiply by the channel's weight and add its bias. The mean and the variance depend
-# on x, so the gradient goes through them as well.
+# You need lesson 14. x is (N, C) or (N, C, H, W). Subtract the mean of each channel, divide by sqrt(variance
+# + eps), multiply by the channel's weight, and add its bias. The mean and the variance depend on x, so the
+# gradient goes through them as well.
 
 # %%
 import numpy as np
@@ -37,25 +37,23 @@ def numbers(seed, *shape):
 
 
 def test_mean_and_spread():
-    """After batch norm each channel has mean 0 and variance 1: take statistics per channel, and divide by
-    M, not M - 1.
+    """After batch norm each channel has mean 0 and variance 1: take both over all axes but 1, and divide
+    the variance by the number of values M, not by M - 1.
     """
     y = batch_norm(Tensor(numbers(0, 4, 3, 2, 2) * 5 + 7), Tensor(np.ones(3)), Tensor(np.zeros(3)), 0.0).data
     assert np.allclose(y.mean(axis=(0, 2, 3)), 0) and np.allclose(y.var(axis=(0, 2, 3)), 1)
 
 
 def test_weight_and_bias():
-    """Channel c is multiplied by weight[c] and moved by bias[c]: give them a shape that broadcasts along
-    axis 1.
-    """
+    """Channel c is multiplied by weight[c], and bias[c] is added: give both a shape with C on axis 1."""
     x = Tensor(numbers(0, 5, 2))
     plain = batch_norm(x, Tensor([1.0, 1.0]), Tensor([0.0, 0.0])).data
     assert np.allclose(batch_norm(x, Tensor([2.0, 3.0]), Tensor([1.0, -1.0])).data, plain * [2, 3] + [1, -1])
 
 
 def test_moving_a_channel_changes_nothing():
-    """Adding a number to a channel changes nothing, so its gradients sum to 0: let the gradient pass the
-    mean, too.
+    """Adding a number to a channel of x does not change y, so the gradients of the channel sum to 0. Which
+    part of the gradient goes through the mean?
     """
     x = Tensor(numbers(0, 6, 2))
     y = batch_norm(x, Tensor([2.0, 3.0]), Tensor([0.0, 0.0]))
@@ -64,8 +62,8 @@ def test_moving_a_channel_changes_nothing():
 
 
 def test_stretching_a_channel_changes_nothing():
-    """Stretching a channel changes nothing, so <x - mean, dL/dx> is 0: let the gradient pass the
-    variance, too.
+    """Stretching a channel of x does not change y, so <x - mean, dL/dx> is 0. Which part of the gradient
+    goes through the variance?
     """
     x = Tensor(numbers(0, 6, 2))
     y = batch_norm(x, Tensor([2.0, 3.0]), Tensor([0.0, 0.0]), 0.0)
@@ -74,9 +72,7 @@ def test_stretching_a_channel_changes_nothing():
 
 
 def test_gradient_check():
-    """A gradient differs from finite differences: of x, of the weight, or of the bias; the message says
-    which.
-    """
+    """A gradient differs from finite differences. Input 0 is x, input 1 the weight, input 2 the bias."""
     g = Tensor(numbers(3, 3, 2, 2, 2))
     check_gradients(
         lambda x, w, b: total(mul(batch_norm(x, w, b), g)),

@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Assignment 8: Adam
 #
-# You need lesson 5. Write Adam. It keeps two means for each parameter, of the gradients and of their squares,
-# and corrects both for having begun at 0.
+# You need lesson 5. Write Adam. It keeps two running means for each parameter: m of the gradients, and v of
+# their squares. Both begin at 0, so at first they are too small. Adam corrects that before it uses them.
 
 # %%
 import numpy as np
@@ -47,8 +47,18 @@ class Adam:
 
 
 # %%
+def test_the_first_step_goes_downhill():
+    """A parameter with a positive gradient becomes smaller, one with a negative gradient larger."""
+    p = Tensor([1.0, 1.0])
+    p.grad = np.array([2.0, -2.0])
+    Adam([p], lr=0.1).step()
+    assert p.data[0] < 1 < p.data[1], f"from [1, 1], with the gradients [2, -2], to {p.data}"
+
+
 def test_the_first_step_has_the_size_lr():
-    """The first step has the size lr, whatever the gradient is: both means are divided by what they lack."""
+    """The first step has the size lr, however large the gradient is: count t from 1, and divide m by
+    1 - beta1^t and v, the mean of the squares, by 1 - beta2^t.
+    """
     for size in (1.0, 30.0, 1000.0):
         p = Tensor([1.0, 1.0])
         p.grad = np.array([size, -size])
@@ -57,8 +67,8 @@ def test_the_first_step_has_the_size_lr():
 
 
 def test_the_engine_agrees():
-    """After five steps the engine is elsewhere: is eps added to the root, not below it, and are the means
-    kept?
+    """After five steps the engine has other numbers: is eps added to the root (not under it), and do m and
+    v remember the steps before, without the correction?
     """
     rng = np.random.default_rng(0)
     ours, theirs = Tensor(np.ones((2, 3))), tinycnn.Tensor(np.ones((2, 3)), requires_grad=True)
@@ -72,7 +82,7 @@ def test_the_engine_agrees():
 
 
 def test_zero_grad():
-    """After zero_grad the gradients are None, so that the next backward does not add to old ones."""
+    """After zero_grad the gradients must be None. Otherwise the next backward adds to the old ones."""
     p = Tensor([1.0])
     p.grad = np.ones(1)
     Adam([p]).zero_grad()
@@ -86,9 +96,7 @@ def bowl(p):
 
 
 def test_it_finds_the_bottom():
-    """It does not arrive at (3, -1): does each parameter have its own m and v, and does the step go
-    downhill?
-    """
+    """It does not arrive at (3, -1): does each number of the parameter have its own m and v?"""
     p = Tensor([0.0, 0.0])
     optimizer = Adam([p], 0.05)
     for _ in range(500):

@@ -11,9 +11,9 @@
 # %% [markdown]
 # # Assignment 9: a convolutional network, trained
 #
-# All of it is yours now: convolution, pooling, dense layer, loss and optimizer. Put them together and train
-# them on 600 digits. There are two convolutions of 3x3, each with relu, and max-pooling behind the first;
-# then one dense layer:
+# You need lesson 6. You have written convolution, pooling, dense layer, loss and optimizer. Now put them
+# together and train them on 600 digits. There are two convolutions of 3x3 without a bias. Behind each of them
+# is relu, and behind the first relu max-pooling of 2x2. The last layer is dense:
 #
 # (N, 1, 28, 28) -> (N, 8, 26, 26) -> (N, 8, 13, 13) -> (N, 8, 6, 6) with stride 2 -> (N, 288) -> (N, 10)
 
@@ -33,7 +33,7 @@ from tinycnn.data import digits
 def initial(rng):
     """Return the parameters: filters (8, 1, 3, 3) and (8, 8, 3, 3), a matrix (288, 10), a bias (10,).
 
-    Weights are normal numbers times the root of 2 / (how many numbers one output is made of); the bias is 0.
+    Weights are normal numbers times the root of 2/n, if one output sums n products. The bias is 0.
     """
     raise NotImplementedError("write initial: a list of four tensors")
 
@@ -44,8 +44,11 @@ def cnn(x, parameters):
 
 
 def train(images, labels, parameters, epochs, batch_size, rng):
-    """Train with Adam, lr 0.003, in every epoch on all images in a new order; return all losses."""
-    raise NotImplementedError("write train: zero_grad, loss, backward, step, for every batch")
+    """Train with Adam (lr 0.003), in every epoch on all images, in a new order. Return a list of all losses.
+
+    rng, a NumPy generator, draws the order. The last batch of an epoch may be smaller.
+    """
+    raise NotImplementedError("write train: zero_grad, loss, backward and step for every batch")
 
 
 # %% [markdown]
@@ -59,8 +62,8 @@ def some_digits(count, start=0):
 
 
 def test_the_first_weights():
-    """Look at shapes and sizes: 9 numbers make one output of the first layer, 72 of the second, 288 of
-    the last.
+    """Look at shapes and sizes: an output of the first layer sums 9 products, of the second 72, of the
+    last 288.
     """
     parameters = initial(np.random.default_rng(0))
     assert [p.data.shape for p in parameters] == [(8, 1, 3, 3), (8, 8, 3, 3), (288, 10), (10,)]
@@ -68,17 +71,28 @@ def test_the_first_weights():
         assert 0.7 < p.data.std() / np.sqrt(2 / count) < 1.4, f"{p.data.shape}: {p.data.std():.3f}"
 
 
+def test_relu_is_behind_each_convolution():
+    """If all filters of a convolution are negative, relu behind it gives 0, and the logits are the bias."""
+    images, _ = some_digits(2)
+    bias = Tensor(np.arange(10.0))
+    for name, signs in (("first", (-1, -1)), ("second", (1, -1))):
+        first, second, matrix, _ = initial(np.random.default_rng(0))
+        filters = [Tensor(sign * np.abs(w.data)) for sign, w in zip(signs, (first, second), strict=True)]
+        logits = cnn(Tensor(images), [*filters, matrix, bias]).data
+        assert np.allclose(logits, bias.data), f"is relu behind the {name} convolution?"
+
+
 def test_an_untrained_network_has_no_idea():
-    """An untrained network's loss is about log 10 = 2.3: are there ten logits, one row for each image?"""
+    """An untrained network's loss is near log 10 = 2.3: are there ten logits, one row for each image?"""
     images, labels = some_digits(64)
     logits = cnn(Tensor(images), initial(np.random.default_rng(0)))
-    assert logits.data.shape == (64, 10)
+    assert logits.data.shape == (64, 10), f"the logits have the shape {logits.data.shape}"
     assert 2 < cross_entropy(logits, labels).data < 4
 
 
 def test_gradient_check():
-    """The gradient of the whole network is wrong, though its parts were right: is a part left out, or
-    used twice?
+    """The gradient of the whole network is wrong, but those of its parts were right: does every part get
+    the tensor that the part before it returned?
     """
     images, labels = some_digits(2)
     parameters = initial(np.random.default_rng(0))
@@ -90,17 +104,32 @@ def test_gradient_check():
 
 
 def test_it_sees_every_image_once_per_epoch():
-    """600 images in batches of 32 are 19 batches in each epoch; the last one is smaller. Return every
-    loss.
+    """In each epoch every image comes once, and the order is new. 40 images in batches of 16 are three
+    batches, the last one with 8 images. Return the loss of each batch.
     """
     images, labels = some_digits(40)
     rng = np.random.default_rng(0)
-    assert len(train(images, labels, initial(rng), 2, 16, rng)) == 2 * 3
+    seen, your_cnn = [], cnn
+
+    def watched(x, parameters):
+        seen.extend(image.sum() for image in x.data)
+        return your_cnn(x, parameters)
+
+    globals()["cnn"] = watched
+    try:
+        losses = train(images, labels, initial(rng), 2, 16, rng)
+    finally:
+        globals()["cnn"] = your_cnn
+    assert len(losses) == 2 * 3, f"{len(losses)} losses in two epochs"
+    assert len(seen) == 2 * 40, f"{len(seen)} images went through cnn in two epochs"
+    for epoch in (seen[:40], seen[40:]):
+        assert np.allclose(sorted(epoch), sorted(images.sum(axis=(1, 2, 3)))), "some images came twice"
+    assert seen[:40] != seen[40:], "both epochs have the same order"
 
 
 def test_it_learns():
-    """It does not learn 600 digits in four epochs: do images and labels keep together, and are gradients
-    set to None?
+    """It does not learn 600 digits in four epochs: does each image have its own label, and are the
+    gradients set to None before each backward?
     """
     images, labels = some_digits(600)
     rng = np.random.default_rng(0)

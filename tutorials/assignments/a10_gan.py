@@ -15,13 +15,12 @@
 # convolution:
 #
 # * G: z (N, 8) -> matmul (N, 144) -> (N, 16, 3, 3) -> batch norm -> relu -> transposed convolution 4x4 with
-# stride 2
-#   -> (N, 1, 8, 8) -> tanh
-# * D: (N, 1, 8, 8) -> convolution 4x4 with stride 2 -> (N, 16, 3, 3) -> relu -> (N, 144) -> matmul, bias ->
-# (N, 1)
+#   stride 2 (N, 1, 8, 8) -> tanh
+# * D: (N, 1, 8, 8) -> convolution 4x4 with stride 2 (N, 16, 3, 3) -> relu -> (N, 144) -> matmul, bias (N, 1)
 #
-# A transposed convolution is the input gradient of a convolution. So you have both halves of it already. Here
-# w is (K, C, KH, KW) as before: K channels come in, C go out.
+# A transposed convolution is the input gradient of a convolution. So you have its parts already: forward is
+# what your convolution does in the backward pass. Here w is (K, C, KH, KW) as before, but K channels come in,
+# and C go out.
 
 # %%
 import numpy as np
@@ -48,7 +47,7 @@ def tanh(x):
 
 
 def binary_cross_entropy(z, t):
-    """Return the mean loss of the answers sigmoid(z) if all truths are t, one number from 0 to 1."""
+    """Return the mean loss of the answers sigmoid(z) of logits z (N, 1); all truths are t, one number."""
     raise NotImplementedError("write binary_cross_entropy, from logits: np.logaddexp(0, z) is log(1 + e^z)")
 
 
@@ -106,20 +105,26 @@ def small_digits(count):
 
 
 def test_gradients_of_the_new_operations():
-    """The gradient of reshape, tanh or binary cross-entropy is wrong: tanh has 1 - y^2, the loss
-    (sigmoid(z) - t) / N.
+    """The gradient of reshape or of tanh is wrong: that of tanh is g * (1 - y^2), that of reshape is g in
+    the shape of x.
     """
-    check_gradients(
-        lambda x: total(mul(tanh(reshape(x, (6,))), Tensor(numbers(1, 6)))), Tensor(numbers(0, 2, 3))
-    )
-    check_gradients(lambda z: binary_cross_entropy(z, 1.0), Tensor(numbers(0, 4, 1)))
-    check_gradients(lambda z: binary_cross_entropy(z, 0.0), Tensor(numbers(0, 4, 1)))
+    check_gradients(lambda x: total(mul(reshape(x, (6,)), Tensor(numbers(1, 6)))), Tensor(numbers(0, 2, 3)))
+    check_gradients(lambda x: total(mul(tanh(x), Tensor(numbers(1, 6)))), Tensor(numbers(0, 6)))
+
+
+def test_binary_cross_entropy():
+    """No idea (logit 0) costs log 2, and a large logit does not overflow. The gradient is
+    g * (sigmoid(z) - t) / N: do not forget g.
+    """
+    assert np.isclose(binary_cross_entropy(Tensor([[0.0]]), 0.0).data, np.log(2)), "the loss of logit 0"
     assert np.isclose(binary_cross_entropy(Tensor([[-1000.0], [0.0]]), 1.0).data, (1000 + np.log(2)) / 2)
+    for t in (1.0, 0.0):
+        check_gradients(lambda z, t=t: mul(binary_cross_entropy(z, t), Tensor(3.0)), Tensor(numbers(0, 4, 1)))
 
 
 def test_transposed_convolution():
-    """<conv(y, w), x> must equal <y, conv_transpose(x, w)> for every y: it is the convolution's input
-    gradient.
+    """<conv(y, w), x> must equal <y, conv_transpose(x, w)> for every y: use col2im as in the gradient of
+    your convolution. The size is (H - 1) * stride + KH.
     """
     x, w = Tensor(numbers(0, 2, 3, 2, 2)), Tensor(numbers(1, 3, 2, 3, 3))
     made = conv_transpose2d(x, w, 2)
@@ -129,8 +134,8 @@ def test_transposed_convolution():
 
 
 def test_gradient_check():
-    """A gradient of the transposed convolution is wrong. That of x is a convolution of g with the same
-    filters.
+    """A gradient of the transposed convolution is wrong: dL/dx is the convolution of g with w, dL/dw is
+    made of x and the columns of g.
     """
 
     def loss(x, w):
@@ -148,24 +153,56 @@ def test_the_networks():
     assert D(images, first_D(rng)).data.shape == (5, 1)
 
 
-def test_no_gradient_of_D_s_loss_arrives_at_G():
+def test_every_part_of_G_and_D_is_there():
+    """A part of G or D is missing, or stands at another place: compare each with the list at the top."""
+    rng = np.random.default_rng(0)
+    z, of_G, of_D = Tensor(numbers(0, 5, 8)), first_G(rng), first_D(rng)
+    larger = [Tensor(of_G[0].data * 10), *of_G[1:]]
+    assert np.allclose(G(z, larger).data, G(z, of_G).data, atol=1e-3), "batch norm of G"
+    below_0 = [of_G[0], of_G[1], Tensor(np.full(16, -100.0)), of_G[3]]
+    assert np.allclose(G(z, below_0).data, 0), "relu of G: if its inputs are below 0, the images are 0"
+    x = numbers(1, 5, 1, 8, 8)
+    both_signs = D(Tensor(x), of_D).data + D(Tensor(-x), of_D).data
+    assert not np.allclose(both_signs, 0), "relu of D: without it D(-x) is -D(x)"
+    moved = [*of_D[:2], Tensor(of_D[2].data + 7)]
+    assert np.allclose(D(Tensor(x), moved).data, D(Tensor(x), of_D).data + 7), "bias of D"
+
+
+def test_no_gradient_of_the_loss_of_D_arrives_at_G():
     """While D learns, no gradient may arrive at G: give D the generated images without their history."""
     rng = np.random.default_rng(0)
     of_G, of_D = first_G(rng), first_D(rng)
     before = [p.data.copy() for p in of_D]
     train_D(small_digits(8), numbers(0, 8, 8), of_G, of_D, Adam(of_D, 1e-3))
-    assert all(p.grad is None for p in of_G)
-    assert all((p.data != old).any() for p, old in zip(of_D, before, strict=True))
+    assert all(p.grad is None for p in of_G), "G got a gradient"
+    assert all((p.data != old).any() for p, old in zip(of_D, before, strict=True)), "D did not change"
+
+
+def test_old_gradients_do_not_matter():
+    """train_D and train_G must set the old gradients to None before backward: G's step leaves some in D."""
+    for one, train in ((first_D, train_D), (first_G, train_G)):
+        results = []
+        for old in (None, 100.0):
+            rng = np.random.default_rng(0)
+            of_G, of_D = first_G(rng), first_D(rng)
+            learns = of_D if one is first_D else of_G
+            for p in learns:
+                p.grad = None if old is None else np.full(p.data.shape, old)
+            real = (small_digits(8),) if train is train_D else ()
+            train(*real, numbers(0, 8, 8), of_G, of_D, Adam(learns, 1e-2))
+            results.append(np.concatenate([p.data.ravel() for p in learns]))
+        assert np.allclose(*results), train.__name__
 
 
 def test_G_learns_and_D_stays():
-    """While G learns, all of its parameters change and D's do not; G's loss has the truth 1, real."""
+    """While G learns, all of its parameters change and D's do not. The truth of G's loss is 1, real."""
     rng = np.random.default_rng(0)
     of_G, of_D = first_G(rng), first_D(rng)
-    before = [p.data.copy() for p in of_D]
+    before, G_before = ([p.data.copy() for p in some] for some in (of_D, of_G))
     z, optimizer = numbers(0, 16, 8), Adam(of_G, 1e-2)
     losses = [train_G(z, of_G, of_D, optimizer) for _ in range(10)]
-    assert all((p.data == old).all() for p, old in zip(of_D, before, strict=True))
+    assert all((p.data == old).all() for p, old in zip(of_D, before, strict=True)), "D changed"
+    assert all((p.data != old).any() for p, old in zip(of_G, G_before, strict=True)), "G did not change"
     assert losses[-1] < losses[0], f"G's loss went from {losses[0]:.3f} to {losses[-1]:.3f}"
     assert (
         D(G(Tensor(z), of_G), of_D).data.mean()
@@ -174,8 +211,8 @@ def test_G_learns_and_D_stays():
 
 
 def test_it_makes_digits():
-    """After 300 steps the mean generated image is not like the mean digit, or all images are alike: check
-    both losses.
+    """After 300 steps the generated images are not like digits: their mean is not the mean digit, or they
+    are all alike. Which truth has each part of the two losses?
     """
     rng = np.random.default_rng(0)
     of_G, of_D = first_G(rng), first_D(rng)
