@@ -128,17 +128,16 @@ for part, d, title in sides:
             axes.set_title(f"{label}" + ("" if same else " ✗"), fontsize=11, color="k" if same else "#c8102e")
             for spine in axes.spines.values():
                 spine.set(color="#1f5fa8", linewidth=4 if column == 0 else 0)
+for name, d in (("pixels", by_pixels), ("features", by_features)):
+    five = known.labels[np.argsort(d[queries], axis=1)[:, :5]] == labels[queries][:, None]
+    print(f"by {name}: {five.sum()} of {five.size} neighbours have the right class")
+assert five.mean() >= 0.9
 described(
     figure,
     "Four new digits and the five known ones nearest to each, left by pixels, right by features. "
     "Neighbours of another class have a red cross.",
 )
 
-# %%
-for name, d in (("pixels", by_pixels), ("features", by_features)):
-    five = known.labels[np.argsort(d[queries], axis=1)[:, :5]] == labels[queries][:, None]
-    print(f"by {name}: {five.sum()} of {five.size} neighbours have the right class")
-assert five.mean() >= 0.9
 
 # %% [markdown]
 # **What to see:** red titles are neighbours of another class. By pixels, an image is near if its ink lies in
