@@ -1,6 +1,7 @@
 """The applications run, a few steps each; how good they are each says itself at its end."""
 
 import importlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tinycnn.data import digits
 
-FOLDER = Path(__file__).parents[1] / "tutorials" / "applications"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "tutorials" / "applications"
 # Script, and the arguments of a reduced run.
 REDUCED = {
     "colour_pictures": {"epochs": 1},
@@ -36,6 +38,16 @@ def script(monkeypatch):
 
 def test_every_application_is_here():
     assert {path.stem for path in FOLDER.glob("*.py")} == {*REDUCED, "canvases"}
+
+
+def test_the_page_has_the_measures_of_the_benchmark():
+    runs = json.loads((ROOT / "benchmarks" / "results" / "applications.json").read_text())["runs"]
+    page = (FOLDER.parent / "README.md").read_text()
+    assert runs.keys() == REDUCED.keys()
+    for name, measured in runs.items():
+        (row,) = re.findall(rf"^\| \[`{name}.py`\].* \| ([^|]+) \|$", page, re.M)
+        values = [[run[key] for run in measured] for key in measured[0] if key != "seconds"]
+        assert re.findall(r"[\d.]+ to [\d.]+", row) == [f"{min(v):.3g} to {max(v):.3g}" for v in values], name
 
 
 @pytest.mark.parametrize("name", REDUCED)

@@ -3,13 +3,13 @@
     python tutorials/applications/colour_pictures.py
     python tutorials/applications/colour_pictures.py --choose      how the settings were chosen
 
-There are only 80 training pictures of each kind, so the network would learn them by heart. Each is shifted,
-turned and mirrored a little every time, and the labels are smoothed. The network sees them as negatives: then
-the white paper is 0, which is what shifting and turning fill the rest with.
+There are only 80 training pictures of each kind, so a network can learn them by heart. Against that each one
+is shifted and turned a little every time, and sometimes mirrored, and the labels are smoothed. The network
+sees negatives of the pictures: so the white paper is 0, as is the border that shifting and turning fill in.
 
-The settings are chosen by cross-validation on the training pictures; all candidates come within 3 points of
-each other there. The test pictures are looked at once, at the end: settings that suit the test pictures would
-say nothing of pictures to come.
+The settings are chosen by cross-validation on the training pictures: --choose prints the score of each
+candidate. The test pictures are looked at once, at the end. Settings that were chosen by the test pictures
+would say nothing about other pictures.
 """
 
 import sys

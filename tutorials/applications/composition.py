@@ -2,9 +2,10 @@
 
     python tutorials/applications/composition.py
 
-A generator G makes only images like those it was trained on (Eq. 12). Paste the upper half of one digit on
-the lower half of another: the two do not meet at the seam. Then look for the z whose image G(z) is nearest to
-the collage, by gradient descent on z (Zhu et al. 2016). G(z) keeps what it can of both, and joins them.
+A generator G is trained to make images like those of its training set (Eq. 12). Paste the upper half of one
+digit on the lower half of another one of the same class: their strokes do not meet at the seam. Then look for
+the z whose image G(z) is nearest to this collage, by gradient descent on z (Zhu et al. 2016). G(z) is like
+both halves, and its brightness jumps less at the seam.
 """
 
 from pathlib import Path
@@ -40,8 +41,9 @@ def train_generator(epochs: int, per_class: int, seed: int) -> Generator:
 def project(G: Generator, images: np.ndarray, steps: int, tries: int = 8) -> np.ndarray:
     """Return for each image (N, 1, 28, 28) the image G(z) that is nearest to it.
 
-    The descent starts at `tries` places for each image, as it ends in a place that is best around there only.
-    Large z are as unlikely as they are among G's own, so |z|^2 counts a little.
+    The descent ends in a local minimum. So it starts at `tries` places for each image, and the best counts.
+    A large z is unlikely under N(0, I), from which G got its z in training, so |z|^2 is added with a small
+    factor.
     """
     N = len(images)
     wanted = Tensor(np.repeat(images, tries, axis=0))

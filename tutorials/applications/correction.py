@@ -4,7 +4,8 @@
 
 Two damages: normal noise on every pixel, and a square of 10x10 pixels that is missing. The network gets the
 damaged image and a mask of what is missing, and learns to give back the image as it was (mean squared error).
-The measure is the PSNR = 10 log10(1 / mean squared error), in decibels: 10 more is a tenth of the error.
+The measure is the PSNR = 10 log10(1 / mean squared error), in decibels: 10 dB more mean that the mean squared
+error is a tenth.
 """
 
 from pathlib import Path

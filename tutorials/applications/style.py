@@ -3,12 +3,12 @@
     python tutorials/applications/style.py
 
 What is a manner? The Gram matrix of a layer's maps says which features occur together, wherever that is: it
-is the texture without the shape (Gatys et al. 2016). The painter is trained so that its picture has the
-Gram matrices of the texture, and still the edges of the original. Its instance norm takes the contrast of
-each picture away, so that the manner alone decides it.
+describes the texture without the shape (Gatys et al. 2016). A network, the painter, is trained so that the
+picture that it makes has the Gram matrices of the texture, and still the edges of the original. Instance norm
+in the painter removes the contrast of the original, so that only the texture decides how strong it is.
 
-The layers that look are not trained at all: random filters are enough for textures (Ustyuzhaninov et al.
-2016).
+The layers whose maps are compared are not trained at all: random filters are enough for textures
+(Ustyuzhaninov et al. 2016).
 """
 
 from pathlib import Path
