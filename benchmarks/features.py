@@ -2,6 +2,7 @@
 
     python -m benchmarks.features                                        100, 1,000 and 10,000 labels, 3 seeds
     python -m benchmarks.features --labels 100 1000 --out benchmarks/results/features-digits.json
+    python -m benchmarks.features --data mnist --labels 10000 --test-images 10000    all of MNIST
 
 All features are given to the same linear classifier (`tinycnn.features.linear_error`):
 
@@ -31,7 +32,8 @@ from sklearn.cluster import MiniBatchKMeans
 
 import tinycnn
 from tinycnn import optim, plot
-from tinycnn.data import Augment, DataLoader, Dataset, digits
+from tinycnn.data import Augment, DataLoader, Dataset
+from tinycnn.data.sources import load
 from tinycnn.features import features, few_of_each, linear_error
 from tinycnn.fit import Training, fit
 from tinycnn.models import cnn28
@@ -145,6 +147,9 @@ def figure(rows: list[dict], test_images: int) -> Any:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print a table, and save it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "--data", default="digits", help="digits, mnist, fashion-mnist, or a folder of 28x28 grey pictures"
+    )
     parser.add_argument("--labels", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=STEPS, help="of training cnn28")
@@ -153,10 +158,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--out", type=Path, help="JSON file, which may have other rows; its picture is beside it"
     )
     args = parser.parse_args(argv)
-    train, test = digits()
+    train, test = load(args.data)
+    if train.image_shape != (1, 28, 28):
+        parser.error(f"--data: cnn28 takes pictures of 1x28x28, those of {args.data} are {train.image_shape}")
     test = test.subset(np.arange(0, len(test), max(len(test) // args.test_images, 1)))
-    print(f"test error of a linear classifier on {len(test):,} digits")
-    settings = {"data": "digits", "test_images": len(test), "steps": args.steps}
+    name = Path(args.data).name
+    print(f"test error of a linear classifier on {len(test):,} test images of {name}")
+    settings = {"data": name, "test_images": len(test), "steps": args.steps}
     rows = saved_rows(args.out, settings) if args.out else []
     for count in args.labels:
         for seed in args.seeds:

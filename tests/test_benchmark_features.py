@@ -1,4 +1,5 @@
 import json
+import struct
 
 import numpy as np
 import pytest
@@ -36,6 +37,39 @@ def test_the_benchmark_prints_its_table_and_adds_to_its_file(tmp_path, capsys):
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert features.main([*command[:-4], "--labels", "20", *command[-4:], "--steps", "4"]) == 0
     assert len(json.loads(out.read_text())["runs"]) == 1  # other settings: it begins anew
+
+
+def test_the_benchmark_takes_other_data(tmp_path, capsys, rng):
+    for part in ("train", "t10k"):
+        images = rng.integers(0, 256, (40, 28, 28), np.uint8)
+        labels = np.arange(40, dtype=np.uint8) % 10
+        head = struct.pack(">IIII", 0x803, *images.shape)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(head + images.tobytes())
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, 40) + labels.tobytes())
+    out = tmp_path / "features.json"
+    command = [
+        "--data",
+        str(tmp_path),
+        "--test-images",
+        "40",
+        "--steps",
+        "2",
+        "--seeds",
+        "0",
+        "--labels",
+        "20",
+    ]
+    assert features.main([*command, "--out", str(out)]) == 0
+    saved = json.loads(out.read_text())
+    assert (saved["data"], saved["test_images"]) == (tmp_path.name, 40)
+    assert f"40 test images of {tmp_path.name}" in capsys.readouterr().out
+    pictures = tmp_path / "large"
+    pictures.mkdir()
+    np.save(pictures / "images.npy", np.zeros((20, 32, 32), np.uint8))
+    np.save(pictures / "labels.npy", np.arange(20) % 2)
+    with pytest.raises(SystemExit):
+        features.main(["--data", str(pictures)])
+    assert "1x28x28" in capsys.readouterr().err
 
 
 def test_drawn_attributes_are_independent_of_each_other(rng):
