@@ -92,15 +92,19 @@ class Function:
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute the result, and record the operation if one of the inputs requires a gradient."""
-        like = next((x for x in inputs if isinstance(x, Tensor)), None)
-        if like is None and any(hasattr(x, "dtype") for x in inputs):
-            return self.compute([ordinary(x) if is_array(x) else x for x in inputs])
-        tensors = [x if isinstance(x, Tensor) else self.tensor(x, like) for x in inputs]
-        refuse_mixed_backends(self.name, tensors)
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        if len(tensors) < len(inputs):
+            if not tensors and any(hasattr(x, "dtype") for x in inputs):
+                return self.compute([ordinary(x) if is_array(x) else x for x in inputs])
+            like = tensors[0] if tensors else None
+            tensors = [x if isinstance(x, Tensor) else self.tensor(x, like) for x in inputs]
+        arrays = [x._data for x in tensors]
+        if len(set(map(type, arrays))) > 1:
+            refuse_mixed_backends(self.name, tensors)
         if self.parents:
             raise RuntimeError(f"{self.name} was called before: an instance is one use, make one for each")
-        self.needs_input_grad = tuple(x.requires_grad for x in tensors)
-        result = wrap(self.compute([x.data for x in tensors]))
+        self.needs_input_grad = tuple([x._requires_grad for x in tensors])
+        result = wrap(self.compute(arrays))
         if modes().grad_enabled and any(self.needs_input_grad) and result.dtype.kind == "f":
             self._record(tensors, result)
         for observer in modes().observers:
@@ -122,7 +126,7 @@ class Function:
             y = self.forward(*_promoted(inputs, self.floats))
             if y is None:
                 raise TypeError(f"{self.name}.forward returned None: it must return the result")
-            return as_array(y)
+            return y if type(y) is np.ndarray else as_array(y)
         except Exception as error:
             for observer in modes().observers:
                 observer.failed(self, "forward", inputs, error)
@@ -131,7 +135,7 @@ class Function:
     def _record(self, inputs: Sequence[Tensor], result: Tensor) -> None:
         """Make this a node of the graph."""
         self.recorded_at = next(clock)
-        self.parents = [(x.creator or x) if x.requires_grad else None for x in inputs]
+        self.parents = [(x.creator or x) if x._requires_grad else None for x in inputs]
         self.shape, self.dtype = result.shape, result.dtype
         self._kept = self.keep(inputs, result)
         result.creator, result._requires_grad = self, True
@@ -184,9 +188,12 @@ class Function:
 
 def _promoted(inputs: Sequence[Any], floats: bool) -> Sequence[Any]:
     """Return the arrays; integers among floats get the floats' dtype: PyTorch's rule, NumPy's is float64."""
-    dtypes = [x.dtype for x in inputs if hasattr(x, "dtype")]
-    real = [dtype for dtype in dtypes if dtype.kind == "f"]
-    if len(real) == len(dtypes) or not (real or floats):
-        return inputs
+    kinds = {x.dtype.kind for x in inputs if hasattr(x, "dtype")}
+    return inputs if kinds == {"f"} or not ("f" in kinds or floats) else _in_floats(inputs)
+
+
+def _in_floats(inputs: Sequence[Any]) -> Sequence[Any]:
+    """Return the arrays with integers as the floats among them, or else as float32."""
+    real = [x.dtype for x in inputs if hasattr(x, "dtype") and x.dtype.kind == "f"]
     to = np.result_type(*real) if real else np.dtype("float32")
     return [x.astype(to) if hasattr(x, "dtype") and x.dtype.kind != "f" else x for x in inputs]

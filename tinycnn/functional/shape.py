@@ -66,7 +66,7 @@ class Reshape(Function):
         return x.reshape(self.to_shape)
 
     def backward(self, g: Tensor) -> Tensor:
-        return reshape(g, self.from_shape)
+        return Reshape(self.from_shape)(g)
 
 
 def _to_two_dims(f: Callable[..., Tensor], rng: Rng) -> Example:
