@@ -69,6 +69,25 @@ def test_the_loss_of_a_sure_and_wrong_answer_is_finite_and_its_gradient_is_not_l
     assert_allclose(z.grad.numpy(), [[1, -1]])
 
 
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("z", "t", "loss", "slope"),
+    [
+        (-np.inf, 1.0, np.inf, -1.0),
+        (np.inf, 0.0, np.inf, 1.0),
+        (-np.inf, 0.5, np.inf, -0.5),
+        (-np.inf, 0.0, np.nan, 0.0),
+        (np.inf, 1.0, np.nan, 0.0),
+    ],
+)
+def test_an_infinite_logit(z, t, loss, slope):
+    logit = Tensor([z], requires_grad=True)
+    found = F.binary_cross_entropy_with_logits(logit, Tensor([t]))
+    found.backward()
+    assert_allclose(found.item(), loss)
+    assert logit.grad.numpy() == [slope]
+
+
 def test_variance_far_from_zero():
     x = np.float32(10000) + np.array([0, 1, 2, 3], "float32")
     assert F.var(Tensor(x)).item() == pytest.approx(5 / 3)

@@ -150,12 +150,12 @@ class Function:
 
     def _taken(self, name: str) -> Array:
         """Take an attribute out of the instance and return it."""
-        if name not in vars(self):
-            raise AttributeError(
-                f"{self.name} keeps {name!r}: it is no parameter of "
-                f"forward{inspect.signature(self.forward)}, not 'y' for the result, and no attribute"
-            )
-        return vars(self).pop(name)
+        if name in vars(self):
+            return vars(self).pop(name)
+        raise AttributeError(
+            f"{self.name} keeps {name!r}: it is no parameter of forward{inspect.signature(self.forward)}, "
+            "not 'y' for the result, and no attribute"
+        )
 
     @property
     def kept(self) -> Sequence[Any]:

@@ -101,10 +101,7 @@ class DataLoader:
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Run through the epoch with number `epoch`, counted from 0, from batch number `start` on.
 
-        Raises
-        ------
-        TypeError, ValueError
-            For a negative `epoch`, and a `start` outside 0 .. len(self).
+        Raises TypeError or ValueError for a negative `epoch`, and a `start` outside 0 .. len(self).
         """
         at_least(0, epoch=epoch, start=start)
         if start > len(self):

@@ -42,8 +42,8 @@ def fit(training: Trainable, callbacks: "Sequence[Callback]" = ()) -> list[dict[
     ------
     DivergedError
         If the loss becomes NaN or infinite; the weights are worthless then.
-    ValueError
-        For less than one epoch.
+    TypeError, ValueError
+        If ``training.epochs`` is no integer, or less than 1.
     """
     at_least(1, epochs=training.epochs)
     with stop_on_signals(training):

@@ -60,7 +60,9 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """Cross-entropy of a yes-or-no answer: -t * log sigmoid(z) - (1 - t) * log(1 - sigmoid(z)).
 
-    Computed as t * softplus(-z) + (1 - t) * softplus(z), since log sigmoid(z) = -softplus(-z).
+    Computed as t * softplus(-z) + (1 - t) * softplus(z), since log sigmoid(z) = -softplus(-z). So an infinite
+    logit that is wrong costs infinity (in PyTorch NaN for -inf). One that is right would cost 0 * infinity,
+    which is NaN, as in PyTorch.
 
     Parameters
     ----------

@@ -144,12 +144,7 @@ def check_labels(
 ) -> tuple[Array, Array | None]:
     """Return a copy of the labels of x in its backend, and which of them count; None if all do.
 
-    Those left out become 0.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a wrong shape, dtype or range.
+    Those left out become 0. Raises TypeError or ValueError for a wrong shape, dtype or range.
     """
     shape, t = shape_of(name, x), label_tensor(target)
     if len(shape) < 2 or t.dtype.kind not in "iu" or t.shape != (shape[0], *shape[2:]):

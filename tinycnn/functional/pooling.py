@@ -47,12 +47,8 @@ def max_pool2d(
         (N, C, H, W).
     kernel_size, stride, padding, dilation
         An int or (height, width). The stride is the kernel's size by default; padding never wins, and is at
-        most half the window, which is the kernel with its dilation.
-
-    Raises
-    ------
-    TypeError, ValueError
-        With every size involved and what would fit.
+        most half the window, which is the kernel with its dilation. What does not fit is a TypeError or a
+        ValueError with every size involved.
     """
     geometry = pool2d_geometry(images("max_pool2d", x), kernel_size, stride, padding, dilation)
     return ExtremePool2d(geometry, largest=True)(x)

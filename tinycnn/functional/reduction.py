@@ -65,13 +65,7 @@ class Mean(Function):
 
 @operation(Mean, example=over_dims, method=True)
 def mean(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
-    """Return the mean over `dim`.
-
-    Raises
-    ------
-    ValueError
-        For a mean of no elements.
-    """
+    """Return the mean over `dim`; raise ValueError for a mean of no elements."""
     return Mean(some_dims("mean", x, dim), keepdim)(x)
 
 

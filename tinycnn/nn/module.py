@@ -59,13 +59,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
-        """Run `forward`, then the hooks. An error that arises in a layer inside names that layer.
-
-        Raises
-        ------
-        ValueError, TypeError, ...
-            As the layers' functions.
-        """
+        """Run `forward`, then the hooks. An error that arises in a layer inside names that layer."""
         try:
             y = self.forward(*args, **kwargs)
         except (ValueError, TypeError) as error:
@@ -97,10 +91,7 @@ class Module:
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield the modules directly inside, with their names.
 
-        Raises
-        ------
-        TypeError
-            For modules and parameters in a Python list or dict: they would not be trained or saved.
+        Raises TypeError for modules and parameters in a Python list or dict: they would not be trained.
         """
         refuse_hidden(self)
         for name, value in vars(self).items():
