@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import HANGS
+from tests.helpers.wrong_answers import WRONG, exercises, wants_code, with_answer
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tutorials"
@@ -35,7 +36,7 @@ def figures(text):
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=NAMES)
-def test_it_runs_its_solutions_are_right_and_its_figures_are_described(path, tmp_path):
+def test_it_runs_and_knows_right_from_wrong_and_its_figures_are_described(path, tmp_path):
     """In one process: the solutions need what the lesson computed."""
     text = path.read_text()
     (solutions,) = re.findall(r"^# ## Solutions\n(.*)", text, re.S | re.M)
@@ -45,8 +46,11 @@ def test_it_runs_its_solutions_are_right_and_its_figures_are_described(path, tmp
     assert len(blocks) == count == solutions.count("<details><summary>") == solutions.count("</details>")
     code = "\n".join(re.sub(r"^# ?", "", block, flags=re.M) for block in blocks)
     assert len(re.findall(r"assert (?:check|compare)\(", code)) >= count
+    tasks = exercises(text)
+    lesson_number = int(path.stem[:2])
+    wrong = [with_answer(tasks[n], answer) for n in tasks for answer in WRONG.get((lesson_number, n), [])]
     lesson = tmp_path / path.name
-    lesson.write_text(f"{text}\n\n# %%\n{code}")
+    lesson.write_text("\n\n# %%\n".join([text, code, *wrong]))
     script = f"from run import *; print(json.dumps([*run(Path({str(lesson)!r}), Path('figures')).values()]))"
     command = [sys.executable, "-c", "import json; " + script]
     places = os.pathsep.join([str(ROOT), str(FOLDER)])
@@ -61,6 +65,15 @@ def test_it_runs_its_solutions_are_right_and_its_figures_are_described(path, tmp
     for number, description in enumerate(descriptions, 1):
         assert len(description) >= 40, f"figure {number} needs a text for those who cannot see it"
     assert len(set(descriptions)) == len(descriptions)
+
+
+def test_each_exercise_whose_answer_is_code_is_tried_with_wrong_answers():
+    """What `check` judges is tried with the tutor's own mistakes."""
+    asked = set()
+    for path in LESSONS:
+        tasks = exercises(path.read_text())
+        asked |= {(int(path.stem[:2]), number) for number, code in tasks.items() if wants_code(code)}
+    assert asked <= WRONG.keys()
 
 
 def compared(code):
