@@ -21,11 +21,17 @@ INTEGERS = (int, np.integer)
 LONGEST_SIDE = (1 << 31) - 1  # cells of the padded input, in each direction
 
 
-def at_least(minimum: int, **values: Any) -> None:
-    """Raise TypeError for a value that is no integer (True is none), ValueError for one below `minimum`."""
+def integers(**values: Any) -> None:
+    """Raise TypeError for a value that is no integer; True is none."""
     for name, value in values.items():
         if not isinstance(value, INTEGERS) or isinstance(value, bool):
             raise TypeError(f"{name} must be an integer, got {value!r}")
+
+
+def at_least(minimum: int, **values: Any) -> None:
+    """Raise TypeError for a value that is no integer (True is none), ValueError for one below `minimum`."""
+    integers(**values)
+    for name, value in values.items():
         if value < minimum:
             raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
 

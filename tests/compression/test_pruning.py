@@ -158,6 +158,13 @@ def test_shares_that_leave_nothing_or_cut_nothing_are_refused(net, share):
             function(net, share)
 
 
+@pytest.mark.parametrize("share", ["0.5", None, [0.5]])
+def test_what_is_no_share_is_refused(net, share):
+    for name, function in (("sparsity", prune), ("sparsity", GradualPruning), ("fraction", shrink)):
+        with pytest.raises(TypeError, match=f"{name} must be a number between 0 and 1"):
+            function(net, share)
+
+
 def test_percent_are_recognised(net):
     with pytest.raises(ValueError, match=r"got 90; 90 % is sparsity=0.9"):
         prune(net, 90)

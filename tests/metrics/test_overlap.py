@@ -77,6 +77,14 @@ def test_classes_without_a_true_box_do_not_count():
     [
         ([([A], [0])], [], {}, "truths of 1 images and detections of 0"),
         ([([A], [0])], [([A], [0.5, 0.6], [0])], {}, r"detections\[0\]: .* equally many, got \[1, 2, 1\]"),
+        (
+            [([A], [0])],
+            [([A], [0])],
+            {},
+            r"detections\[0\] must be \(boxes, scores, classes\) of one image, got 2",
+        ),
+        ([[A]], [([A], [0.5], [0])], {}, r"truths\[0\] must be \(boxes, classes\) of one image, got 1"),
+        ([5], [([A], [0.5], [0])], {}, r"truths\[0\] must be .*, got int"),
         ([([A], [0])], [([A], [np.nan], [0])], {}, "a score is NaN"),
         ([([[10, 0, 0, 10]], [0])], [([], [], [])], {}, "x1 <= x2"),
         ([([[1, 2, 3]], [0])], [([], [], [])], {}, r"boxes must be \(n, 4\)"),

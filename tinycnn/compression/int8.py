@@ -117,6 +117,8 @@ def quantize(model: Module, images: Any, percentile: float = 99.99) -> Module:
     Jacob et al. 2018, Quantization and training of neural networks for efficient integer-arithmetic-only
     inference.
     """
+    if not isinstance(percentile, int | float | np.number):
+        raise TypeError(f"percentile must be a number in (0, 100], got {percentile!r:.40}")
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile must be in (0, 100], got {percentile}")
     scales = calibrate(model, images, percentile)

@@ -200,7 +200,9 @@ class GradualPruning(Callback):
 
 
 def check_share(name: str, share: float) -> None:
-    """Raise ValueError unless 0 < share < 1."""
+    """Raise ValueError unless 0 < share < 1, and TypeError if it is no number."""
+    if not isinstance(share, int | float | np.number):
+        raise TypeError(f"{name} must be a number between 0 and 1, got {share!r:.40}")
     if not 0 < share < 1:  # NaN, too
         hint = f"; {share:g} % is {name}={share / 100:g}" if 1 < share < 100 else ""
         raise ValueError(f"{name} is a share between 0 and 1, both excluded, got {share}{hint}")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.host import as_numpy
+from tinycnn.kernels.geometry import integers
 
 CHUNK = 1000  # rows of a distance matrix at a time
 METRICS = ("euclidean", "cosine")
@@ -81,6 +82,7 @@ class Index:
         x, y = self._rows(queries), self.vectors
         if x.shape[1] != y.shape[1]:
             raise ValueError(f"queries have {x.shape[1]} numbers each, the vectors {y.shape[1]}")
+        integers(k=k)
         if not 1 <= k <= len(y) - leave_out_self:
             raise ValueError(f"k={k}: {len(y)} vectors leave {len(y) - leave_out_self} to be nearest")
         index = np.empty((len(x), k), np.int64)

@@ -7,6 +7,7 @@ import numpy as np
 from tinycnn import functional as F
 from tinycnn import optim
 from tinycnn.data import Dataset
+from tinycnn.kernels.geometry import integers
 from tinycnn.modes import no_grad
 from tinycnn.nn import Linear
 from tinycnn.tensor import Tensor
@@ -79,8 +80,12 @@ def few_of_each(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
         For fewer than one of each class, or more than there are.
     """
     K = len(dataset.classes)
+    integers(count=count)
     if count < K or count > len(dataset):
-        raise ValueError(f"{count} labels: {dataset.name!r} has K={K} classes and {len(dataset)} images")
+        raise ValueError(
+            f"{count} labels: {dataset.name!r} has K={K} classes and {len(dataset)} images, "
+            f"so {K} to {len(dataset)} fit"
+        )
     order = np.random.default_rng(seed).permutation(len(dataset))
     # The first image of every class in that order, then the second of every class, and so on.
     rank = np.empty(len(order), int)

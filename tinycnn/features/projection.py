@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinycnn.host import as_numpy
+from tinycnn.kernels.geometry import integers
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class PCA:
             For NaN, fewer than two vectors, vectors that are all the same, and a k above min(N, D).
         """
         x = _vectors(vectors)
+        integers(k=k)
         if len(x) < 2 or not 1 <= k <= min(x.shape):
             raise ValueError(
                 f"k={k} components of vectors {x.shape}: 1 to {min(x.shape)} fit, and N at least 2"

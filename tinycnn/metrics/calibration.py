@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinycnn.kernels.geometry import at_least
+
 from .classification import check_scores
 
 
@@ -55,8 +57,7 @@ def reliability(labels: Any, probabilities: Any, bins: int = 10) -> Reliability:
         raise ValueError(
             "each row of probabilities must add up to 1; logits become so by F.softmax(logits, 1)"
         )
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}")
+    at_least(1, bins=bins)
     confidence, right = p.max(axis=1), p.argmax(axis=1) == labels
     edges = np.linspace(0, 1, bins + 1)
     where = np.searchsorted(edges[1:-1], confidence)  # an edge belongs to the bin below it

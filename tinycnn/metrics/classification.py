@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.host import as_numpy
+from tinycnn.kernels.geometry import integers
 from tinycnn.schema import plain
 
 MAX_CLASSES = 4096  # the confusion matrix of 4,096 classes has 128 MiB
@@ -91,6 +92,7 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     """
     labels, scores = check_scores(labels, scores)
     K = scores.shape[1]
+    integers(k=k)
     if not 1 <= k <= K:
         raise ValueError(f"k={k}: with K={K} classes, 1 to {K} fit")
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]  # (N, k)

@@ -139,6 +139,10 @@ def _matched(boxes: np.ndarray, truths: np.ndarray, threshold: float) -> list[bo
 
 def _check(what: str, image: int, entry: Any) -> tuple[np.ndarray, ...]:
     """Return boxes and what belongs to each of them as arrays; raise ValueError if the lengths differ."""
+    parts = {"truths": ("boxes", "classes"), "detections": ("boxes", "scores", "classes")}[what]
+    if not isinstance(entry, tuple | list) or len(entry) != len(parts):
+        count = len(entry) if isinstance(entry, tuple | list) else type(entry).__name__
+        raise ValueError(f"{what}[{image}] must be ({', '.join(parts)}) of one image, got {count}")
     boxes, *others = entry
     boxes, others = _boxes(boxes), [as_numpy(other).ravel() for other in others]
     if any(len(other) != len(boxes) for other in others):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tinycnn.data import Dataset
+from tinycnn.kernels.geometry import integers
 from tinycnn.schema import plain
 
 
@@ -30,14 +31,16 @@ def stratified_folds(labels: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
     ValueError
         For k below 2, and a class with fewer than k images: it would be missing in a fold.
     """
+    integers(k=k)
     if k < 2:
         raise ValueError(f"k-fold cross-validation needs k of at least 2, got {k}")
     fold, rng, start = np.empty(len(labels), np.int64), np.random.default_rng(seed), 0
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < k:
+            many = "1 image" if len(members) == 1 else f"{len(members)} images"
             raise ValueError(
-                f"class {label} has {len(members)} images: with k={k} folds it would be missing in one; "
+                f"class {label} has {many}: with k={k} folds it would be missing in one; "
                 f"k is at most {len(members)}"
             )
         fold[members] = (start + np.arange(len(members))) % k
