@@ -110,10 +110,8 @@ def shares(node: Function, g: Tensor) -> Sequence[Tensor | None]:
             observer.failed(node, "backward", [g.data], error)
         raise
     found = found if isinstance(found, tuple) else (found,)
-    if len(found) != len(node.parents):
-        raise RuntimeError(
-            f"{node.name}.backward returned {len(found)} gradients for {len(node.parents)} inputs"
-        )
+    if (count := len(found)) != len(node.parents):
+        raise RuntimeError(f"{node.name}.backward returned {count} gradients for {len(node.parents)} inputs")
     for observer in observers:
         observer.passed(node, found)
     return [share if share is None or isinstance(share, Tensor) else as_tensor(share) for share in found]

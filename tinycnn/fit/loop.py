@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 STEP_RANDOM = 2
 # Ctrl-C, `kill`, and a terminal that is closed (which Windows does not have).
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+IGNORED = signal.SIG_IGN, None
 CHECK_EVERY = 50  # batches between two checks of the loss: each check waits for the GPU's work
 
 
@@ -63,20 +64,19 @@ def stop_on_signals(training: Trainable) -> Iterator[None]:
     A signal that the program ignores (SIGHUP under ``nohup``) stays ignored. Outside the main thread, where
     Python takes no signals, nothing is changed.
     """
-    taken = {}
+    before = {}
     if threading.current_thread() is threading.main_thread():
-        handlers = {s: signal.getsignal(s) for s in STOPPING}
-        taken = {s: handler for s, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+        before = {s: handler for s in STOPPING if (handler := signal.getsignal(s)) not in IGNORED}
 
     def give_back() -> None:
-        for s, handler in taken.items():
+        for s, handler in before.items():
             signal.signal(s, handler)
 
     def stop(number: int, frame: FrameType | None) -> None:
         training.stop = f"interrupted by {signal.Signals(number).name}"
         give_back()
 
-    for s in taken:
+    for s in before:
         signal.signal(s, stop)
     try:
         yield

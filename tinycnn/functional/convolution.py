@@ -66,27 +66,21 @@ def conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Convolution as every framework has it (a cross-correlation: the kernel is not flipped). Eq. 1.
+    """Convolution (Eq. 1) of x (N, C, H, W) with weight (K, C/G, KH, KW): (N, K, OH, OW).
 
     y[n,k,oh,ow] = b[k] + sum_{c,r,s} x[n, c, oh*SH - PH + r*DH, ow*SW - PW + s*DW] * w[k,c,r,s]
 
+    This is what every framework calls convolution: a cross-correlation, as the kernel is not flipped.
+    OH = floor((H + 2*PH - DH*(KH-1) - 1) / SH) + 1, OW likewise.
+
     Parameters
     ----------
-    x
-        (N, C, H, W).
-    weight
-        (K, C/G, KH, KW).
     bias
         (K,) or None.
     stride, padding, dilation
         (SH, SW), (PH, PW), (DH, DW), or one int for both; the padding is zeros on all sides.
     groups
         G: filter k sees the C/G input channels of its group only.
-
-    Returns
-    -------
-    Tensor
-        (N, K, OH, OW), OH = floor((H + 2*PH - DH*(KH-1) - 1) / SH) + 1, OW likewise.
 
     Raises
     ------

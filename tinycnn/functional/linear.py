@@ -98,16 +98,7 @@ def _dense(f: Callable[..., Tensor], rng: Rng) -> Example:
 
 @operation(Linear, example=_dense, equation=3)
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Dense layer, y = W x + b (Eq. 3): (..., in) -> (..., out).
-
-    Parameters
-    ----------
-    x
-        (..., in).
-    weight
-        (out, in).
-    bias
-        (out,) or None.
+    """Dense layer, y = W x + b (Eq. 3): (..., in) -> (..., out), weight (out, in), bias (out,) or None.
 
     Raises
     ------

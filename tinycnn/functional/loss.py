@@ -79,8 +79,8 @@ def cross_entropy(
     Raises
     ------
     TypeError, ValueError
-        If shapes do not fit, or a label is no integer or out of range. On a GPU, labels out of range make the
-        loss NaN instead: to look for them would mean to wait for the GPU.
+        If shapes do not fit, or a label is no integer or out of range. On a GPU such a label makes the loss
+        NaN instead: to look for it would mean to wait for the GPU.
 
     Examples
     --------

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Self
+from typing import Any
 
-from tinycnn import backend as _backend
 from tinycnn.elsewhere import OF_MODULES, attach
-from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
 
 from . import wrong
+from .weights import Weights
 
 Hook = Callable[["Module", tuple[Any, ...], Tensor], None]
 
@@ -31,7 +30,7 @@ class Buffer(Tensor):
     __slots__ = ()
 
 
-class Module:
+class Module(Weights):
     """A layer, or a network of layers: assign parameters, buffers and modules to attributes.
 
     A subclass writes ``forward``. Names in ``state_dict`` are the attributes' names joined by dots, as in
@@ -143,50 +142,6 @@ class Module:
     def eval(self) -> Module:
         """Switch all modules to evaluation."""
         return self.train(False)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Freeze all parameters with False, or train them again with True; return this module.
-
-        Optimizers skip frozen parameters.
-        """
-        for parameter in self.parameters():
-            parameter.requires_grad = requires_grad
-        return self
-
-    def zero_grad(self) -> None:
-        """Set all gradients to None: the next `backward` would add to them."""
-        for parameter in self.parameters():
-            parameter.grad = None
-
-    def to(self, backend: str) -> Module:
-        """Move all parameters, their gradients and the buffers to `backend`, in place.
-
-        The backends are called "numpy" and "cupy"; PyTorch's names for them, "cpu" and "cuda", are taken too.
-        """
-        backend = _backend.PYTORCHS.get(backend, backend)
-        for _, tensor in self._named_tensors():
-            tensor.data = _backend.to_backend(tensor.data, backend)
-            if tensor.grad is not None:
-                tensor.grad = tensor.grad.detach().to(backend)
-        return self
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return all parameters and buffers by name; they share memory with the module's."""
-        return {name: tensor.detach() for name, tensor in self._named_tensors()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy weights by name: from `state_dict`, from safetensors, or PyTorch's own.
-
-        Raises
-        ------
-        ValueError
-            Names what is missing, unexpected, misshapen or not made of real numbers; then nothing was copied.
-        """
-        own = dict(self._named_tensors())
-        arrays = {name: tensor.data for name, tensor in own.items()}
-        copy_by_name(f"these weights do not fit {type(self).__name__}", arrays, state)
-        for tensor in own.values():
-            tensor.mark_dirty()
 
     def __repr__(self) -> str:
         children = [(name, value) for name, value in vars(self).items() if isinstance(value, Module)]
