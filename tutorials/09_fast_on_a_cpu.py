@@ -300,7 +300,7 @@ print(f"one after another {apart * 1e3:.2f} ms, together {at_once * 1e3:.2f} ms:
 # nothing of what lies between: pooling's derivative needs the winners, ReLU's which results are positive.
 #
 # `nn.Sequential` calls this kernel by itself if nobody looks at what lies between. In the graph, the three
-# operations stand one after another as before.
+# operations still stand one after another.
 #
 # ## Threads: shares that do not depend on their number
 #

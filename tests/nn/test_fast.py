@@ -10,6 +10,7 @@ import tinycnn
 from tinycnn import Tensor, detect_anomaly, nn
 from tinycnn.autograd import grad
 from tinycnn.autograd.backward import topological_order
+from tinycnn.explain import graph
 from tinycnn.kernels import table
 from tinycnn.nn import BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential
 
@@ -101,6 +102,13 @@ def test_the_graph_has_the_documented_operations(rng):
             found += [(f.name, f.shape) for f in topological_order([network(x).creator])]
     assert names[0] == names[1]
     assert [name for name, _ in names[0]] == ["ReLU", "ExtremePool2d", "Conv2d"]
+
+
+def test_what_is_watched_runs_in_the_documented_order(rng):
+    network = NETWORKS["two"]()
+    x = Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f"))
+    shown = [node.name for node in graph(lambda: network(x).sum(), network).nodes if not node.is_leaf]
+    assert shown == [*["Conv2d", "ReLU", "ExtremePool2d"] * 2, "Reshape", "Sum"]
 
 
 def test_frozen_weights_get_no_gradient(rng):

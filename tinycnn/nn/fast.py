@@ -73,7 +73,8 @@ def forward(self: Layers, x: Tensor) -> Tensor:
             if y is not None:
                 x, i = y, i + 2
                 continue
-        if type(layer) is ReLU and len(pair) == 2 and type(pair[1]) is MaxPool2d and not hooked(pair):
+        swapped = in_one_pass and type(layer) is ReLU and len(pair) == 2 and type(pair[1]) is MaxPool2d
+        if swapped and not hooked(pair):
             x = layer(pair[1](x))
             i += 2
         else:
