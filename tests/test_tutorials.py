@@ -179,6 +179,14 @@ def test_the_figures_to_project_are_there():
             assert any(word.lower() in around for word in words), (path.stem, number, name)
 
 
+def test_the_engine_of_lesson_2_has_fewer_than_30_lines():
+    """As the lesson says: the class and the order of the walk, without empty lines."""
+    text = (FOLDER / "02_autograd_from_nothing.py").read_text()
+    assert "in fewer than 30 lines" in text
+    (engine,) = re.findall(r"^(class Value:.*?^    return order\n)", text, re.M | re.S)
+    assert 15 < len([line for line in engine.splitlines() if line.strip()]) < 30
+
+
 def test_run_saves_the_figures_that_a_notebook_would_show(tmp_path):
     command = [sys.executable, str(FOLDER / "run.py"), "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg", "TINYCNN_BACKEND": "numpy"}

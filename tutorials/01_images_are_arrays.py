@@ -69,6 +69,7 @@ assert train.images.ravel()[((n * C + c) * H + h) * W + w] == train.images[n, c,
 
 # %%
 labels = train.labels[:25]
+assert np.count_nonzero(labels == 4) == 3
 described(
     sample_grid(train.scaled(slice(0, 25)), labels, train.classes),
     "Twenty-five handwritten digits, white on black, in five rows. The label above each names the digit.",
@@ -149,6 +150,7 @@ draw(halved[1])
 
 # %%
 small = F.avg_pool2d(Tensor(train.scaled(slice(7, 8))), 2).numpy()  # (1, 1, 14, 14)
+assert small.shape == (1, 1, 14, 14) and train.labels[7] == 3
 figure = blank_figure(7, 3.6)
 for axes, picture in zip(figure.subplots(1, 2), (image / 255, small[0, 0]), strict=True):
     axes.imshow(picture, cmap="gray", vmin=0, vmax=1)

@@ -13,8 +13,8 @@
 #
 # About an hour. You need Python, and the chain rule from school.
 #
-# At the end you have written automatic differentiation in about 30 lines. You can answer two questions that
-# many people ask: why does it need a topological order, and why do gradients accumulate?
+# At the end you have written automatic differentiation in fewer than 30 lines. You can answer two questions
+# that many people ask: why does it need a topological order, and why do gradients accumulate?
 
 # %%
 import inspect
@@ -219,6 +219,7 @@ c = b * b + a
 step_through = graph(c.sum(), {"a": a}, gradients=True)
 for node in step_through.nodes:
     print(f"{node.name:6} {node.value:6} grad {node.gradient}")
+assert [node.gradient for node in step_through.nodes[:2]] == ["= 17", "= 8"]
 step_through.draw()
 
 # %% [markdown]

@@ -130,6 +130,7 @@ draw(steps.steps_of("dL/dx")[0])
 # **What to see:** one window, one product.
 
 # %%
+assert steps.arrays["dL/dx"][0, 0, 0, 2] == 1
 draw(steps.steps_of("dL/dx")[2])
 
 # %% [markdown]
@@ -159,6 +160,7 @@ draw(steps.steps_of("dL/dw")[4])
 # The bias is added to every output with the factor 1:
 
 # %%
+assert steps.arrays["dL/db"].item() == 5 == g.sum()
 draw(steps.steps_of("dL/db")[0])
 
 # %% [markdown]
@@ -234,7 +236,7 @@ draw(patches[3])
 # %%
 copies = w.reshape(1, 9).T @ g.reshape(1, 4)  # dL/dcolumns, (C*KH*KW, OH*OW)
 back = explain(col2im, copies[None], (5, 5), (3, 3), stride=(2, 2))
-assert np.array_equal(back.result, steps.arrays["dL/dx"])
+assert np.array_equal(back.result, steps.arrays["dL/dx"]) and back.result[0, 0, 2, 2] == 9
 draw(back[12])
 
 # %% [markdown]

@@ -86,6 +86,8 @@ draw(steps[0], "the first parameter")
 # **What to see:** the gradient is negative, so the step goes to the right: towards 0.
 
 # %%
+moves = steps.arrays["theta'"] - steps.arrays["theta"]
+assert np.allclose(steps.arrays["g"], [-4, 15]) and np.isclose(abs(moves[1] / moves[0]), 15 / 4)
 draw(steps[1], "the second parameter")
 
 # %% [markdown]
@@ -153,6 +155,8 @@ for lr, path in zip(rates, paths, strict=True):
     exact = start * (1 - lr * a) ** 20
     print(f"lr {lr:5g}: factors {1 - lr * a}, after 20 steps {path[-1]}")
     assert np.allclose(path[-1], exact)
+assert paths[0][-1, 0] < start[0] / 2  # not even half of the way
+assert abs(paths[2][-1, 0]) < 0.1 and abs(paths[2][-1, 1]) > abs(start[1])
 
 # %% [markdown]
 # ## In the engine
@@ -201,14 +205,17 @@ described(
 # %%
 for name, path in runs.items():
     print(f"{name:14} loss after 30 steps: {bowl(Tensor(path[-1])).item():.2g}")
+farthest = [path[:, 0].max() for path in runs.values()]  # above 0 is past the minimum
+assert farthest[0] < 0 < farthest[2] < farthest[1]
 
 optimizer = optim.SGD([theta], lr=0.05, momentum=mu)
 optimizer.step()  # the first step: v was 0
 steps = explain(optimizer)
+assert np.allclose(steps.arrays["v'"], (1 + mu) * steps.arrays["g"])
 draw(steps[0], "a second step with the same gradient: v has grown")
 
 # %% [markdown]
-# **What to see:** v' is nearly twice the gradient, so this step is nearly twice as long as a plain one.
+# **What to see:** v' is 1.8 times the gradient, so this step is 1.8 times as long as a plain one.
 #
 # ## Adam: the same step in every direction
 #
@@ -264,6 +271,7 @@ described(
 # the third picture one step of SGD leaves the picture.
 
 # %%
+assert adam[-1, 0] < adam[:, 0].max() and adam[:, 0].max() > 0  # past the minimum, and on the way back
 assert np.allclose(adam, descend(lambda p: optim.Adam(p, 0.3), 30, steeper), atol=1e-5)
 print(inspect.getdoc(optim.Adam))
 

@@ -85,6 +85,9 @@ print(f"central differences, float64: best h about {best:.0e}, error {min(centra
 print(f"digits of float64: {np.finfo(float).precision} are safe, eps = {np.finfo(float).eps:.1e}")
 print(f"central differences, float32: error {min(single):.0e} at best")
 assert min(central) < 1e-9 < 1e-6 < min(single)
+at = np.searchsorted(steps, [1e-3, 1e-1])  # where rounding is small
+for errors, order in ((one_sided, 1), (central, 2)):  # on these scales, the order is the slope
+    assert abs(np.diff(np.log(np.array(errors)[at])) / np.diff(np.log(steps[at])) - order).item() < 0.05
 
 # %% [markdown]
 # **float32 cannot check a gradient**: compare the two best errors. So `gradcheck` computes with float64
