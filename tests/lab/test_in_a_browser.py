@@ -331,6 +331,7 @@ def test_a_saved_file_has_the_gradients_and_the_training_step(lab_page, chromium
         page.click("#tabs [data-tab=train]")
         expect(page.locator("#train-step")).to_be_hidden()
         expect(page.locator("#curve")).to_have_attribute("aria-label", re.compile("Step 1 to 1;"))
+        assert page.evaluate("(e => e.width - e.clientWidth)(document.querySelector('#curve'))") == 0
         expect(page.locator("#filters canvas").first).to_be_visible()
         page.click("#train-again")
         page.click("#turn-next")

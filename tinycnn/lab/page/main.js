@@ -197,7 +197,8 @@ function listRecorded() {
 async function showTab(tab) {
   if (!about) return;
   if (state.path.length && Boolean(state.path.at(-1).gan) !== (tab === "gan")) why.close();
-  const shown = { build: () => Promise.all([build.show(), listRuns()]), gan: gan.show }[tab];
+  const redrawn = async () => train.redraw(); // it had no size while it was hidden
+  const shown = { train: redrawn, build: () => Promise.all([build.show(), listRuns()]), gan: gan.show }[tab];
   await shown?.().catch((error) => say(error.message));
 }
 

@@ -166,7 +166,7 @@ function drawCurve() {
   if (!losses.length) return;
   const finite = losses.filter(Number.isFinite);
   const most = Math.max(...finite, 1e-9);
-  const [left, right, top, bottom] = [46, width - 8, 8, height - 20]; // of the frame
+  const [left, right, top, bottom] = [52, width - 8, 8, height - 20]; // of the frame
   const x = (n) => left + ((right - left) * n) / Math.max(losses.length - 1, 1);
   const y = (loss) => bottom - ((bottom - top - 6) * loss) / most;
   context.strokeStyle = context.fillStyle = style.getPropertyValue("--soft");
