@@ -1,5 +1,6 @@
 """A `Sequential` runs some layers in another order, or in one kernel: nobody can tell by what comes out."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,66 @@ def test_without_a_graph_the_result_is_the_same(case):
     assert alone.creator is None
     assert not alone.requires_grad
     assert_array_equal(alone.numpy(), y.numpy())
+
+
+DENSE = {
+    "ReLU": lambda: Sequential(nn.Flatten(), nn.Linear(630, 40), ReLU(), nn.Linear(40, 3)),
+    "no bias": lambda: Sequential(nn.Flatten(), nn.Linear(630, 40, bias=False), LeakyReLU(0.1)),
+    "flat, then ReLU": lambda: Sequential(nn.Flatten(), ReLU()),
+    "the last dimension": lambda: Sequential(nn.Linear(14, 5), ReLU(), nn.Flatten(0, 1)),
+    "other dimensions": lambda: Sequential(nn.Flatten(2), nn.Linear(210, 4), ReLU()),
+}
+
+
+@pytest.mark.parametrize("which", DENSE)
+@pytest.mark.parametrize("N", [0, 1, 4])
+def test_dense_layers_without_a_graph(rng, which, N):
+    network, x = DENSE[which](), Tensor(rng.standard_normal((N, 3, 15, 14), dtype="f"))
+    expected = x
+    for layer in network.layers:
+        expected = layer(expected)
+    with tinycnn.no_grad():
+        y = network(x)
+    assert y.creator is None
+    assert not y.requires_grad
+    assert_array_equal(y.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize("watched", [0, 1, 2])
+def test_a_hook_sees_dense_layers_without_a_graph(rng, watched):
+    network, x, seen = DENSE["ReLU"](), Tensor(rng.standard_normal((4, 3, 15, 14), dtype="f")), []
+    network.layers[watched].register_forward_hook(lambda layer, inputs, y: seen.append((layer, y.shape)))
+    with tinycnn.no_grad():
+        network(x)
+    assert seen == [(network.layers[watched], [(4, 630), (4, 40), (4, 40)][watched])]
+
+
+def test_what_is_flattened_without_a_graph_is_the_same_memory(rng):
+    x = Tensor(rng.standard_normal((4, 3), dtype="f"), requires_grad=True)
+    loss = (x * x).sum()
+    with tinycnn.no_grad():
+        Sequential(nn.Flatten())(x).mark_dirty()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_a_dense_layer_without_a_graph_refuses_what_it_refuses_alone(rng):
+    network = DENSE["ReLU"]()
+    with tinycnn.no_grad(), pytest.raises(ValueError, match=r"layer 1: linear: the input \(4, 7\)"):
+        network(Tensor(rng.standard_normal((4, 7), dtype="f")))
+    network.layers[1].bias = nn.Parameter(np.zeros(1, "f"))
+    with tinycnn.no_grad(), pytest.raises(ValueError, match="linear: the bias"):
+        network(Tensor(rng.standard_normal((4, 630), dtype="f")))
+
+
+def test_who_looks_on_sees_the_layers_in_their_order(rng):
+    network, x = Sequential(ReLU(), MaxPool2d(2)), Tensor(rng.standard_normal((4, 3, 15, 14)))
+    x.requires_grad = True
+    orders = []
+    for watch in (detect_anomaly(), nullcontext()):
+        with watch:
+            orders.append([node.name for node in topological_order([network(x).creator])])
+    assert orders == [["ExtremePool2d", "ReLU"], ["ReLU", "ExtremePool2d"]]
 
 
 def test_the_graph_has_the_documented_operations(rng):

@@ -11,13 +11,15 @@ hook on a layer, or an observer of operations, wants to see what lies between, n
   maxima, and an activation's which results are positive.
 - Batch norm and the activation behind it are one kernel likewise. The graph has the operations, and beside
   them a shortcut: the derivatives of all of them in one kernel. A walk that is recorded does not take it.
+- Without a graph, a dense layer, the ReLU behind it and the flattening before it go straight to their kernels:
+  for one image, Python takes longer than the arithmetic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +40,7 @@ from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, clock, wrap
 
 from .containers import Sequential as Layers
-from .layers import Conv2d, MaxPool2d, ReLU
+from .layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from .module import Module
 from .normalisation import BatchNorm2d
 from .weightless import LeakyReLU
@@ -48,44 +50,32 @@ _always = modes().observers  # nobody else looks on
 _geometry = lru_cache(maxsize=256)(conv2d_geometry)
 
 
+Done = tuple[Tensor, int]  # a result, and of how many layers
+
+
+def forward(self: Layers, x: Tensor) -> Tensor:
+    """Do as `Sequential.forward`."""
+    layers, i = self.layers, 0
+    seen = modes().observers is not _always
+    while i < len(layers):
+        way = None if seen else _WAYS.get(type(layers[i]))
+        done = way(layers[i : i + 3], x) if way is not None and isinstance(x, Tensor) else None
+        x, count = done or (layers[i](x), 1)
+        i += count
+    return x
+
+
+def hooked(*layers: Module) -> bool:
+    """Return whether a hook looks at the result of one of the layers."""
+    return bool([layer for layer in layers if layer._forward_hooks])
+
+
 class Followers(NamedTuple):
     """What follows a convolution and is done with it."""
 
     layers: int  # how many
     slope: float  # of an activation below 0: 0 for ReLU, 1 for none
     pooled: bool
-
-
-def forward(self: Layers, x: Tensor) -> Tensor:
-    """Do as `Sequential.forward`."""
-    layers, i = self.layers, 0
-    in_one_pass = modes().observers is _always
-    while i < len(layers):
-        layer = layers[i]
-        if in_one_pass and type(layer) is Conv2d and (found := followers(layers[i : i + 3])).layers:
-            y = convolved(layer, x, found)
-            if y is not None:
-                x, i = y, i + 1 + found.layers
-                continue
-        pair = layers[i : i + 2]
-        if in_one_pass and type(layer) is BatchNorm2d and not hooked(pair):
-            y = normalised(layer, x, slope_of(pair[-1]))
-            if y is not None:
-                x, i = y, i + 2
-                continue
-        swapped = in_one_pass and type(layer) is ReLU and len(pair) == 2 and type(pair[1]) is MaxPool2d
-        if swapped and not hooked(pair):
-            x = layer(pair[1](x))
-            i += 2
-        else:
-            x = layer(x)
-            i += 1
-    return x
-
-
-def hooked(layers: Sequence[Module]) -> bool:
-    """Return whether a hook looks at the result of one of the layers."""
-    return bool([layer for layer in layers if layer.hooks])
 
 
 def followers(layers: Sequence[Module]) -> Followers:
@@ -99,9 +89,7 @@ def followers(layers: Sequence[Module]) -> Followers:
         else:
             break
         count += 1
-    if hooked(layers[: 1 + count]):
-        count = 0
-    return Followers(count, slope, pooled)
+    return Followers(0 if hooked(*layers[: 1 + count]) else count, slope, pooled)
 
 
 def slope_of(layer: Module) -> float:
@@ -117,22 +105,66 @@ def _halves(layer: MaxPool2d) -> bool:
     return layer.kernel_size in two and layer.stride in two and layer.padding in (0, (0, 0))
 
 
-def convolved(layer: Conv2d, x: Tensor, then: Followers) -> Tensor | None:
-    """Return the result of a convolution and its followers; None if they must be called one by one."""
-    w, bias = layer.weight, layer.bias
-    if not isinstance(x, Tensor) or x.ndim != 4 or x.shape[1] != layer.in_channels or x.dtype != w.dtype:
+# Each of these gets a layer with up to two behind it, and the first one's input. It returns what came of one
+# or more of them, or None: then the first layer is called.
+
+
+def pooled_first(layers: Sequence[Module], x: Tensor) -> Done | None:
+    """Return the result of a ReLU and the max-pooling behind it, which goes first."""
+    if len(layers) < 2 or type(layers[1]) is not MaxPool2d or hooked(*layers[:2]):
         return None
-    kernels = kernels_for(x.data)
-    if (kernel := kernels.conv2d_epilogue) is None or not kernels.serves(w.data):
+    return layers[0](layers[1](x)), 2
+
+
+def dense(layers: Sequence[Any], x: Tensor) -> Done | None:
+    """Return the result of a dense layer, and of a ReLU behind it, if no graph is recorded."""
+    layer, activated = layers[0], len(layers) > 1 and type(layers[1]) is ReLU
+    if modes().grad_enabled or hooked(*layers[: 1 + activated]):
         return None
+    array, weight, bias = x._data, layer.weight._data, None if layer.bias is None else layer.bias._data
+    if type(array) is not type(weight) or array.dtype is not weight.dtype:
+        return None
+    if array.ndim != 2 or array.shape[1] != weight.shape[1]:
+        return None
+    if bias is not None and (bias.dtype is not weight.dtype or bias.shape != weight.shape[:1]):
+        return None
+    y = kernels_for(array, weight).matmul(array, weight.T)
+    if bias is not None:
+        y += bias
+    return wrap(kernels_for(y).relu(y) if activated else y), 1 + activated
+
+
+def flattened(layers: Sequence[Any], x: Tensor) -> Done | None:
+    """Return the rows of a batch, if no graph is recorded."""
+    layer, array = layers[0], x._data
+    usual = (layer.start_dim, layer.end_dim) == (1, -1) and array.ndim > 1 and array.size > 0
+    if modes().grad_enabled or not usual or hooked(layer):
+        return None
+    rows = x.detach()
+    rows._data = array.reshape(len(array), -1)
+    return rows, 1
+
+
+def convolved(layers: Sequence[Any], x: Tensor) -> Done | None:
+    """Return the result of a convolution and its followers."""
+    layer, then = layers[0], followers(layers)
+    if not then.layers:
+        return None
+    w, bias, array, weight = layer.weight, layer.bias, x._data, layer.weight._data
+    if array.ndim != 4 or array.shape[1] != layer.in_channels or array.dtype is not weight.dtype:
+        return None
+    kernels = kernels_for(array)
+    if (kernel := kernels.conv2d_epilogue) is None or not kernels.serves(weight):
+        return None
+    options = layer.stride, layer.padding, layer.dilation, layer.groups
     try:
-        geometry = _geometry(x.shape, w.shape, layer.stride, layer.padding, layer.dilation, layer.groups)
+        geometry = _geometry(array.shape, weight.shape, *options)
     except (TypeError, ValueError):  # the layer itself will say what is wrong
         return None
     if then.pooled and min(geometry.OH, geometry.OW) < 2:
         return None
+    y, index = kernel(array, weight, geometry, None if bias is None else bias._data, then.slope, then.pooled)
     inputs = (x, w) if bias is None else (x, w, bias)
-    y, index = kernel(x.data, w.data, geometry, None if bias is None else bias.data, then.slope, then.pooled)
     result = wrap(y)
     if modes().grad_enabled and any(tensor.requires_grad for tensor in inputs):
         node: Function = _recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
@@ -144,13 +176,16 @@ def convolved(layer: Conv2d, x: Tensor, then: Followers) -> Tensor | None:
         if then.slope != 1:
             node = _activated(node, then.slope, result)
         result.creator, result._requires_grad = node, True
-    return result
+    return result, 1 + then.layers
 
 
-def normalised(layer: BatchNorm2d, x: Tensor, slope: float) -> Tensor | None:
-    """Return the result of batch norm in training and an activation; None if they must be called."""
+def normalised(layers: Sequence[Any], x: Tensor) -> Done | None:
+    """Return the result of batch norm in training and the activation behind it."""
+    if len(layers) < 2 or (slope := slope_of(layers[1])) == 1 or hooked(*layers[:2]):
+        return None
+    layer = layers[0]
     weight, bias, mean, variance = layer.weight, layer.bias, layer.running_mean, layer.running_var
-    if slope == 1 or weight is None or bias is None or not layer.uses_batch or not isinstance(x, Tensor):
+    if weight is None or bias is None or not layer.uses_batch:
         return None
     if x.ndim != 4 or x.shape[1] != layer.num_features or not (x.dtype is weight.dtype is bias.dtype):
         return None
@@ -182,7 +217,7 @@ def normalised(layer: BatchNorm2d, x: Tensor, slope: float) -> Tensor | None:
         node = _activated(node, slope, result)
         node.shortcut = _Normalised(kernel_back, batch, affine, below, slope)
         result.creator, result._requires_grad = node, True
-    return result
+    return result, 2
 
 
 class _Normalised(NamedTuple):
@@ -224,6 +259,15 @@ def _recorded(
     ]
     function.shape, function.dtype = shape, dtype
     return function
+
+
+_WAYS: dict[type, Callable[[Sequence[Any], Tensor], Done | None]] = {
+    Conv2d: convolved,
+    BatchNorm2d: normalised,
+    Linear: dense,
+    Flatten: flattened,
+    ReLU: pooled_first,
+}
 
 
 def switch(on: bool) -> None:
