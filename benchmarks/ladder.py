@@ -74,7 +74,8 @@ def kernels_of(name):
     if name == "along filters":
         names = ("conv2d", "conv2d_input", "conv2d_weight")
         return replace(table.IM2COL, name=name, **{each: getattr(cpu, each) for each in names})
-    return replace(cpu, conv2d_epilogue=None) if name == "one pass" else cpu
+    without = dict.fromkeys(("conv2d_epilogue", "normalise_epilogue", "normalise_epilogue_input"))
+    return replace(cpu, **without) if name == "one pass" else cpu
 
 
 def measure(work: str, seconds: float) -> float:

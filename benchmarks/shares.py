@@ -3,9 +3,12 @@
     python -m benchmarks.shares cnn28-b32
     TINYCNN_THREADS=1 python -m benchmarks.shares dcgan-b64 --seconds 10
 
+The last lines add up all convolutions, all other kernels, and the rest: Python, NumPy, the C library's
+memory.
+
 A kernel that is called n times in a run counts with the shortest of each of these calls, so that what other
 programs do to one of them is not counted. With one thread, the processor's time is measured and not the
-clock's, for the same reason. What is no kernel is Python, NumPy, and the C library's memory.
+clock's, for the same reason.
 """
 
 import argparse
@@ -79,8 +82,16 @@ def main() -> None:
     for name, (spent, calls) in sorted(found.items(), key=lambda item: -item[1][0]):
         if spent > total / 200:
             print(f"{spent / total:6.1%} {spent * 1e3:9.3f} ms {calls:3} x {name}")
-    rest = total - sum(spent for spent, _ in found.values())
-    print(f"{rest / total:6.1%} {rest * 1e3:9.3f} ms       what is no kernel")
+    for what, spent in together(found, total).items():
+        print(f"{spent / total:6.1%} {spent * 1e3:9.3f} ms       {what}")
+
+
+def together(found: dict[str, tuple[float, int]], total: float) -> dict[str, float]:
+    """Return the seconds of convolutions, of the other kernels, and of what is no kernel."""
+    convolutions = sum(spent for name, (spent, _) in found.items() if name.startswith("conv2d"))
+    others = sum(spent for spent, _ in found.values()) - convolutions
+    rest = total - convolutions - others
+    return {"all convolutions": convolutions, "all other kernels": others, "what is no kernel": rest}
 
 
 if __name__ == "__main__":

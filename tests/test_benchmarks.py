@@ -120,6 +120,19 @@ def test_every_rung_of_the_ladder_computes_the_same(rung):
         np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-4)
 
 
+def test_the_rung_below_the_epilogues_has_none():
+    names = [name for name in vars(table.cpu()) if "epilogue" in name]
+    assert len(names) == 3
+    assert all(getattr(ladder.kernels_of("one pass"), name) is None for name in names)
+    assert all(getattr(ladder.kernels_of("epilogues"), name) is not None for name in names)
+
+
+def test_shares_add_up_to_the_time():
+    found = {"conv2d 1x1": (2.0, 1), "relu 1": (1.0, 2), "conv2d_weight 1x1": (3.0, 1)}
+    sums = shares.together(found, 10.0)
+    assert list(sums.values()) == [5.0, 1.0, 4.0]
+
+
 def test_shares_of_the_time_name_every_kernel_and_leave_no_trace():
     usual = dispatch._fastest
     found, total = shares.shares(works.WORKS["inference-b1"], seconds=0.01)

@@ -11,8 +11,8 @@ hook on a layer, or an observer of operations, wants to see what lies between, n
   maxima, and an activation's which results are positive.
 - Batch norm and the activation behind it are one kernel likewise. The graph has the operations, and beside
   them a shortcut: the derivatives of all of them in one kernel. A walk that is recorded does not take it.
-- Without a graph, a dense layer, the ReLU behind it and the flattening before it go straight to their kernels:
-  for one image, Python takes longer than the arithmetic.
+- Without a graph, a dense layer, the ReLU behind it and the flattening before it go straight to their
+  kernels: for one image, Python takes longer than the arithmetic.
 """
 
 from __future__ import annotations
