@@ -104,6 +104,21 @@ def test_bad_input(few, options, change, says):
         CNNClassifier(**options).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("epochs", "3", "epochs must be an integer, got '3'"),
+        ("batch_size", 2.5, "batch_size must be an integer"),
+        ("shift", None, "shift must be an integer"),
+        ("lr", "0.1", "lr must be a number, got '0.1'"),
+        ("weight_decay", None, "weight_decay must be a number"),
+    ],
+)
+def test_parameters_of_another_kind_are_refused_by_name(few, name, value, says):
+    with pytest.raises(TypeError, match=says):
+        CNNClassifier(**{name: value}).fit(few[0][:40], few[1][:40])
+
+
 def test_partial_fit_needs_the_classes(few):
     X, y = few[0][:40], few[1][:40]
     with pytest.raises(ValueError, match="first call of partial_fit needs all classes"):

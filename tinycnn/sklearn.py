@@ -31,6 +31,7 @@ from tinycnn import functional as F
 from tinycnn import nn, optim
 from tinycnn.data import Augment
 from tinycnn.fit import evaluation_mode
+from tinycnn.kernels.geometry import integers
 from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
 
@@ -154,6 +155,10 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Make a new network for rows like X."""
         if len(classes) < 2:
             raise ValueError(f"a classifier needs at least two classes, y has one class: {classes}")
+        integers(epochs=self.epochs, batch_size=self.batch_size, shift=self.shift)
+        for name in ("lr", "weight_decay"):
+            if not isinstance(value := getattr(self, name), int | float | np.number):
+                raise TypeError(f"{name} must be a number, got {value!r:.40}")
         if min(self.epochs, self.batch_size) < 1 or self.lr <= 0 or self.weight_decay < 0 or self.shift < 0:
             raise ValueError("epochs and batch_size must be at least 1, lr above 0, the others not below 0")
         self.classes_ = classes
