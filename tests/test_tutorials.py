@@ -179,6 +179,17 @@ def test_the_figures_to_project_are_there():
             assert any(word.lower() in around for word in words), (path.stem, number, name)
 
 
+def test_the_glossary_is_in_order_and_its_lessons_use_the_words():
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    entries = dict(re.findall(r"^(\w[^\n]+)\n((?:  [^\n]+\n)+)", text.partition("{glossary}\n")[2], re.M))
+    assert len(entries) > 50 and list(entries) == sorted(entries, key=str.lower)
+    named = [(word, int(number)) for word in entries for number in re.findall(r"lesson (\d+)", entries[word])]
+    assert len(named) >= 30
+    for word, number in named:
+        (path,) = FOLDER.glob(f"{number:02}_*.py")
+        assert word.lower()[:8] in path.read_text().lower(), (word, number)
+
+
 def test_the_engine_of_lesson_2_has_fewer_than_30_lines():
     """As the lesson says: the class and the order of the walk, without empty lines."""
     text = (FOLDER / "02_autograd_from_nothing.py").read_text()
