@@ -20,6 +20,7 @@ from tinycnn.kernels.cuda import (
     register_tiles,
     shared_tiles,
     tensor_cores,
+    weight_tiles,
 )
 from tinycnn.kernels.cuda.compiled import compiled
 
@@ -40,9 +41,20 @@ RUNGS = {
         )
         for product_of in (tensor_cores.tf32x3, tensor_cores.tf32)
     },
+    "8 weights": (
+        weight_tiles.parts_kernel(tensor_cores.WEIGHT_TILES[0], tensor_cores.tf32x3),
+        (*CONV2D, None, None),
+    ),
     # A dense layer's three products: each matrix has another of its indices innermost.
     **{
-        f"dense {name}": (products.product_kernel(products.TILES[0], *along_k, epilogue.add_bias), PRODUCT)
+        f"{rung}dense {name}": (
+            products.product_kernel(tile, *along_k, epilogue.add_bias, product_of),
+            PRODUCT,
+        )
+        for rung, tile, product_of in (
+            ("", products.TILES[0], products.padded_product),
+            ("8 ", tensor_cores.TILES[0], tensor_cores.tf32x3),
+        )
         for name, along_k in (("y", (True, True)), ("dx", (True, False)), ("dW", (False, False)))
     },
 }

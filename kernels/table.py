@@ -12,7 +12,7 @@ entries replaced.
 `fused`                        each formula in one launch by CuPy, convolution as `im2col`
 `cuda`                         convolution, pooling, sums of channels by our own CUDA kernels; else as `fused`
 `capturable`                   as `cuda`, with matrix products of our own: CuPy refuses cuBLAS in a CUDA graph
-`tf32x3`                       as `cuda`, with convolutions on tensor cores, nearly as exact
+`tf32x3`                       as `cuda`, convolutions and products on tensor cores, nearly as exact
 `tf32`                         the same with factors rounded to 11 bits: 8192 times as coarse
 `direct` .. `registers`        as `cuda`, with a lower rung of `tinycnn.kernels.cuda`
 ============================== ==========================================================================
@@ -24,7 +24,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib import metadata
 
 from . import im2col
@@ -191,8 +191,15 @@ def rung(name: str) -> Kernels:
     from .cuda.ladder import rung_of
 
     of_ladder = rung_of(name)
+    rest = capturable() if name == "registers" else cuda()
+    if name in TENSOR_CORES:
+        from .cuda import products, tensor_cores
+
+        product_of = getattr(tensor_cores, name)
+        matmul, linear = (partial(f, product_of=product_of) for f in (products.matmul, products.dense))
+        rest = replace(rest, matmul=matmul, linear=linear)
     return replace(
-        capturable() if name == "registers" else cuda(),
+        rest,
         name=name,
         conv2d=of_ladder.conv2d,
         conv2d_input=of_ladder.conv2d_input,

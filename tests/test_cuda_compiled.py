@@ -1,6 +1,7 @@
 """What NVIDIA's own compiler and assembler make of the CUDA kernels: no GPU is needed to look at that."""
 
 import re
+from functools import partial
 
 import pytest
 
@@ -170,13 +171,30 @@ def test_a_kernel_with_too_many_registers_is_seen():
     assert seen.stack > 0
 
 
+def on_tensor_cores():
+    """Yield a name, what makes the kernel of a product, its tile, and the kinds of its arguments."""
+    of_product = ("f", "f", "f", "f", *[None] * 6)
+    for tile in tensor_cores.TILES:
+        make = partial(registers.gather_kernel, tile, epilogue.add_bias_and_rectify)
+        yield f"{tile.BM}x{tile.BN}", make, tile, GATHERED
+        for name, along_k in (("y", (True, True)), ("dx", (True, False)), ("dW", (False, False))):
+            make = partial(products.product_kernel, tile, *along_k, epilogue.add_bias)
+            yield f"{name} {tile.BM}x{tile.BN}", make, tile, of_product
+    for tile in tensor_cores.WEIGHT_TILES:
+        make = partial(weights.parts_kernel, tile)
+        yield f"weights {tile.BM}x{tile.BN}", make, tile, ("f", "f", "f", CONV2D, None, None)
+
+
+TENSOR_CORES = list(on_tensor_cores())
+
+
 @pytest.mark.parametrize("capability", [(8, 0), (9, 0)], ids=["sm_80", "sm_90a"])
 @pytest.mark.parametrize("product_of", [tensor_cores.tf32x3, tensor_cores.tf32], ids=["tf32x3", "tf32"])
-@pytest.mark.parametrize("tile", tensor_cores.TILES, ids=lambda tile: f"{tile.BM}x{tile.BN}x{tile.BK}")
-def test_tensor_cores(tile, product_of, capability):
-    kernel = registers.gather_kernel(tile, epilogue.add_bias_and_rectify, product_of)
+@pytest.mark.parametrize(("name", "make", "tile", "kinds"), TENSOR_CORES, ids=[k[0] for k in TENSOR_CORES])
+def test_tensor_cores(name, make, tile, kinds, product_of, capability):
+    kernel = make(product_of)
     try:
-        seen = compiled(kernel, GATHERED, capability)
+        seen = compiled(kernel, kinds, capability)
     except FileNotFoundError as error:
         pytest.skip(str(error))
     products = 3 if product_of is tensor_cores.tf32x3 else 1
@@ -187,6 +205,6 @@ def test_tensor_cores(tile, product_of, capability):
     assert ".f64" not in seen.text
     assert not re.search(r"\b(ld|st)\.local", seen.text)
     pytest.importorskip("cuda.bindings.nvjitlink", reason="NVIDIA's linker comes with numba-cuda")
-    loaded = built_for_a_launch(kernel, GATHERED, capability)
+    loaded = built_for_a_launch(kernel, kinds, capability)
     assert loaded.stack == 0
     assert loaded.registers * kernel.threads * kernel.blocks <= REGISTERS

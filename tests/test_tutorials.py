@@ -99,19 +99,13 @@ def test_no_check_contains_the_answer(path):
             assert ast.unparse(call.args[0]) != ast.unparse(call.args[1])
 
 
-WITHOUT = {"10_gpu_kernels": "its figures are explained in the text below them, without the mark"}
-
-
 @pytest.mark.parametrize("path", LESSONS, ids=NAMES)
 def test_below_each_figure_stands_what_to_see(path):
     """At once: a reader who has to look for it has forgotten the figure."""
     shown = figures(path.read_text())
     assert shown
     silent = [cell for cell, below in shown if not below.startswith(" [markdown]\n# **What to see")]
-    if path.stem in WITHOUT:
-        assert silent, f"{path.stem} says what to see: it is no exception any more"
-    else:
-        assert not silent, silent[0]
+    assert not silent, silent[0]
 
 
 def test_the_map_lists_every_lesson():

@@ -29,7 +29,7 @@ os.environ["NUMBA_ENABLE_CUDASIM"] = "1"
 import numpy as np
 
 from tinycnn.kernels import im2col
-from tinycnn.kernels.cuda import RUNGS, direct, epilogue, register_tiles
+from tinycnn.kernels.cuda import RUNGS, direct, epilogue, register_tiles, tensor_cores
 from tinycnn.kernels.cuda.coalesced import neighbours_differ_in_d
 from tinycnn.kernels.cuda.gather import Gather
 from tinycnn.kernels.cuda.target import cuda, kernel, to_tf32
@@ -109,10 +109,13 @@ def writes_to(cell_of, K, OH, OW):
 
 K, OH, OW = 64, 11, 11  # the second convolution of cnn28
 rungs = {"rung 1": direct.neighbours_differ_in_b, "rung 2": neighbours_differ_in_d}
+written = {name: writes_to(cell_of, K, OH, OW) for name, cell_of in rungs.items()}
+assert {int(step) for step in np.diff(written["rung 1"])} == {OH * OW}  # a whole plane from thread to thread
+assert {int(step) for step in np.diff(written["rung 2"])} == {1}
 figure = blank_figure(9, 3.2)
-for axes, (name, cell_of) in zip(figure.subplots(1, 2), rungs.items(), strict=True):
-    addresses = writes_to(cell_of, K, OH, OW)
+for axes, (name, addresses) in zip(figure.subplots(1, 2), written.items(), strict=True):
     sectors = len(set(addresses // 8))
+    assert sectors == {"rung 1": 32, "rung 2": 4}[name]
     axes.scatter(range(32), addresses, s=16, color="#4c72b0")
     axes.set_ylim(-150, 4000)
     axes.set_title(f"{name}: {sectors} sectors")
@@ -124,6 +127,9 @@ described(
 )
 
 # %% [markdown]
+# **What to see:** on the left every thread writes 121 elements, a whole plane, behind the thread before it:
+# 32 threads, 32 sectors. On the right the 32 threads write side by side, into 4 sectors.
+#
 # What the threads read behaves alike: on the right the 32 threads want 32 cells of x that lie side by side,
 # and all the same weight, which is read once and handed to all.
 #
@@ -189,9 +195,12 @@ print(f"{sum(same)} of {len(same)} elements are those of im2col")
 
 # %%
 sizes = np.arange(1, 17)
+loads = 2 * sizes / sizes**2
+assert loads[0] == 2 and loads[8 - 1] == 32 / 128  # one cell; where the lines meet
+assert 16 * 16 > 255  # sums, and registers
 figure = blank_figure(7, 3.2)
 axes = figure.subplots()
-axes.plot(sizes, 2 * sizes / sizes**2, "o-", color="#4c72b0", label="TM = TN")
+axes.plot(sizes, loads, "o-", color="#4c72b0", label="TM = TN")
 axes.axhline(32 / 128, color="#c44e52", linestyle="--", label="what shared memory can hand out")
 axes.annotate("rung 4", (1, 2), (1.6, 1.9))
 axes.annotate("rung 5", (8, 0.25), (8, 0.5), arrowprops={"arrowstyle": "-"})
@@ -205,7 +214,11 @@ described(
 )
 
 # %% [markdown]
-# 8 x 8 is where the lines meet. The 64 sums live in registers, which are nearer than any memory, but have no
+# **What to see:** a thread with one cell loads two numbers for a product, eight times as many as shared
+# memory can hand out. With 8 x 8 cells the lines meet, at a quarter of a load. More cells would need fewer
+# loads, but 16 x 16 sums are more than the 255 registers that a thread can have.
+#
+# The 64 sums live in registers, which are nearer than any memory, but have no
 # addresses: the compiler must know, for every line, which register is meant. So the loops have constant
 # bounds, and are unrolled. NVIDIA's assembler says that this works (`python -m benchmarks.cuda_compiled`):
 # 1024 products, 74 loads, nothing spilled to memory.
@@ -242,7 +255,8 @@ print(inspect.getsource(epilogue.rectify))
 # Rung 7 copies while it multiplies (`async_tiles.py`). In rung 8 (`tensor_cores.py`; no GPU has run it yet)
 # one instruction of a warp makes 1,024 products on a tensor core, not 32. But it takes TF32: float32 with 10
 # of 23 bits behind the point. So a number is cut into two TF32 numbers, a large and a small part,
-# $a \approx A + r$ and $b \approx B + s$, and three products replace one: $ab \approx AB + As + rB$.
+# $a \approx A + r$ and $b \approx B + s$, and three products replace one: $ab \approx AB + As + rB$. All
+# three directions of a convolution and the products of dense layers come so (`TINYCNN_KERNELS=tf32x3`).
 
 # %%
 nearest = np.vectorize(to_tf32, otypes="f")
@@ -250,6 +264,18 @@ a, b = rng.standard_normal((2, 10_000)).astype("f")
 (A, r), (B, s) = ((nearest(v).astype("d"), nearest(v - nearest(v)).astype("d")) for v in (a, b))
 for name, product in {"TF32": A * B, "3xTF32": A * B + A * s + r * B, "float32": a * b}.items():
     print(f"{name:<8} largest relative error {np.abs(product / (a.astype('d') * b) - 1).max():.1e}")
+
+# %% [markdown]
+# An infinite number has no small part: $a - A$ would be $\infty - \infty$, which is NaN. And with
+# $A = \infty$, A·s would be NaN if s is 0. So `in_parts` cuts infinity into 1 and infinity:
+
+# %%
+infinity, three = np.float32(np.inf), np.float32(3)
+with np.errstate(invalid="ignore"):
+    print("cut like other numbers:", to_tf32(infinity - to_tf32(infinity)) * three)
+    A, r = tensor_cores.in_parts(infinity)
+    B, s = tensor_cores.in_parts(three)
+print(f"cut into {A} and {r}:", A * B + A * s + r * B)
 
 # %% [markdown]
 # ## Backward
@@ -269,6 +295,7 @@ PH, SH, KH = 1, 2, 4  # the GAN's layers: 4 x 4 kernels, stride 2, padding 1
 figure = blank_figure(9, 2.6)
 for axes, (ah, aw) in zip(figure.subplots(1, 4), np.ndindex(SH, SH), strict=True):
     needed = np.array([[(ah + PH - r) % SH == 0 == (aw + PH - s) % SH for s in range(KH)] for r in range(KH)])
+    assert needed.sum() == 4
     axes.imshow(needed, cmap="Blues", vmin=0, vmax=1.5)
     axes.set_title(
         f"{'odd' if ah else 'even'} i, {'odd' if aw else 'even'} j: {needed.sum()} of {needed.size}"
@@ -282,7 +309,8 @@ described(
 )
 
 # %% [markdown]
-# Four classes with 4 of 16 each: no product is computed for nothing.
+# **What to see:** four classes with 4 of 16 each, and no cell of the kernel is in two classes: no product is
+# computed for nothing.
 #
 # **The gradient by the weights** is a sum over all pixels of all images, for few results. Cut into pieces,
 # many blocks can work at it, and a second kernel adds the pieces. In which order? Additions of float32 are

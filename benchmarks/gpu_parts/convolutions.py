@@ -125,9 +125,7 @@ def tensor_cores(*names: str) -> None:
         arrays = tuple(map(library().asarray, operands(geometry)))
         truth: dict[str, Any] = {}
         for name, kernels in (("im2col+cuBLAS", im2col), *OPT_IN.items()):
-            works = [
-                (d, name, work) for d, work in calls(kernels, *arrays, geometry).items() if d != "weight"
-            ]
+            works = [(d, name, work) for d, work in calls(kernels, *arrays, geometry).items()]
             if name in OPT_IN:
                 chosen_tiles = [] if SIMULATED else works
                 works = [*chosen_tiles, *on_tensor_cores(name, geometry, *arrays)]

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.kernels.cuda import products as ours
+from tinycnn.kernels.cuda import tensor_cores
 
 from .checks import check
 from .convolutions import time_all
@@ -56,6 +57,7 @@ def works(layer: Dense, tiles: bool) -> Iterator[tuple[str, str, Callable[[], An
     for direction, (a, b) in directions(library(), layer).items():
         yield direction, "cuBLAS", lambda a=a, b=b: a @ b.T
         yield direction, "chosen", lambda a=a, b=b: ours.matmul(a, b.T)
+        yield direction, "tf32x3", lambda a=a, b=b: ours.matmul(a, b.T, tensor_cores.tf32x3)
         for tile in ours.TILES if tiles else ():
             for pieces in PIECES:
                 if pieces == 1 or pieces * tile.BK <= a.shape[1]:

@@ -82,7 +82,7 @@ def of_sums(
 def on_tensor_cores(
     rung: str, geometry: Any, x: Any, w: Any, g: Any
 ) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """Yield the tiles of rung 8, "tf32x3" or "tf32", each with the sum in one piece and in two."""
+    """Yield the tiles of rung 8, "tf32x3" or "tf32", each with the sum in one piece and in several."""
     product_of, xp = getattr(tensor_cores, rung), library()
     for direction, source, out, gather in (
         ("forward", x, xp.empty_like(g), Gather.output(geometry)),
@@ -99,6 +99,15 @@ def on_tensor_cores(
                     return out
 
                 yield direction, f"{rung} {name_of(tile, 1, pieces)}", work
+    out = xp.empty_like(w)
+    for tile in TENSOR_CORES if SIMULATED else tensor_cores.WEIGHT_TILES:
+        for pieces in (1, weights.splits(geometry, tile)[-1]):
+
+            def add_up(tile=tile, pieces=pieces) -> Any:
+                assert weights.write_weight(x, g, out, geometry, tile, pieces, product_of=product_of)
+                return out
+
+            yield "weight", f"{rung} {name_of(tile, 1, pieces)}", add_up
 
 
 def name_of(tile: Tile, stages: int, pieces: int) -> str:

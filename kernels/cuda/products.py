@@ -20,21 +20,22 @@ recorded: there these kernels are needed. The rung ``registers`` uses them every
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 from ..arrays import Array, array_module
+from . import tensor_cores
 from .epilogue import FINISH
 from .launch import LAUNCHES
 from .operands import fits, ready, result, too_large
-from .pace import cores
+from .pace import capability, cores
 from .parts import Sums, no_change
-from .target import FLOAT32, MOST_BLOCKS, VECTOR, ZERO, Kernel, cuda, device, divide, int32, kernel, shared
-from .tile_product import Tile, product
+from .target import FLOAT32, MOST_BLOCKS, ZERO, Kernel, cuda, device, divide, int32, kernel, shared
+from .tile_product import Tile, padded_product
 
 # For large and for small results. No GPU has compared them: they are tiles of `weight_tiles`, and one that
 # is a quarter of the smaller.
 TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 16, 4, 4))
-PADDING = 4  # float32 behind every row in shared memory, as in `weight_tiles`
 LEAST_STEPS = 8  # of a piece: to add a piece costs more than fewer steps
 MOST_PIECES = 64
 
@@ -71,36 +72,38 @@ def loading(tile: Tile, LENGTH: int, along_k: bool, BEGIN: int, ROW: int):
 
 
 @cache
-def product_kernel(tile: Tile, a_along_k: bool, b_along_k: bool, finish=no_change) -> Kernel:
+def product_kernel(
+    tile: Tile, a_along_k: bool, b_along_k: bool, finish=no_change, product_of=padded_product
+) -> Kernel:
     """Make the kernel that writes a (M, K) @ b (K, N), or its parts (pieces, M, N).
 
     `a_along_k` and `b_along_k` say whether neighbours in memory differ in k. A_ROW and B_ROW are how far
     apart two neighbours of the other index lie there; otherwise how far apart two neighbours in k lie. Each
-    sum is written as ``finish(sum, bias, n)``.
+    sum is written as ``finish(sum, bias, n)``. `product_of` says how a block multiplies two tiles.
     """
     BM, BN, BK, TM, TN = tile
     THREADS = tile.threads
-    COLUMNS, ROWS = tile.columns, tile.rows
-    ROW_A, ROW_B = BM + PADDING, BN + PADDING
-    B = BK * ROW_A  # where the tile of b (BK, BN) begins in shared memory, behind that of a (BK, BM)
+    by = product_of(tile)
+    REGISTERS_A, REGISTERS_B = by.registers_a, by.registers_b
+    first_a, first_b, place_y, place_x = by.first_a, by.first_b, by.place_y, by.place_x
+    B = BK * by.row_a  # where the tile of b (BK, BN) begins in shared memory, behind that of a (BK, BM)
     SUMS = TM * TN
-    shared_floats = shared(BK * (ROW_A + ROW_B))
-    add_product = product(tile, ROW_A, ROW_B)
-    load_a = loading(tile, BM, a_along_k, 0, ROW_A)
-    load_b = loading(tile, BN, b_along_k, B, ROW_B)
+    shared_floats = shared(BK * (by.row_a + by.row_b))
+    add_product = by.add_product
+    load_a = loading(tile, BM, a_along_k, 0, by.row_a)
+    load_b = loading(tile, BN, b_along_k, B, by.row_b)
 
     @kernel(THREADS, tile.resident)
     def kernel_of_product(a, b, bias, out, M, N, K, A_ROW, B_ROW, piece):
         memory = shared_floats()
         sums = cuda.local.array(SUMS, FLOAT32)
-        of_a = cuda.local.array(TM, FLOAT32)
-        of_b = cuda.local.array(TN, FLOAT32)
+        of_a = cuda.local.array(REGISTERS_A, FLOAT32)
+        of_b = cuda.local.array(REGISTERS_B, FLOAT32)
         for i in range(SUMS):
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
         m0, n0, part = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN), int32(cuda.blockIdx.z)
-        a_first = int32(divide(thread, COLUMNS) * VECTOR)
-        b_first = int32(B + thread % COLUMNS * VECTOR)
+        a_first, b_first = first_a(thread), first_b(thread)
 
         end = int32(min(int32((part + 1) * piece), K))
         for first in range(int32(part * piece), end, int32(BK)):
@@ -111,9 +114,9 @@ def product_kernel(tile: Tile, a_along_k: bool, b_along_k: bool, finish=no_chang
             cuda.syncthreads()
 
         for y in range(TM):
-            m = int32(m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR)
+            m = int32(m0 + place_y(thread, y))
             for x in range(TN):
-                n = int32(n0 + x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
+                n = int32(n0 + place_x(thread, x))
                 if m < M and n < N:
                     out[int32((part * M + m) * N + n)] = finish(sums[y * TN + x], bias, n)
 
@@ -128,33 +131,36 @@ def plan(
     finish=no_change,
     tile: Tile | None = None,
     pieces: int | None = None,
+    product_of=padded_product,
 ) -> Sums | None:
     """Return how to compute a (M, K) @ b (K, N), of which a or b may lie in memory turned round.
 
-    None if the result, or the parts, are more than int32 counts or a grid holds.
+    `product_of` is that of rung 5 or 8. None if the result, or the parts, are more than int32 counts or a
+    grid holds.
     """
     M, N, K = sizes
     if tile is None:
-        tile = _tile(M, N)
+        tile = _tile(M, N, TILES if product_of is padded_product else tensor_cores.TILES)
     if pieces is None:
         pieces = _pieces(M, N, K, tile)
     across, down = -(-N // tile.BN), -(-M // tile.BM)
     if max(down, pieces) > MOST_BLOCKS or too_large((pieces, M, N)):
         return None
     piece = max(1, -(-K // (pieces * tile.BK))) * tile.BK  # of the sum: whole tiles
-    chosen = product_kernel(tile, not a_turned, b_turned, finish if pieces == 1 else no_change)
+    finish_here = finish if pieces == 1 else no_change
+    chosen = product_kernel(tile, not a_turned, b_turned, finish_here, product_of)
     a_row, b_row = (M if a_turned else K), (K if b_turned else N)
     numbers = (M, N, K, a_row, b_row, piece)
     multiply = chosen.prepared((across, down, pieces), (tile.threads,), "ffff", numbers)
     return Sums.of(multiply, pieces, (M, N, 1, 1), finish)
 
 
-def _tile(M: int, N: int) -> Tile:
+def _tile(M: int, N: int, tiles: Sequence[Tile]) -> Tile:
     """Return the largest tile of which there are as many as multiprocessors; else the smallest."""
-    for tile in TILES:
+    for tile in tiles:
         if cores() <= -(-M // tile.BM) * -(-N // tile.BN):
             return tile
-    return TILES[-1]
+    return tiles[-1]
 
 
 def _pieces(M: int, N: int, K: int, tile: Tile) -> int:
@@ -164,19 +170,24 @@ def _pieces(M: int, N: int, K: int, tile: Tile) -> int:
     return -(-steps // -(-steps // wanted)) if steps else 1  # none of them empty
 
 
-def matmul(a: Array, b: Array) -> Array:
+def matmul(a: Array, b: Array, product_of=padded_product) -> Array:
     """Return a (M, K) @ b (K, N), float32, by our own kernel; anything else by CuPy (or NumPy)."""
     if not (a.ndim == b.ndim == 2 and fits(a, b)) or too_large((a.shape[0], b.shape[1])):
         return a @ b
-    return linear(a, b.T, None)
+    return linear(a, b.T, product_of=serving(product_of))
 
 
-def dense(x: Array, w: Array, bias: Array | None = None) -> Array:
+def serving(product_of):
+    """Return the product that this GPU has: that of rung 5 where there are no tensor cores for TF32."""
+    return product_of if capability() >= tensor_cores.CAPABILITY else padded_product
+
+
+def dense(x: Array, w: Array, bias: Array | None = None, product_of=padded_product) -> Array:
     """Return x @ w.T + bias in one launch, or two if its sums are cut; anything but float32 by CuPy."""
     if not fits(x, w, *(() if bias is None else (bias,))) or too_large((x.shape[0], w.shape[0])):
         y = x @ w.T
         return y if bias is None else y + bias
-    return linear(x, w, bias)
+    return linear(x, w, bias, product_of=serving(product_of))
 
 
 def linear(
@@ -186,6 +197,7 @@ def linear(
     relu: bool = False,
     tile: Tile | None = None,
     pieces: int | None = None,
+    product_of=padded_product,
 ) -> Array:
     """Return x @ w.T + bias, of x (N, in), w (out, in) and bias (out,): Eq. 3. And apply ReLU, if asked for.
 
@@ -209,7 +221,7 @@ def linear(
         (bias,) = ready(bias)
         if bias.shape != (N,):
             raise ValueError(f"the bias must have the shape {(N,)}, got {bias.shape}")
-    planned = plan((M, N, K), a_turned, b_turned, FINISH[bias is not None, relu], tile, pieces)
+    planned = plan((M, N, K), a_turned, b_turned, FINISH[bias is not None, relu], tile, pieces, product_of)
     if planned is None:
         y = array_module(a).matmul(x, w.T)
         y = y if bias is None else y + bias

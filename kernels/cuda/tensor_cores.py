@@ -22,31 +22,56 @@ who ask for it. With two TF32 numbers for each one, a large and a small part, th
 
 r*s is at most one part in 4 million of a*b, and is left out. Three products instead of one are nearly as
 exact as one of float32: the error is a few times as large, and the sums keep the bound that all rungs are
-held to (`tf32x3`). The small products are added first. Of an infinite number, a - A is NaN, so a sum in which
-it occurs is NaN.
+held to (`tf32x3`). The small products are added first.
 
-The output and the gradient by the input are computed so, from compute capability 8.0 on; the gradient by the
-weights by the rung below. No GPU has run these kernels: neither their speed nor how a tensor core rounds its
-sums was seen; the twin in `simulated` rounds to the nearest after every addition.
+An infinite a has no such parts: a - A would be NaN, and A times an s of 0 as well. So its large part is 1,
+its small part a itself (`in_parts`). Then r*B is what a*b would be, infinite with the right sign, or NaN if b
+is 0, and the other products are finite.
+
+All three directions and the products of dense layers are computed so, from compute capability 8.0 on; on
+older GPUs by the rung below. No GPU has run these kernels: neither their speed nor how a tensor core rounds
+its sums was seen; the twin in `simulated` rounds to the nearest after every addition.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, partial
+
+import numpy as np
 
 from ..arrays import Array
 from ..geometry import Geometry
+from . import weight_tiles
 from .epilogue import FINISH
 from .gather import Gather
 from .pace import capability, cores
 from .register_tiles import grid, write_sums
-from .target import device, divide, int32, mma, to_tf32
+from .target import ZERO, device, divide, int32, mma, to_tf32
 from .tile_product import BlockProduct, Tile, repeated
 
 CAPABILITY = (8, 0)  # of the first GPUs with TF32
 TILES = (Tile(128, 128, 8, 4, 16), Tile(64, 64, 16, 4, 8))  # for large and for small results
+# For the gradient by the weights, whose threads also keep in mind where their pixels' windows begin.
+WEIGHT_TILES = (Tile(128, 64, 8, 4, 8), Tile(64, 64, 8, 4, 8))
 STEP = 8  # products of each sum that one instruction adds
 PADDING = 8  # float32 behind every row in shared memory
+LEAST_PARTS = 8  # of a gradient by the weights: in so many pieces, large tiles occupy the GPU
+ONE, BELOW_ONE = np.float32(1), np.float32(1 - 2**-11)
+
+
+@device
+def in_parts(x):
+    """Return x as a large and a small TF32 number."""
+    large = to_tf32(x)
+    if large - large != ZERO:  # it is infinite or NaN
+        if x - x == ZERO:  # x is neither, but was rounded up to infinity
+            large = to_tf32(x * BELOW_ONE)
+        elif x > ZERO:
+            large = ONE
+        else:
+            large = -ONE
+    return large, to_tf32(x - large)
 
 
 def _block_product(tile: Tile, split: bool) -> BlockProduct:
@@ -86,15 +111,17 @@ def _block_product(tile: Tile, split: bool) -> BlockProduct:
         for i in range(TM // 2):
             for j in range(4):
                 value = memory[int32(a_first + i * 16 + j % 2 * 8 + j // 2 * 4 * ROW_A)]
-                a[i * 4 + j] = to_tf32(value)
                 if split:
-                    a[SMALL + i * 4 + j] = to_tf32(value - a[i * 4 + j])
+                    a[i * 4 + j], a[SMALL + i * 4 + j] = in_parts(value)
+                else:
+                    a[i * 4 + j] = to_tf32(value)
         for n in range(TN // 2):
             for j in range(2):
                 value = memory[int32(b_first + n * 8 + j * 4 * ROW_B)]
-                b[j] = to_tf32(value)
                 if split:
-                    b[2 + j] = to_tf32(value - b[j])
+                    b[j], b[2 + j] = in_parts(value)
+                else:
+                    b[j] = to_tf32(value)
             for i in range(TM // 2):
                 one, two, u, v = 2 * i * TN + 2 * n, (2 * i + 1) * TN + 2 * n, 4 * i, SMALL + 4 * i
                 c0, c1, c2, c3 = sums[one], sums[one + 1], sums[two], sums[two + 1]
@@ -150,10 +177,22 @@ def write(
     return write_sums(source, w, out, gather, direction == "input", tile, finish, bias, product_of=product_of)
 
 
-WRITES = {
+def write_weight(product_of, x: Array, g: Array, w: Array, geometry: Geometry) -> bool:
+    """Write the gradient by the weights; or return False, if the GPU has no TF32."""
+    if capability() < CAPABILITY:
+        return False
+    large, small = WEIGHT_TILES
+    across, down, G = weight_tiles.grid(geometry, large)
+    tile = small if across * down * G * LEAST_PARTS < cores() else large
+    pieces = weight_tiles.splits(geometry, tile)[-1]
+    return weight_tiles.write_weight(x, g, w, geometry, tile, pieces, product_of=product_of)
+
+
+WRITES: dict[Callable[..., BlockProduct], dict[str, Callable[..., bool]]] = {
     product_of: {
-        f"{direction}_and_epilogue": partial(write, product_of, direction)
-        for direction in ("output", "input")
+        "output_and_epilogue": partial(write, product_of, "output"),
+        "input_and_epilogue": partial(write, product_of, "input"),
+        "weight": partial(write_weight, product_of),
     }
     for product_of in (tf32x3, tf32)
 }

@@ -64,11 +64,15 @@ class BlockProduct(NamedTuple):
 
 
 @cache
-def register_product(tile: Tile) -> BlockProduct:
-    """Return the product of rung 5: every thread multiplies on its own."""
+def register_product(tile: Tile, padding: int = 0) -> BlockProduct:
+    """Return the product of rung 5: every thread multiplies on its own.
+
+    Rows of shared memory are `padding` numbers longer than the tile.
+    """
     BM, BN, BK, TM, TN = tile
+    ROW_A, ROW_B = BM + padding, BN + padding
     ROWS, COLUMNS = tile.rows, tile.columns
-    B = BK * BM
+    B = BK * ROW_A
 
     @device
     def first_a(thread):
@@ -86,7 +90,18 @@ def register_product(tile: Tile) -> BlockProduct:
     def place_x(thread, x):
         return int32(x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
 
-    return BlockProduct(BM, BN, TM, TN, first_a, first_b, place_y, place_x, product(tile, BM, BN))
+    add_product = product(tile, ROW_A, ROW_B)
+    return BlockProduct(ROW_A, ROW_B, TM, TN, first_a, first_b, place_y, place_x, add_product)
+
+
+@cache
+def padded_product(tile: Tile) -> BlockProduct:
+    """Return the product of rung 5 for tiles that are turned round on their way to shared memory.
+
+    Rows are 4 numbers longer than the tile: threads of a warp that write to eight rows at once then hit 32
+    different banks.
+    """
+    return register_product(tile, 4)
 
 
 def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:

@@ -29,7 +29,6 @@ from .target import (
     FLOAT32,
     INT32,
     MOST_BLOCKS,
-    VECTOR,
     ZERO,
     Kernel,
     cuda,
@@ -38,28 +37,30 @@ from .target import (
     kernel,
     shared,
 )
-from .tile_product import Tile, product
+from .tile_product import Tile, padded_product
 
 TILES = {Tile(128, 128, 8, 8, 8): Pace(2, 1.70, 1.244, 1), Tile(64, 64, 8, 8, 4): Pace(4, 1.00, 0.406, 1)}
 ASYNC = {Tile(128, 128, 8, 8, 8): Pace(2, 1.00, 1.055, 0.57), Tile(64, 64, 8, 8, 4): Pace(4, 1.09, 0.325, 0)}
 ROUNDS = (1, 2, 4)  # so many times as many blocks as are resident: more only make more parts to add
-PADDING = 4  # float32 behind every row in shared memory
 
 
 @cache
-def parts_kernel(tile: Tile) -> Kernel:
-    """Make the kernel that writes every piece's part (pieces, K, C/G*KH*KW)."""
+def parts_kernel(tile: Tile, product_of=padded_product) -> Kernel:
+    """Make the kernel that writes every piece's part (pieces, K, C/G*KH*KW).
+
+    `product_of` says how a block multiplies two tiles: that of rung 5 or 8.
+    """
     BM, BN, BK, TM, TN = tile
     THREADS = tile.threads
-    COLUMNS, ROWS = tile.columns, tile.rows
-    ROW_A, ROW_B = BM + PADDING, BN + PADDING
+    by = product_of(tile)
+    ROW_A, ROW_B, REGISTERS_A, REGISTERS_B = by.row_a, by.row_b, by.registers_a, by.registers_b
+    first_a, first_b, place_y, place_x = by.first_a, by.first_b, by.place_y, by.place_x
     A, B = 0, BK * ROW_A  # where the tiles of g (BK, BM) and of x (BK, BN) begin
     TOGETHER = THREADS // BK  # rows of g, or of x, that all threads load at once
     LOADS_A, LOADS_B = BM // TOGETHER, BN // TOGETHER
     SUMS = TM * TN
     shared_floats = shared(BK * (ROW_A + ROW_B))
-
-    add_product = product(tile, ROW_A, ROW_B)
+    add_product = by.add_product
 
     @kernel(THREADS, tile.resident)
     def kernel_of_parts(x, g, parts, geometry, pieces, piece):
@@ -68,8 +69,8 @@ def parts_kernel(tile: Tile) -> Kernel:
         P, Q = int32(N * pixels), int32(CG * KH * KW)
         memory = shared_floats()
         sums = cuda.local.array(SUMS, FLOAT32)
-        a = cuda.local.array(TM, FLOAT32)
-        b = cuda.local.array(TN, FLOAT32)
+        a = cuda.local.array(REGISTERS_A, FLOAT32)
+        b = cuda.local.array(REGISTERS_B, FLOAT32)
         for i in range(SUMS):
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
@@ -86,8 +87,7 @@ def parts_kernel(tile: Tile) -> Kernel:
             c, r, s = unravel(int32(q0 + row + load * TOGETHER), KH, KW)
             down[load], right[load] = int32(r * DH - PH), int32(s * DW - PW)
             offset[load] = int32((group * CG + c) * H * W + down[load] * W + right[load])
-        a_first = int32(A + divide(thread, COLUMNS) * VECTOR)
-        b_first = int32(B + thread % COLUMNS * VECTOR)
+        a_first, b_first = first_a(thread), first_b(thread)
 
         end = int32(min(int32((part + 1) * piece), P))
         for first in range(int32(part * piece), end, int32(BK)):
@@ -112,9 +112,9 @@ def parts_kernel(tile: Tile) -> Kernel:
             cuda.syncthreads()
 
         for y in range(TM):
-            m = int32(m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR)
+            m = int32(m0 + place_y(thread, y))
             for v in range(TN):
-                q = int32(q0 + v // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + v % VECTOR)
+                q = int32(q0 + place_x(thread, v))
                 if m < KG and q < Q:
                     parts[int32((part * K + group * KG + m) * Q + q)] = sums[y * TN + v]
 
@@ -123,11 +123,15 @@ def parts_kernel(tile: Tile) -> Kernel:
 
 @lru_cache(LAUNCHES)
 def plan(
-    geometry: Geometry, tile: Tile | None = None, pieces: int | None = None, stages: int = 1
+    geometry: Geometry,
+    tile: Tile | None = None,
+    pieces: int | None = None,
+    stages: int = 1,
+    product_of=padded_product,
 ) -> Sums | None:
     """Return how to compute the gradient, by default in the fastest way; None if it does not fit a grid.
 
-    With more `stages` than one by rung 7.
+    With more `stages` than one by rung 7; `product_of` is that of rung 5 or 8.
     """
     best = choices(geometry, stages) if tile is None else [(tile, pieces or 1)]
     K, KH, KW, CG = geometry.K, geometry.KH, geometry.KW, geometry.C // geometry.G
@@ -137,7 +141,10 @@ def plan(
         if max(down, G * pieces) > MOST_BLOCKS or pieces * K * CG * KH * KW >= LIMIT:
             continue
         piece = max(1, -(-P // (pieces * tile.BK))) * tile.BK  # pixels of each but the last: whole tiles
-        chosen = async_weights.async_parts_kernel(tile, stages) if stages > 1 else parts_kernel(tile)
+        if stages > 1:
+            chosen = async_weights.async_parts_kernel(tile, stages)
+        else:
+            chosen = parts_kernel(tile, product_of)
         multiply = chosen.prepared(
             (across, down, G * pieces), (tile.threads,), "fff", (geometry, pieces, piece)
         )
@@ -156,7 +163,7 @@ def splits(geometry: Geometry, tile: Tile) -> list[int]:
     """Return into how many pieces the sum over pixels may be cut: full rounds of blocks."""
     across, down, G = grid(geometry, tile)
     steps = -(-geometry.N * geometry.OH * geometry.OW // tile.BK)
-    round_ = TILES[tile].resident * cores()
+    round_ = (TILES[tile].resident if tile in TILES else tile.resident) * cores()
     found = {1}
     for rounds in ROUNDS:
         wanted = max(1, min(steps, rounds * round_ // (across * down * G)))
@@ -188,9 +195,10 @@ def write_weight(
     tile: Tile | None = None,
     pieces: int | None = None,
     stages: int = 1,
+    product_of=padded_product,
 ) -> bool:
     """Write w = conv2d_weight(x, g); or return False, if there are more groups than a grid holds."""
-    planned = plan(geometry, tile, pieces, stages)
+    planned = plan(geometry, tile, pieces, stages, product_of)
     if planned is None:
         return False
     planned.write((x, g), w, w)  # the sums are written as they are: no bias is read

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tinycnn.kernels import table
-from tinycnn.kernels.cuda import OPT_IN, RUNGS, epilogue, pace, tensor_cores
+from tinycnn.kernels.cuda import OPT_IN, RUNGS, epilogue, pace, products, tensor_cores, weight_tiles
 from tinycnn.kernels.cuda.gather import Gather
 from tinycnn.kernels.cuda.launch import Launch
 from tinycnn.kernels.cuda.register_tiles import write_sums
@@ -16,6 +16,7 @@ from tinycnn.kernels.table import IM2COL
 
 SMALL = Tile(16, 16, 8, 2, 4)  # one warp
 WARPS = [Tile(32, 16, 8, 2, 4), Tile(16, 32, 8, 2, 4)]  # two, one below the other, or side by side
+DENSE = [(SMALL, 1), (SMALL, 2), *((tile, 1) for tile in WARPS)]
 EPS = np.finfo("f").eps
 GEOMETRIES = {
     "padding": ((1, 9, 3, 4), (5, 9, 2, 2), {"padding": (1, 1)}),
@@ -87,6 +88,52 @@ def both_directions(gpu, rng, product_of, name, tile=SMALL, pieces=1):
         yield gpu.back(out), expected, magnitude
 
 
+def weights_gradient(gpu, rng, product_of, name, tile=SMALL, pieces=1):
+    """Yield the gradient by the weights, the same in float64, and the sum of magnitudes."""
+    x_shape, w_shape, options = GEOMETRIES[name]
+    window = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1, **options}
+    geometry = conv2d_geometry(x_shape, w_shape, **window)
+    x, g = (rng.standard_normal(s).astype("f") for s in (x_shape, geometry.y_shape))
+    wide = x.astype("d"), g.astype("d")
+    out = gpu.to(np.full(w_shape, np.nan, "f"))
+    assert weight_tiles.write_weight(gpu.to(x), gpu.to(g), out, geometry, tile, pieces, product_of=product_of)
+    exact = IM2COL.conv2d_weight
+    yield gpu.back(out), exact(*wide, geometry), exact(*map(np.abs, wide), geometry)
+
+
+@pytest.mark.parametrize("name", GEOMETRIES)
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_the_gradient_by_the_weights_is_as_exact_as_float32(gpu, rng, name, pieces):
+    within_the_bound_of_float32(weights_gradient(gpu, rng, tensor_cores.tf32x3, name, pieces=pieces))
+
+
+@pytest.mark.parametrize(("tile", "pieces"), DENSE, ids=str)
+@pytest.mark.parametrize("turned", [(False, True), (False, False), (True, False)], ids=["y", "dx", "dW"])
+def test_dense_products_are_as_exact_as_float32(gpu, rng, tile, pieces, turned):
+    a, b = rng.standard_normal((17, 19)).astype("f"), rng.standard_normal((19, 21)).astype("f")
+    left, right = (
+        gpu.to(np.ascontiguousarray(m.T)).T if t else gpu.to(m) for m, t in zip((a, b), turned, strict=True)
+    )
+    ours = products.linear(left, right.T, None, False, tile, pieces, tensor_cores.tf32x3)
+    exact, magnitude = a.astype("d") @ b, np.abs(a.astype("d")) @ np.abs(b)
+    within_the_bound_of_float32([(gpu.back(ours), exact, magnitude)])
+
+
+NEARLY_INFINITE = 3.4022e38  # TF32 rounds it up to infinity
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_numbers_that_are_not_finite_are_as_in_float32(gpu):
+    """Each of these by each, and a finite product added: infinite with the right sign, NaN, or exact."""
+    numbers = np.array([np.inf, -np.inf, np.nan, NEARLY_INFINITE, 0.25, -1e-30, 0.0, 3.3], "f")
+    a, b = (np.stack([numbers, np.full(8, 2, "f")], axis) for axis in (1, 0))  # (8, 2), (2, 8)
+    with np.errstate(all="ignore"):
+        expected = numbers[:, None] * numbers + np.float32(4)
+    assert np.isnan(expected).any()
+    ours = products.linear(gpu.to(a), gpu.to(b).T, None, False, SMALL, 1, tensor_cores.tf32x3)
+    assert_allclose(gpu.back(ours), expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_three_products_are_as_exact_as_float32(gpu, rng, name):
     within_the_bound_of_float32(both_directions(gpu, rng, tensor_cores.tf32x3, name))
@@ -139,8 +186,15 @@ def test_only_who_asks_gets_it(name, monkeypatch):
 
     chosen = []
     monkeypatch.setattr(Launch, "__call__", lambda *_: None)
+    for module, writer in ((tensor_cores, "write_sums"), (weight_tiles, "write_weight")):
+        monkeypatch.setattr(
+            module, writer, lambda *_, product_of=None, **__: chosen.append(product_of) or True
+        )
+    linear = products.linear
     monkeypatch.setattr(
-        tensor_cores, "write_sums", lambda *_, product_of, **__: chosen.append(product_of) or True
+        products,
+        "linear",
+        lambda *given, product_of: chosen.append(product_of) or linear(*given, product_of=product_of),
     )
     geometry = conv2d_geometry((2, 3, 8, 8), (4, 3, 3, 3))
     x, w, g = np.ones((2, 3, 8, 8), "f"), np.ones((4, 3, 3, 3), "f"), np.ones((2, 4, 6, 6), "f")
@@ -150,12 +204,15 @@ def test_only_who_asks_gets_it(name, monkeypatch):
         kernels.conv2d(x, w, geometry)
         kernels.conv2d_input(g, w, geometry)
         kernels.conv2d_weight(x, g, geometry)
+        kernels.matmul(x[0, 0], x[0, 0])
+        kernels.linear(x[0, 0], x[0, 0])
         return chosen
 
     if pace.SIMULATED:
-        assert asked() == [getattr(tensor_cores, name)] * 2
-        monkeypatch.setattr(tensor_cores, "capability", lambda: (7, 5))  # no TF32: the rung below
-        assert asked() == []
+        assert asked() == [getattr(tensor_cores, name)] * 5
+        for module in (tensor_cores, products):  # no TF32: the rung below
+            monkeypatch.setattr(module, "capability", lambda: (7, 5))
+        assert asked() == [None, products.padded_product, products.padded_product]
 
 
 def test_a_tile_that_warps_do_not_fill_is_refused():
