@@ -1,6 +1,6 @@
 """Everything that only a GPU can say, in one call of a few minutes, the most valuable facts first.
 
-    python benchmarks/gpu_session.py --out FOLDER --seconds 380
+    python benchmarks/gpu_session.py --out FOLDER --seconds 470
 
 Runs the parts of `gpu_parts` one after the other, each in a process of its own with a time limit: a part that
 fails, or hits an error of CUDA's (which stays in its process), hides no other. Every line of JSON that a part
@@ -31,6 +31,7 @@ RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "epilogue", "tf32
 SHAPES = ("13x13", "56x56", "28x28", "54x54", "14x14", "224x224")  # of `works.GPU_CONVOLUTIONS`
 STEPS = ("cnn28-b32", "cnn28-b128", "dcgan-b64", "cnn224-b64")
 TESTS = ("tests/cuda", "tests/test_backend.py")
+SECONDS = 470  # what all parts need, one after the other
 LEAST = 5  # seconds: with less no part is begun
 METRICS = (  # of one kernel: what it is bound by
     "sm__throughput.avg.pct_of_peak_sustained_elapsed",
@@ -51,51 +52,55 @@ METRICS = (  # of one kernel: what it is bound by
 
 
 class Part(NamedTuple):
-    """One process: its name, its command, its time limit in seconds, and the file that its words go to."""
+    """One process: its name, its command, the seconds that it needs, and the file that its words go to."""
 
     name: str
     command: Sequence[str]
-    limit: float
+    needs: float
     file: str = "log.txt"
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which it is stopped: a part that hangs leaves time for the others."""
+        return 1.5 * self.needs + 5
 
 
 def plan(out: Path) -> list[list[Part]]:
-    """Return the steps, in order; the parts of a step run side by side, those that measure time alone."""
+    """Return the steps, in order; the parts of a step run side by side, those that measure time alone.
+
+    What decides comes first: whether it is right, then whole steps and graphs beside PyTorch, then what no
+    GPU has run, then what was measured before. `needs` is what a part took on an H200, if it was recorded.
+    """
     pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:benchmark")
     workers = ("-n", "2", "-m", "not slow") if SIMULATED else ("-n", "6")
-    checks = [Part("tests", (*pytest, *workers, *TESTS), 120, "tests.txt")]
+    checks = [Part("tests", (*pytest, *workers, *TESTS), 40, "tests.txt")]
     if sanitizer := shutil.which("compute-sanitizer"):
-        checks += [
-            Part(
-                tool,
-                (sanitizer, "--tool", tool, "--error-exitcode", "9", *PARTS, "smoke", "epilogue"),
-                110,
-            )
-            for tool in ("memcheck", "racecheck")
-        ]
+        for tool in ("memcheck", "racecheck"):
+            command = (sanitizer, "--tool", tool, "--error-exitcode", "9", *PARTS, "smoke", "epilogue")
+            checks.append(Part(tool, command, 30))
     steps = [
-        [Part("facts", (*PARTS, "facts"), 45)],
+        [Part("facts", (*PARTS, "facts"), 8)],
         [
-            *(Part(f"smoke {rung}", (*PARTS, "smoke", rung), 90) for rung in (*RUNGS, "variants")),
-            Part("smoke products", (*PARTS, "smoke_products"), 90),
+            *(Part(f"smoke {rung}", (*PARTS, "smoke", rung), 55) for rung in (*RUNGS, "variants")),
+            Part("smoke products", (*PARTS, "smoke_products"), 55),
         ],
-        [Part("chosen", (*PARTS, "chosen", *SHAPES), 60)],
-        [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 70)],
-        [Part("graphs", (*PARTS, "graphs", *STEPS), 80)],
-        [Part("steps PyTorch", (*PARTS, "steps", "torch", *STEPS), 50)],
-        [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 40)],
-        [Part("tensor cores", (*PARTS, "tensor_cores", *SHAPES), 50)],
-        [Part("products", (*PARTS, "products"), 40)],
-        [Part("tiles", (*PARTS, "tiles", *SHAPES), 120)],
+        [Part("graphs", (*PARTS, "graphs", *STEPS), 36)],
+        [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 34)],
+        [Part("steps PyTorch", (*PARTS, "steps", "torch", *STEPS), 27)],
         checks,
-        [Part("profile", (*PARTS, "profile", "cnn28-b32"), 30)],
+        [Part("tensor cores", (*PARTS, "tensor_cores", *SHAPES), 30)],
+        [Part("products", (*PARTS, "products"), 20)],
+        [Part("chosen", (*PARTS, "chosen", *SHAPES), 23)],
+        [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 23)],
+        [Part("profile", (*PARTS, "profile", "cnn28-b32"), 10)],
     ]
     if ncu := shutil.which("ncu"):
         for kernel in ("sums_kernel", "kernel_of_parts"):
             select = ("-k", f"regex:{kernel}", "-s", "1", "-c", "1", "--metrics", ",".join(METRICS))
             command = (ncu, "--clock-control", "none", *select, "--csv", *PARTS, "one", "28x28")
-            steps.append([Part(f"ncu {kernel}", command, 40, "ncu.csv")])
-    steps.append([Part("steps torch.compile", (*PARTS, "steps", "compile", "cnn28-b32", "cnn28-b128"), 60)])
+            steps.append([Part(f"ncu {kernel}", command, 10, "ncu.csv")])
+    steps.append([Part("steps torch.compile", (*PARTS, "steps", "compile", "cnn28-b32", "cnn28-b128"), 40)])
+    steps.append([Part("tiles", (*PARTS, "tiles", *SHAPES), 96)])
     return steps
 
 
@@ -193,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the session."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("gpu-session"), help="folder for the results")
-    parser.add_argument("--seconds", type=float, default=380, help="in all (default: 380)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="in all (default: %(default)s)")
     parser.add_argument("--only", nargs="+", help="parts whose names begin so")
     args = parser.parse_args(arguments)
     out = args.out.resolve()

@@ -95,6 +95,39 @@ def test_the_plan_names_what_there_is(tmp_path, monkeypatch):
     assert all(e["PYTHONPATH"].startswith(str(ROOT)) for e in environments.values())
 
 
+def test_the_time_suffices_for_all_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_session.shutil, "which", lambda tool: f"/bin/{tool}")
+    steps = gpu_session.plan(tmp_path)
+    assert sum(max(part.needs for part in step) for step in steps) <= gpu_session.SECONDS
+    recorded = {}
+    for path in (ROOT / "benchmarks/results").glob("gpu-*.jsonl"):
+        for row in map(json.loads, path.read_text().splitlines()):
+            if row.get("part") == "end" and row["status"] == "status 0":
+                recorded[row["name"]] = max(row["seconds"], recorded.get(row["name"], 0))
+    known = [part for step in steps for part in step if part.name in recorded]
+    assert len(known) >= 10
+    for part in known:
+        assert recorded[part.name] <= part.needs < part.limit, part.name
+
+
+def test_a_part_that_hangs_leaves_time_for_the_others(tmp_path):
+    """All of them could begin if any one hung, but for the last ones, which were measured before."""
+    steps = gpu_session.plan(tmp_path)
+    needs = [max(part.needs for part in step) for step in steps]
+    for i, step in enumerate(steps):
+        hangs = max(part.limit for part in step)
+        begun = [sum(needs[:j]) + (hangs - needs[i] if j > i else 0) for j in range(len(steps))]
+        late = [step[0].name for step, at in zip(steps, begun, strict=True) if at > gpu_session.SECONDS - 5]
+        assert set(late) <= {"tiles", "steps torch.compile"}, (i, late)
+
+
+def test_the_default_is_what_all_parts_need(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        gpu_session.main(["--help"])
+    assert f"default: {gpu_session.SECONDS}" in capsys.readouterr().out
+    assert f"--seconds {gpu_session.SECONDS}" in gpu_session.__doc__
+
+
 def test_without_a_gpu_it_says_so_and_ends_with_2(tmp_path):
     done = subprocess.run(
         [sys.executable, "benchmarks/gpu_session.py", "--out", str(tmp_path / "out")],
