@@ -25,7 +25,22 @@ def macro_kernel(a, a0, rows, first, last, steps, v, v0, pitch, sums, s0, places
 
 @compiled
 def forward_blocks(
-    geometry, layout, x, packed, start, y, rows, places, steps, numbers, index, slope, scratch, first, last
+    geometry,
+    layout,
+    x,
+    packed,
+    start,
+    y,
+    rows,
+    places,
+    steps,
+    numbers,
+    index,
+    slope,
+    where,
+    scratch,
+    first,
+    last,
 ):
     """Write the output for the units first.. of all (images, group, block of cells, panel of filters).
 
@@ -38,8 +53,8 @@ def forward_blocks(
     cells, T = len(places) - MOST_ROWS + 1, len(steps)
     filters, blocks, P = K // G, -(-cells // block), cells // (together * window)
     most, w0 = PANEL // (NR * x.itemsize), len(scratch) - block // window * NR
+    below, there = first - first + 2, -1  # no constant, see `input_blocks`
     scratch[:copied] = 0
-    there = -1
     for unit in range(first, last):
         panel, p0, images = unit % panels, unit // panels % blocks * block, unit // (panels * blocks)
         group, n = images % G, images // G * together
@@ -57,22 +72,36 @@ def forward_blocks(
             some, v0 = steps[t : t + most], (panel * T + t) * NR
             fresh, narrow = t == 0, 2 * k <= NR
             macro_kernel(a, a0, rows, p0, p1, some, packed, v0, NR, scratch, s0, places, begin, fresh, narrow)
-        p0, p1, s0 = p0 // window, p1 // window, copied - p0 // window * NR
-        for p in range(p0, p1):
-            if window > 1:
-                at, to = copied + (p - p0) * window * NR, w0 + (p - p0) * NR
-                largest_of_4(scratch, at, numbers[p * window], OW, s0 + p * NR, to, slope)
-            elif slope != 1:
-                activate(scratch, s0 + p * NR, slope)
-        p = p0
-        while p < p1:  # image after image
-            i = p // P
-            stop = min(p1, (i + 1) * P)
-            to = ((n + i) * K + k0 - i) * P + p
-            transpose(y, to, P, scratch, s0 + p * NR, NR, k, stop - p)
-            if window > 1:
-                transpose(index, to, P, scratch, w0 + (p - p0) * NR, NR, k, stop - p)
-            p = stop
+        p0, p1 = p0 // window, p1 // window
+        write_cells(
+            y, index, numbers, where, below, scratch, copied, w0, n, K, k0, k, P, p0, p1, OW, NR, slope
+        )
+
+
+@compiled
+def write_cells(y, index, numbers, where, below, sums, s0, w0, n, K, k0, k, P, p0, p1, OW, NR, slope):
+    """Write the cells p0.. of the images n.., P of each, for k filters. Their sums begin at s0.
+
+    If `index` is not empty, a cell is the largest of a window of 2x2, and its number is written to `index`.
+    Then where[p - p0] is the first cell of the window, counted from s0. The one below it is `below` cells on.
+    There is room for the numbers from w0 on. A `slope` other than 1 is that of an activation below 0.
+    """
+    pooled = len(index) > 0
+    for p in range(p1 - p0):
+        at = s0 + p * NR
+        if pooled:
+            largest_of_4(sums, s0 + where[p] * NR, below * NR, numbers[p0 + p], OW, at, w0 + p * NR, slope)
+        elif slope != 1:
+            activate(sums, at, slope)
+    p = p0
+    while p < p1:  # image after image
+        i = p // P
+        stop = min(p1, (i + 1) * P)
+        to, at = ((n + i) * K + k0 - i) * P + p, (p - p0) * NR
+        transpose(y, to, P, sums, s0 + at, NR, k, stop - p)
+        if pooled:
+            transpose(index, to, P, sums, w0 + at, NR, k, stop - p)
+        p = stop
 
 
 @compiled

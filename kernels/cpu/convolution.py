@@ -7,6 +7,7 @@
 `blocks`       the loops around the micro-kernel, for each direction
 `epilogue`     an activation and max-pooling, on sums that are still in the cache
 `depthwise`    a filter for each channel: vectors of channels on both sides, in all directions
+`winograd`     small filters and many channels with fewer multiplications, on the same micro-kernel
 `few`          the gradient by the input for few channels, vectors of cells instead
 ============== ==================================================================================
 
@@ -24,7 +25,7 @@ from .. import arena
 from ..arrays import Array, ready
 from ..cores import get_num_threads
 from ..geometry import Geometry
-from . import depthwise
+from . import depthwise, winograd
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
 from .depthwise import is_depthwise
 from .few import few_channels
@@ -66,6 +67,10 @@ def _forward(
     x, w = _prepared(x, w)
     if is_depthwise(geometry) and not pooled:
         return depthwise.conv2d(x, w, geometry, bias, slope), None
+    if winograd.serves(geometry, x.dtype):
+        result = winograd.conv2d_epilogue(x, w, geometry, bias, slope, pooled)
+        if result is not None:
+            return result
     plan, G, K = forward_plan(geometry, x.itemsize, BLOCK, pooled), geometry.G, geometry.K
     packed = _packed(w, plan, G, 1, K // G, len(plan.steps))
     N, K, OH, OW = geometry.y_shape
@@ -81,6 +86,7 @@ def _forward(
         y,
         index.reshape(-1).view(x.dtype),
         x.dtype.type(slope),
+        np.arange(0, BLOCK, 4),
     )
     return y, index if pooled else None
 
@@ -93,6 +99,10 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = No
     g, w = _prepared(g, w)
     if is_depthwise(geometry):
         return depthwise.conv2d_input(g, w, geometry, bias)
+    if winograd.serves(geometry, g.dtype):
+        gradient = winograd.conv2d_input(g, w, geometry, bias)
+        if gradient is not None:
+            return gradient
     G, channels, filters = geometry.G, geometry.C // geometry.G, geometry.K // geometry.G
     x = arena.empty(geometry.x_shape, g.dtype)
     if channels <= FEW:
@@ -113,6 +123,10 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
         return w
     if is_depthwise(geometry):
         return depthwise.conv2d_weight(x, g, geometry)
+    if winograd.serves(geometry, x.dtype):
+        gradient = winograd.conv2d_weight(x, g, geometry)
+        if gradient is not None:
+            return gradient
     plan, G, K = weight_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
     NR, panels, parts = plan.layout.NR, plan.layout.panels, plan.units
     T = w.size // K

@@ -40,17 +40,18 @@ def activate(typing, sums, s0, slope):
 
 
 @intrinsic
-def largest_of_4(typing, sums, s0, first, below, to0, winners0, slope):
-    """Write the largest of four rows of sums from s0 on, activated, and which it was.
+def largest_of_4(typing, sums, s0, s_below, first, below, to0, winners0, slope):
+    """Write the largest of four rows of sums, activated, and which it was.
 
     The rows are the cells of a 2x2 window with the numbers first, first + 1, first + below and
-    first + below + 1. The largest are written to `sums` from to0 on, and their numbers, as bits, from
-    winners0 on. Of equal ones the first wins; NaN wins over any number, the last over all.
+    first + below + 1. Two begin at s0, one after the other, and two `s_below` numbers on. The largest are
+    written to `sums` from to0 on, and their numbers, as bits, from winners0 on. Of equal ones the first wins;
+    NaN wins over any number, the last over all.
     """
 
     def build(context, builder, signature, args):
-        sums_type, _, _, _, _, _, _ = signature.args
-        sums, s0, first, below, to0, winners0, slope = args
+        sums_type, _, _, _, _, _, _, _ = signature.args
+        sums, s0, s_below, first, below, to0, winners0, slope = args
         vector = vector_of(context, sums_type)
         integers = ir.VectorType(ir.IntType(sums_type.dtype.bitwidth), vector.count)
         second_row = builder.add(first, below)
@@ -68,8 +69,13 @@ def largest_of_4(typing, sums, s0, first, below, to0, winners0, slope):
         def at(start, j):
             return pointer(context, builder, sums_type, sums, builder.add(start, INDEX(j * vector.count)))
 
-        for j in range(REGISTERS.vectors):
-            values = [load(builder, at(s0, j + q * REGISTERS.vectors), vector) for q in range(4)]
+        n = REGISTERS.vectors
+        for j in range(n):
+            values = [
+                load(builder, at(row, q), vector)
+                for row in (s0, builder.add(s0, s_below))
+                for q in (j, n + j)
+            ]
             a, b, c, d = zip(values, numbers, strict=True)
             value, number = better(better(a, b), better(c, d))
             store(builder, _activated(builder, value, slope), at(to0, j))
@@ -77,4 +83,4 @@ def largest_of_4(typing, sums, s0, first, below, to0, winners0, slope):
         return context.get_dummy_value()
 
     index = types.int64
-    return types.void(sums, index, index, index, index, index, sums.dtype), build
+    return types.void(sums, index, index, index, index, index, index, sums.dtype), build

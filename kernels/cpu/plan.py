@@ -62,8 +62,8 @@ def forward_plan(geometry: Geometry, itemsize: int, block: int, pooled: bool = F
     A cell's distance says where its window begins, a tap's where it lies in a window. Their sum is the place
     of the number that the two meet at. So a stride, a dilation and a border are only distances.
 
-    If the output is pooled, the four cells of each 2x2 window follow each other, and `taps` are their numbers
-    h*OW + w. Cells that no window meets are left out.
+    If the output is pooled, the four cells of each 2x2 window follow each other, and `taps` are the numbers
+    h*OW + w of the first ones. Cells that no window meets are left out.
     """
     N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
     layout = _layout(geometry, itemsize, block, K // G, (C, H, W, PH, PW))
@@ -77,7 +77,7 @@ def forward_plan(geometry: Geometry, itemsize: int, block: int, pooled: bool = F
         rows=table(n * image + oh * SH * WP + ow * SW),
         places=table(np.arange(P) * layout.NR),
         steps=np.ravel(c * layout.plane + r * DH * WP + s * DW),
-        taps=np.ravel(0 * n + oh * OW + ow),
+        taps=np.ravel(0 * n + oh * OW + ow)[:: Q * Q].copy(),
         packed=G * layout.panels * C // G * KH * KW * layout.NR,
         scratch=layout.copy + (min(block, P) + MOST_ROWS + block // Q**2) * layout.NR,
         units=N // layout.together * G * -(-P // block) * layout.panels,
