@@ -97,8 +97,7 @@ print("shape", y.shape, "largest difference to the loops", np.abs(y - loops.conv
 # difference between them:
 
 # %%
-print(inspect.getsource(direct.neighbours_differ_in_b))
-print(inspect.getsource(neighbours_differ_in_d))
+print(inspect.getsource(direct.neighbours_differ_in_b), inspect.getsource(neighbours_differ_in_d), sep="\n")
 
 
 # %%
@@ -110,21 +109,15 @@ def writes_to(cell_of, K, OH, OW):
 K, OH, OW = 64, 11, 11  # the second convolution of cnn28
 rungs = {"rung 1": direct.neighbours_differ_in_b, "rung 2": neighbours_differ_in_d}
 written = {name: writes_to(cell_of, K, OH, OW) for name, cell_of in rungs.items()}
-assert {int(step) for step in np.diff(written["rung 1"])} == {OH * OW}  # a whole plane from thread to thread
-assert {int(step) for step in np.diff(written["rung 2"])} == {1}
+assert [{*np.diff(places).tolist()} for places in written.values()] == [{OH * OW}, {1}]  # a plane; one
 figure = blank_figure(9, 3.2)
 for axes, (name, addresses) in zip(figure.subplots(1, 2), written.items(), strict=True):
     sectors = len(set(addresses // 8))
     assert sectors == {"rung 1": 32, "rung 2": 4}[name]
     axes.scatter(range(32), addresses, s=16, color="#4c72b0")
-    axes.set_ylim(-150, 4000)
+    axes.set(ylim=(-150, 4000), xlabel="thread of the warp", ylabel="writes to element")
     axes.set_title(f"{name}: {sectors} sectors")
-    axes.set_xlabel("thread of the warp")
-    axes.set_ylabel("writes to element")
-described(
-    figure,
-    "Which element of the output each of 32 threads writes. Rung 1: far apart. Rung 2: side by side.",
-)
+described(figure, "Which element each of 32 threads writes. Rung 1: far apart. Rung 2: side by side.")
 
 # %% [markdown]
 # **What to see:** on the left every thread writes 121 elements, a whole plane, behind the thread before it:
@@ -196,32 +189,26 @@ print(f"{sum(same)} of {len(same)} elements are those of im2col")
 # %%
 sizes = np.arange(1, 17)
 loads = 2 * sizes / sizes**2
-assert loads[0] == 2 and loads[8 - 1] == 32 / 128  # one cell; where the lines meet
-assert 16 * 16 > 255  # sums, and registers
+assert loads[0] == 2 and loads[8 - 1] == 32 / 128 and 16 * 16 > 255  # 1 cell; 8 x 8; more than registers
 figure = blank_figure(7, 3.2)
 axes = figure.subplots()
 axes.plot(sizes, loads, "o-", color="#4c72b0", label="TM = TN")
 axes.axhline(32 / 128, color="#c44e52", linestyle="--", label="what shared memory can hand out")
 axes.annotate("rung 4", (1, 2), (1.6, 1.9))
 axes.annotate("rung 5", (8, 0.25), (8, 0.5), arrowprops={"arrowstyle": "-"})
-axes.set_xlabel("cells of a thread along each side")
-axes.set_ylabel("loads of a product")
+axes.set(xlabel="cells of a thread along each side", ylabel="loads of a product")
 axes.legend()
-described(
-    figure,
-    "Loads of a product over the cells of a thread along each side: 2 for one cell, less for more; a line "
-    "at 1/4, which 8 cells reach.",
-)
+described(figure, "Loads of a product over a thread's cells along each side: from 2 down, at 8 cells 1/4.")
 
 # %% [markdown]
 # **What to see:** a thread with one cell loads two numbers for a product, eight times as many as shared
 # memory can hand out. With 8 x 8 cells the lines meet, at a quarter of a load. More cells would need fewer
 # loads, but 16 x 16 sums are more than the 255 registers that a thread can have.
 #
-# The 64 sums live in registers, which are nearer than any memory, but have no
-# addresses: the compiler must know, for every line, which register is meant. So the loops have constant
-# bounds, and are unrolled. NVIDIA's assembler says that this works (`python -m benchmarks.cuda_compiled`):
-# 1024 products, 74 loads, nothing spilled to memory.
+# The 64 sums live in registers, which are nearer than any memory, but have no addresses: for every line the
+# compiler must know which register is meant. So the loops have constant bounds, and are unrolled. NVIDIA's
+# assembler says that it works: 1024 products, 74 loads, nothing spilled
+# (`python -m benchmarks.cuda_compiled`).
 #
 # Here is rung 5 with tiles small enough for the simulator: blocks of 16 threads that compute 16 results for
 # 16 pixels, 4 x 4 in each thread. The kernels that a GPU gets differ in these five numbers only.
@@ -246,8 +233,7 @@ print("blocks", blocks, "largest difference to rung 1", np.abs(y5 - y).max())
 # all of rung 6:
 
 # %%
-print(inspect.getsource(epilogue.add_bias))
-print(inspect.getsource(epilogue.rectify))
+print(inspect.getsource(epilogue.add_bias), inspect.getsource(epilogue.rectify), sep="\n")
 
 # %% [markdown]
 # ## Rung 8: tensor cores
@@ -266,16 +252,11 @@ for name, product in {"TF32": A * B, "3xTF32": A * B + A * s + r * B, "float32":
     print(f"{name:<8} largest relative error {np.abs(product / (a.astype('d') * b) - 1).max():.1e}")
 
 # %% [markdown]
-# An infinite number has no small part: $a - A$ would be $\infty - \infty$, which is NaN. And with
-# $A = \infty$, A·s would be NaN if s is 0. So `in_parts` cuts infinity into 1 and infinity:
+# An infinite number has no small part: $\infty - \infty$ is NaN. So `in_parts` cuts it into 1 and infinity:
 
 # %%
-infinity, three = np.float32(np.inf), np.float32(3)
-with np.errstate(invalid="ignore"):
-    print("cut like other numbers:", to_tf32(infinity - to_tf32(infinity)) * three)
-    A, r = tensor_cores.in_parts(infinity)
-    B, s = tensor_cores.in_parts(three)
-print(f"cut into {A} and {r}:", A * B + A * s + r * B)
+(A, r), (B, s) = tensor_cores.in_parts(np.float32(np.inf)), tensor_cores.in_parts(np.float32(3))
+print(f"cut into {A} and {r}, times 3:", A * B + A * s + r * B)
 
 # %% [markdown]
 # ## Backward
@@ -297,16 +278,9 @@ for axes, (ah, aw) in zip(figure.subplots(1, 4), np.ndindex(SH, SH), strict=True
     needed = np.array([[(ah + PH - r) % SH == 0 == (aw + PH - s) % SH for s in range(KH)] for r in range(KH)])
     assert needed.sum() == 4
     axes.imshow(needed, cmap="Blues", vmin=0, vmax=1.5)
-    axes.set_title(
-        f"{'odd' if ah else 'even'} i, {'odd' if aw else 'even'} j: {needed.sum()} of {needed.size}"
-    )
-    axes.set_xlabel("s")
-    axes.set_ylabel("r")
-described(
-    figure,
-    "Four kernels of 4x4 cells, for even and odd i and j: 4 of the 16 cells are needed in each, and they "
-    "differ.",
-)
+    name = f"{'odd' if ah else 'even'} i, {'odd' if aw else 'even'} j"
+    axes.set(title=f"{name}: {needed.sum()} of {needed.size}", xlabel="s", ylabel="r")
+described(figure, "Four kernels of 4x4 cells, for even and odd i and j. Each needs four cells of its own.")
 
 # %% [markdown]
 # **What to see:** four classes with 4 of 16 each, and no cell of the kernel is in two classes: no product is
@@ -358,9 +332,7 @@ compare(answer, sectors)
 
 # %%
 answer = None  # a number
-cells = [
-    (i, j) for i in range(8) for j in range(4)
-]  # cell (i, j) multiplies number i of w with number j of x
+cells = list(np.ndindex(8, 4))  # cell (i, j) multiplies number i of w with number j of x
 loaded = {("w", i) for i, _ in cells} | {("x", j) for _, j in cells}
 compare(answer, len(loaded) / len(cells))
 
