@@ -39,7 +39,7 @@ print(*entered, sep="\\n")
 
 
 def test_the_page_lists_the_files_in_the_order_in_which_they_are_entered():
-    listed = re.findall(r"^\| `(\S+\.py)` \|", (ROOT / "docs/one_step.md").read_text(), re.M)
+    listed = re.findall(r"^\| \[`(\S+\.py)`\]", (ROOT / "docs/one_step.md").read_text(), re.M)
     step = [sys.executable, "-c", STEP]
     entered = subprocess.run(step, capture_output=True, text=True, cwd=ROOT, check=True, timeout=HANGS)
     assert entered.stdout.split() == listed

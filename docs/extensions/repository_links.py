@@ -20,6 +20,7 @@ PAGES = {
     "benchmarks/README.md": "measurements",
     "DATA_LICENSES.md": "licences",
     "docs/equations.md": "equations",
+    "docs/one_step.md": "one_step",
     "docs/using.md": "using",
     "docs/gpu.md": "gpu",
     "CONTRIBUTING.md": "contributing",
