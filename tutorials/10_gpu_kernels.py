@@ -255,7 +255,8 @@ for name, product in {"TF32": A * B, "3xTF32": A * B + A * s + r * B, "float32":
 # An infinite number has no small part: $\infty - \infty$ is NaN. So `in_parts` cuts it into 1 and infinity:
 
 # %%
-(A, r), (B, s) = tensor_cores.in_parts(np.float32(np.inf)), tensor_cores.in_parts(np.float32(3))
+with np.errstate(invalid="ignore"):
+    (A, r), (B, s) = tensor_cores.in_parts(np.float32(np.inf)), tensor_cores.in_parts(np.float32(3))
 print(f"cut into {A} and {r}, times 3:", A * B + A * s + r * B)
 
 # %% [markdown]
