@@ -242,8 +242,7 @@ described(toy.draw(gan), "The samples lie on the ring, most at the heaps; D is o
 # %% [markdown]
 # **What to see:** after 600 steps D is near 1/2 (white) where the points are, and orange where no points
 # should be. Between the heaps nearly all arrows point to the nearest heap. No heap is left out.
-
-# %% [markdown]
+#
 # ## Digits, a short run
 #
 # In a DCGAN (Radford et al. 2015) G grows images with transposed convolutions, and D shrinks them with

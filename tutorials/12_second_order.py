@@ -112,7 +112,7 @@ described(
 # $$(H u)_i = \sum_j \frac{\partial g_j}{\partial\theta_i}\, u_j
 #   = \frac{\partial}{\partial\theta_i}\,\langle g(\theta), u \rangle$$
 #
-# So it takes one gradient, one product, and one more gradient, and the largest array has P numbers. Check it
+# So it takes one gradient, one product, and one more gradient, and the matrix is never made. Check it
 # on a loss whose Hessian is known: $\tfrac{1}{2}\langle\theta, A\theta\rangle$ with A symmetric has g = A
 # theta and H = A.
 
