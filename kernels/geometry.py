@@ -41,7 +41,10 @@ def pair(value: int | Sequence[int], name: str, minimum: int = 1) -> Pair:
 
     Raises TypeError if it is neither an integer nor two, ValueError if one is below `minimum`.
     """
-    two = (value, value) if isinstance(value, INTEGERS) else tuple(value) if hasattr(value, "__len__") else ()
+    try:
+        two = (value, value) if isinstance(value, INTEGERS) else tuple(value)
+    except TypeError:
+        two = ()
     if len(two) != 2 or not all(isinstance(size, INTEGERS) and not isinstance(size, bool) for size in two):
         raise TypeError(f"{name} must be an integer or a pair of integers, got {value!r}")
     if min(two) < minimum:

@@ -45,7 +45,7 @@ def test_wrong_sizes_are_named_with_what_would_fit(make, inputs, options, says):
         make(*inputs, **options)
 
 
-@pytest.mark.parametrize("value", [1.5, "11", (1, 2, 3), (1,), None, (1, 1.0), True, (1, True)])
+@pytest.mark.parametrize("value", [1.5, "11", (1, 2, 3), (1,), None, (1, 1.0), True, (1, True), np.array(3)])
 @pytest.mark.parametrize("option", ["stride", "padding", "dilation"])
 def test_what_is_no_pair_of_integers_is_refused(option, value):
     with pytest.raises(TypeError, match=f"{option} must be an integer or a pair of integers, got"):
