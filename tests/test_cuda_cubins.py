@@ -44,7 +44,7 @@ def make(size=8, factor=2.0, more=False, threads=32, shift=1):
 def folder(tmp_path, monkeypatch):
     """Return the folder of compiled kernels in this test."""
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    return tmp_path / "tinycnn" / "kernels" / "cuda"
+    return tmp_path / "tinycnn" / "kernels"
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def built(monkeypatch):
 
 
 def files(folder):
-    return sorted(path for path in folder.rglob("*"))
+    return sorted(path for path in folder.rglob("*") if not path.is_dir())
 
 
 def test_it_is_loaded_the_next_time(folder, built):
@@ -249,3 +249,13 @@ def test_where_nothing_can_be_written_it_is_compiled_every_time(tmp_path, folder
         assert make().cubin(KINDS, CAPABILITY)[1].startswith(b"\x7fELF")
     assert len(built) == 2
     assert not [path for path in files(folder) if path.is_file()]
+
+
+def test_another_version_has_a_folder_of_its_own(folder, built, monkeypatch):
+    make().cubin(KINDS, CAPABILITY)
+    monkeypatch.setattr(cubins, "_toolchain", lambda: "a new compiler")
+    make().cubin(KINDS, CAPABILITY)
+    assert len(built) == 2
+    one, other = files(folder)
+    assert one.parent != other.parent
+    assert {one.parent.name[:5], other.parent.name[:5]} == {"cuda-"}

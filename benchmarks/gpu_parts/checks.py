@@ -16,9 +16,9 @@ BOUND = 1e-5  # of the relative error of a float32 result
 TF32_BOUND = 1e-3  # if every factor is rounded to 1 part in 2048
 
 
-def bound(name: str, direction: str) -> float:
-    """Return what relative error is allowed; rung "tf32" has the gradient by the weights in float32."""
-    return TF32_BOUND if name.split()[0] == "tf32" and direction != "weight" else BOUND
+def bound(name: str) -> float:
+    """Return what relative error is allowed."""
+    return TF32_BOUND if name.split()[0] == "tf32" else BOUND
 
 
 def check(
@@ -31,7 +31,7 @@ def check(
         first, second = on_cpu(work()).copy(), on_cpu(work())
         error = float(np.linalg.norm(first - exact) / np.linalg.norm(exact))
         same, seconds = bool((first == second).all()), round(time.perf_counter() - began, 2)
-        ok = error < bound(name, direction) and same
+        ok = error < bound(name) and same
         say(**row, ok=ok, error=error, same_twice=same, seconds=seconds)
     except Exception as problem:
         say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])

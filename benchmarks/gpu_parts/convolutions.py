@@ -97,7 +97,7 @@ def time_all(part: str, c: Any, clock: Clock, works: Any, truth: dict[str, Any])
             error = float(abs(done - right).max() / abs(right).max())
             reading = clock(work)
             tflops = round(c.flop / reading["gpu_us"] / 1e6, 2)
-            say(**row, ok=error < 10 * bound(name, direction), error=error, tflops=tflops, **reading)
+            say(**row, ok=error < 10 * bound(name), error=error, tflops=tflops, **reading)
         except Exception as problem:
             say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:300])
             if broken():

@@ -92,7 +92,7 @@ def _folder() -> Path:
     version = hashlib.sha256(f"{numba.__version__} {sys.version}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         version.update(source.read_bytes())
-    return kept.folder() / version.hexdigest()[:16]
+    return kept.folder_of(version.hexdigest())
 
 
 @cache

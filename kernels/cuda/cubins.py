@@ -42,7 +42,8 @@ def kept_or_built(
     """
     path = None
     with suppress(Exception):  # no home, or something that has no key
-        path = kept.folder() / "cuda" / f"{function.__name__}-{_key(function, how)[:32]}.cubin"
+        name = f"{function.__name__}-{_key(function, how)[:32]}.cubin"
+        path = kept.folder_of(_version(), "cuda") / name
         if content := kept.read(path):
             stored_name, _, stored = content.partition(b"\0")
             return stored_name.decode(), stored
@@ -51,6 +52,11 @@ def kept_or_built(
         with suppress(Exception):  # no space, no permission: built again the next time
             kept.write(path, name.encode() + b"\0" + code)
     return name, code
+
+
+def _version() -> str:
+    """Return a hash of what compiles: code of another version is of no use any more."""
+    return hashlib.sha256(repr(_toolchain()).encode()).hexdigest()
 
 
 def _key(function: Callable[..., None], how: tuple[Any, ...]) -> str:
