@@ -210,8 +210,11 @@ def test_every_exercise_end_to_end(name):
         (4, 3, "too large"),
         (float("nan"), 3, "NaN is no number"),
         ([1, 2, 3], [1, 2], "has the shape (3,), it should be (2,)"),
+        (np.zeros((2, 0)), np.zeros((2, 3)), "a slice from p to -p takes nothing if p is 0"),
+        (np.zeros((3, 2)), np.zeros((2, 3)), "The sizes are right, but they come in another order."),
+        (np.zeros((1, 3)), np.zeros(3), "They differ in axes of length 1 only."),
         ([2, 4], [1, 2], "2 times the right one"),
-        ([5, 1, 2], [1, 2, 5], "stand at other places"),
+        ([5, 1, 2], [1, 2, 5], "stand in other places"),
         ([1.0, 2.0, 9.0], [1.0, 2.0, 5.5], "The largest difference is 3.5"),
         ("three", 3, "something of the type str"),
     ],
@@ -221,6 +224,36 @@ def test_numbers_are_compared(answer, expected, says, capsys):
     assert says in verdict.message
     assert bool(verdict) == (says == "Right.")
     assert capsys.readouterr().out == f"answer: {verdict.message}\n"
+
+
+def test_an_argument_that_is_none_is_named():
+    def dropout(x, mask, p):
+        return x * mask / (1 - p)
+
+    assert "In this call mask is None" in check("dropout", dropout, quiet=True).message
+
+
+def test_an_axis_that_is_gone_is_explained():
+    def conv2d_bias(g):
+        return g.sum(0).sum(3)
+
+    assert "takes the axis away" in check("conv2d_bias", conv2d_bias, quiet=True).message
+
+
+def test_a_loss_that_is_guarded_with_a_small_number():
+    def binary_cross_entropy(z, t):
+        p = np.clip(1 / (1 + np.exp(-z)), 1e-7, 1 - 1e-7)
+        return -(t * np.log(p) + (1 - t) * np.log(1 - p)).mean()
+
+    verdict = check("binary_cross_entropy", binary_cross_entropy, quiet=True)
+    assert verdict.mistake == "guarded_with_a_small_number"
+
+
+def test_padding_of_0_that_is_cut_with_a_minus_is_explained():
+    def conv2d_bias(g):
+        return g[:, 0:-0].sum((0, 2, 3))
+
+    assert check("conv2d_bias", conv2d_bias, quiet=True).message.endswith("takes nothing if p is 0.")
 
 
 def test_a_tolerance():

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from .results import TOLERANCE, misfit, same
+from .results import TOLERANCE, about_shapes, misfit, same
 from .show import show
 from .truths import of_numbers
 from .verdict import Verdict
@@ -46,7 +46,8 @@ def _message(answer: Any, expected: Any, tolerance: float) -> str:
         return misfit(yours, right) or ""
     yours = np.asarray(yours, float)
     if yours.shape != right.shape:
-        return f"Not right. The answer has the shape {yours.shape}, it should be {right.shape}."
+        said = f"Not right. The answer has the shape {yours.shape}, it should be {right.shape}."
+        return f"{said}{about_shapes(yours.shape, right.shape)}"
     if same(yours, right, tolerance):
         return "Right."
     if yours.size == 1:

@@ -88,7 +88,8 @@ def _wrong(
         said = execution.outcomes[raised[0].at]["raised"]
         text = said["text"].strip().removesuffix(".").rstrip() or "without a text"
         message = f"Your function stops with {said['type']}: {text}."
-        return verdict(f"{message}{hint_for(said)}", raised[0], traceback=traceback_of(said))
+        hint = hint_for(said, [name for name, value in raised[0].arguments.items() if value is None])
+        return verdict(f"{message}{hint}", raised[0], traceback=traceback_of(said))
     if (sentence := misfit(first.yours, first.right)) is not None:
         return verdict(sentence, first)
     if _has_nan(first.yours) and not _has_nan(first.right):

@@ -72,8 +72,20 @@ def misfit(yours: Any, right: Any) -> str | None:
         return f"Your function returns something of the type {what}. It should return {_named(wanted)}."
     got = np.asarray(yours)
     if got.shape != wanted.shape:
-        return f"The result has the shape {got.shape}; for these arguments it should be {wanted.shape}."
+        said = f"The result has the shape {got.shape}; for these arguments it should be {wanted.shape}."
+        return f"{said}{about_shapes(got.shape, wanted.shape)}"
     return _misfit_of_dtype(got, wanted)
+
+
+def about_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Return a sentence on how two shapes differ; empty if there is nothing to say."""
+    if 0 in got and 0 not in wanted:
+        return " A size is 0: a slice from p to -p takes nothing if p is 0."
+    if sorted(got) == sorted(wanted):
+        return " The sizes are right, but they come in another order."
+    if [n for n in got if n != 1] == [n for n in wanted if n != 1]:
+        return " They differ in axes of length 1 only."
+    return ""
 
 
 def _misfit_of_several(yours: Any, right: Any) -> str | None:

@@ -2,6 +2,7 @@
 
 import linecache
 import re
+from collections.abc import Sequence
 from typing import Any
 
 Raised = dict[str, Any]  # see `calls.described`
@@ -18,8 +19,13 @@ def traceback_of(raised: Raised) -> str:
     return "\n".join([*lines, f"{raised['type']}: {raised['text']}"])
 
 
-def hint_for(raised: Raised) -> str:
-    """Return a sentence that helps, with the shapes of the arrays in the line; empty where there is none."""
+def hint_for(raised: Raised, none: Sequence[str] = ()) -> str:
+    """Return a sentence that helps, with the shapes of the arrays in the line; empty if there is none.
+
+    `none` are the arguments that are None in this call.
+    """
+    if none and raised["type"] == "TypeError" and "NoneType" in raised["text"]:
+        return f" In this call {' and '.join(none)} is None: read in the docstring what that means."
     for type_, pattern, hint in HINTS:
         if raised["type"] == type_ and re.search(pattern, raised["text"]):
             return f" {hint}{_shapes(raised)}"
@@ -48,8 +54,8 @@ HINTS = (
     (
         "ValueError",
         r"unpack",
-        "There must be as many names on the left of = as values on the right: has the array the dimensions "
-        "that you think?",
+        "There must be as many names on the left of = as values on the right. Does the array have as many "
+        "axes as you think?",
     ),
     (
         "IndexError",
@@ -57,17 +63,22 @@ HINTS = (
         "An index counts from 0 and ends one before the size. Is it the size of this axis that your loop "
         "runs over?",
     ),
+    (
+        "AxisError",
+        r"out of bounds",
+        "The array has fewer axes than that. A sum or a mean over an axis takes the axis away.",
+    ),
     ("IndexError", r"too many indices", "The array has fewer axes than you give indices."),
     (
         "RecursionError",
         r"",
-        "Python's own recursion ends at about a thousand calls; a list of what is left to do has no end.",
+        "A function may call itself about a thousand times. Keep a list of what is left to do instead.",
     ),
     ("NameError", r"", "That name has no value here. Every answer file imports what it uses, NumPy as np."),
     ("MemoryError", r"", "An array is far larger than this exercise needs."),
     ("ZeroDivisionError", r"", "Something is divided by zero: print the divisor."),
-    ("TypeError", r"NoneType", "A value is None: a function without a return gives that."),
-    ("EOFError", r"", "Nobody sits at the keyboard of this process: take input() out."),
+    ("TypeError", r"NoneType", "A value is None: that is what a function without a return gives."),
+    ("EOFError", r"", "This process has no keyboard: remove input()."),
 )
 
 

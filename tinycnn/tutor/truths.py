@@ -99,10 +99,10 @@ def _trait(exercise: Exercise, tried: Sequence[Tried]) -> str | None:
         if all(has(case.arguments) for case in wrong) and not any(has(case.arguments) for case in right)
     ]
     if telling:
-        return f"It is right for every call without {' or '.join(telling)}, and wrong for every call with it."
+        return f"It is right for every call without {' or '.join(telling)}, and wrong for all others."
     needed = [name for name, has in traits.items() if all(has(case.arguments) for case in wrong)]
     if needed:
-        return f"It is right for every call without {needed[0]}; with it, it goes wrong for some calls."
+        return f"It is right for every call without {needed[0]}. Of the others some are wrong."
     return None
 
 
@@ -148,7 +148,7 @@ def _moved(pairs: Sequence[Pair]) -> str | None:
                 names = ", ".join(map(str, axis))
                 return f"The numbers are right, but they run backwards along axis {names}."
     if all(same(np.sort(yours, None), np.sort(right, None)) for yours, right in pairs):
-        return "The numbers are right, but they stand at other places."
+        return "The numbers are right, but they stand in other places."
     return None
 
 

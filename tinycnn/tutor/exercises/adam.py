@@ -72,17 +72,18 @@ ADAM_STEP = Exercise(
         ),
         Mistake(
             "no_correction_of_m",
-            "You correct v but not m. Both began at 0.",
+            "You correct v but not m. Both began at 0, so both are too small at first: correct m, too.",
             ("new_m / (1 - beta1**t)", "new_m"),
         ),
         Mistake(
             "no_correction_of_v",
-            "You correct m but not v. Both began at 0.",
+            "You correct m but not v. Both began at 0, so both are too small at first: correct v, too.",
             ("new_v / (1 - beta2**t)", "new_v"),
         ),
         Mistake(
             "correction_without_t",
-            "Your correction is the same in every step. It fades away: t is its exponent.",
+            "Your correction is the same in every step. It must become weaker from step to step: "
+            "t is the exponent in it.",
             (("beta1**t", "beta1"), ("beta2**t", "beta2")),
             (("beta1**t", "beta1 * t"), ("beta2**t", "beta2 * t")),
         ),
@@ -95,12 +96,12 @@ ADAM_STEP = Exercise(
         ),
         Mistake(
             "correction_is_kept",
-            "You return the corrected means. The next step goes on with the plain ones.",
+            "You return the corrected means. Return the plain ones: the next step needs these.",
             ("return new_theta, new_m, new_v", "return new_theta, mean, square"),
         ),
         Mistake(
             "eps_inside_the_root",
-            "You add eps under the root. It is added to the root.",
+            "You add eps under the root. Take the root first, and then add eps.",
             ("(np.sqrt(square) + eps)", "np.sqrt(square + eps)"),
         ),
         Mistake(
@@ -110,12 +111,12 @@ ADAM_STEP = Exercise(
         ),
         Mistake(
             "v_of_the_gradient",
-            "Your v is the mean of the gradient. It is that of its square.",
+            "Your v is the running mean of the gradient. Take the mean of its square.",
             ("g**2", "g"),
         ),
         Mistake(
             "v_of_absolute_values",
-            "Your v is the mean of the gradient's size. It is that of its square.",
+            "Your v is the running mean of the gradient's absolute value. Take the mean of its square.",
             ("g**2", "np.abs(g)"),
         ),
         Mistake(
@@ -154,12 +155,12 @@ ADAM_STEP = Exercise(
         ),
         Mistake(
             "not_a_mean",
-            "You add the whole new gradient to the running means. It comes in with the weight 1 - beta.",
+            "You add the whole new gradient to the running means. Multiply it by 1 - beta first.",
             (("(1 - beta1) * g", "g"), ("(1 - beta2) * g", "g")),
         ),
         Mistake(
             "uphill",
-            "Your step goes up. Theta moves against the mean gradient.",
+            "Your step goes uphill. Theta must move against the mean gradient.",
             ("theta - lr", "theta + lr"),
         ),
         Mistake(

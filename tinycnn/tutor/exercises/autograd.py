@@ -123,7 +123,7 @@ UNBROADCAST = Exercise(
         ),
         Mistake(
             "reshaped",
-            "You only cut g down to the shape. What is repeated going forward is added up coming back.",
+            "You only cut g to the shape. What the forward pass repeats, the backward pass adds up.",
             ("    for _ in range", "    return np.resize(g, shape)\n    for _ in range"),
         ),
     ),

@@ -9,6 +9,7 @@ from . import engine
 
 _YES = "t * np.logaddexp(0, -z)"
 _NO = "(1 - t) * np.logaddexp(0, z)"
+SMALL = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)  # what learners put into a logarithm
 
 
 def binary_cross_entropy(z, t):
@@ -24,6 +25,26 @@ def _directly(z, t):
     """Do as `binary_cross_entropy`, for logits that are not large."""
     p = 1 / (1 + np.exp(-z))
     return (-t * np.log(p) - (1 - t) * np.log(1 - p)).mean()
+
+
+def _guarded(small):
+    """Return the loss with a small number in each logarithm."""
+
+    def loss(z, t):
+        p = 1 / (1 + np.exp(-z))
+        return (-t * np.log(p + small) - (1 - t) * np.log(1 - p + small)).mean()
+
+    return loss
+
+
+def _clipped(small):
+    """Return the loss with probabilities that keep away from 0 and 1."""
+
+    def loss(z, t):
+        p = np.clip(1 / (1 + np.exp(-z)), small, 1 - small)
+        return (-t * np.log(p) - (1 - t) * np.log(1 - p)).mean()
+
+    return loss
 
 
 def _answers(rng: np.random.Generator, N: int) -> Arguments:
@@ -107,7 +128,8 @@ BINARY_CROSS_ENTROPY = Exercise(
         ),
         Mistake(
             "no_logarithm",
-            "Your loss is the probability of the wrong answer. Take minus the logarithm of the right one's.",
+            "Your loss is the probability of the wrong answer. Take minus the logarithm of the "
+            "probability of the right one.",
             (f"{_YES} + {_NO}", "t / (1 + np.exp(z)) + (1 - t) / (1 + np.exp(-z))"),
         ),
         Mistake(
@@ -116,10 +138,16 @@ BINARY_CROSS_ENTROPY = Exercise(
             (f"{_YES} + {_NO}", "-t * np.log(z) - (1 - t) * np.log(1 - z)"),
         ),
         Mistake(
+            "guarded_with_a_small_number",
+            "You keep the logarithm from 0 with a small number. For large logits that makes the loss far too "
+            "small: put sigmoid and logarithm into one formula.",
+            *(_guarded(small) for small in SMALL),
+            *(_clipped(small) for small in SMALL),
+        ),
+        Mistake(
             "overflow",
             "For large logits your loss is infinite or NaN: the probability is rounded to 0 or 1. Put "
-            "sigmoid "
-            "and logarithm into one formula.",
+            "sigmoid and logarithm into one formula.",
             _directly,
             (
                 ("np.logaddexp(0, -z)", "np.log(1 + np.exp(-z))"),
@@ -168,7 +196,7 @@ BINARY_CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "not_divided",
-            "You forget that L is a mean over the answers. Each of them has only its part in L.",
+            "You forget that L is a mean over the answers. So each derivative is divided by their number.",
             (" / len(z)", ""),
         ),
         Mistake(
@@ -178,8 +206,8 @@ BINARY_CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "by_the_probability",
-            "This is the derivative by p, not by z. Multiply by the derivative of the sigmoid, and much "
-            "cancels.",
+            "This is the derivative by p, not by z. Multiply by the derivative of the sigmoid: a "
+            "factor cancels.",
             ("(p - t)", "(p - t) / (p * (1 - p))"),
         ),
         Mistake(
@@ -212,8 +240,7 @@ BINARY_CROSS_ENTROPY_INPUT = Exercise(
         Mistake(
             "overflow",
             "For large logits your gradient is NaN: infinity is divided by infinity. Compute the "
-            "sigmoid from "
-            "powers that stay finite.",
+            "sigmoid from powers that stay finite.",
             ("0.5 * (1 + np.tanh(0.5 * z))", "np.exp(z) / (1 + np.exp(z))"),
         ),
     ),

@@ -80,7 +80,7 @@ CALIBRATION_ERROR = Exercise(
     mistakes=(
         Mistake(
             "unweighted",
-            "You take the plain mean over the bins. A bin counts as much as it has images.",
+            "You take the plain mean over the bins. Weigh each bin with its share of the images.",
             _unweighted,
         ),
         Mistake(
@@ -101,8 +101,8 @@ CALIBRATION_ERROR = Exercise(
         ),
         Mistake(
             "signed",
-            "Your gaps have signs, so a bin that is too sure makes up for one that is too modest. Take "
-            "absolute values.",
+            "Your gaps have signs, so a bin that is too sure hides one that is not sure enough. "
+            "Take absolute values.",
             (_GAP, "right[inside].mean() - confidence[inside].mean()"),
         ),
         Mistake(
@@ -128,8 +128,8 @@ CALIBRATION_ERROR = Exercise(
         ),
         Mistake(
             "each_image",
-            "You compare each answer with its own confidence. Take the means over a bin first: one answer is "
-            "never 80 % right.",
+            "You compare each answer with its own confidence. Take the means over a bin first: a "
+            "single answer is right or wrong, and never 80 % right.",
             (_GAP, "np.abs(right[inside] - confidence[inside]).mean()"),
         ),
         Mistake(
@@ -184,8 +184,8 @@ CALIBRATION_ERROR = Exercise(
 def mcnemar_p(right_a, right_b):
     """Return McNemar's exact p of two classifiers on the same images, a number from 0 to 1.
 
-    right_a and right_b (N,) are True where a classifier is right. Of the n images on which only one of the
-    two is right, each falls to either like a coin if both are equally good.
+    right_a and right_b (N,) are True where a classifier is right. Count the n images on which only one of the
+    two is right. If both are equally good, each of these is like a fair coin: it falls to a or to b.
     """
     a, b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     n, fewer = a + b, min(a, b)
@@ -210,9 +210,10 @@ MCNEMAR = Exercise(
     traits={"equal counts": lambda x: bool(x["right_a"].sum() == x["right_b"].sum())},
     lesson=20,
     hints=(
-        "Two coins: which images say nothing about which of the classifiers is better?",
-        "Count the images on which only one of the two is right. How likely is it that a fair coin, thrown "
-        "so often, shows its rarer side so seldom, or more seldom?",
+        "Which images say nothing about which of the two classifiers is better?",
+        "Count the images on which only a is right, and those on which only b is right. Throw"
+        " a fair coin n times, for all of these n images. How likely is it that one side "
+        "comes as rarely as the smaller count, or more rarely?",
         "Add up the binomial coefficients from 0 to the smaller count, divide by 2 to the power of n, double "
         "it for both sides, and let it be at most 1.",
     ),
@@ -229,7 +230,7 @@ MCNEMAR = Exercise(
         ),
         Mistake(
             "smaller_count_left_out",
-            "Your sum ends below the smaller count. What was seen belongs to the tail, too.",
+            "Your sum ends below the smaller count. The smaller count itself belongs to the sum, too.",
             ("range(fewer + 1)", "range(fewer)"),
         ),
         Mistake(
@@ -239,7 +240,7 @@ MCNEMAR = Exercise(
         ),
         Mistake(
             "starts_at_one",
-            "Your sum begins at 1. That a coin never shows one side is possible, too: begin at 0.",
+            "Your sum begins at 1. It is also possible that the coin never shows one side: begin at 0.",
             ("range(fewer + 1)", "range(1, fewer + 1)"),
         ),
         Mistake(

@@ -93,8 +93,8 @@ IM2COL = Exercise(
         ),
         Mistake(
             "patch_and_output_exchanged",
-            "You sort by the place in the output first and by the place in the patch second. It is a matrix "
-            "of patches.",
+            "You sort by the place in the output first and by the place in the patch second. Each"
+            " column must be one patch, so it is the other way round.",
             ("columns.reshape", "columns.transpose(0, 1, 4, 5, 2, 3).reshape"),
         ),
         Mistake(

@@ -82,8 +82,8 @@ COL2IM = Exercise(
     hints=(
         "A cell of the image was copied into several patches. What must happen to the gradients of its "
         "copies?",
-        "Take the columns apart into six axes, as im2col put them together, and bring every number home to "
-        "the cell that it was copied from.",
+        "Take the columns apart into six axes, as im2col put them together. Then add every "
+        "number to the cell that it was copied from.",
         "Start with zeros of the padded size, add each number to the cell (oh * SH + r, ow * SW + s), and "
         "cut the padding off.",
     ),
@@ -165,16 +165,16 @@ COL2IM = Exercise(
         ),
         Mistake(
             "one_image",
-            "You bring the columns of one image home only. Do the same for each image of the batch, with its "
-            "own columns.",
+            "You put the columns of one image back, and no others. Do the same for each image of "
+            "the batch, with its own columns.",
             (("padded[:, :, oh", "padded[:1, :, oh"), ("columns[:, :, r", "columns[:1, :, r")),
             ("columns[:, :, r", "columns[:1, :, r"),
             ("columns[:, :, r", "columns[-1:, :, r"),
         ),
         Mistake(
             "one_channel",
-            "You bring one channel home, into all channels or into its own. Each has its own part of the "
-            "column.",
+            "You put one channel back, into all channels or into its own. Each channel has its "
+            "own part of the column.",
             ("columns[:, :, r", "columns[:, :1, r"),
             ("columns[:, :, r", "columns[:, -1:, r"),
             (("padded[:, :, oh", "padded[:, :1, oh"), ("columns[:, :, r", "columns[:, :1, r")),

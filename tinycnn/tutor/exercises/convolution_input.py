@@ -122,8 +122,7 @@ CONV2D_INPUT = Exercise(
         ),
         Mistake(
             "kernel_transposed",
-            "You spread the filter with rows and columns exchanged. Keep its rows along the rows of the "
-            "image.",
+            "You exchange the rows and columns of the filter. Keep its rows along the rows of the image.",
             ("* w[k]", "* w[k].swapaxes(1, 2)"),
         ),
         Mistake(
@@ -159,8 +158,7 @@ CONV2D_INPUT = Exercise(
         ),
         Mistake(
             "one_filter",
-            "You let one filter hand its gradient back. Every filter read the image, so sum over all of "
-            "them.",
+            "You use one filter only. Every filter read the image, so sum over all of them.",
             ("np.ndindex(N, K, OH, OW)", "np.ndindex(N, 1, OH, OW)"),
             (
                 ("np.ndindex(N, K, OH, OW)", "np.ndindex(N, 1, OH, OW)"),

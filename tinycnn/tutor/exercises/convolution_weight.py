@@ -103,7 +103,7 @@ CONV2D_WEIGHT = Exercise(
         ),
         Mistake(
             "one_image",
-            "You let one image of the batch decide. The filter was used on all of them: sum over the batch.",
+            "You use one image of the batch only. The filter was used on all of them: sum over the batch.",
             (("for n in", "for n in"), ("dw += np.einsum", "dw = np.einsum")),
             ("np.ndindex(N, K", "np.ndindex(1, K"),
         ),

@@ -161,8 +161,8 @@ CROSS_ENTROPY = Exercise(
         ),
         Mistake(
             "logit_of_the_label",
-            "You take the label's logit as it is. How large it is, says something only beside the other "
-            "logits.",
+            "You take the label's logit as it is. A logit alone says nothing: compare it with the"
+            " other logits of its row.",
             ("return -log_y[np.arange(N), labels]", "return -z[np.arange(N), labels]"),
         ),
     ),
@@ -235,8 +235,8 @@ CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "label_alone",
-            "Only the right class gets a gradient from you. The others have one, too: their shares are to "
-            "become smaller.",
+            "Only the right class gets a gradient from you. The others have one, too, because "
+            "their shares must become smaller.",
             (
                 "return y / N",
                 "only = np.zeros_like(y)\n"
@@ -252,7 +252,7 @@ CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "largest_instead_of_label",
-            "You take the network's favourite for the truth. The truth is the label.",
+            "You use the class with the largest logit as the truth. The truth is the label.",
             ("labels] -=", "z.argmax(axis=1)] -="),
         ),
         Mistake(
@@ -262,13 +262,13 @@ CROSS_ENTROPY_INPUT = Exercise(
         ),
         Mistake(
             "over_the_batch",
-            "Your softmax adds up to 1 over the images. It should over the classes.",
+            "Your softmax adds up to 1 over the images. It must do so over the classes.",
             ("e.sum(axis=1", "e.sum(axis=0"),
         ),
         Mistake(
             "overflow",
-            "For large logits your gradient is no number, because e to that power is none. Subtract the "
-            "largest logit of each row first.",
+            "For large logits your gradient is not a number, because e to that power is infinite."
+            " Subtract the largest logit of each row first.",
             (" - z.max(axis=1, keepdims=True)", ""),
         ),
         Mistake(

@@ -89,13 +89,14 @@ LINEAR = Exercise(
         ),
         Mistake(
             "one_image",
-            "You compute the outputs of one image and repeat them. Each image has its own row of x.",
+            "You compute the outputs of one image and repeat them. Compute them for every image, "
+            "from its own row of x.",
             ("x @ w.T", "np.repeat(x[:1], len(x), 0) @ w.T"),
             ("x @ w.T", "np.repeat(x[-1:], len(x), 0) @ w.T"),
         ),
         Mistake(
             "nonlinearity",
-            "You cut off what is below 0. A dense layer ends before its activation.",
+            "You set what is below 0 to 0. That is the activation, which is not part of the dense layer.",
             ("x @ w.T + b", "np.maximum(x @ w.T + b, 0)"),
         ),
     ),
@@ -198,8 +199,8 @@ LINEAR_GRADS = Exercise(
         ),
         Mistake(
             "dx_mean",
-            "You divide dL/dx by the number of images. Each image has a gradient of its own, and nothing to "
-            "share.",
+            "You divide dL/dx by the number of images. Each image has a gradient of its own: "
+            "there is no mean to take.",
             ("g @ w", "g @ w / len(g)"),
         ),
         Mistake(
@@ -278,7 +279,8 @@ RELU_INPUT = Exercise(
         ),
         Mistake(
             "leaky",
-            "You let a little of g through where x is negative. That is the leaky ReLU.",
+            "You let a little of g through where x is negative. That is the leaky ReLU: here "
+            "nothing comes through.",
             ("(x > 0)", "np.where(x > 0, 1, 0.01)"),
             ("(x > 0)", "np.where(x > 0, 1, 0.1)"),
         ),

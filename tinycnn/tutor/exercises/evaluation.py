@@ -80,7 +80,8 @@ PRECISION_RECALL_F1 = Exercise(
     mistakes=(
         Mistake(
             "exchanged",
-            "You exchange precision and recall: precision asks the predictions, recall asks the truth.",
+            "You exchange precision and recall: precision is a share of what was predicted, "
+            "recall a share of what occurs.",
             (_MEANS, "np.mean(recalls), np.mean(precisions), np.mean(f1s)"),
         ),
         Mistake(
@@ -176,7 +177,7 @@ PRECISION_RECALL_F1 = Exercise(
         ),
         Mistake(
             "one_class",
-            "You score one class. Every class counts.",
+            "You score one class only. Score every class, and take the mean.",
             (f"return {_MEANS}", "return precisions[-1], recalls[-1], f1s[-1]"),
             (f"return {_MEANS}", "return precisions[0], recalls[0], f1s[0]"),
             (f"return {_MEANS}", "return precisions[1], recalls[1], f1s[1]"),

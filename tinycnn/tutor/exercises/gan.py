@@ -74,7 +74,7 @@ DISCRIMINATOR_LOSS = Exercise(
         ),
         Mistake(
             "logits_as_probabilities",
-            "You take logarithms of the logits. They are no probabilities: the sigmoid makes them such.",
+            "You take logarithms of the logits. These are not probabilities: apply the sigmoid first.",
             ((_REAL, "-np.log(real_logits).mean()"), (_FAKE, "-np.log(1 - fake_logits).mean()")),
         ),
         Mistake(
@@ -113,7 +113,8 @@ DISCRIMINATOR_LOSS = Exercise(
         ),
         Mistake(
             "sign",
-            "Your loss is negative: this is what D makes large. A loss is made small, so change the sign.",
+            "Your loss is negative: this is what D has to make large. A loss is made small, so "
+            "change the sign.",
             (f"return {_REAL} + {_FAKE}", f"return -{_REAL} - {_FAKE}"),
         ),
         Mistake(
@@ -171,7 +172,7 @@ GENERATOR_LOSS = Exercise(
     _cases_of_generator,
     reference=_engine_generator,
     traits={"logits above 500, or below -500": lambda a: np.abs(a["fake_logits"]).max() > 500},
-    lesson=11,
+    lesson=18,
     equation=12,
     hints=(
         "What does G want D to say of its images?",
@@ -181,18 +182,18 @@ GENERATOR_LOSS = Exercise(
     mistakes=(
         Mistake(
             "saturating",
-            "This is log(1 - D), the form that saturates: where D is sure of itself it is flat, and G "
-            "learns nothing. Use -log D.",
+            "This is log(1 - D), the form that saturates: if D recognises the images of G, it is "
+            "flat, and G learns nothing. Use -log D.",
             ("np.logaddexp(0, -fake_logits).mean()", "-np.logaddexp(0, fake_logits).mean()"),
         ),
         Mistake(
             "discriminators_goal",
-            "You reward G when D sees through it: this is D's part of the loss.",
+            "You reward G if D recognises its images: this is D's part of the loss.",
             ("-fake_logits", "fake_logits"),
         ),
         Mistake(
             "sign",
-            "Your loss is log D. It becomes small when G fails: change the sign.",
+            "Your loss is log D. It becomes small if G fails: change the sign.",
             ("return np", "return -np"),
         ),
         Mistake(

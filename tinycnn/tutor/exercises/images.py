@@ -9,7 +9,7 @@ from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
 
 
 def random_image(rng, height, width):
-    """Return an image (height, width), uint8, each pixel a whole number from 0 to 255, each as likely.
+    """Return an image (height, width), uint8: each pixel is a whole number from 0 to 255, all equally likely.
 
     rng is a numpy.random.Generator; all chance comes from it.
     """
@@ -51,7 +51,7 @@ RANDOM_IMAGE = Exercise(
     lesson=1,
     equation=9,
     hints=(
-        "How many different values has a byte? Which is the smallest, which the largest?",
+        "How many different values has a byte? Which is the smallest, and which is the largest?",
         "The generator draws whole numbers between two bounds. Is the upper one drawn, too?",
         "Draw whole numbers from 0 up to, and without, 256, in the shape of the image, as uint8.",
     ),
@@ -69,8 +69,8 @@ RANDOM_IMAGE = Exercise(
         ),
         Mistake(
             "ends_half_as_likely",
-            "You round to whole numbers, so 0 and 255 come half as often as the others. Draw whole numbers "
-            "at once, each as likely.",
+            "You round to whole numbers, so 0 and 255 come half as often as the others. Draw "
+            "whole numbers directly, all equally likely.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "np.rint(rng.random((height, width)) * 255).astype(np.uint8)",
@@ -95,7 +95,7 @@ RANDOM_IMAGE = Exercise(
         ),
         Mistake(
             "black_and_white",
-            "Your pixels are black or white. All values in between are as likely.",
+            "Your pixels are black or white. All values between must be equally likely.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "(rng.integers(0, 2, (height, width)) * 255).astype(np.uint8)",
@@ -103,7 +103,8 @@ RANDOM_IMAGE = Exercise(
         ),
         Mistake(
             "bell",
-            "Your values gather in the middle. Uniform means that each is as likely as any other.",
+            "Values in the middle come more often than the others. Uniform means that all are "
+            "equally likely.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "np.clip(rng.normal(127.5, 50, (height, width)), 0, 255).astype(np.uint8)",
@@ -116,7 +117,7 @@ RANDOM_IMAGE = Exercise(
         ),
         Mistake(
             "one_row",
-            "All rows of your image are the same. Draw each pixel by itself.",
+            "All rows of your image are the same. Draw each pixel on its own.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "np.repeat(rng.integers(0, 256, (1, width), dtype=np.uint8), height, 0)",
@@ -124,7 +125,7 @@ RANDOM_IMAGE = Exercise(
         ),
         Mistake(
             "one_column",
-            "All columns of your image are the same. Each pixel has a draw of its own.",
+            "All columns of your image are the same. Draw a number for each pixel.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "np.repeat(rng.integers(0, 256, (height, 1), dtype=np.uint8), width, 1)",
@@ -132,7 +133,7 @@ RANDOM_IMAGE = Exercise(
         ),
         Mistake(
             "one_value",
-            "You draw once and fill the image with that number. Draw once for every pixel.",
+            "You draw one number and fill the image with it. Draw one for every pixel.",
             (
                 "rng.integers(0, 256, (height, width), dtype=np.uint8)",
                 "np.full((height, width), rng.integers(0, 256), np.uint8)",

@@ -80,7 +80,7 @@ BATCH_NORM = Exercise(
         ),
         Mistake(
             "eps_outside_the_root",
-            "You add eps to the standard deviation. Add it to the variance, under the root.",
+            "You add eps to the standard deviation. Add it to the variance, before you take the root.",
             ("np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)"),
         ),
         Mistake(
@@ -194,8 +194,9 @@ BATCH_NORM_INPUT = Exercise(
     hints=(
         "If one value of x grows, three things change: the value itself, the mean of its channel, and the "
         "spread.",
-        "Whatever you do, the results keep the mean 0 and the variance 1. So what g would do to the mean "
-        "and to the spread leads nowhere: take it out.",
+        "The normalised numbers always have the mean 0 and the variance 1. So the parts of g "
+        "that would only change their mean or their spread have no effect: remove these "
+        "parts.",
         "Multiply g by gamma. Subtract its mean, subtract the normalised x times the mean of their product, "
         "and divide by the root. Means are over images, rows and columns.",
     ),
@@ -239,12 +240,13 @@ BATCH_NORM_INPUT = Exercise(
         ),
         Mistake(
             "divided_by_the_variance",
-            "You divide by the variance. It is its root.",
+            "You divide by the variance. Divide by its root.",
             ("from_variance) / s", "from_variance) / s**2"),
         ),
         Mistake(
             "eps_outside_the_root",
-            "Your root has eps beside it. It was under the root in the forward pass, so it is here.",
+            "You add eps to the root. In the forward pass it was under the root, so it is there "
+            "in the gradient, too.",
             (
                 "np.sqrt(x.var(axis=axes, keepdims=True) + eps)",
                 "np.sqrt(x.var(axis=axes, keepdims=True)) + eps",

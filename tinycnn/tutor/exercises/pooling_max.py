@@ -114,7 +114,7 @@ MAX_POOL2D_INPUT = Exercise(
         ),
         Mistake(
             "corner_wins",
-            "You give g to the first cell of every window. It belongs to the largest one, wherever that is.",
+            "You give g to the first cell of every window. Give it to the largest one, wherever that is.",
             ("window.argmax()", "0"),
         ),
         Mistake(
@@ -144,8 +144,7 @@ MAX_POOL2D_INPUT = Exercise(
         ),
         Mistake(
             "stride_of_one_direction",
-            "You find the windows with one stride for both directions. Use SH for the rows and SW for the "
-            "columns.",
+            "You use one stride for both directions. Use SH for the rows and SW for the columns.",
             ("oh * SH, ow * SW", "oh * SH, ow * SH"),
             ("oh * SH, ow * SW", "oh * SW, ow * SW"),
         ),

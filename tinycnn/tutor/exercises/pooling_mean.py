@@ -118,7 +118,7 @@ AVG_POOL2D_INPUT = Exercise(
         ),
         Mistake(
             "kernel_exchanged",
-            "You spread g over windows that lie on their side: KH rows and KW columns.",
+            "You exchange height and width of the windows: each has KH rows and KW columns.",
             (" = size, kernel_size, stride", " = size, kernel_size[::-1], stride"),
         ),
         Mistake(

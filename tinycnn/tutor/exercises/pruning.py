@@ -90,6 +90,12 @@ PRUNE = Exercise(
             (">= threshold", "> threshold"),
         ),
         Mistake(
+            "nothing_to_cut",
+            "For the sparsity 0 you cut one weight, though none should be cut. The quantile is then the "
+            "smallest size itself: keep what is equal to it.",
+            (">= threshold, a", "> np.quantile(sizes, sparsity), a"),
+        ),
+        Mistake(
             "one_too_few",
             "You cut one weight too few. Count how many weights the share is, and cut all of these.",
             ("cut = round(sparsity * len(sizes))", "cut = max(round(sparsity * len(sizes)) - 1, 0)"),

@@ -88,14 +88,14 @@ SOFTMAX = Exercise(
         ),
         Mistake(
             "sign",
-            "The smallest logit gets the largest share: there is a minus too much.",
+            "The smallest logit gets the largest share: there is one minus sign too many.",
             ("np.exp(z - z.max(axis=1, keepdims=True))", "np.exp(z.min(axis=1, keepdims=True) - z)"),
             ("np.exp(z - z.max(axis=1, keepdims=True))", "np.exp(-z)"),
         ),
         Mistake(
             "sigmoid",
-            "You squeeze each logit by itself, with the sigmoid. Classes share what there is: divide by the "
-            "sum of all.",
+            "You apply the sigmoid to each logit by itself. The shares of all classes must add up"
+            " to 1: divide by the sum over the classes.",
             (
                 "return e / e.sum(axis=1, keepdims=True)",
                 "return np.where(z > 0, 1 / (1 + np.exp(-np.abs(z))), 1 - 1 / (1 + np.exp(-np.abs(z))))",
@@ -136,10 +136,10 @@ SOFTMAX_INPUT = Exercise(
     equation=4,
     hints=(
         "If one logit grows, its share grows. What happens to the other shares?",
-        "dy_j/dz_k is y_k (1 - y_k) for j = k, and -y_j y_k else. Put it into sum_j g_j dy_j/dz_k, "
-        "and tidy up.",
-        "Each logit gets its share y times what its g is more than the mean of all g of the row, weighted "
-        "by the shares.",
+        "dy_j/dz_k is y_k (1 - y_k) for j = k, and -y_j y_k otherwise. Put it into sum_j g_j "
+        "dy_j/dz_k, and factor out y_k.",
+        "Take the mean of all g of the row, weighted by the shares. Each logit gets its share"
+        " y times the difference of its own g and this mean.",
     ),
     mistakes=(
         Mistake(
@@ -149,13 +149,14 @@ SOFTMAX_INPUT = Exercise(
         ),
         Mistake(
             "others_forgotten",
-            "You multiply g with the shares and stop. Subtract what the row has in common.",
+            "You multiply g with the shares and stop. A logit also changes the other shares of "
+            "its row: that part is missing.",
             ("y * (g - (g * y).sum(axis=1, keepdims=True))", "y * g"),
         ),
         Mistake(
             "share_forgotten",
-            "You subtract what the row has in common, and stop there. Each logit's gradient has its share as "
-            "a factor, too.",
+            "You subtract the weighted mean of the row's g, and stop there. Each logit's gradient"
+            " has its share as a factor, too.",
             ("y * (g -", "(g -"),
         ),
         Mistake(
@@ -165,7 +166,7 @@ SOFTMAX_INPUT = Exercise(
         ),
         Mistake(
             "added",
-            "You add what the row has in common. Subtract it.",
+            "You add the weighted mean of the row's g. Subtract it.",
             ("(g - (g", "(g + (g"),
         ),
         Mistake(
@@ -196,7 +197,7 @@ SOFTMAX_INPUT = Exercise(
         ),
         Mistake(
             "softmax_over_the_batch",
-            "Your shares add up to 1 over the images. They should over the classes.",
+            "Your shares add up to 1 over the images. They must do so over the classes.",
             ("e.sum(axis=1", "e.sum(axis=0"),
         ),
         Mistake(

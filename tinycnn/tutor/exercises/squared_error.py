@@ -42,7 +42,7 @@ MSE_LOSS_INPUT = Exercise(
         ),
         Mistake(
             "not_divided",
-            "You give every element its own derivative. L is a mean: divide as the mean does.",
+            "You leave out the division. L is a mean: divide by the number that the mean divides by.",
             (" / M", ""),
         ),
         Mistake(
@@ -62,8 +62,8 @@ MSE_LOSS_INPUT = Exercise(
         ),
         Mistake(
             "absolute_error",
-            "Your gradient has the same size everywhere. That is the absolute error; a square pulls harder "
-            "the farther it is off.",
+            "Your gradient has the same size everywhere. That is the absolute error. The gradient"
+            " of a square grows with the difference.",
             ("2 * (x - t)", "np.sign(x - t)"),
         ),
         Mistake(

@@ -113,8 +113,8 @@ CONV_TRANSPOSE2D = Exercise(
         ),
         Mistake(
             "padding_added",
-            "You put padding around the result. Here the padding is cut off: it is that of the convolution "
-            "which would lead back.",
+            "You put padding around the result. Here the padding is cut off: it belongs to the "
+            "convolution that leads back from the result to x.",
             (
                 "return whole[:, :, PH : whole.shape[2] - PH, PW : whole.shape[3] - PW]",
                 "return np.pad(whole, ((0, 0), (0, 0), (PH, PH), (PW, PW)))",
@@ -169,7 +169,7 @@ CONV_TRANSPOSE2D = Exercise(
         ),
         Mistake(
             "one_image",
-            "You make one picture of the batch. There is one for every input.",
+            "You make one picture for the whole batch. Make one for every input.",
             ("np.ndindex(N, K", "np.ndindex(1, K"),
             ("x[n,", "x[0,"),
         ),

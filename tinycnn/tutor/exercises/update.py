@@ -68,12 +68,12 @@ SGD_STEP = Exercise(
     mistakes=(
         Mistake(
             "uphill",
-            "You go up the hill: theta moves against the gradient.",
+            "Your step goes uphill. Theta must move against the gradient.",
             ("theta - lr", "theta + lr"),
         ),
         Mistake(
             "momentum_sign",
-            "You turn the old velocity around. What is left of it goes on in its direction.",
+            "You change the sign of the old velocity. The share of it that is left keeps its direction.",
             ("momentum * v + g", "-momentum * v + g"),
         ),
         Mistake(
@@ -103,7 +103,7 @@ SGD_STEP = Exercise(
         ),
         Mistake(
             "lr_forgotten",
-            "Your step has the full length of the velocity. The learning rate makes it shorter.",
+            "Your step has the full length of the velocity. Multiply by the learning rate.",
             ("- lr * new_v", "- new_v"),
         ),
         Mistake(
@@ -130,12 +130,12 @@ SGD_STEP = Exercise(
         ),
         Mistake(
             "momentum_not_used",
-            "You move by the gradient alone. The velocity is what theta moves by.",
+            "You move theta by the gradient alone. Move it by the velocity.",
             ("lr * new_v", "lr * g"),
         ),
         Mistake(
             "velocity_without_a_past",
-            "Your velocity forgets where it came from: a share of the old one stays in it.",
+            "Your velocity has nothing of the old one. Keep a share of the old velocity.",
             ("momentum * v + g", "g.copy()"),
         ),
         Mistake(
@@ -197,14 +197,15 @@ L2_L1_GRAD = Exercise(
     hints=(
         "How does |theta| change if theta grows a little, for a positive theta and for a negative one? And "
         "theta squared?",
-        "The two penalties are added, so are their gradients. The factor 1/2 meets the 2 of the square.",
+        "The two penalties are added, so their gradients are added, too. The factor 1/2 "
+        "cancels the 2 of the square.",
         "l1 times the sign of theta, which is 0 at 0, plus l2 times theta.",
     ),
     mistakes=(
         Mistake(
             "l2_halved",
-            "You keep the factor 1/2 of the square in the gradient. The derivative of the square brings a 2 "
-            "that meets it.",
+            "You keep the factor 1/2 in the gradient. The derivative of the square has a factor "
+            "2, and the two cancel.",
             ("l2 * theta", "l2 * theta / 2"),
         ),
         Mistake(
@@ -259,7 +260,7 @@ L2_L1_GRAD = Exercise(
         ),
         Mistake(
             "l2_of_the_square",
-            "Your part of l2 has theta squared. The derivative of a square is of the first power.",
+            "Your part of l2 has theta squared. The derivative of a square has theta to the first power.",
             ("l2 * theta", "l2 * theta**2"),
             ("l2 * theta", "l2 / 2 * theta**2"),
         ),
