@@ -192,8 +192,8 @@ assert max(result.errors) < 1e-6
 # %% [markdown]
 # ## Exercises
 #
-# **1.** At which place in memory does the pixel in row 2, column 3 of the green channel (c = 1) of image 5
-# stand, for images of (3, 32, 32)?
+# **1.** Images of the shape (3, 32, 32) lie in memory one after the other. At which place, counted from 0, is
+# the pixel of image 5, green channel (c = 1), row 2, column 3?
 
 # %%
 place = None  # your number
@@ -202,8 +202,8 @@ images = np.arange(6 * 3 * 32 * 32).reshape(6, 3, 32, 32)
 compare(place, images[5, 1, 2, 3])
 
 # %% [markdown]
-# **2.** Make a picture by rule: a bright cross on black, two pixels wide and high in the middle of 28x28
-# (rows and columns 13 and 14 are 255).
+# **2.** Make a picture (28, 28) by rule: a bright cross on black. Rows 13 and 14 and columns 13 and 14 are
+# 255, all other pixels are 0.
 
 # %%
 cross = None  # your array (28, 28), from i and j
@@ -213,7 +213,8 @@ expected[13:15, :] = expected[:, 13:15] = 255
 compare(cross, expected)
 
 # %% [markdown]
-# **3.** Halve an image with NumPy alone, without a loop. Hint: reshape (H, W) to (H/2, 2, W/2, 2).
+# **3.** Halve height and width of an image with NumPy alone, without a loop: each new pixel is the mean of
+# 2x2 pixels. Hint: reshape (H, W) to (H/2, 2, W/2, 2).
 
 
 # %%

@@ -234,7 +234,7 @@ assert max(result.errors) < 1e-6
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Without running code: what is dc/da of `b = a * a; c = b * a + b` at a = 2?
+# **1.** With a pencil, without running code: what is dc/da of `b = a * a; c = b * a + b` at a = 2?
 
 # %%
 pencil = None  # your number

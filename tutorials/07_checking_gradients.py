@@ -203,7 +203,7 @@ print(inspect.getdoc(inspect.getmodule(tinycnn.gradcheck)))
 # %% [markdown]
 # ## Exercises
 #
-# **1.** Approximate the gradient of f at x with central differences; f takes an array and returns a number.
+# **1.** Approximate the gradient of f at x with central differences. f takes an array and returns a number.
 
 
 # %%
@@ -215,9 +215,9 @@ def numerical_gradient(f, x, h):
 check("numerical_gradient", numerical_gradient)
 
 # %% [markdown]
-# **2.** f has values near 1 and a third derivative near 1. Its rounding error is about $10^{-16}/h$, the
-# error of central differences $h^2/6$. For which h is their sum smallest? (Take the derivative by h, or
-# look at the figure.)
+# **2.** f has values near 1 and a third derivative near 1. Then the rounding error is about $10^{-16}/h$, and
+# the error of central differences is $h^2/6$. For which h is the sum of both smallest? (Take the derivative
+# by h, or look at the figure.)
 
 # %%
 best_step = None  # your number
@@ -226,7 +226,8 @@ tried = np.logspace(-9, -1, 801)
 compare(best_step, tried[np.argmin(1e-16 / tried + tried**2 / 6)], tolerance=0.7)
 
 # %% [markdown]
-# **3.** Repair `Square`, so that gradcheck is content.
+# **3.** Repair `Square`: write its derivative, so that gradcheck finds no difference, of first and of second
+# order.
 
 
 # %%

@@ -341,8 +341,8 @@ print(f"NumPy {by_numpy * 1e3:.1f} ms, one pass {in_one * 1e3:.1f} ms: {moved / 
 # %% [markdown]
 # ## Exercises
 #
-# **1.** A convolution with stride (1, 1), dilation (2, 2), no padding, 3x3 kernel, input 9x9. Which distance
-# has tap (c=0, r=1, s=2)?
+# **1.** A convolution has stride (1, 1), dilation (2, 2), no padding, a 3x3 kernel and a 9x9 input. Which
+# distance has the tap (c=0, r=1, s=2)?
 
 # %%
 answer = None  # one number
@@ -350,16 +350,16 @@ dilated = forward_plan(conv2d_geometry((1, 1, 9, 9), (1, 1, 3, 3), dilation=2), 
 compare(answer, dilated.steps[1 * 3 + 2])
 
 # %% [markdown]
-# **2.** An image has 11x11 output cells and tiles of MR = 6 cells, which may begin in one row and end in the
-# next. The last tile has too many cells. Which share of all rows of tiles is needed?
+# **2.** An output has 11x11 cells. Its tiles of MR = 6 cells may begin in one row and end in the next, so
+# only the last one has cells that nobody needs. Which share of the cells of all tiles is needed?
 
 # %%
 answer = None  # a number from 0 to 1
 compare(answer, 121 / np.arange(0, 121 + 6, 6)[-1])
 
 # %% [markdown]
-# **3.** How many FLOP has a training step of cnn28's second convolution, batch 32: forward, and both
-# gradients?
+# **3.** How many FLOP does the second convolution of cnn28 take in a training step with a batch of 32? Count
+# the forward pass and both gradients.
 
 # %%
 answer = None  # a number

@@ -329,7 +329,8 @@ sectors = [len(set(np.arange(32) * step // 8)) for step in (1, 2, 11, 1000)]
 compare(answer, sectors)
 
 # %% [markdown]
-# **2.** A thread computes 8 x 4 cells. How many numbers does it load from shared memory for a product?
+# **2.** A thread computes 8 x 4 cells of the result. How many numbers does it load from shared memory for
+# each product, on average?
 
 # %%
 answer = None  # a number
@@ -338,8 +339,8 @@ loaded = {("w", i) for i, _ in cells} | {("x", j) for _, j in cells}
 compare(answer, len(loaded) / len(cells))
 
 # %% [markdown]
-# **3.** Write rung 0.5, a kernel for 1 x 1 kernels: thread `i` computes element `i` of y (N, K, H, W) from x
-# (N, C, H, W) and w (K, C), all of which it sees as one run of numbers.
+# **3.** Write rung 0.5, a CUDA kernel for a convolution with 1 x 1 filters. Thread `i` computes element `i`
+# of y (N, K, H, W) from x (N, C, H, W) and w (K, C). It sees each of these arrays as one flat row of numbers.
 
 
 # %%

@@ -50,7 +50,7 @@ pictures = test.scaled(slice(None))  # (2000, 1, 28, 28)
 # The activations of a late layer describe the image. Here they are the 128 numbers behind the ReLU of the
 # first dense layer, (N, 128). The last layer only draws straight borders (planes) between classes in this
 # space, so training has put the classes where such borders separate them. That does not mean that images of
-# one class lie close together. We shall look whether they do. `tinycnn explain features` shows every step on
+# one class lie close together. We will look whether they do. `tinycnn explain features` shows every step on
 # small numbers.
 
 # %%
