@@ -329,8 +329,7 @@ sectors = [len(set(np.arange(32) * step // 8)) for step in (1, 2, 11, 1000)]
 compare(answer, sectors)
 
 # %% [markdown]
-# **2.** A thread computes 8 x 4 cells of the result. How many numbers does it load from shared memory for
-# each product, on average?
+# **2.** A thread computes 8 x 4 cells. How many numbers does it load from shared memory per product?
 
 # %%
 answer = None  # a number
