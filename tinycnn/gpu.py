@@ -13,6 +13,11 @@ from typing import Any
 PACKAGES = ("cupy-cuda12x", "cupy-cuda13x", "cupy-cuda11x", "cupy")  # of which one at most may be there
 LIBRARIES = {"NVRTC": "nvrtc", "cuBLAS": "cublas"}  # compiler and matrix products: wheels come without
 GIB = 1 << 30
+BUSY = {  # CUDA's errors of a GPU that is there, and well, but not for us
+    "cudaErrorDevicesUnavailable": "the GPU is busy, another process has it for itself",
+    "cudaErrorDeviceUnavailable": "the GPU is busy, another process has it for itself",
+    "cudaErrorMemoryAllocation": "the GPU's memory is full, not even a context fits",
+}
 
 
 class Unusable(Exception):  # noqa: N818 (it is what is said of the GPU)
@@ -66,6 +71,7 @@ def _no_device(cupy: ModuleType) -> str | None:
     runtime = cupy.cuda.runtime
     try:
         if runtime.getDeviceCount() > 0:  # is_available() would keep the reason to itself
+            runtime.memGetInfo()  # makes the context: before it, a GPU that is busy or full looks well
             return None
         reason = "cudaErrorNoDevice"
     except RuntimeError as error:
@@ -85,6 +91,9 @@ def _no_device(cupy: ModuleType) -> str | None:
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
         seen = "" if hidden is None else f", and CUDA_VISIBLE_DEVICES={hidden!r} may hide some"
         return f"it finds no NVIDIA GPU: `nvidia-smi` must list one{seen}"
+    for name, meaning in BUSY.items():
+        if name in reason:
+            return f"{meaning}: `nvidia-smi` lists who uses it ({name})"
     return f"the GPU does not answer: {reason}"
 
 

@@ -124,9 +124,10 @@ class Graphed:
         for fixed, x in zip(self._fixed, given, strict=True):
             fixed.data[...] = x.data
             fixed.mark_dirty()
-        self._calls += 1
-        if self._calls <= WARM_UPS:
-            return self._warm_up(last=self._calls == WARM_UPS)
+        if self._calls < WARM_UPS:
+            result = self._warm_up(last=self._calls == WARM_UPS - 1)
+            self._calls += 1  # now: a call that was interrupted is made again
+            return result
         if self._graph is None and (why := self._record()):
             self._give_up(why)
             return self.step(*batch)
@@ -137,8 +138,10 @@ class Graphed:
         if not last:
             with _capturable():
                 return self.step(*self._fixed)
-        with self._aside(), self._recording.running():
+        recording = Recording(replayed=False)
+        with self._aside(), recording.running():
             result = _copies(self.step(*self._fixed))
+        self._recording = recording
         self._cuda.get_current_stream().wait_event(self._stream.record())
         return result
 

@@ -140,6 +140,22 @@ def test_a_gpu_that_does_not_answer(cupy):
     refused("the GPU does not answer: cudaErrorECCUncorrectable")
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (
+            "cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy",
+            "is busy, another process has it",
+        ),
+        ("cudaErrorMemoryAllocation: out of memory", "memory is full, not even a context fits: `nvidia-smi`"),
+        ("cudaErrorUnknown: unknown error", "the GPU does not answer: cudaErrorUnknown"),
+    ],
+)
+def test_a_gpu_that_is_busy_or_full_when_it_is_first_used(cupy, error, says):
+    cupy(runtime={"memGetInfo": fails(CUDARuntimeError(error))})
+    refused(says)
+
+
 def test_a_package_without_its_libraries(cupy, installed):
     installed(cupy_cuda13x="14.2.0")
     missing = SimpleNamespace(getVersion=fails(RuntimeError('Failure finding "libnvrtc.so.13"')))
