@@ -35,7 +35,7 @@ from tinycnn.functional.relu import ReLU as ReLUFunction
 from tinycnn.functional.shape import Reshape, reshape
 from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.contract import NormaliseEpilogueInput
-from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
+from tinycnn.kernels.geometry import Geometry, conv2d_geometry, pool2d_geometry
 from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, clock, wrap
 
@@ -48,6 +48,8 @@ from .weightless import LeakyReLU
 _plain_forward = Layers.forward
 _always = modes().observers  # nobody else looks on
 _geometry = lru_cache(maxsize=256)(conv2d_geometry)
+_pooling_geometry = lru_cache(maxsize=256)(pool2d_geometry)
+LARGE = 1 << 24  # bytes: a gradient that only weights are computed from is computed in parts of this size
 
 
 Done = tuple[Tensor, int]  # a result, and of how many layers
@@ -167,16 +169,57 @@ def convolved(layers: Sequence[Any], x: Tensor) -> Done | None:
     inputs = (x, w) if bias is None else (x, w, bias)
     result = wrap(y)
     if modes().grad_enabled and any(tensor.requires_grad for tensor in inputs):
-        node: Function = _recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
-        node._kept = inputs[:2]
+        node = convolution = _recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
+        convolution._kept = inputs[:2]
         if index is not None:
-            pooling = ExtremePool2d(pool2d_geometry(geometry.y_shape, 2), largest=True)
+            pooling = ExtremePool2d(_pooling_geometry(geometry.y_shape, 2), largest=True)
             node = _recorded(pooling, (node,), y.shape, y.dtype)
             node._kept = (wrap(index),)
         if then.slope != 1:
+            below = node, convolution
             node = _activated(node, then.slope, result)
+            if index is not None:
+                node.shortcut = _Pooled(below, geometry, then.slope)
         result.creator, result._requires_grad = node, True
     return result, 1 + then.layers
+
+
+class _Pooled(NamedTuple):
+    """The way back through an activation, max-pooling and a convolution; see `Shortcut`.
+
+    The gradient of the bias is a sum. Pooling scatters zeros between its terms: so it is computed before.
+
+    What pooling scatters behind the first convolution of a network is the largest array of a step, and only
+    the gradient of the weight is computed from it. So it is made for some images at a time.
+    """
+
+    nodes: Sequence[Function]  # pooling, convolution
+    geometry: Geometry
+    slope: float
+
+    def backward(self, g: Array, y: Array) -> Contributions:
+        """Return the gradients by x, weight and bias; y is the result."""
+        pooling, convolution = self.nodes
+        x, w = (kept.data for kept in convolution._kept or ())
+        (index,) = (kept.data for kept in pooling._kept or ())
+        kernels = kernels_for(x, g)
+        g = kernels.leaky_gate(g, y, self.slope) if self.slope else kernels.gate(g, y)
+        need_x, need_w, *need_bias = convolution.needs_input_grad
+        by_bias = [kernels.channel_sum(g) if need else None for need in need_bias]
+        by_x = by_w = None
+        N, K, OH, OW = self.geometry.y_shape
+        each = N if need_x else LARGE // (K * OH * OW * g.itemsize)
+        for n in range(0, max(N, 1) if need_x or need_w else 0, max(each, 1)):
+            some = slice(n, n + max(each, 1))
+            sizes = self.geometry._replace(N=len(g[some]))
+            scattered = kernels.pool_scatter(g[some], index[some], _pooling_geometry(sizes.y_shape, 2))
+            if need_x:
+                by_x = kernels.conv2d_input(scattered, w, sizes)
+            if need_w:
+                part = kernels.conv2d_weight(x[some], scattered, sizes)
+                by_w = part if by_w is None else by_w + part
+            del scattered  # its memory is used again
+        return Contributions((by_x, by_w, *by_bias), convolution.parents)
 
 
 def normalised(layers: Sequence[Any], x: Tensor) -> Done | None:
