@@ -39,18 +39,17 @@ def test_reductions(function, dim, keepdim, rng):
     assert len(steps[0].terms) * steps.arrays["y"].size == steps.arrays["x"].size
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        1,
-        (0, slice(None), 2),
-        (..., [0, 0, 3]),
-        (slice(None, None, -1), None),
-        np.eye(3, 4)[None].repeat(2, 0) > 0,
-    ],
-    ids=str,
-)
-def test_parts(key, rng):
+KEYS = {
+    "one": 1,
+    "whole numbers and a slice": (0, slice(None), 2),
+    "a list": (..., [0, 0, 3]),
+    "backwards": (slice(None, None, -1), None),
+    "a mask": np.eye(3, 4)[None].repeat(2, 0) > 0,
+}
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_parts(key, rng, on_numpy):
     steps = checked(F.index, rng.standard_normal(SHAPE), key)
     read = [len(step.terms) for step in steps.steps_of("dL/dx")]
     assert sum(read) == steps.arrays["y"].size  # a cell that is read twice has two terms
