@@ -89,6 +89,13 @@ def test_a_bias():
     assert b.grad.tolist() == [4, 4, 4]
 
 
+def test_gradient_of_a_product():
+    """For y = a * b, dL/da is g * b and dL/db is g * a."""
+    a, b = Tensor([2.0, 5.0]), Tensor([3.0, 7.0])
+    total(mul(mul(a, b), Tensor([10.0, 1.0]))).backward()
+    assert (a.grad.tolist(), b.grad.tolist()) == ([30, 7], [20, 5])
+
+
 def test_a_tensor_that_is_used_twice():
     """A tensor that is used twice gets the sum of both gradients: add to what is there."""
     x = Tensor([1.0, 2.0])

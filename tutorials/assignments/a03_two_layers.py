@@ -91,8 +91,17 @@ def test_gradient_check_of_the_network():
     assert np.allclose(network(*parts).data, np.maximum(x @ w1 + b1, 0) @ w2 + b2), "the logits differ"
 
 
+def test_descend():
+    """A step goes from theta to theta - lr * g. After it grad must be None, for the next backward."""
+    p = Tensor([1.0, 2.0])
+    p.grad = np.array([10.0, -10.0])
+    descend([p], 0.1)
+    assert np.allclose(p.data, [0, 3]), f"from [1, 2], with the gradients [10, -10] and lr 0.1, to {p.data}"
+    assert p.grad is None, f"grad is still {p.grad}"
+
+
 def test_it_learns_a_circle():
-    """The gradients are right, but it does not learn: is the step downhill, and is grad None after it?"""
+    """The gradients and the step are right, but it does not learn: does `network` use all parameters?"""
     rng = np.random.default_rng(0)
     points = rng.uniform(-1, 1, (200, 2))
     labels = (np.hypot(*points.T) < 0.7).astype(int)
