@@ -8,8 +8,10 @@ surroundings say of which digit. The loss is the cross-entropy of every pixel. M
 these count a tenth of the others.
 
 The settings are chosen by canvases of training digits that were held out: --choose prints the measure of each
-candidate. The test digits are looked at once, at the end. Settings that were chosen by the test digits would
-say nothing about other digits.
+candidate. It compares several seeds, because one seed hid a weakness: with 8 channels before the last layer,
+which tells 11 classes apart, some networks name only a few of the digits for hundreds of steps. The test
+digits are looked at once, at the end. Settings that were chosen by the test digits would say nothing about
+other digits.
 """
 
 import sys
@@ -27,17 +29,18 @@ from tinycnn.metrics import mean_iou
 from tinycnn.models import UNet
 
 MOST = 7  # digits on a canvas
-RATES, BACKGROUNDS = (5e-3, 1e-2, 2e-2), (0.1, 1.0)  # that --choose compares
+STEPS, WIDTH = 500, 12
+WIDTHS, SEEDS = (8, 12), (0, 1, 2)  # that --choose compares
 
 
-def trained(source: Dataset, steps: int, seed: int, lr: float = 1e-2, background: float = 0.1) -> nn.Module:
-    """Return a U-Net that was trained on canvases of these digits; `background` weighs its pixels."""
+def trained(source: Dataset, steps: int, seed: int, width: int = WIDTH) -> nn.Module:
+    """Return a U-Net that was trained on canvases of these digits; it begins with `width` channels."""
     tinycnn.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    model = UNet(1, 11, width=8, depth=3)
+    model = UNet(1, 11, width, depth=3)
     optimizer = optim.Adam(model.parameters())
-    schedule = optim.OneCycleLR(optimizer, lr, max(steps, 2))
-    weight = np.array([background] + [1] * 10, "float32")  # most pixels are background
+    schedule = optim.OneCycleLR(optimizer, 1e-2, max(steps, 2))
+    weight = np.array([0.1] + [1] * 10, "float32")  # most pixels are background
     for step in range(steps):
         batch = make_canvases(source, 16, rng, MOST)
         loss = F.cross_entropy(model(Tensor(batch.images)), batch.labels, weight)
@@ -57,20 +60,20 @@ def answers(model: nn.Module, canvases: Canvases) -> np.ndarray:
     return np.concatenate([model(Tensor(part)).numpy().argmax(1) for part in parts])
 
 
-def choose(steps: int = 650, count: int = 100) -> dict[tuple[float, float], float]:
-    """Print and return the mean IoU of each candidate, on canvases of training digits held out."""
+def choose(steps: int = STEPS, count: int = 100) -> dict[tuple[int, int], float]:
+    """Print and return the mean IoU of each width and seed, on canvases of training digits held out."""
     learned, held_out = stratified_split(digits()[0], 0.1, seed=0)
     canvases = make_canvases(held_out, count, np.random.default_rng(2), MOST)
     scores = {}
-    for lr, background in product(RATES, BACKGROUNDS):
-        predicted = answers(trained(learned, steps, 0, lr, background), canvases)
-        scores[lr, background] = mean_iou(canvases.labels, predicted, K=11)
-        print(f"lr {lr:g}, weight {background:g}: mean IoU {scores[lr, background]:.3f}", flush=True)
+    for width, seed in product(WIDTHS, SEEDS):
+        predicted = answers(trained(learned, steps, seed, width), canvases)
+        scores[width, seed] = mean_iou(canvases.labels, predicted, K=11)
+        print(f"width {width}, seed {seed}: mean IoU {scores[width, seed]:.3f}", flush=True)
     return scores
 
 
 def main(
-    steps: int = 650, test_canvases: int = 100, seed: int = 0, folder: Path = Path("figures/applications")
+    steps: int = STEPS, test_canvases: int = 100, seed: int = 0, folder: Path = Path("figures/applications")
 ) -> float:
     """Train the U-Net, draw its answers, and return the mean IoU on digits it has never seen."""
     train, test = digits()
