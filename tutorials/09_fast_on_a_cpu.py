@@ -299,8 +299,8 @@ print(f"one after another {apart * 1e3:.2f} ms, together {at_once * 1e3:.2f} ms:
 # Cells that no window meets are not computed at all: with 11x11 cells, 100 of 121 are. The gradients need
 # nothing of what lies between: pooling's derivative needs the winners, ReLU's which results are positive.
 #
-# `nn.Sequential` calls this kernel by itself if nobody looks at what lies between. In the graph, the three
-# operations still stand one after another.
+# `nn.Sequential` calls this kernel by itself if nobody looks at what lies between, and another one for batch
+# norm and the activation behind it. In the graph, the operations still stand one after another.
 #
 # ## Threads: shares that do not depend on their number
 #
