@@ -73,13 +73,13 @@ def transposed(matrix: Matrix) -> Matrix:
 def two_sided(matrix: Matrix, last: bool = False):
     """Return an intrinsic that writes ``matrix @ tile @ matrix.T`` for tiles of numbers side by side.
 
-    It is called as ``f(lanes, source, s0, s_row, s_column, to, t0, t_row, t_column)``. Number (i, j) of the
-    first tile is source[s0 + i*s_row + j*s_column]. The numbers behind it are those of the other tiles,
-    `lanes` in all: a multiple of what a vector holds. The results lie in `to` likewise.
+    It is called as ``f(lanes, source, (s0, row, column), to, (t0, row, column))``. Number (i, j) of the
+    first tile is source[s0 + i*row + j*column]. The numbers behind it are those of the other tiles, `lanes`
+    in all: a multiple of what a vector holds. The results lie in `to` likewise.
 
-    If this is the `last` transform of a convolution, ``before, b0, b_row, b_column, wrong`` follow: numbers
-    that are added to the results, and a vector to which 0 times each result is added. It holds NaN in the end
-    if a result was no finite number.
+    If this is the `last` transform of a convolution, ``before, (b0, row, column), wrong`` follow: numbers
+    that are added to the results, and a vector to which 0 times each result is added. It holds NaN in the
+    end if a result was no finite number.
     """
     size = len(matrix[0])
 
@@ -91,7 +91,7 @@ def two_sided(matrix: Matrix, last: bool = False):
         with cgutils.for_range_slice(builder, INDEX(0), lanes, INDEX(vector.count)) as (lane, _):
 
             def address(array, i, j):
-                first, row, column = args[array + 1 : array + 4]
+                first, row, column = cgutils.unpack_tuple(builder, args[array + 1], 3)
                 place = builder.add(builder.mul(row, INDEX(i)), builder.mul(column, INDEX(j)))
                 place = builder.add(builder.add(first, lane), place)
                 return pointer(context, builder, kinds[array], args[array], place)
@@ -100,7 +100,7 @@ def two_sided(matrix: Matrix, last: bool = False):
             columns = transposed(_product(builder, matrix, tile))
             results = transposed(_product(builder, matrix, columns))
             if last:
-                wrong = pointer(context, builder, kinds[12], args[12], INDEX(0))
+                wrong = pointer(context, builder, kinds[6], args[6], INDEX(0))
                 not_finite = load(builder, wrong, vector)
                 for value in (value for row in results for value in row):
                     not_finite = call(builder, "llvm.fmuladd", "{vector}", vector, [value, zero, not_finite])
@@ -108,37 +108,19 @@ def two_sided(matrix: Matrix, last: bool = False):
             for i, row in enumerate(results):
                 for j, value in enumerate(row):
                     if last:
-                        value = builder.fadd(value, load(builder, address(8, i, j), vector))
-                    store(builder, value, address(4, i, j))
+                        value = builder.fadd(value, load(builder, address(4, i, j), vector))
+                    store(builder, value, address(2, i, j))
         return context.get_dummy_value()
 
-    index = types.int64
+    place = types.UniTuple(types.int64, 3)
 
     @intrinsic
-    def transform(typing, lanes, source, s0, s_row, s_column, to, t0, t_row, t_column):
-        place = index, index, index
-        return types.void(index, source, *place, to, *place), build
+    def transform(typing, lanes, source, source_place, to, to_place):
+        return types.void(types.int64, source, place, to, place), build
 
     @intrinsic
-    def last_transform(
-        typing,
-        lanes,
-        source,
-        s0,
-        s_row,
-        s_column,
-        to,
-        t0,
-        t_row,
-        t_column,
-        before,
-        b0,
-        b_row,
-        b_column,
-        wrong,
-    ):
-        place = index, index, index
-        return types.void(index, source, *place, to, *place, before, *place, wrong), build
+    def last_transform(typing, lanes, source, source_place, to, to_place, before, before_place, wrong):
+        return types.void(types.int64, source, place, to, place, before, place, wrong), build
 
     return last_transform if last else transform
 

@@ -38,16 +38,8 @@ from .panels import LINE, aligned, pack
 from .plan import CROWDED, MOST_PARTS, UNITS, multiply_adds, table
 from .threads import split
 from .vectors import VECTOR_BYTES
-from .winograd_blocks import (
-    POINTS,
-    TAPS,
-    M,
-    forward_tiles,
-    input_tiles,
-    taps_of_sums,
-    weight_tiles,
-    weights_at_points,
-)
+from .winograd_blocks import forward_tiles, input_tiles, taps_of_sums, weight_tiles
+from .winograd_points import POINTS, TAPS, M, weights_at_points
 
 LEAST = 24  # channels and filters: with less, transforms take longer than what they save (measured)
 LEFT = 0.5  # of the direct multiplications, at most
@@ -115,11 +107,12 @@ def conv2d_epilogue(
     w0 = c0 + (cells + M * OW + M) * NR  # tiles reach beyond the last row and column
     scratch, wrong = aligned(get_num_threads(), w0 + cells // Q**2 * NR, x.dtype), _watch(x.dtype)
     start, zeros = _start(bias, K, NR, x.dtype)
-    arrays = x.reshape(-1), U, start, zeros, y.reshape(-1), *_rows(cut, NR), np.arange(C), numbers, where
-    args = tuple(cut), tuple(geometry), *arrays, index.reshape(-1).view(x.dtype), x.dtype.type(slope)
+    arrays = x.reshape(-1), U, start, zeros, y.reshape(-1), index.reshape(-1).view(x.dtype)
+    tables = *_rows(cut, NR), np.arange(C), numbers, where
+    args = tuple(cut), tuple(geometry), *arrays, x.dtype.type(slope), tables, (v0, s0, c0, w0)
     units = N // cut.images * cut.bands * -(-K // NR)
     split(
-        lambda part, *some: forward_tiles(*args, (v0, s0, c0, w0), wrong[part], scratch[part], *some),
+        lambda part, *some: forward_tiles(*args, wrong[part], scratch[part], *some),
         units,
         _threads(geometry),
     )
@@ -141,8 +134,8 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> 
     size = x0 + panels * cut.images * (rows + TAPS - 1) * (columns + TAPS - 1) * NR
     scratch, wrong = aligned(get_num_threads(), size, g.dtype), _watch(g.dtype)
     start, zeros = _start(bias, C, NR, g.dtype)
-    arrays = g.reshape(-1), U, start, zeros, x.reshape(-1), *_rows(cut, NR), np.arange(K)
-    args = tuple(cut), tuple(geometry), *arrays, (v0, s0, x0)
+    tables = *_rows(cut, NR), np.arange(K)
+    args = tuple(cut), tuple(geometry), g.reshape(-1), U, start, zeros, x.reshape(-1), tables, (v0, s0, x0)
     split(
         lambda part, *some: input_tiles(*args, wrong[part], scratch[part], *some),
         N // cut.images * panels,
@@ -167,10 +160,10 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array | None:
     scratch = aligned(get_num_threads(), s0 + POINTS * cut.s_apart, x.dtype)
     sums, zeros = aligned(1, parts * of_part, x.dtype)[0], np.zeros(NR, x.dtype)
     tiles, _ = _rows(cut, NR)
-    args = tuple(cut), tuple(geometry), x.reshape(-1), g.reshape(-1), zeros, sums
     tables = table(np.arange(C)), table(np.arange(C) * NR), tiles[: cut.tiles]
+    args = tuple(cut), tuple(geometry), x.reshape(-1), g.reshape(-1), zeros, sums, parts, tables, (v0, g0, s0)
     split(
-        lambda part, *some: weight_tiles(*args, *tables, parts, (v0, g0, s0), scratch[part], *some),
+        lambda part, *some: weight_tiles(*args, scratch[part], *some),
         parts * panels,
         _threads(geometry),
     )

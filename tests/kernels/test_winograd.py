@@ -15,7 +15,7 @@ from tinycnn.kernels import table
 from tinycnn.kernels.cpu import convolution, winograd
 from tinycnn.kernels.cpu.compiled import compiled
 from tinycnn.kernels.cpu.transforms import matrices, transposed
-from tinycnn.kernels.cpu.winograd_blocks import FORM, points_to_cells, window_to_points
+from tinycnn.kernels.cpu.winograd_points import FORM, points_to_cells, window_to_points
 from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
 
 POINTS = [(0, 1), (0, 1, -1), (0, 1, -1, 2), (0, 1, -1, Fraction(1, 2), -2)]
@@ -39,12 +39,13 @@ def test_the_matrices_compute_a_correlation_exactly(points, data):
 
 @compiled
 def to_points(lanes, source, row, column, to, to_row, to_column):
-    window_to_points(lanes, source, 3, row, column, to, 5, to_row, to_column)
+    window_to_points(lanes, source, (3, row, column), to, (5, to_row, to_column))
 
 
 @compiled
 def to_cells(lanes, source, row, column, to, to_row, to_column, before, wrong):
-    points_to_cells(lanes, source, 3, row, column, to, 5, to_row, to_column, before, 2, 0, 0, wrong)
+    places = (3, row, column), (5, to_row, to_column)
+    points_to_cells(lanes, source, places[0], to, places[1], before, (2, 0, 0), wrong)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
