@@ -27,6 +27,7 @@ from tinycnn import Tensor, models, optim
 from tinycnn import functional as F
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels import table
+from tinycnn.kernels.cpu import convolution as direct
 from tinycnn.kernels.geometry import conv2d_geometry
 
 CONVOLUTION = Convolution(32, 32, 13, 13, 64, 3, 3)  # the second of cnn28, batch 32
@@ -59,7 +60,12 @@ RUNGS = (
     ),
     Rung("one pass", "pooling, activations, products and Adam compiled, too", {KERNELS: "one pass", **ONE}),
     Rung("epilogues", "activation and pooling on the sums of a convolution", {KERNELS: "epilogues", **ONE}),
-    Rung("threads", "all cores", {KERNELS: "epilogues", **ALL}),
+    Rung(
+        "fewer multiplications",
+        "Winograd's tiles for 3x3 filters and many channels",
+        {KERNELS: "fewer multiplications", **ONE},
+    ),
+    Rung("threads", "all cores", {KERNELS: "fewer multiplications", **ALL}),
 )
 
 
@@ -71,9 +77,12 @@ def kernels_of(name):
         loop = ladder_loops.cell_by_cell if name == "compiled loops" else ladder_loops.along_rows
         return replace(table.IM2COL, name=name, **ladder_loops.directions(loop))
     cpu = table.cpu()
+    if name == "fewer multiplications":
+        return cpu
+    names = ("conv2d", "conv2d_input", "conv2d_weight", "conv2d_epilogue")
+    cpu = replace(cpu, **{each: getattr(direct, each) for each in names})
     if name == "along filters":
-        names = ("conv2d", "conv2d_input", "conv2d_weight")
-        return replace(table.IM2COL, name=name, **{each: getattr(cpu, each) for each in names})
+        return replace(table.IM2COL, name=name, **{each: getattr(cpu, each) for each in names[:3]})
     without = dict.fromkeys(("conv2d_epilogue", "normalise_epilogue", "normalise_epilogue_input"))
     return replace(cpu, **without) if name == "one pass" else cpu
 

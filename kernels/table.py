@@ -89,16 +89,16 @@ IM2COL = replace(
 @cache
 def cpu() -> Kernels:
     """Return the set compiled by Numba, for NumPy arrays of float32 and float64."""
-    from .cpu import channels, convolution, elementwise, pooling, products
+    from .cpu import channels, elementwise, pooling, products, winograd
 
     return replace(
         PLAIN,
         name="cpu",
         takes=("numpy", "fd"),
-        conv2d=convolution.conv2d,
-        conv2d_input=convolution.conv2d_input,
-        conv2d_weight=convolution.conv2d_weight,
-        conv2d_epilogue=convolution.conv2d_epilogue,
+        conv2d=winograd.conv2d,
+        conv2d_input=winograd.conv2d_input,
+        conv2d_weight=winograd.conv2d_weight,
+        conv2d_epilogue=winograd.conv2d_epilogue,
         max_pool2d=pooling.max_pool2d,
         min_pool2d=pooling.min_pool2d,
         pool_gather=pooling.pool_gather,

@@ -1,11 +1,11 @@
 """The kernels compiled by Numba for all cores of the CPU; see `tinycnn.kernels`."""
 
-from .convolution import FEW, conv2d, conv2d_input, conv2d_weight
+from .convolution import FEW
 from .micro_kernel import ROWS, filters_of
 from .pooling import max_pool2d, min_pool2d, pool_gather, pool_scatter, sum_pool2d, sum_pool2d_input
 from .products import FEW as FEW_ROWS
 from .vectors import VECTOR_BYTES
-from .winograd import LEAST
+from .winograd import LEAST, conv2d, conv2d_input, conv2d_weight
 
 __all__ = [
     "conv2d",

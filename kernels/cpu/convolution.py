@@ -7,7 +7,6 @@
 `blocks`       the loops around the micro-kernel, for each direction
 `epilogue`     an activation and max-pooling, on sums that are still in the cache
 `depthwise`    a filter for each channel: vectors of channels on both sides, in all directions
-`winograd`     small filters and many channels with fewer multiplications, on the same micro-kernel
 `few`          the gradient by the input for few channels, vectors of cells instead
 ============== ==================================================================================
 
@@ -25,7 +24,7 @@ from .. import arena
 from ..arrays import Array, ready
 from ..cores import get_num_threads
 from ..geometry import Geometry
-from . import depthwise, winograd
+from . import depthwise
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
 from .depthwise import is_depthwise
 from .few import few_channels
@@ -64,13 +63,9 @@ def _forward(
     x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
 ) -> tuple[Array, Array | None]:
     """Return the output and the winners of its pooling, if there is one."""
-    x, w = _prepared(x, w)
+    x, w = prepared(x, w)
     if is_depthwise(geometry) and not pooled:
         return depthwise.conv2d(x, w, geometry, bias, slope), None
-    if winograd.serves(geometry, x.dtype):
-        result = winograd.conv2d_epilogue(x, w, geometry, bias, slope, pooled)
-        if result is not None:
-            return result
     plan, G, K = forward_plan(geometry, x.itemsize, BLOCK, pooled), geometry.G, geometry.K
     packed = _packed(w, plan, G, 1, K // G, len(plan.steps))
     N, K, OH, OW = geometry.y_shape
@@ -96,13 +91,9 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = No
 
     And add `bias` (C,), if this is a transposed convolution.
     """
-    g, w = _prepared(g, w)
+    g, w = prepared(g, w)
     if is_depthwise(geometry):
         return depthwise.conv2d_input(g, w, geometry, bias)
-    if winograd.serves(geometry, g.dtype):
-        gradient = winograd.conv2d_input(g, w, geometry, bias)
-        if gradient is not None:
-            return gradient
     G, channels, filters = geometry.G, geometry.C // geometry.G, geometry.K // geometry.G
     x = arena.empty(geometry.x_shape, g.dtype)
     if channels <= FEW:
@@ -116,17 +107,13 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = No
 
 def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw, (K, C/G, KH, KW)."""
-    x, g = _prepared(x, g)
+    x, g = prepared(x, g)
     w = arena.empty(geometry.w_shape, x.dtype)
     if geometry.N == 0:
         w[...] = 0
         return w
     if is_depthwise(geometry):
         return depthwise.conv2d_weight(x, g, geometry)
-    if winograd.serves(geometry, x.dtype):
-        gradient = winograd.conv2d_weight(x, g, geometry)
-        if gradient is not None:
-            return gradient
     plan, G, K = weight_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
     NR, panels, parts = plan.layout.NR, plan.layout.panels, plan.units
     T = w.size // K
@@ -190,7 +177,7 @@ def _threads(plan: Plan) -> int:
     return 1 + plan.work // SERIAL
 
 
-def _prepared(a: Array, b: Array) -> tuple[Array, Array]:
+def prepared(a: Array, b: Array) -> tuple[Array, Array]:
     """Return both as compiled kernels want them, of their common dtype."""
     dtype = a.dtype if a.dtype is b.dtype else np.result_type(a.dtype, b.dtype)
     return ready(a, dtype), ready(b, dtype)

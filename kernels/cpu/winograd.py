@@ -33,6 +33,7 @@ from .. import arena
 from ..arrays import Array
 from ..cores import get_num_threads
 from ..geometry import Geometry
+from . import convolution
 from .micro_kernel import filters_of
 from .panels import LINE, aligned, pack
 from .plan import CROWDED, MOST_PARTS, UNITS, multiply_adds, table
@@ -42,6 +43,7 @@ from .winograd_blocks import forward_tiles, input_tiles, taps_of_sums, weight_ti
 from .winograd_points import POINTS, TAPS, M, weights_at_points
 
 LEAST = 24  # channels and filters: with less, transforms take longer than what they save (measured)
+WORK = 3 << 23  # multiply-adds, at least: this has more to prepare (measured)
 LEFT = 0.5  # of the direct multiplications, at most
 FEWEST = 32  # tiles of all images: with less, the transforms of the weights take longer
 BAND = 1 << 19  # bytes of the points of a band: they stay in the second-level cache
@@ -82,14 +84,44 @@ def serves(geometry: Geometry, dtype: np.dtype) -> bool:
     """Return whether this is the fastest way to compute a convolution and its gradients."""
     if dtype.char != "f" or not is_possible(geometry) or min(geometry.C, geometry.K) < LEAST:
         return False
+    if multiply_adds(geometry) < WORK:
+        return False
     tiles, cells = -(-geometry.OH // M) * -(-geometry.OW // M), geometry.OH * geometry.OW
     return geometry.N * tiles >= FEWEST and tiles * POINTS <= LEFT * cells * TAPS * TAPS
 
 
+def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
+    """Return what `convolution.conv2d` does."""
+    return conv2d_epilogue(x, w, geometry, bias, 1, False)[0]
+
+
 def conv2d_epilogue(
     x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
+) -> tuple[Array, Array | None]:
+    """Return what `convolution.conv2d_epilogue` does."""
+    x, w = convolution.prepared(x, w)
+    result = _forward(x, w, geometry, bias, slope, pooled) if serves(geometry, x.dtype) else None
+    return convolution.conv2d_epilogue(x, w, geometry, bias, slope, pooled) if result is None else result
+
+
+def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
+    """Return what `convolution.conv2d_input` does."""
+    g, w = convolution.prepared(g, w)
+    result = _input(g, w, geometry, bias) if serves(geometry, g.dtype) else None
+    return convolution.conv2d_input(g, w, geometry, bias) if result is None else result
+
+
+def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
+    """Return what `convolution.conv2d_weight` does."""
+    x, g = convolution.prepared(x, g)
+    result = _weight(x, g, geometry) if serves(geometry, x.dtype) else None
+    return convolution.conv2d_weight(x, g, geometry) if result is None else result
+
+
+def _forward(
+    x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
 ) -> tuple[Array, Array | None] | None:
-    """Return what `convolution.conv2d_epilogue` does, or None if some result is not finite."""
+    """Return the output and the winners of its pooling, or None if some result is not finite."""
     N, C, _, W, K, *_, OH, OW = geometry
     cut = _cut(geometry, x.itemsize, C, C, pooled)
     NR, Q = filters_of(x.itemsize), 2 if pooled else 1
@@ -119,8 +151,8 @@ def conv2d_epilogue(
     return None if np.isnan(wrong).any() else (y, index if pooled else None)
 
 
-def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> Array | None:
-    """Return what `convolution.conv2d_input` does, or None if some result is not finite."""
+def _input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> Array | None:
+    """Return the gradient by the input, or None if some result is not finite."""
     N, C, *_, K, _, _, _, _, _, _, _, _, _, _, OW = geometry
     cut = _cut(geometry, g.itemsize, K, K)
     NR = filters_of(g.itemsize)
@@ -144,8 +176,8 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> 
     return None if np.isnan(wrong).any() else x
 
 
-def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array | None:
-    """Return what `convolution.conv2d_weight` does, or None if some result is not finite."""
+def _weight(x: Array, g: Array, geometry: Geometry) -> Array | None:
+    """Return the gradient by the weights, or None if some result is not finite."""
     N, C, _, W, K, *_, OW = geometry
     cut = _cut(geometry, x.itemsize, C, C)
     NR = filters_of(x.itemsize)
