@@ -19,9 +19,10 @@ MOST_RUNS = 1000  # in one turn
 PAUSE = 0.05  # seconds between turns: the threads of the one before stop waiting for work, and sleep
 RUNS_FOR_MEMORY = 3
 
-# Of the GAN, two runs that differ in the last bit alone are 1e-2 apart after twenty steps.
+# Training amplifies rounding: in float32 cnn224's loss is 4e-4 from that in float64 after a dozen
+# steps. Of the GAN, two runs that differ in the last bit alone are 1e-2 apart after twenty steps.
 TOLERANCES = {
-    "step": Tolerance(1e-5, 1e-3),
+    "step": Tolerance(3e-5, 1e-2),
     "gan": Tolerance(1e-4, 3e-2),
     "inference": Tolerance(1e-4, 1e-4),
     "chain": Tolerance(1e-4, 1e-4),
