@@ -89,13 +89,12 @@ print(f"{threads} threads, at most about {ceiling:.0f} GFLOP/s")
 # %% [markdown]
 # ## How fast is it?
 #
-# The second convolution of cnn28, batch 32, written five ways. They compute the same. The loops in Python
+# The second convolution of cnn28, batch 32, computed six ways. They compute the same. The loops in Python
 # get a smaller one: they would take minutes.
 #
 # Two of the ways are the same loops, compiled by Numba. `cell_by_cell` sums up all products of a cell, then
 # those of the next one. Every addition waits for the one before. In `along_rows`, the innermost loop goes
-# along a row of the image. The compiler sees that its turns do not depend on each other, and computes several
-# cells in one instruction: a *vector* of neighbouring cells.
+# along a row: its turns do not depend on each other, and one instruction computes a *vector* of some cells.
 
 # %%
 N, C, H, W, K, KH, KW = 32, 32, 13, 13, 64, 3, 3
@@ -141,7 +140,8 @@ ways = {
     "im2col": lambda: im2col.conv2d(x, w, geometry),
     "cell by cell": lambda: compiled_loops(cell_by_cell),
     "along rows": lambda: compiled_loops(along_rows),
-    "micro-kernel": lambda: cpu.conv2d(x, w, geometry),
+    "micro-kernel": lambda: convolution.conv2d(x, w, geometry),
+    "Winograd": lambda: cpu.conv2d(x, w, geometry),
 }
 for run in ways.values():
     compare(run(), im2col.conv2d(x, w, geometry))
@@ -160,13 +160,13 @@ described(figure, "Bars: the GFLOP/s of each way, and a line for what the proces
 
 # %% [markdown]
 # **What to see:** each mark of the scale is ten times the one before. Expect the loops in Python far behind,
-# and the micro-kernel nearest to the dashed line. Other programs that run meanwhile shorten the bars.
+# and the micro-kernel near the dashed line. Winograd's algorithm may pass it: its bar counts multiplications
+# that it saves. Other programs that run meanwhile shorten the bars.
 #
 # ## Memory: touching it costs more than computing with it
 #
-# The columns are KH·KW times the input, less the border. All are written, and read again by the product.
-#
-# And memory that is new is the dearest. A large array that is freed goes back to the system, and the next
+# The columns are KH·KW times the input, less the border. All are written, and read again by the product. And
+# memory that is new is the dearest. A large array that is freed goes back to the system, and the next
 # one is new again: every page of it must be found and cleared before the first write.
 
 # %%
@@ -206,8 +206,7 @@ for width in (224, 54, 26, 13, 11, 7):
 # ## Filters along the vector
 #
 # Turn it around: let a vector hold *filters*. Take one number of the image and multiply it with the weights
-# of many filters at once. There are 64 filters here, always a multiple of a vector's length. It does not
-# matter any more how wide the image is.
+# of many filters at once. There are 64 filters here, some full vectors, however wide the image is.
 #
 # And use what is loaded. Take the cells of the image that a tap meets at a few output cells, say 6. Load
 # the weights of that tap for 16 filters, once. Then multiply each of the 6 numbers with all 16 weights: 96
@@ -221,7 +220,7 @@ for rows, vectors in ((1, 1), (2, 2), (4, 2), (MR, REGISTERS.vectors)):
     print(f"{rows:2} x {vectors}: {products:2} multiply-adds, {loads:2} loads, {products / loads:.1f} each")
 
 # %% [markdown]
-# More would be better still, but a core has 16 or 32 registers, and each multiply-add needs one for its sums.
+# A core has only 16 or 32 registers, and each multiply-add needs one for its sums.
 #
 # ## Where the numbers lie: distances
 #
@@ -251,7 +250,7 @@ panel = np.ascontiguousarray(w[:NR].reshape(NR, T).T).ravel()  # (T, NR)
 sums, start = np.empty((P + MR) * NR, np.float32), np.zeros(NR, np.float32)
 for i in range(0, P, MR):
     tile(x.ravel(), 0, plan.rows, i, plan.steps, panel, 0, NR, sums, 0, plan.places, start, True)
-compare(sums[: P * NR].reshape(P, NR).T.reshape(NR, 11, 11), cpu.conv2d(x, w, geometry)[0, :NR])
+compare(sums[: P * NR].reshape(P, NR).T.reshape(NR, 11, 11), convolution.conv2d(x, w, geometry)[0, :NR])
 
 # %% [markdown]
 # Compilers do not find tiles in loops over arrays by themselves. So the engine builds its innermost loop
@@ -279,12 +278,12 @@ print("            with Sums" + heart.partition("for i, row in enumerate(sum_row
 pooled = pool2d_geometry(geometry.y_shape, 2)
 bias = np.zeros(K, np.float32)
 windows = forward_plan(geometry, 4, 420, pooled=True)
-print("the cells of the first two windows, as numbers h*OW + w:", windows.taps[:8])
+print("the cells of the first two windows, as distances:", windows.rows[:8])
 
 
 def one_after_another():
     """Convolve, then take the maximum of each window, then ReLU."""
-    y, winners = cpu.max_pool2d(cpu.conv2d(x, w, geometry, bias), pooled)
+    y, winners = cpu.max_pool2d(convolution.conv2d(x, w, geometry, bias), pooled)
     return compiled.relu(y), winners
 
 
@@ -296,17 +295,36 @@ apart, at_once = seconds(one_after_another), seconds(together)
 print(f"one after another {apart * 1e3:.2f} ms, together {at_once * 1e3:.2f} ms: {at_once / apart:.2f}")
 
 # %% [markdown]
-# Cells that no window meets are not computed at all: with 11x11 cells, 100 of 121 are. The gradients need
-# nothing of what lies between: pooling's derivative needs the winners, ReLU's which results are positive.
+# The gradients need nothing of what lies between: pooling's derivative needs the winners, ReLU's which results
+# are positive.
 #
 # `nn.Sequential` calls this kernel by itself if nobody looks at what lies between, and another one for batch
 # norm and the activation behind it. In the graph, the operations still stand one after another.
 #
+# ## Fewer multiplications
+#
+# Who is as fast as the processor can only do less. *Winograd's algorithm* computes two neighbouring cells of
+# a filter with three taps from four products, not six. The sums of weights are made once for all cells.
+
+# %%
+a, b, c, d = rng.standard_normal(4)  # pixels
+u, v, t = rng.standard_normal(3)  # taps
+m = (a - c) * u, (b + c) * (u + v + t) / 2, (c - b) * (u - v + t) / 2, (b - d) * t
+compare(np.array([m[0] + m[1] + m[2], m[1] - m[2] - m[3]]), np.correlate([a, b, c, d], [u, v, t]))
+
+exact = im2col.conv2d(x.astype(np.float64), w.astype(np.float64), geometry)
+for name in ("micro-kernel", "Winograd"):
+    print(f"{name}: {seconds(ways[name]) * 1e3:.2f} ms, error {np.abs(ways[name]() - exact).mean():.1e}")
+
+# %% [markdown]
+# The engine does this for 4x4 cells and 3x3 taps: 36 products in place of 144. For each of the 36, the sum
+# over channels is a matrix product for the micro-kernel. The price is precision: sums and differences of
+# pixels are rounded, too. So the engine computes only float32 like this.
+#
 # ## Threads: shares that do not depend on their number
 #
-# A core does not share its vectors with another. So the rest is to give every core a share of the work: here,
-# some images and panels of filters. Nobody waits for anybody, until all are done.
-# More threads than cores gain nothing.
+# The rest is to give every core a share of the work: here, some images and panels of filters. More threads
+# than cores gain nothing.
 #
 # A share must not change a sum. Floating-point addition depends on the order: if each thread summed up the
 # gradient by the weights over its own share of the batch, two threads would give other bits than one. So the
@@ -317,8 +335,8 @@ g = rng.standard_normal(geometry.y_shape, dtype=np.float32)
 gradients = {}
 for count in (1, 2, 3):
     set_num_threads(count)
-    gradients[count] = cpu.conv2d_weight(x, g, geometry)
-    speed = flop(N, C, H, W, K, KH, KW) / seconds(lambda: cpu.conv2d(x, w, geometry)) / 1e9
+    gradients[count] = convolution.conv2d_weight(x, g, geometry)
+    speed = flop(N, C, H, W, K, KH, KW) / seconds(lambda: convolution.conv2d(x, w, geometry)) / 1e9
     print(f"{count} threads: {speed:.0f} GFLOP/s")
 set_num_threads(threads)
 assert all(np.array_equal(gradients[1], other) for other in gradients.values())  # the same bits
@@ -326,8 +344,8 @@ assert all(np.array_equal(gradients[1], other) for other in gradients.values()) 
 # %% [markdown]
 # ## One pass instead of ten
 #
-# Adam's formula has about ten operations. NumPy goes over the memory once for each; compiled, every number
-# is read and written once. Bytes decide, not arithmetic.
+# Adam's formula has about ten operations. NumPy goes over the memory once for each; compiled, every number is
+# read and written once. Bytes decide, not arithmetic.
 
 # %%
 million = 1 << 22
@@ -350,15 +368,7 @@ dilated = forward_plan(conv2d_geometry((1, 1, 9, 9), (1, 1, 3, 3), dilation=2), 
 compare(answer, dilated.steps[1 * 3 + 2])
 
 # %% [markdown]
-# **2.** An output has 11x11 cells. Its tiles of MR = 6 cells may begin in one row and end in the next, so
-# only the last one has cells that nobody needs. Which share of the cells of all tiles is needed?
-
-# %%
-answer = None  # a number from 0 to 1
-compare(answer, 121 / np.arange(0, 121 + 6, 6)[-1])
-
-# %% [markdown]
-# **3.** How many FLOP does the second convolution of cnn28 take in a training step with a batch of 32? Count
+# **2.** How many FLOP does the second convolution of cnn28 take in a training step with a batch of 32? Count
 # the forward pass and both gradients.
 
 # %%
@@ -378,17 +388,7 @@ compare(answer, 3 * flop(N, C, H, W, K, KH, KW))
 #
 # </details>
 #
-# <details><summary>2. Rows of tiles</summary>
-#
-# 121 cells need 21 tiles, which have 126 rows.
-#
-# ```python
-# assert compare(121 / 126, 121 / np.arange(0, 121 + 6, 6)[-1])
-# ```
-#
-# </details>
-#
-# <details><summary>3. A training step</summary>
+# <details><summary>2. A training step</summary>
 #
 # The three are contractions of one trilinear form (lesson 3): every g, x and w that meet, meet once in
 # each. So three times the forward: 3 · 2 · 32 · 64 · 11·11 · 32·9.

@@ -57,7 +57,7 @@ def test_a_transform_is_a_matrix_on_both_sides(dtype, last, rng):
     tile = np.lib.stride_tricks.as_strided(
         source[3:], (columns, columns, lanes), [n * source.itemsize for n in (250, 40, 1)]
     )
-    expected = np.einsum("ai,ijl,bj->abl", matrix, tile, matrix)
+    expected = np.einsum("pi,ijl,qj->pql", matrix, tile, matrix)
     to, before, wrong = np.zeros(5 + rows * 500, dtype), np.ones(2 + lanes, dtype), np.zeros(lanes, dtype)
     if last:
         to_cells(lanes, source, 250, 40, to, 300, 50, before, wrong)

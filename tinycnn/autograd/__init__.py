@@ -11,6 +11,6 @@ from . import fast as _fast  # noqa: F401  (takes effect by itself)
 from .anomaly import AnomalyError, detect_anomaly
 from .backward import topological_order
 from .function import Function
-from .grad import grad
+from .gradients import grad
 
 __all__ = ["AnomalyError", "Function", "detect_anomaly", "grad", "topological_order"]
