@@ -295,8 +295,8 @@ apart, at_once = seconds(one_after_another), seconds(together)
 print(f"one after another {apart * 1e3:.2f} ms, together {at_once * 1e3:.2f} ms: {at_once / apart:.2f}")
 
 # %% [markdown]
-# The gradients need nothing of what lies between: pooling's derivative needs the winners, ReLU's which results
-# are positive.
+# The gradients need nothing of what lies between: pooling's derivative needs the winners, ReLU's which
+# results are positive.
 #
 # `nn.Sequential` calls this kernel by itself if nobody looks at what lies between, and another one for batch
 # norm and the activation behind it. In the graph, the operations still stand one after another.
