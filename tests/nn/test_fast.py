@@ -12,7 +12,7 @@ from tinycnn.autograd import grad
 from tinycnn.autograd.backward import topological_order
 from tinycnn.explain import graph
 from tinycnn.kernels import table
-from tinycnn.nn import BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential, fast
+from tinycnn.nn import BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential, fast, shortcuts
 
 pytestmark = pytest.mark.usefixtures("on_numpy")  # the kernels that are chosen here take NumPy's arrays
 
@@ -171,7 +171,7 @@ POOLED = ("ReLU, pooling", "pooling, ReLU", "two")
 @pytest.mark.parametrize("large", [1, 30_000, 1 << 24])  # bytes: one image at a time, a few, all of them
 def test_the_way_back_through_pooling_in_one_step(monkeypatch, rng, which, N, wanted, large):
     """With no other result than node after node, and in parts of images if no gradient goes on to x."""
-    monkeypatch.setattr(fast, "LARGE", large)
+    monkeypatch.setattr(shortcuts, "LARGE", large)
     results, images = [], []
     data, g = rng.standard_normal((N, 3, 15, 14)), None
 

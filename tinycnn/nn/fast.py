@@ -21,35 +21,26 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from tinycnn.autograd import Function
-from tinycnn.autograd.fast import Contributions
 from tinycnn.dispatch import kernels_for, tell
 from tinycnn.functional.channels import ChannelAffine
 from tinycnn.functional.convolution import Conv2d as Conv2dFunction
 from tinycnn.functional.normalisation import Normalise, update_running
 from tinycnn.functional.pooling import ExtremePool2d
-from tinycnn.functional.relu import LeakyReLU as LeakyReLUFunction
-from tinycnn.functional.relu import ReLU as ReLUFunction
 from tinycnn.functional.shape import Reshape, reshape
-from tinycnn.kernels.arrays import Array
-from tinycnn.kernels.contract import NormaliseEpilogueInput
-from tinycnn.kernels.geometry import Geometry, conv2d_geometry, pool2d_geometry
+from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.modes import modes
-from tinycnn.tensor import Tensor, clock, wrap
+from tinycnn.tensor import Tensor, wrap
 
 from .containers import Sequential as Layers
 from .layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from .module import Module
 from .normalisation import BatchNorm2d
+from .shortcuts import Normalised, Pooled, activated, pooling_geometry, recorded
 from .weightless import LeakyReLU
 
 _plain_forward = Layers.forward
 _always = modes().observers  # nobody else looks on
 _geometry = lru_cache(maxsize=256)(conv2d_geometry)
-_pooling_geometry = lru_cache(maxsize=256)(pool2d_geometry)
-LARGE = 1 << 24  # bytes: a gradient that only weights are computed from is computed in parts of this size
 
 
 Done = tuple[Tensor, int]  # a result, and of how many layers
@@ -120,8 +111,8 @@ def pooled_first(layers: Sequence[Module], x: Tensor) -> Done | None:
 
 def dense(layers: Sequence[Any], x: Tensor) -> Done | None:
     """Return the result of a dense layer, and of a ReLU behind it, if no graph is recorded."""
-    layer, activated = layers[0], len(layers) > 1 and type(layers[1]) is ReLU
-    if modes().grad_enabled or hooked(*layers[: 1 + activated]):
+    layer, with_relu = layers[0], len(layers) > 1 and type(layers[1]) is ReLU
+    if modes().grad_enabled or hooked(*layers[: 1 + with_relu]):
         return None
     array, weight, bias = x._data, layer.weight._data, None if layer.bias is None else layer.bias._data
     if type(array) is not type(weight) or array.dtype is not weight.dtype:
@@ -133,7 +124,7 @@ def dense(layers: Sequence[Any], x: Tensor) -> Done | None:
     y = kernels_for(array, weight).matmul(array, weight.T)
     if bias is not None:
         y += bias
-    return wrap(kernels_for(y).relu(y) if activated else y), 1 + activated
+    return wrap(kernels_for(y).relu(y) if with_relu else y), 1 + with_relu
 
 
 def flattened(layers: Sequence[Any], x: Tensor) -> Done | None:
@@ -169,57 +160,19 @@ def convolved(layers: Sequence[Any], x: Tensor) -> Done | None:
     inputs = (x, w) if bias is None else (x, w, bias)
     result = wrap(y)
     if modes().grad_enabled and any(tensor.requires_grad for tensor in inputs):
-        node = convolution = _recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
+        node = convolution = recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
         convolution._kept = inputs[:2]
         if index is not None:
-            pooling = ExtremePool2d(_pooling_geometry(geometry.y_shape, 2), largest=True)
-            node = _recorded(pooling, (node,), y.shape, y.dtype)
+            pooling = ExtremePool2d(pooling_geometry(geometry.y_shape, 2), largest=True)
+            node = recorded(pooling, (node,), y.shape, y.dtype)
             node._kept = (wrap(index),)
         if then.slope != 1:
             below = node, convolution
-            node = _activated(node, then.slope, result)
+            node = activated(node, then.slope, result)
             if index is not None:
-                node.shortcut = _Pooled(below, geometry, then.slope)
+                node.shortcut = Pooled(below, geometry, then.slope)
         result.creator, result._requires_grad = node, True
     return result, 1 + then.layers
-
-
-class _Pooled(NamedTuple):
-    """The way back through an activation, max-pooling and a convolution; see `Shortcut`.
-
-    The gradient of the bias is a sum. Pooling scatters zeros between its terms: so it is computed before.
-
-    What pooling scatters behind the first convolution of a network is the largest array of a step, and only
-    the gradient of the weight is computed from it. So it is made for some images at a time.
-    """
-
-    nodes: Sequence[Function]  # pooling, convolution
-    geometry: Geometry
-    slope: float
-
-    def backward(self, g: Array, y: Array) -> Contributions:
-        """Return the gradients by x, weight and bias; y is the result."""
-        pooling, convolution = self.nodes
-        x, w = (kept.data for kept in convolution._kept or ())
-        (index,) = (kept.data for kept in pooling._kept or ())
-        kernels = kernels_for(x, g)
-        g = kernels.leaky_gate(g, y, self.slope) if self.slope else kernels.gate(g, y)
-        need_x, need_w, *need_bias = convolution.needs_input_grad
-        by_bias = [kernels.channel_sum(g) if need else None for need in need_bias]
-        by_x = by_w = None
-        N, K, OH, OW = self.geometry.y_shape
-        each = N if need_x else LARGE // (K * OH * OW * g.itemsize)
-        for n in range(0, max(N, 1) if need_x or need_w else 0, max(each, 1)):
-            some = slice(n, n + max(each, 1))
-            sizes = self.geometry._replace(N=len(g[some]))
-            scattered = kernels.pool_scatter(g[some], index[some], _pooling_geometry(sizes.y_shape, 2))
-            if need_x:
-                by_x = kernels.conv2d_input(scattered, w, sizes)
-            if need_w:
-                part = kernels.conv2d_weight(x[some], scattered, sizes)
-                by_w = part if by_w is None else by_w + part
-            del scattered  # its memory is used again
-        return Contributions((by_x, by_w, *by_bias), convolution.parents)
 
 
 def normalised(layers: Sequence[Any], x: Tensor) -> Done | None:
@@ -247,61 +200,20 @@ def normalised(layers: Sequence[Any], x: Tensor) -> Done | None:
         planes = reshape(x, N, C, H * W, 1)
         y = wrap(normal.reshape(planes.shape))
         if x.requires_grad:
-            _recorded(batch, (planes,), y.shape, y.dtype)._kept = planes, y.detach()
+            recorded(batch, (planes,), y.shape, y.dtype)._kept = planes, y.detach()
             y.creator, y._requires_grad = batch, True
         inputs = y, weight, bias
-        node = affine = _recorded(ChannelAffine(), inputs, y.shape, y.dtype)
+        node = affine = recorded(ChannelAffine(), inputs, y.shape, y.dtype)
         affine._kept = inputs[:2]
         if y.shape != x.shape:
             back = Reshape(x.shape)
             back.from_shape = y.shape
-            node = _recorded(back, (node,), x.shape, y.dtype)
+            node = recorded(back, (node,), x.shape, y.dtype)
         below = batch, affine, node
-        node = _activated(node, slope, result)
-        node.shortcut = _Normalised(kernel_back, batch, affine, below, slope)
+        node = activated(node, slope, result)
+        node.shortcut = Normalised(kernel_back, batch, affine, below, slope)
         result.creator, result._requires_grad = node, True
     return result, 2
-
-
-class _Normalised(NamedTuple):
-    """The way back through batch norm and an activation in one kernel; see `Shortcut`."""
-
-    kernel: NormaliseEpilogueInput
-    batch: Normalise
-    affine: Function
-    nodes: Sequence[Function]
-    slope: float
-
-    def backward(self, g: Array, z: Array) -> Contributions:
-        """Return the gradients by x, weight and bias; z is the result."""
-        batch, affine = self.batch, self.affine
-        y, weight = (kept.data for kept in affine._kept or ())
-        g, z = g.reshape(y.shape), z.reshape(y.shape)
-        shares = self.kernel(g, y, z, weight, batch.variance, batch.eps, self.slope)
-        parents = (batch.parents[0] if affine.parents[0] else None, *affine.parents[1:])
-        return Contributions(shares, parents)
-
-
-def _activated(node: Function, slope: float, result: Tensor) -> Function:
-    """Return an activation's node of the graph behind another."""
-    activation = LeakyReLUFunction(slope) if slope else ReLUFunction()
-    _recorded(activation, (node,), result.shape, result.dtype)
-    activation._kept = (result.detach(),)  # a leaky ReLU keeps x, but asks only for its sign: that of y
-    return activation
-
-
-def _recorded(
-    function: Function, inputs: Sequence[Function | Tensor], shape: tuple[int, ...], dtype: np.dtype
-) -> Function:
-    """Make an operation a node of the graph, as `Function` does, without calling it."""
-    needed = [isinstance(x, Function) or x.requires_grad for x in inputs]
-    function.recorded_at, function.needs_input_grad = next(clock), tuple(needed)
-    function.parents = [
-        (x if isinstance(x, Function) else x.creator or x) if need else None
-        for x, need in zip(inputs, needed, strict=True)
-    ]
-    function.shape, function.dtype = shape, dtype
-    return function
 
 
 _WAYS: dict[type, Callable[[Sequence[Any], Tensor], Done | None]] = {
