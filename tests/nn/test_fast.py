@@ -12,7 +12,7 @@ from tinycnn.autograd import grad
 from tinycnn.autograd.backward import topological_order
 from tinycnn.explain import graph
 from tinycnn.kernels import table
-from tinycnn.nn import BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential, fast, shortcuts
+from tinycnn.nn import BatchNorm2d, Conv2d, LeakyReLU, MaxPool2d, ReLU, Sequential, shortcuts
 
 pytestmark = pytest.mark.usefixtures("on_numpy")  # the kernels that are chosen here take NumPy's arrays
 
