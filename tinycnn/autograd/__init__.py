@@ -3,6 +3,7 @@
 ========== ===========================================================================================
 `function` an operation: forward, backward, what it keeps, and what a call of it leaves behind
 `backward` the order of the nodes, the walk, and `Tensor.backward`; `grad` returns gradients instead
+`safety`   what looks on: arrays changed in place, out of memory; `anomaly` looks for NaN
 `fast`     the same call and the same walk, faster
 ========== ===========================================================================================
 """

@@ -14,10 +14,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.modes import Observer, changed, modes, observed
+from tinycnn.modes import modes, observed
 from tinycnn.tensor import Tensor, plain
 
 from .function import Function
+from .safety import Observer, changed
 
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"  # a script tinycnn_demo.py beside it is not inside
 
