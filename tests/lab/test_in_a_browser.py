@@ -246,7 +246,7 @@ def test_training_lowers_the_loss_and_reset_undoes_it(lab_page):
     lab_page.click("#turn-next")
     expect(lab_page.locator("#why-body h3")).to_contain_text("ReLU")
     lab_page.click("#train-run")
-    expect(says).to_have_text(re.compile(r"^(\d\d+) steps, loss"))
+    expect(says).to_have_text(re.compile(r"^steps: (\d\d+), loss"))
     lab_page.click("#train-run")
     expect(lab_page.locator("#curve-says")).to_contain_text("dead ReLUs")
     lab_page.click("#train-reset")
@@ -347,7 +347,7 @@ def test_a_click_while_the_engine_computes_is_not_lost(lab_page):
         "['step', 'step', 'run'].forEach(name => document.getElementById(`train-${name}`).click())"
     )
     says = lab_page.locator("#train-says")
-    expect(says).to_have_text(re.compile(r"^(\d\d+) steps, loss"))
+    expect(says).to_have_text(re.compile(r"^steps: (\d\d+), loss"))
     lab_page.evaluate("['run', 'step'].forEach(name => document.getElementById(`train-${name}`).click())")
     expect(says).to_have_text(re.compile(r"^Step \d+: "))
 
@@ -359,7 +359,7 @@ def test_a_reload_restores_the_training(lab_page):
     lab_page.click("#train-step")
     lab_page.click("#train-run")
     says, curve = lab_page.locator("#train-says"), lab_page.locator("#curve")
-    expect(says).to_have_text(re.compile(r"^(\d\d+) steps, loss"))
+    expect(says).to_have_text(re.compile(r"^steps: (\d\d+), loss"))
     lab_page.click("#train-run")
     lab_page.wait_for_function(
         "document.querySelector('#train-run').getAttribute('aria-pressed') === 'false'"
@@ -412,13 +412,13 @@ def test_a_built_network_is_exported_and_loaded(lab_page):
 def test_the_toy_gan_trains(lab_page):
     lab_page.click("#tabs [data-tab=gan]")
     says = lab_page.locator("#toy-says")
-    expect(says).to_have_text(re.compile("^0 steps"))
+    expect(says).to_have_text(re.compile("^steps: 0;"))
     lab_page.click("#toy-step")
-    expect(says).to_have_text(re.compile("^1 steps"))
+    expect(says).to_have_text(re.compile("^steps: 1;"))
     lab_page.select_option("#density", "spiral")
-    expect(says).to_have_text(re.compile("^0 steps"))
+    expect(says).to_have_text(re.compile("^steps: 0;"))
     lab_page.click("#toy-run")
-    expect(says).to_have_text(re.compile(r"^\d\d+ steps"))
+    expect(says).to_have_text(re.compile(r"^steps: \d\d+;"))
     lab_page.click("#toy-run")
 
 

@@ -62,7 +62,7 @@ def test_ranks_and_tests(data, tmp_path):
     assert result.within_noise(two) and not result.within_noise(one)
     text = "\n".join(result.lines())
     assert "within noise of the best (p at least 0.05): two" in text
-    assert "worse than the best by more than chance (p below 0.05): 1" in text
+    assert "worse than the best by more than chance (p below 0.05): one" in text
     assert "of 2 tests one falls below 0.05 by chance in up to 10% of cases" in text
     assert np.array(result.as_dict()["p"]).shape == (3, 3)
     plot.save(comparison_figure(result), tmp_path / "compare.png")

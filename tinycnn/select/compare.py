@@ -70,12 +70,14 @@ class Comparison:
             if entry is not self.best:
                 row += f"  {test.only_a:9,}  {test.only_b:9,}  {test.p:11.2g}"
             yield row
-        noise = [plain(entry.name, 60) for entry in self.entries[1:] if self.within_noise(entry)]
+        noise, worse = (
+            [plain(entry.name, 60) for entry in self.entries[1:] if self.within_noise(entry) == within]
+            for within in (True, False)
+        )
         if noise:
             yield f"within noise of the best (p at least {SIGNIFICANT:g}): {', '.join(noise)}"
-        beaten = len(self.entries) - 1 - len(noise)
-        if beaten:
-            yield f"worse than the best by more than chance (p below {SIGNIFICANT:g}): {beaten}"
+        if worse:
+            yield f"worse than the best by more than chance (p below {SIGNIFICANT:g}): {', '.join(worse)}"
         tests = len(self.entries) - 1
         if tests > 1:
             chance = f"{min(tests * SIGNIFICANT, 1):.0%}"
