@@ -67,10 +67,10 @@ def test_a_dense_layer_by_our_own_products(gpu, rng, monkeypatch, name):
     shapes, biases = [], []
     launch = products.linear
 
-    def watched(x, w, bias=None, *rest):
+    def watched(x, w, bias=None, *rest, **options):
         shapes.append((x.shape, w.shape))
         biases.append(bias is not None)
-        return launch(x, w, bias, *rest)
+        return launch(x, w, bias, *rest, **options)
 
     monkeypatch.setattr(products, "linear", watched)
     arrays = [rng.standard_normal(s).astype("f") for s in ((4, 6), (3, 6), (3,))]

@@ -14,10 +14,12 @@ const FRESH = {
 };
 
 export const state = { ...FRESH };
+let known = ""; // the fragment that was read or written last
 
 /** Read the state from the address. What does not belong there is left out. */
 export function readState() {
   Object.assign(state, FRESH);
+  known = location.hash;
   let found;
   try {
     found = JSON.parse(decodeURIComponent(location.hash.slice(1)));
@@ -50,10 +52,12 @@ function fits(value, name) {
 /** Write the state into the address: only what differs from a fresh page. */
 export function writeState() {
   if (location.protocol === "about:") return; // in a notebook's frame, which has no address
+  if (location.hash !== known) return; // "back" was pressed: that address is read soon, and must not be lost
   const changed = {};
   for (const [name, value] of Object.entries(state)) {
     if (JSON.stringify(value) !== JSON.stringify(FRESH[name])) changed[name] = value;
   }
   const hash = Object.keys(changed).length ? `#${encodeURIComponent(JSON.stringify(changed))}` : " ";
   history.replaceState(null, "", hash === " " ? location.pathname : hash);
+  known = location.hash;
 }
