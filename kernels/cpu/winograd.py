@@ -125,12 +125,8 @@ def _forward(
     N, C, _, W, K, *_, OH, OW = geometry
     cut = _cut(geometry, x.itemsize, C, C, pooled)
     NR, Q = filters_of(x.itemsize), 2 if pooled else 1
-    U = _weights(w, cut, 1, K, C, 1, TAPS * TAPS)
     y = arena.empty((N, K, OH // Q, OW // Q), x.dtype)
     index = arena.empty(y.shape if pooled else (0,), f"i{x.itemsize}")
-    image, i, j = np.ogrid[: cut.images, : OH // 2, : OW // 2]
-    numbers = np.ravel(0 * image + 2 * i * OW + 2 * j)
-    where = np.ravel(image * OH * OW + 2 * i * OW + 2 * j)  # the first windows of a band are as in an image
     rows, columns = cut.tiles_high * M + TAPS - 1, cut.TW * M + TAPS - 1
     v0 = _lines((cut.images * columns + W) * rows * cut.lanes, x.itemsize)
     s0 = v0 + POINTS * cut.apart
@@ -139,8 +135,9 @@ def _forward(
     w0 = c0 + (cells + M * OW + M) * NR  # tiles reach beyond the last row and column
     scratch, wrong = aligned(get_num_threads(), w0 + cells // Q**2 * NR, x.dtype), _watch(x.dtype)
     start, zeros = _start(bias, K, NR, x.dtype)
+    U = _weights(w, cut, 1, K, C, 1, TAPS * TAPS)
     arrays = x.reshape(-1), U, start, zeros, y.reshape(-1), index.reshape(-1).view(x.dtype)
-    tables = *_rows(cut, NR), np.arange(C), numbers, where
+    tables = *_rows(cut, NR), _numbers(C), *_windows(cut.images, OH, OW)
     args = tuple(cut), tuple(geometry), *arrays, x.dtype.type(slope), tables, (v0, s0, c0, w0)
     units = N // cut.images * cut.bands * -(-K // NR)
     split(
@@ -157,7 +154,6 @@ def _input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> Array 
     cut = _cut(geometry, g.itemsize, K, K)
     NR = filters_of(g.itemsize)
     panels = -(-C // NR)
-    U = _weights(w, cut, K, C, K, K, 1)
     x = arena.empty(geometry.x_shape, g.dtype)
     rows, columns = cut.tiles_high * M, cut.TW * M
     v0 = _lines((cut.images * columns + OW) * rows * cut.lanes, g.itemsize)
@@ -166,7 +162,8 @@ def _input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> Array 
     size = x0 + panels * cut.images * (rows + TAPS - 1) * (columns + TAPS - 1) * NR
     scratch, wrong = aligned(get_num_threads(), size, g.dtype), _watch(g.dtype)
     start, zeros = _start(bias, C, NR, g.dtype)
-    tables = *_rows(cut, NR), np.arange(K)
+    tables = *_rows(cut, NR), _numbers(K)
+    U = _weights(w, cut, K, C, K, K, 1)
     args = tuple(cut), tuple(geometry), g.reshape(-1), U, start, zeros, x.reshape(-1), tables, (v0, s0, x0)
     split(
         lambda part, *some: input_tiles(*args, wrong[part], scratch[part], *some),
@@ -235,9 +232,21 @@ def _apart(count: int, itemsize: int) -> int:
     return (-(-count * itemsize // CROWDED) * CROWDED + LINE) // itemsize
 
 
+@lru_cache(maxsize=256)
 def _rows(cut: Cut, NR: int) -> tuple[Array, Array]:
     """Return the tables of the micro-kernel: the distances of tiles, and of their sums."""
     return table(np.arange(cut.tiles) * cut.pitch), table(np.arange(cut.tiles) * NR)
+
+
+_numbers = lru_cache(maxsize=256)(np.arange)
+
+
+@lru_cache(maxsize=256)
+def _windows(images: int, OH: int, OW: int) -> tuple[Array, Array]:
+    """Return the numbers h*OW + w of the first cells of 2x2 windows, and where they are among all cells."""
+    image, i, j = np.ogrid[:images, : OH // 2, : OW // 2]
+    cell = 2 * i * OW + 2 * j
+    return np.ravel(0 * image + cell), np.ravel(image * OH * OW + cell)
 
 
 def _weights(w: Array, cut: Cut, each: int, filters: int, number: int, tap: int, of_number: int) -> Array:
@@ -264,7 +273,10 @@ def _start(bias: Array | None, filters: int, NR: int, dtype: np.dtype) -> tuple[
 
 def _watch(dtype: np.dtype) -> Array:
     """Return a vector for each thread that holds NaN in the end if a result is no finite number."""
-    return np.zeros((get_num_threads(), VECTOR_BYTES // dtype.itemsize), dtype)
+    # Two lines of the cache for each: threads that write to one line wait for each other.
+    wrong = aligned(get_num_threads(), 2 * LINE // dtype.itemsize, dtype)
+    wrong[:] = 0
+    return wrong
 
 
 def _lines(count: int, itemsize: int) -> int:
