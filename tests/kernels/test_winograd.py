@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal, assert_array_less
 
-from tests.helpers.geometries import SEEDS
+from tests.helpers.geometries import SEEDS, misaligned
 from tests.helpers.thread_counts import computing_with
 from tinycnn.kernels import table
 from tinycnn.kernels.cpu import winograd
@@ -228,3 +228,20 @@ def test_all_else_is_summed_up_directly(case, rng):
         winograd.conv2d(x, w, geometry, bias)
         winograd.conv2d_input(g, w, geometry)
         winograd.conv2d_weight(x, g, geometry)
+
+
+WAYS = {
+    "byte-swapped": lambda a: a.astype(">f4"),
+    "by columns": np.asfortranarray,
+    "backwards": lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
+    "misaligned": misaligned,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_arrays_may_lie_in_memory_as_they_like(way, rng):
+    geometry, lie = SERVED[0], WAYS[way]
+    x, w, g, _, _ = arrays(rng, geometry, "float32")
+    for kernel, a, b in (("conv2d", x, w), ("conv2d_input", g, w), ("conv2d_weight", x, g)):
+        compute = getattr(winograd, kernel)
+        assert_array_equal(compute(lie(a), lie(b), geometry), compute(a, b, geometry))
