@@ -155,7 +155,7 @@ axes.bar_label(bars, fmt="{:.3g}", padding=4, bbox={"fc": "white", "ec": "none",
 axes.axvline(ceiling, color="#c44e52", linestyle="--", label="what the processor can do")
 axes.set(xscale="log", xlabel="GFLOP/s", xlim=(None, ceiling * 6))
 axes.invert_yaxis()
-axes.legend(loc="lower left")
+axes.legend(loc="upper center")
 described(figure, "Bars: the GFLOP/s of each way, and a line for what the processor can do.")
 
 # %% [markdown]
