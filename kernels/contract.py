@@ -1,4 +1,4 @@
-"""What a set of kernels is: one function for each thing that the engine computes, with its types."""
+"""`Kernels`: the functions that a set of kernels has, with their types."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What is wrong with sizes: functions that return the error to raise, with every size and what would fit."""
+"""Errors about sizes. Each function returns the error to raise: it names every size, and what would fit."""
 
 from collections.abc import Sequence
 

@@ -128,44 +128,6 @@ def _affine(x, y, weight, bias, start, stop):
                 other[i] = factor * one[i] + addend
 
 
-@compiled
-def _normalise(x, y, mean, variance, eps, start, stop):
-    N, _, cells = x.shape
-    for c in range(start, stop):
-        total = 0.0
-        for n in range(N):
-            total += sum_row(x[n, c])
-        mean[c] = total / (N * cells)
-        m, total = mean[c], 0.0
-        for n in range(N):
-            plane, centred = x[n, c], y[n, c]
-            for i in range(cells):
-                centred[i] = plane[i] - m
-            total += dot_rows(centred, centred)
-        variance[c] = total / (N * cells)
-        factor = x.dtype.type(1 / np.sqrt(variance[c] + eps))
-        for n in range(N):
-            plane = y[n, c]
-            for i in range(cells):
-                plane[i] *= factor
-
-
-@compiled
-def _normalise_input(g, y, x, s, start, stop):
-    N, _, cells = g.shape
-    for c in range(start, stop):
-        sum_g = sum_gy = 0.0
-        for n in range(N):
-            sum_g += sum_row(g[n, c])
-            sum_gy += dot_rows(g[n, c], y[n, c])
-        mean_g, mean_gy = g.dtype.type(sum_g / (N * cells)), g.dtype.type(sum_gy / (N * cells))
-        factor = 1 / s[c]
-        for n in range(N):
-            one, other, result = g[n, c], y[n, c], x[n, c]
-            for i in range(cells):
-                result[i] = (one[i] - mean_g - other[i] * mean_gy) * factor
-
-
 @in_any_order
 def _squares(cells, mean):
     """Return the sum of (cell - mean)^2."""
@@ -186,18 +148,59 @@ def _sum_and_dot(a, b):
 
 
 @compiled
+def _moments(x, c):
+    """Return mean and variance of a channel."""
+    N, _, cells = x.shape
+    total = 0.0
+    for n in range(N):
+        total += sum_row(x[n, c])
+    mean = x.dtype.type(total / (N * cells))
+    total = 0.0
+    for n in range(N):
+        total += _squares(x[n, c], mean)
+    return mean, x.dtype.type(total / (N * cells))
+
+
+@compiled
+def _gradient(g, y, x, c, sum_g, sum_gy, factor):
+    """Write the gradient by a channel of x: (g - mean(g) - y * mean(g * y)) * factor."""
+    N, _, cells = g.shape
+    mean_g, mean_gy = g.dtype.type(sum_g / (N * cells)), g.dtype.type(sum_gy / (N * cells))
+    for n in range(N):
+        one, other, result = g[n, c], y[n, c], x[n, c]
+        for i in range(cells):
+            result[i] = (one[i] - mean_g - other[i] * mean_gy) * factor
+
+
+@compiled
+def _normalise(x, y, mean, variance, eps, start, stop):
+    N, _, cells = x.shape
+    for c in range(start, stop):
+        mean[c], variance[c] = _moments(x, c)
+        m, factor = mean[c], x.dtype.type(1 / np.sqrt(variance[c] + eps))
+        for n in range(N):
+            one, normal = x[n, c], y[n, c]
+            for i in range(cells):
+                normal[i] = (one[i] - m) * factor
+
+
+@compiled
+def _normalise_input(g, y, x, s, start, stop):
+    for c in range(start, stop):
+        sum_g = sum_gy = 0.0
+        for n in range(len(g)):
+            one, other = _sum_and_dot(g[n, c], y[n, c])
+            sum_g += one
+            sum_gy += other
+        _gradient(g, y, x, c, sum_g, sum_gy, 1 / s[c])
+
+
+@compiled
 def _normalise_epilogue(x, y, z, weight, bias, mean, variance, eps, slope, start, stop):
     N, _, cells = x.shape
     zero = x.dtype.type(0)
     for c in range(start, stop):
-        total = 0.0
-        for n in range(N):
-            total += sum_row(x[n, c])
-        mean[c] = total / (N * cells)
-        total = 0.0
-        for n in range(N):
-            total += _squares(x[n, c], mean[c])
-        variance[c] = total / (N * cells)
+        mean[c], variance[c] = _moments(x, c)
         m, w, b = mean[c], weight[c], bias[c]
         factor = x.dtype.type(1 / np.sqrt(variance[c] + eps))
         for n in range(N):
@@ -224,8 +227,4 @@ def _normalise_epilogue_input(g, y, z, x, factor, slope, by_weight, by_bias, sta
             total += one
             product += other
         by_weight[c], by_bias[c] = product, total
-        mean, mean_y = g.dtype.type(total / (N * cells)), g.dtype.type(product / (N * cells))
-        for n in range(N):
-            normal, result = y[n, c], x[n, c]
-            for i in range(cells):
-                result[i] = (result[i] - mean - normal[i] * mean_y) * factor[c]
+        _gradient(x, y, x, c, total, product, factor[c])

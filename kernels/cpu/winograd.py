@@ -11,10 +11,11 @@ transforms in other roles::
 
     dL/dx = B [(G w G') * (A g A')] B'        dL/dw = G' [(B' x B) * (A g A')] G
 
-This costs precision. The rounding errors of direct sums are relative to the products of one cell, here they
-are relative to the largest products of the tile, and a few times as large. A sum that is exactly 0 can
-become 1e-8. So only float32 is computed like this: who asks for float64 asks for precision. If a result is
-no finite number, all are computed directly: infinity in one pixel would become NaN in the tile.
+This costs precision. The rounding errors of direct sums are relative to the products of one cell. Here they
+are relative to the largest products of the tile, and a few times as large. A sum that should be 0 can become
+a tiny number. So only float32 is computed like this: who asks for float64 asks for precision. If a result is
+no finite number, all results are computed directly. Otherwise infinity in one pixel would become NaN in the
+whole tile.
 
 References
 ----------
@@ -209,7 +210,7 @@ def _weight(x: Array, g: Array, geometry: Geometry) -> Array | None:
 
 @lru_cache(maxsize=1024)
 def _cut(geometry: Geometry, itemsize: int, channels: int, each: int, pooled: bool = False) -> Cut:
-    """Return how to cut, if tiles have so many channels, and filters so many weights at a point."""
+    """Return how to cut images whose tiles have `channels`; at a point, a filter has `each` weights."""
     N, OH, OW = geometry.N, geometry.OH, geometry.OW
     Q, NR = 2 if pooled else 1, filters_of(itemsize)
     TH, TW = (-(-(size // Q * Q) // M) for size in (OH, OW))

@@ -110,7 +110,7 @@ def products(a, a0, a_apart, rows, count, steps, v, v0, v_apart, sums, s0, s_apa
     most = PANEL // (NR * a.itemsize)
     for point in range(POINTS):
         a_at, s_at = a0 + point * a_apart, s0 + point * s_apart
-        for t in range(0, len(steps), most):  # so many steps at a time that their weights stay in the cache
+        for t in range(0, len(steps), most):  # the weights of `most` steps stay in the cache
             some, v_at, new = steps[t : t + most], v0 + point * v_apart + t * NR, fresh and t == 0
             for i in range(0, count, ROWS):
                 wide_tile(a, a_at, rows, i, some, v, v_at, NR, sums, s_at, places, zeros, new)

@@ -56,7 +56,7 @@ TILES = (Tile(128, 128, 8, 4, 16), Tile(64, 64, 16, 4, 8))  # for large and for 
 WEIGHT_TILES = (Tile(128, 64, 8, 4, 8), Tile(64, 64, 8, 4, 8))
 STEP = 8  # products of each sum that one instruction adds
 PADDING = 8  # float32 behind every row in shared memory
-LEAST_PARTS = 8  # of a gradient by the weights: in so many pieces, large tiles occupy the GPU
+LEAST_PARTS = 8  # the sums of a gradient by the weights can be cut into as many parts, for more blocks
 ONE, BELOW_ONE = np.float32(1), np.float32(1 - 2**-11)
 
 

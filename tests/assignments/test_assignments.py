@@ -192,7 +192,7 @@ def test_an_exception_comes_with_its_line(run):
 
 
 def test_a_wrong_gradient_comes_with_its_place(run):
-    """Of the second image alone: the first numbers agree."""
+    """A mistake that changes the second image only: the first numbers agree."""
     code = (RIGHT / "a06_pooling.py").read_text()
     old = "(g.reshape(x.data.shape),)"
     assert old in code

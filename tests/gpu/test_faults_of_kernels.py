@@ -1,4 +1,4 @@
-"""What can go wrong between our kernels and a GPU, injected: what is said, and that the engine goes on."""
+"""Faults of a GPU are injected. The tests check what the engine says, and that it goes on."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What assistive technology is told of the page: Chromium's accessibility tree, in both languages."""
+"""The page for screen readers: Chromium's accessibility tree has a name and a role for everything."""
 
 import re
 
