@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tinycnn.explain import draw
-from tinycnn.tutor import Exercise, Mistake, catalogue, check, compare
+from tinycnn.tutor import Exercise, Mistake, catalogue, check, compare, read_mistakes
 
 
 def overwrites(g, w, size, stride, padding):
@@ -171,6 +171,56 @@ def test_an_exercise_of_a_teacher():
     assert "Every number is 2 times" in verdict.message
     assert "length = " in verdict.steps[0].numbers
     assert '"""Return the Euclidean length of x (D,)."""' in LENGTH.stub
+
+
+def test_mistakes_are_read_from_a_text():
+    exercise = Exercise(
+        length,
+        cases=LENGTH.cases,
+        mistakes=read_mistakes(
+            """
+            no_root: You return the square of the length. One step is
+                missing.
+                np.sqrt(total) -> total
+            longest: You take the largest number. All of them count.
+                x**2 -> np.abs(x);
+                sum() -> max(); np.sqrt(total) ->
+                    total
+            mean: You take the mean. It is a sum.
+                .sum() -> .mean()
+            from_the_mean: You subtract the mean first. Take the numbers as they are.
+                total = (x**2).sum() ->
+                    centre = x.mean()
+                    total = 0
+                    for number in x:
+                        total += (number - centre) ** 2
+            half: You leave numbers out. All of them count.
+            unrooted_mean: Two steps are wrong. Look at each.
+                total = -> total = 0 *; np.sqrt(total) -> x.var()
+            squares: You square nothing. Squares have no sign.
+                **2 ->
+            """,
+            half=[lambda x: np.linalg.norm(x[::2])],
+        ),
+    )
+    assert exercise.mistakes[0].sentence == "You return the square of the length. One step is missing."
+    for answer, name in (
+        (lambda x: x @ x, "no_root"),
+        (lambda x: np.abs(x).max(), "longest"),
+        (lambda x: np.sqrt((x**2).mean()), "mean"),
+        (lambda x: np.linalg.norm(x - x.mean()), "from_the_mean"),
+        (lambda x: np.linalg.norm(x[::2]), "half"),
+        (lambda x: x.var(), "unrooted_mean"),
+        (lambda x: np.sqrt(x.sum()), "squares"),
+    ):
+        assert check(exercise, answer, quiet=True).mistake == name
+
+
+def test_a_text_that_lists_no_mistakes():
+    with pytest.raises(ValueError, match="the mistake 'sizes' has no way to make it, such as: old -> new"):
+        read_mistakes("sizes: You add up sizes. Lengths come from squares.")
+    with pytest.raises(ValueError, match="ways of making size, which is no mistake of the text"):
+        read_mistakes("sizes: You add up sizes. Square them.\n    x**2 -> np.abs(x)", size=[len])
 
 
 def test_an_exercise_that_is_none():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tinycnn.cli import main
-from tinycnn.tutor import Mistake, catalogue, check
+from tinycnn.tutor import catalogue, check, read_mistakes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tutor.md").read_text()
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, re.S | re.M)
@@ -29,7 +29,7 @@ def test_the_first_example_prints_what_the_page_shows(tmp_path, capsys):
 
 
 def test_the_mistake_on_the_page_is_the_catalogues():
-    shown = eval(BLOCKS[1], {"Mistake": Mistake})
+    (shown,) = eval(BLOCKS[1], {"read_mistakes": read_mistakes})
     (known,) = (m for m in catalogue()["conv2d_input"].mistakes if m.name == "overwritten")
     assert (shown.sentence, shown.ways) == (known.sentence, known.ways)
 

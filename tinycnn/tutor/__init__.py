@@ -8,7 +8,8 @@ compares it with the engine. If it is wrong, the tutor looks for the mistake tha
 from .catalogue import AnswerError, catalogue, find_exercise
 from .check import check, check_file
 from .compare import compare
-from .exercise import Exercise, Mistake
+from .exercise import Exercise
+from .mistake import Mistake, read_mistakes
 from .verdict import Case, Verdict
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "check_file",
     "compare",
     "find_exercise",
+    "read_mistakes",
 ]

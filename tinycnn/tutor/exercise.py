@@ -4,7 +4,6 @@ A mistake is a small change of the right implementation: its text, with one piec
 the wrong functions are made from the right one, and two mistakes at once are made by changing both pieces.
 """
 
-import ast
 import copy
 import inspect
 import itertools
@@ -16,32 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .mistake import Mistake, changed
+
 Arguments = dict[str, Any]  # of one call, by name, in the order of the signature
-Change = tuple[str, str]  # what stands in the right implementation, and what stands there instead
-Way = Change | tuple[Change, ...] | Callable[..., Any]
-
-
-class Mistake:
-    """A mistake that learners make in one exercise.
-
-    Parameters
-    ----------
-    name
-        Its identifier.
-    sentence
-        What the learner did, and what to do. It does not say the line of code.
-    ways
-        How one can make it; each way is one change ``(old, new)`` of a right implementation's text, several
-        changes ``((old, new), (old, new))``, or a whole function that is wrong. A change replaces every
-        occurrence of `old`. Learners write the same mistake in different ways, and get different numbers.
-    """
-
-    def __init__(self, name: str, sentence: str, *ways: Way) -> None:
-        self.name, self.sentence = name, sentence
-        self.ways = tuple(_changes(way) if isinstance(way, tuple) else way for way in ways)
-
-    def __repr__(self) -> str:
-        return f"Mistake({self.name})"
 
 
 class Wrong(NamedTuple):
@@ -98,7 +74,7 @@ class Exercise:
             raise ValueError(f"{self.name}: there are two mistakes of the name {', '.join(twice)}")
         for mistake in self.mistakes:
             for way in mistake.ways:
-                if not callable(way) and not any(_applies(way, model) for model in self.all_models):
+                if not callable(way) and not any(changed(model, way) for model in self.all_models):
                     raise ValueError(
                         f"{self.name}: the mistake {mistake.name!r} changes {way[0][0]!r}, which does not "
                         "stand in the right implementation"
@@ -182,42 +158,3 @@ def _with_two_mistakes(exercise: Exercise) -> list[Wrong]:
                 if function is not None:
                     found.append(Wrong((first, second), function))
     return found
-
-
-def changed(model: Callable[..., Any], changes: Sequence[Change]) -> Callable[..., Any] | None:
-    """Return `model` with its text changed; None where what shall be changed does not stand there."""
-    source = _source(model)
-    for old, new in changes:
-        if old not in source:
-            return None
-        source = source.replace(old, new)
-    try:
-        code = compile(source, f"<{model.__name__}, with a mistake>", "exec")
-    except SyntaxError:
-        return None  # two changes that do not go together
-    namespace = dict(model.__globals__)
-    exec(code, namespace)
-    function: Callable[..., Any] = namespace[model.__name__]
-    return function
-
-
-@lru_cache
-def _source(model: Callable[..., Any]) -> str:
-    """Return the text of a function without its docstring."""
-    source = textwrap.dedent(inspect.getsource(model))
-    (definition,) = ast.parse(source).body
-    assert isinstance(definition, ast.FunctionDef)
-    lines = source.splitlines(keepends=True)
-    if ast.get_docstring(definition) is not None:
-        doc = definition.body[0]
-        del lines[doc.lineno - 1 : doc.end_lineno]
-    return "".join(lines)
-
-
-def _applies(way: Sequence[Change], model: Callable[..., Any]) -> bool:
-    return changed(model, way) is not None
-
-
-def _changes(way: Any) -> tuple[Change, ...]:
-    """Return one change, or several, as several."""
-    return way if isinstance(way[0], tuple) else (way,)

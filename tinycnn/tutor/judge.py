@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .exercise import Mistake
+from .mistake import Mistake
 from .results import Raised, Tried, misfit
 from .sandbox.encoding import Other, decode
 from .sandbox.process import Execution

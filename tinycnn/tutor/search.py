@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .exercise import Arguments, Exercise, Mistake, fresh
+from .exercise import Arguments, Exercise, fresh
+from .mistake import Mistake
 from .results import Raised, Tried, misfit, same
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn.optim import Adam
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from .update import parameter, stepped
 
@@ -63,128 +64,64 @@ ADAM_STEP = Exercise(
         "Theta moves by lr times the corrected mean, divided by the root of the corrected mean square; eps "
         "is added to the root.",
     ),
-    mistakes=(
-        Mistake(
-            "no_correction",
-            "You leave out the bias correction: m and v begin at 0, so in the first steps they are too "
-            "small.",
-            (("new_m / (1 - beta1**t)", "new_m"), ("new_v / (1 - beta2**t)", "new_v")),
-        ),
-        Mistake(
-            "no_correction_of_m",
-            "You correct v but not m. Both began at 0, so both are too small at first: correct m, too.",
-            ("new_m / (1 - beta1**t)", "new_m"),
-        ),
-        Mistake(
-            "no_correction_of_v",
-            "You correct m but not v. Both began at 0, so both are too small at first: correct v, too.",
-            ("new_v / (1 - beta2**t)", "new_v"),
-        ),
-        Mistake(
-            "correction_without_t",
-            "Your correction is the same in every step. It must become weaker from step to step: "
-            "t is the exponent in it.",
-            (("beta1**t", "beta1"), ("beta2**t", "beta2")),
-            (("beta1**t", "beta1 * t"), ("beta2**t", "beta2 * t")),
-        ),
-        Mistake(
-            "t_from_zero",
-            "You count the steps from 0, so the first correction divides by 0, or comes one step late. t is "
-            "1 in the first step already.",
-            ("**t", "**(t - 1)"),
-            ("**t", "**(t + 1)"),
-        ),
-        Mistake(
-            "correction_is_kept",
-            "You return the corrected means. Return the plain ones: the next step needs these.",
-            ("return new_theta, new_m, new_v", "return new_theta, mean, square"),
-        ),
-        Mistake(
-            "eps_inside_the_root",
-            "You add eps under the root. Take the root first, and then add eps.",
-            ("(np.sqrt(square) + eps)", "np.sqrt(square + eps)"),
-        ),
-        Mistake(
-            "eps_forgotten",
-            "You leave out eps. It keeps the division finite where v is 0.",
-            ("(np.sqrt(square) + eps)", "np.sqrt(square)"),
-        ),
-        Mistake(
-            "v_of_the_gradient",
-            "Your v is the running mean of the gradient. Take the mean of its square.",
-            ("g**2", "g"),
-        ),
-        Mistake(
-            "v_of_absolute_values",
-            "Your v is the running mean of the gradient's absolute value. Take the mean of its square.",
-            ("g**2", "np.abs(g)"),
-        ),
-        Mistake(
-            "v_of_the_mean",
-            "You square the running mean of the gradient. Square the gradient itself.",
-            ("g**2", "new_m**2"),
-        ),
-        Mistake(
-            "no_root",
-            "You divide by the mean square. Divide by its root, so that a step has the size of lr.",
-            ("np.sqrt(square)", "square"),
-        ),
-        Mistake(
-            "gradient_for_mean",
-            "You move by the gradient of this step. Adam moves by the running mean.",
-            ("lr * mean", "lr * g"),
-        ),
-        Mistake(
-            "betas_exchanged",
-            "beta1 is for the mean, beta2 for the mean square: you have them the other way round.",
-            (
-                ("new_m = beta1 * m + (1 - beta1)", "new_m = beta2 * m + (1 - beta2)"),
-                ("new_v = beta2 * v + (1 - beta2)", "new_v = beta1 * v + (1 - beta1)"),
-                ("new_m / (1 - beta1**t)", "new_m / (1 - beta2**t)"),
-                ("new_v / (1 - beta2**t)", "new_v / (1 - beta1**t)"),
-            ),
-        ),
-        Mistake(
-            "weights_exchanged",
-            "You keep little of the old means and take much of the new gradient. It is the other way round: "
-            "beta is what is kept.",
-            (
-                ("beta1 * m + (1 - beta1) * g", "(1 - beta1) * m + beta1 * g"),
-                ("beta2 * v + (1 - beta2) * g", "(1 - beta2) * v + beta2 * g"),
-            ),
-        ),
-        Mistake(
-            "not_a_mean",
-            "You add the whole new gradient to the running means. Multiply it by 1 - beta first.",
-            (("(1 - beta1) * g", "g"), ("(1 - beta2) * g", "g")),
-        ),
-        Mistake(
-            "uphill",
-            "Your step goes uphill. Theta must move against the mean gradient.",
-            ("theta - lr", "theta + lr"),
-        ),
-        Mistake(
-            "lr_forgotten",
-            "You leave out the learning rate. It says how long a step is.",
-            ("lr * mean", "mean"),
-        ),
-        Mistake(
-            "old_means",
-            "You move theta with the means of the last step. Bring them up to date first.",
-            (("mean = new_m", "mean = m"), ("square = new_v", "square = v")),
-        ),
-        Mistake(
-            "order_of_results",
-            "Your three results come in another order: theta, then m, then v.",
-            ("return new_theta, new_m, new_v", "return new_theta, new_v, new_m"),
-            ("return new_theta, new_m, new_v", "return new_m, new_v, new_theta"),
-        ),
-        Mistake(
-            "means_not_returned",
-            "You return m and v as they came in. The next step needs the new ones.",
-            ("return new_theta, new_m, new_v", "return new_theta, m.copy(), v.copy()"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    no_correction: You leave out the bias correction: m and v begin at 0, so in the first steps they are too
+        small.
+        new_m / (1 - beta1**t) -> new_m; new_v / (1 - beta2**t) -> new_v
+    no_correction_of_m: You correct v but not m. Both began at 0, so both are too small at first: correct m,
+        too.
+        new_m / (1 - beta1**t) -> new_m
+    no_correction_of_v: You correct m but not v. Both began at 0, so both are too small at first: correct v,
+        too.
+        new_v / (1 - beta2**t) -> new_v
+    correction_without_t: Your correction is the same in every step. It must become weaker from step to step:
+        t is the exponent in it.
+        beta1**t -> beta1; beta2**t -> beta2
+        beta1**t -> beta1 * t; beta2**t -> beta2 * t
+    t_from_zero: You count the steps from 0, so the first correction divides by 0, or comes one step late. t
+        is 1 in the first step already.
+        **t -> **(t - 1)
+        **t -> **(t + 1)
+    correction_is_kept: You return the corrected means. Return the plain ones: the next step needs these.
+        return new_theta, new_m, new_v -> return new_theta, mean, square
+    eps_inside_the_root: You add eps under the root. Take the root first, and then add eps.
+        (np.sqrt(square) + eps) -> np.sqrt(square + eps)
+    eps_forgotten: You leave out eps. It keeps the division finite where v is 0.
+        (np.sqrt(square) + eps) -> np.sqrt(square)
+    v_of_the_gradient: Your v is the running mean of the gradient. Take the mean of its square.
+        g**2 -> g
+    v_of_absolute_values: Your v is the running mean of the gradient's absolute value. Take the mean of its
+        square.
+        g**2 -> np.abs(g)
+    v_of_the_mean: You square the running mean of the gradient. Square the gradient itself.
+        g**2 -> new_m**2
+    no_root: You divide by the mean square. Divide by its root, so that a step has the size of lr.
+        np.sqrt(square) -> square
+    gradient_for_mean: You move by the gradient of this step. Adam moves by the running mean.
+        lr * mean -> lr * g
+    betas_exchanged: beta1 is for the mean, beta2 for the mean square: you have them the other way round.
+        new_m = beta1 * m + (1 - beta1) -> new_m = beta2 * m + (1 - beta2);
+        new_v = beta2 * v + (1 - beta2) -> new_v = beta1 * v + (1 - beta1);
+        new_m / (1 - beta1**t) -> new_m / (1 - beta2**t);
+        new_v / (1 - beta2**t) -> new_v / (1 - beta1**t)
+    weights_exchanged: You keep little of the old means and take much of the new gradient. It is the other way
+        round: beta is what is kept.
+        beta1 * m + (1 - beta1) * g -> (1 - beta1) * m + beta1 * g;
+        beta2 * v + (1 - beta2) * g -> (1 - beta2) * v + beta2 * g
+    not_a_mean: You add the whole new gradient to the running means. Multiply it by 1 - beta first.
+        (1 - beta1) * g -> g; (1 - beta2) * g -> g
+    uphill: Your step goes uphill. Theta must move against the mean gradient.
+        theta - lr -> theta + lr
+    lr_forgotten: You leave out the learning rate. It says how long a step is.
+        lr * mean -> mean
+    old_means: You move theta with the means of the last step. Bring them up to date first.
+        mean = new_m -> mean = m; square = new_v -> square = v
+    order_of_results: Your three results come in another order: theta, then m, then v.
+        return new_theta, new_m, new_v -> return new_theta, new_v, new_m
+        return new_theta, new_m, new_v -> return new_m, new_v, new_theta
+    means_not_returned: You return m and v as they came in. The next step needs the new ones.
+        return new_theta, new_m, new_v -> return new_theta, m.copy(), v.copy()
+    """),
 )
 
 EXERCISES = (ADAM_STEP,)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 from .geometry import whole_numbers
@@ -55,78 +56,33 @@ UNBROADCAST = Exercise(
         "Sum over the new axes in front, until there are as many as in shape. Then sum over each axis where "
         "shape has a 1, and keep that axis.",
     ),
-    mistakes=(
-        Mistake(
-            "mean",
-            "You take the mean over the copies. Each copy is a use of the number, and all uses add up.",
-            (".sum(", ".mean("),
-        ),
-        Mistake(
-            "new_axes_only",
-            "You sum over the new axes in front, but not over those where the size was 1. There the array "
-            "was repeated, too.",
-            ("if size == 1", "if False"),
-        ),
-        Mistake(
-            "ones_only",
-            "You sum where the size was 1, but leave the new axes in front. The array was repeated along "
-            "these, too: sum over them.",
-            (
-                "    for _ in range(g.ndim - len(shape)):\n        g = g.sum(axis=0)\n",
-                "    new = g.ndim - len(shape)\n",
-            ),
-            (
-                (
-                    "    for _ in range(g.ndim - len(shape)):\n        g = g.sum(axis=0)\n",
-                    "    new = g.ndim - len(shape)\n",
-                ),
-                ("axis=d", "axis=new + d"),
-            ),
-        ),
-        Mistake(
-            "axes_from_the_end",
-            "You sum over the last axes. New axes come in front, before those that the array had.",
-            ("g = g.sum(axis=0)", "g = g.sum(axis=-1)"),
-        ),
-        Mistake(
-            "axes_dropped",
-            "You drop the axes of size 1. The gradient has the shape of the array, with these axes in it.",
-            (
-                "    for d, size in enumerate(shape):\n"
-                "        if size == 1:\n"
-                "            g = g.sum(axis=d, keepdims=True)\n",
-                "    g = g.sum(axis=tuple(d for d, size in enumerate(shape) if size == 1))\n",
-            ),
-        ),
-        Mistake(
-            "one_copy",
-            "You take the gradient of one copy and leave the others out. Sum over all copies.",
-            (
-                ("g = g.sum(axis=0)", "g = g[0].copy()"),
-                ("g.sum(axis=d, keepdims=True)", "g.take([0], axis=d)"),
-            ),
-            (
-                ("g = g.sum(axis=0)", "g = g[-1].copy()"),
-                ("g.sum(axis=d, keepdims=True)", "g.take([-1], axis=d)"),
-            ),
-        ),
-        Mistake(
-            "largest_copy",
-            "You take the largest gradient of the copies. Copies add up.",
-            (".sum(", ".max("),
-        ),
-        Mistake(
-            "everything_summed",
-            "You sum over everything, and fill the shape with it. Each number of the array has copies of "
-            "its own.",
-            ("    return g", "    return np.full(shape, g.sum())"),
-        ),
-        Mistake(
-            "reshaped",
-            "You only cut g to the shape. What the forward pass repeats, the backward pass adds up.",
-            ("    for _ in range", "    return np.resize(g, shape)\n    for _ in range"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    mean: You take the mean over the copies. Each copy is a use of the number, and all uses add up.
+        .sum( -> .mean(
+    new_axes_only: You sum over the new axes in front, but not over those where the size was 1. There the
+        array was repeated, too.
+        if size == 1 -> if False
+    ones_only: You sum where the size was 1, but leave the new axes in front. The array was repeated along
+        these, too: sum over them.
+        in range(g.ndim - len(shape)) -> in ()
+        in range(g.ndim - len(shape)) -> in (); axis=d -> axis=g.ndim - len(shape) + d
+    axes_from_the_end: You sum over the last axes. New axes come in front, before those that the array had.
+        g = g.sum(axis=0) -> g = g.sum(axis=-1)
+    axes_dropped: You drop the axes of size 1. The gradient has the shape of the array, with these axes in it.
+        enumerate(shape) -> reversed([*enumerate(shape)]); axis=d, keepdims=True -> axis=d
+    one_copy: You take the gradient of one copy and leave the others out. Sum over all copies.
+        g = g.sum(axis=0) -> g = g[0].copy(); g.sum(axis=d, keepdims=True) -> g.take([0], axis=d)
+        g = g.sum(axis=0) -> g = g[-1].copy(); g.sum(axis=d, keepdims=True) -> g.take([-1], axis=d)
+    largest_copy: You take the largest gradient of the copies. Copies add up.
+        .sum( -> .max(
+    everything_summed: You sum over everything, and fill the shape with it. Each number of the array has
+        copies of its own.
+        return g -> return np.full(shape, g.sum())
+    reshaped: You only cut g to the shape. What the forward pass repeats, the backward pass adds up.
+        for _ in range ->
+            return np.resize(g, shape)
+            for _ in range
+    """),
 )
 
 

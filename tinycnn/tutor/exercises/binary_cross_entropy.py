@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 
@@ -19,12 +20,6 @@ def binary_cross_entropy(z, t):
     """
     each = t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z)
     return each.mean()
-
-
-def _directly(z, t):
-    """Do as `binary_cross_entropy`, for logits that are not large."""
-    p = 1 / (1 + np.exp(-z))
-    return (-t * np.log(p) - (1 - t) * np.log(1 - p)).mean()
 
 
 def _guarded(small):
@@ -78,82 +73,42 @@ BINARY_CROSS_ENTROPY = Exercise(
         "computes log(e^a + e^b) without overflow?",
         "np.logaddexp(0, -z) is log(1 + e^-z). Weigh it with t, and the other one with 1 - t.",
     ),
-    mistakes=(
-        Mistake(
-            "sum",
-            "You add the losses of all answers up. The mean is asked for.",
-            ("each.mean()", "each.sum()"),
-        ),
-        Mistake(
-            "every_answer",
-            "You return one loss per answer. Return their mean, a single number.",
-            ("each.mean()", "each"),
-        ),
-        Mistake(
-            "sign",
-            "Your loss is below 0. Logarithms of probabilities are negative: this loss has a minus "
-            "before both.",
-            ("return each", "return -each"),
-        ),
-        Mistake(
-            "log2",
-            "You compute in bits: your logarithms have the base 2. Use the natural logarithm.",
-            ("return each.mean()", "return each.mean() / np.log(2)"),
-        ),
-        Mistake(
-            "truth_exchanged",
-            "You punish the right answer. For t = 1 the loss has to be small if the logit is large.",
-            ((f"{_YES} + {_NO}", "t * np.logaddexp(0, z) + (1 - t) * np.logaddexp(0, -z)")),
-        ),
-        Mistake(
-            "no_forgotten",
-            "Your loss is 0 for t = 0, whatever the answer is. A wrong yes must cost something, too.",
-            (f" + {_NO}", ""),
-        ),
-        Mistake(
-            "yes_forgotten",
-            "Your loss is 0 for t = 1, whatever the answer is. A wrong no must cost something, too.",
-            (f"{_YES} + ", ""),
-        ),
-        Mistake(
-            "sigmoid_twice",
-            "You apply the sigmoid to the logits, and then a formula that contains it already. Apply it "
-            "once.",
-            (("-z)", "-1 / (1 + np.exp(-z)))"), ("0, z)", "0, 1 / (1 + np.exp(-z)))")),
-        ),
-        Mistake(
-            "squared_error",
-            "You take the squared error of the probabilities. This loss takes their logarithms.",
-            (f"{_YES} + {_NO}", "(1 / (1 + np.exp(-z)) - t) ** 2"),
-        ),
-        Mistake(
-            "no_logarithm",
-            "Your loss is the probability of the wrong answer. Take minus the logarithm of the "
-            "probability of the right one.",
-            (f"{_YES} + {_NO}", "t / (1 + np.exp(z)) + (1 - t) / (1 + np.exp(-z))"),
-        ),
-        Mistake(
-            "logits_as_probabilities",
-            "You take logarithms of the logits themselves. They become probabilities by the sigmoid.",
-            (f"{_YES} + {_NO}", "-t * np.log(z) - (1 - t) * np.log(1 - z)"),
-        ),
-        Mistake(
-            "guarded_with_a_small_number",
-            "You keep the logarithm from 0 with a small number. For large logits that makes the loss far too "
-            "small: put sigmoid and logarithm into one formula.",
-            *(_guarded(small) for small in SMALL),
-            *(_clipped(small) for small in SMALL),
-        ),
-        Mistake(
-            "overflow",
-            "For large logits your loss is infinite or NaN: the probability is rounded to 0 or 1. Put "
-            "sigmoid and logarithm into one formula.",
-            _directly,
-            (
-                ("np.logaddexp(0, -z)", "np.log(1 + np.exp(-z))"),
-                ("np.logaddexp(0, z)", "np.log(1 + np.exp(z))"),
-            ),
-        ),
+    mistakes=read_mistakes(
+        """
+    sum: You add the losses of all answers up. The mean is asked for.
+        each.mean() -> each.sum()
+    every_answer: You return one loss per answer. Return their mean, a single number.
+        each.mean() -> each
+    sign: Your loss is below 0. Logarithms of probabilities are negative: this loss has a minus before both.
+        return each -> return -each
+    log2: You compute in bits: your logarithms have the base 2. Use the natural logarithm.
+        return each.mean() -> return each.mean() / np.log(2)
+    truth_exchanged: You punish the right answer. For t = 1 the loss has to be small if the logit is large.
+        t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z) ->
+            t * np.logaddexp(0, z) + (1 - t) * np.logaddexp(0, -z)
+    no_forgotten: Your loss is 0 for t = 0, whatever the answer is. A wrong yes must cost something, too.
+        + (1 - t) * np.logaddexp(0, z) ->
+    yes_forgotten: Your loss is 0 for t = 1, whatever the answer is. A wrong no must cost something, too.
+        t * np.logaddexp(0, -z) + ->
+    sigmoid_twice: You apply the sigmoid to the logits, and then a formula that contains it already. Apply it
+        once.
+        -z) -> -1 / (1 + np.exp(-z))); 0, z) -> 0, 1 / (1 + np.exp(-z)))
+    squared_error: You take the squared error of the probabilities. This loss takes their logarithms.
+        t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z) -> (1 / (1 + np.exp(-z)) - t) ** 2
+    no_logarithm: Your loss is the probability of the wrong answer. Take minus the logarithm of the
+        probability of the right one.
+        t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z) ->
+            t / (1 + np.exp(z)) + (1 - t) / (1 + np.exp(-z))
+    logits_as_probabilities: You take logarithms of the logits themselves. They become probabilities by the
+        sigmoid.
+        t * np.logaddexp(0, -z) + (1 - t) * np.logaddexp(0, z) -> -t * np.log(z) - (1 - t) * np.log(1 - z)
+    guarded_with_a_small_number: You keep the logarithm from 0 with a small number. For large logits that
+        makes the loss far too small: put sigmoid and logarithm into one formula.
+    overflow: For large logits your loss is infinite or NaN: the probability is rounded to 0 or 1. Put sigmoid
+        and logarithm into one formula.
+        np.logaddexp(0, -z) -> np.log(1 + np.exp(-z)); np.logaddexp(0, z) -> np.log(1 + np.exp(z))
+        """,
+        guarded_with_a_small_number=[made(small) for made in (_guarded, _clipped) for small in SMALL],
     ),
 )
 
@@ -187,63 +142,32 @@ BINARY_CROSS_ENTROPY_INPUT = Exercise(
         "terms with t.",
         "The probability minus the truth, divided by the number of answers.",
     ),
-    mistakes=(
-        Mistake(
-            "sign",
-            "You return the truth minus the answer. Descent subtracts the gradient, so it is the other "
-            "way round.",
-            ("(p - t)", "(t - p)"),
-        ),
-        Mistake(
-            "not_divided",
-            "You forget that L is a mean over the answers. So each derivative is divided by their number.",
-            (" / len(z)", ""),
-        ),
-        Mistake(
-            "no_sigmoid",
-            "You compare the logit with the truth. Make it a probability first.",
-            ("(p - t)", "(z - t)"),
-        ),
-        Mistake(
-            "by_the_probability",
-            "This is the derivative by p, not by z. Multiply by the derivative of the sigmoid: a "
-            "factor cancels.",
-            ("(p - t)", "(p - t) / (p * (1 - p))"),
-        ),
-        Mistake(
-            "as_squared_error",
-            "You have a factor p (1 - p), as the squared error of a probability has. Here it cancels.",
-            ("(p - t)", "(p - t) * p * (1 - p)"),
-            ("(p - t)", "2 * (p - t) * p * (1 - p)"),
-        ),
-        Mistake(
-            "answer_rounded",
-            "You round the answer to yes or no. The gradient needs the probability itself.",
-            ("(p - t)", "((z > 0) - t)"),
-        ),
-        Mistake(
-            "truth_exchanged",
-            "You pull towards the wrong answer: you took the probability of no for that of yes.",
-            ("(p - t)", "(p - (1 - t))"),
-        ),
-        Mistake(
-            "truth_forgotten",
-            "Your gradient does not know the truth. It must be negative where t is larger than the "
-            "probability.",
-            ("(p - t)", "p"),
-        ),
-        Mistake(
-            "doubled",
-            "Your gradient is twice the right one. There is no square in this loss, so there is no factor 2.",
-            ("(p - t)", "2 * (p - t)"),
-        ),
-        Mistake(
-            "overflow",
-            "For large logits your gradient is NaN: infinity is divided by infinity. Compute the "
-            "sigmoid from powers that stay finite.",
-            ("0.5 * (1 + np.tanh(0.5 * z))", "np.exp(z) / (1 + np.exp(z))"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    sign: You return the truth minus the answer. Descent subtracts the gradient, so it is the other way round.
+        (p - t) -> (t - p)
+    not_divided: You forget that L is a mean over the answers. So each derivative is divided by their number.
+        / len(z) ->
+    no_sigmoid: You compare the logit with the truth. Make it a probability first.
+        (p - t) -> (z - t)
+    by_the_probability: This is the derivative by p, not by z. Multiply by the derivative of the sigmoid: a
+        factor cancels.
+        (p - t) -> (p - t) / (p * (1 - p))
+    as_squared_error: You have a factor p (1 - p), as the squared error of a probability has. Here it cancels.
+        (p - t) -> (p - t) * p * (1 - p)
+        (p - t) -> 2 * (p - t) * p * (1 - p)
+    answer_rounded: You round the answer to yes or no. The gradient needs the probability itself.
+        (p - t) -> ((z > 0) - t)
+    truth_exchanged: You pull towards the wrong answer: you took the probability of no for that of yes.
+        (p - t) -> (p - (1 - t))
+    truth_forgotten: Your gradient does not know the truth. It must be negative where t is larger than the
+        probability.
+        (p - t) -> p
+    doubled: Your gradient is twice the right one. There is no square in this loss, so there is no factor 2.
+        (p - t) -> 2 * (p - t)
+    overflow: For large logits your gradient is NaN: infinity is divided by infinity. Compute the sigmoid from
+        powers that stay finite.
+        0.5 * (1 + np.tanh(0.5 * z)) -> np.exp(z) / (1 + np.exp(z))
+    """),
 )
 
 EXERCISES = (BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_INPUT)

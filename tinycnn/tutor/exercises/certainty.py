@@ -5,7 +5,8 @@ from math import comb
 import numpy as np
 
 from tinycnn.metrics import expected_calibration_error, mcnemar
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 
 def calibration_error(confidence, right, bins):
@@ -77,106 +78,57 @@ CALIBRATION_ERROR = Exercise(
         "Take the absolute difference of the two means in every bin that is not empty. Add them up, each "
         "times the share of the images that are in its bin.",
     ),
-    mistakes=(
-        Mistake(
-            "unweighted",
-            "You take the plain mean over the bins. Weigh each bin with its share of the images.",
-            _unweighted,
-        ),
-        Mistake(
-            "mean_over_all_bins",
-            "You divide the sum of the gaps by the number of bins. Weigh each gap with its share of the "
-            "images.",
-            ("inside.mean() * gap", "gap / bins"),
-        ),
-        Mistake(
-            "not_weighted_at_all",
-            "You add up the gaps as they are. Each counts with the share of the images in its bin.",
-            ("inside.mean() * gap", "gap"),
-        ),
-        Mistake(
-            "not_divided_by_n",
-            "You weigh each gap with the number of images. Divide by the number of all images.",
-            ("inside.mean() * gap", "inside.sum() * gap"),
-        ),
-        Mistake(
-            "signed",
-            "Your gaps have signs, so a bin that is too sure hides one that is not sure enough. "
-            "Take absolute values.",
-            (_GAP, "right[inside].mean() - confidence[inside].mean()"),
-        ),
-        Mistake(
-            "sign_reversed",
-            "Your gaps have signs, and you subtract the accuracy from the confidence. Take absolute values.",
-            (_GAP, "confidence[inside].mean() - right[inside].mean()"),
-        ),
-        Mistake(
-            "squared",
-            "You square the gaps. Take their absolute values.",
-            (_GAP, "(right[inside].mean() - confidence[inside].mean()) ** 2"),
-        ),
-        Mistake(
-            "largest_gap",
-            "You return the largest gap: that is the maximum calibration error. The expected one is a "
-            "weighted mean.",
-            _largest_gap,
-        ),
-        Mistake(
-            "without_bins",
-            "You compare the accuracy of all images with their mean confidence. Do so in each bin.",
-            ("    return total", "    return abs(right.mean() - confidence.mean())"),
-        ),
-        Mistake(
-            "each_image",
-            "You compare each answer with its own confidence. Take the means over a bin first: a "
-            "single answer is right or wrong, and never 80 % right.",
-            (_GAP, "np.abs(right[inside] - confidence[inside]).mean()"),
-        ),
-        Mistake(
-            "middle_of_the_bin",
-            "You take the middle of the bin for its confidence. Take the mean of the confidences that are in "
-            "it.",
-            (_GAP, "abs(right[inside].mean() - (m + 0.5) / bins)"),
-        ),
-        Mistake(
-            "upper_edge",
-            "You take the upper edge of the bin for its confidence. Take the mean of those inside.",
-            (_GAP, "abs(right[inside].mean() - (m + 1) / bins)"),
-        ),
-        Mistake(
-            "errors",
-            "You compare the confidence with the share of wrong answers. Compare it with the share of right "
-            "ones.",
-            ("right[inside].mean()", "(1 - right[inside].mean())"),
-        ),
-        Mistake(
-            "edges",
-            "A confidence on an edge goes to the upper bin in your answer. It belongs to the lower one.",
-            (
-                "(confidence > m / bins) & (confidence <= (m + 1) / bins)",
-                "(confidence >= m / bins) & ((confidence < (m + 1) / bins) | (m == bins - 1))",
-            ),
-        ),
-        Mistake(
-            "not_a_number",
-            "You take the mean of an empty bin, which is not a number. Leave such bins out.",
-            ("if inside.any():", "if True:"),
-        ),
-        Mistake(
-            "last_bin",
-            "You leave out the last bin, where the surest answers are. Go through all of them.",
-            ("range(bins)", "range(bins - 1)"),
-        ),
-        Mistake(
-            "first_bin",
-            "You leave out the first bin. Go through all of them, from 0 on.",
-            ("range(bins)", "range(1, bins)"),
-        ),
-        Mistake(
-            "equally_full",
-            "Your bins hold equally many images. They should be equally wide.",
-            _equally_full,
-        ),
+    mistakes=read_mistakes(
+        """
+    unweighted: You take the plain mean over the bins. Weigh each bin with its share of the images.
+    mean_over_all_bins: You divide the sum of the gaps by the number of bins. Weigh each gap with its share of
+        the images.
+        inside.mean() * gap -> gap / bins
+    not_weighted_at_all: You add up the gaps as they are. Each counts with the share of the images in its bin.
+        inside.mean() * gap -> gap
+    not_divided_by_n: You weigh each gap with the number of images. Divide by the number of all images.
+        inside.mean() * gap -> inside.sum() * gap
+    signed: Your gaps have signs, so a bin that is too sure hides one that is not sure enough. Take absolute
+        values.
+        abs(right[inside].mean() - confidence[inside].mean()) ->
+            right[inside].mean() - confidence[inside].mean()
+    sign_reversed: Your gaps have signs, and you subtract the accuracy from the confidence. Take absolute
+        values.
+        abs(right[inside].mean() - confidence[inside].mean()) ->
+            confidence[inside].mean() - right[inside].mean()
+    squared: You square the gaps. Take their absolute values.
+        abs(right[inside].mean() - confidence[inside].mean()) ->
+            (right[inside].mean() - confidence[inside].mean()) ** 2
+    largest_gap: You return the largest gap: that is the maximum calibration error. The expected one is a
+        weighted mean.
+    without_bins: You compare the accuracy of all images with their mean confidence. Do so in each bin.
+        return total -> return abs(right.mean() - confidence.mean())
+    each_image: You compare each answer with its own confidence. Take the means over a bin first: a single
+        answer is right or wrong, and never 80 % right.
+        abs(right[inside].mean() - confidence[inside].mean()) ->
+            np.abs(right[inside] - confidence[inside]).mean()
+    middle_of_the_bin: You take the middle of the bin for its confidence. Take the mean of the confidences
+        that are in it.
+        abs(right[inside].mean() - confidence[inside].mean()) -> abs(right[inside].mean() - (m + 0.5) / bins)
+    upper_edge: You take the upper edge of the bin for its confidence. Take the mean of those inside.
+        abs(right[inside].mean() - confidence[inside].mean()) -> abs(right[inside].mean() - (m + 1) / bins)
+    errors: You compare the confidence with the share of wrong answers. Compare it with the share of right
+        ones.
+        right[inside].mean() -> (1 - right[inside].mean())
+    edges: A confidence on an edge goes to the upper bin in your answer. It belongs to the lower one.
+        (confidence > m / bins) & (confidence <= (m + 1) / bins) ->
+            (confidence >= m / bins) & ((confidence < (m + 1) / bins) | (m == bins - 1))
+    not_a_number: You take the mean of an empty bin, which is not a number. Leave such bins out.
+        if inside.any(): -> if True:
+    last_bin: You leave out the last bin, where the surest answers are. Go through all of them.
+        range(bins) -> range(bins - 1)
+    first_bin: You leave out the first bin. Go through all of them, from 0 on.
+        range(bins) -> range(1, bins)
+    equally_full: Your bins hold equally many images. They should be equally wide.
+        """,
+        unweighted=[_unweighted],
+        largest_gap=[_largest_gap],
+        equally_full=[_equally_full],
     ),
 )
 
@@ -217,72 +169,35 @@ MCNEMAR = Exercise(
         "Add up the binomial coefficients from 0 to the smaller count, divide by 2 to the power of n, double "
         "it for both sides, and let it be at most 1.",
     ),
-    mistakes=(
-        Mistake(
-            "one_sided",
-            "You count one side of the distribution. A difference in either direction counts: double it.",
-            ("2 * tail / 2**n", "tail / 2**n"),
-        ),
-        Mistake(
-            "above_one",
-            "Your p can be above 1: the middle is counted on both sides. Let it be at most 1.",
-            ("min(1.0, 2 * tail / 2**n)", "2 * tail / 2**n"),
-        ),
-        Mistake(
-            "smaller_count_left_out",
-            "Your sum ends below the smaller count. The smaller count itself belongs to the sum, too.",
-            ("range(fewer + 1)", "range(fewer)"),
-        ),
-        Mistake(
-            "one_term",
-            "You take the probability of exactly this count. Add those of all smaller counts.",
-            ("sum(comb(n, i) for i in range(fewer + 1))", "comb(n, fewer)"),
-        ),
-        Mistake(
-            "starts_at_one",
-            "Your sum begins at 1. It is also possible that the coin never shows one side: begin at 0.",
-            ("range(fewer + 1)", "range(1, fewer + 1)"),
-        ),
-        Mistake(
-            "larger_count",
-            "Your sum goes up to the larger count. The tail ends at the smaller one.",
-            ("min(a, b)", "max(a, b)"),
-        ),
-        Mistake(
-            "all_images",
-            "You throw a coin for every image. Only those count on which exactly one of the two is right.",
-            ("n, fewer = a + b,", "n, fewer = len(right_a),"),
-        ),
-        Mistake(
-            "both_wrong_count",
-            "You count images that both get wrong. They say nothing about which classifier is better.",
-            ("n, fewer = a + b,", "n, fewer = int((~(right_a & right_b)).sum()),"),
-        ),
-        Mistake(
-            "both_right_count",
-            "You count images that both get right. They say nothing about which classifier is better.",
-            (
-                "a, b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())",
-                "a, b = int(right_a.sum()), int(right_b.sum())",
-            ),
-        ),
-        Mistake(
-            "difference",
-            "You return how different the accuracies are. How likely is that by chance? Return p.",
-            ("min(1.0, 2 * tail / 2**n)", "abs(a - b) / len(right_a)"),
-        ),
-        Mistake(
-            "statistic",
-            "You return the statistic of the approximate test. Return the p of the exact one.",
-            ("min(1.0, 2 * tail / 2**n)", "(a - b) ** 2 / n"),
-            ("min(1.0, 2 * tail / 2**n)", "(abs(a - b) - 1) ** 2 / n"),
-        ),
-        Mistake(
-            "one_minus_p",
-            "You return 1 - p. A small p says that so large a difference is unlikely by chance.",
-            ("min(1.0, 2 * tail / 2**n)", "1 - min(1.0, 2 * tail / 2**n)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    one_sided: You count one side of the distribution. A difference in either direction counts: double it.
+        2 * tail / 2**n -> tail / 2**n
+    above_one: Your p can be above 1: the middle is counted on both sides. Let it be at most 1.
+        min(1.0, 2 * tail / 2**n) -> 2 * tail / 2**n
+    smaller_count_left_out: Your sum ends below the smaller count. The smaller count itself belongs to the
+        sum, too.
+        range(fewer + 1) -> range(fewer)
+    one_term: You take the probability of exactly this count. Add those of all smaller counts.
+        sum(comb(n, i) for i in range(fewer + 1)) -> comb(n, fewer)
+    starts_at_one: Your sum begins at 1. It is also possible that the coin never shows one side: begin at 0.
+        range(fewer + 1) -> range(1, fewer + 1)
+    larger_count: Your sum goes up to the larger count. The tail ends at the smaller one.
+        min(a, b) -> max(a, b)
+    all_images: You throw a coin for every image. Only those count on which exactly one of the two is right.
+        n, fewer = a + b, -> n, fewer = len(right_a),
+    both_wrong_count: You count images that both get wrong. They say nothing about which classifier is better.
+        n, fewer = a + b, -> n, fewer = int((~(right_a & right_b)).sum()),
+    both_right_count: You count images that both get right. They say nothing about which classifier is better.
+        a, b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum()) ->
+            a, b = int(right_a.sum()), int(right_b.sum())
+    difference: You return how different the accuracies are. How likely is that by chance? Return p.
+        min(1.0, 2 * tail / 2**n) -> abs(a - b) / len(right_a)
+    statistic: You return the statistic of the approximate test. Return the p of the exact one.
+        min(1.0, 2 * tail / 2**n) -> (a - b) ** 2 / n
+        min(1.0, 2 * tail / 2**n) -> (abs(a - b) - 1) ** 2 / n
+    one_minus_p: You return 1 - p. A small p says that so large a difference is unlikely by chance.
+        min(1.0, 2 * tail / 2**n) -> 1 - min(1.0, 2 * tail / 2**n)
+    """),
 )
 
 EXERCISES = (CALIBRATION_ERROR, MCNEMAR)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 from .geometry import GEOMETRIES, whole_numbers
@@ -68,100 +69,57 @@ IM2COL = Exercise(
         "s) of the padded image. At the end put channel, r and s together into one axis, and oh and ow into "
         "another.",
     ),
-    mistakes=(
-        Mistake(
-            "transposed",
-            "Your patches are rows. Here each patch is a column, so that the filters times this matrix is "
-            "the output.",
-            ("OH * OW)\n", "OH * OW).swapaxes(1, 2)\n"),
-        ),
-        Mistake(
-            "channels_last",
-            "In your columns the channels change fastest. A column goes through one channel after the "
-            "other, as the weight does.",
-            ("columns.reshape", "columns.transpose(0, 2, 3, 1, 4, 5).reshape"),
-        ),
-        Mistake(
-            "patch_column_by_column",
-            "You read every patch column after column. Read it row after row.",
-            ("columns.reshape", "columns.swapaxes(2, 3).reshape"),
-        ),
-        Mistake(
-            "outputs_column_by_column",
-            "Your patches come in the wrong order: walk over the output row after row, ow changes fastest.",
-            ("columns.reshape", "columns.swapaxes(4, 5).reshape"),
-        ),
-        Mistake(
-            "patch_and_output_exchanged",
-            "You sort by the place in the output first and by the place in the patch second. Each"
-            " column must be one patch, so it is the other way round.",
-            ("columns.reshape", "columns.transpose(0, 1, 4, 5, 2, 3).reshape"),
-        ),
-        Mistake(
-            "stride_forgotten",
-            "Neighbouring patches of yours are one cell apart. They are a stride apart.",
-            ("oh * SH + r, ow * SW + s", "oh + r, ow + s"),
-            ("= kernel_size, stride, padding", "= kernel_size, (1, 1), padding"),
-        ),
-        Mistake(
-            "stride_of_one_direction",
-            "Your patches step alike downwards and to the right. Each direction has its own stride.",
-            ("oh * SH + r, ow * SW + s", "oh * SH + r, ow * SH + s"),
-            ("oh * SH + r, ow * SW + s", "oh * SW + r, ow * SW + s"),
-            ("= kernel_size, stride, padding", "= kernel_size, (stride[0], stride[0]), padding"),
-            ("= kernel_size, stride, padding", "= kernel_size, (stride[1], stride[1]), padding"),
-        ),
-        Mistake(
-            "padding_forgotten",
-            "You cut the patches out of the image as it is. Put the zeros around it first.",
-            ("= kernel_size, stride, padding", "= kernel_size, stride, (0, 0)"),
-        ),
-        Mistake(
-            "padding_of_one_direction",
-            "You pad both directions alike, or one of them only; PH is for rows, PW for columns.",
-            ("= kernel_size, stride, padding", "= kernel_size, stride, (padding[0], 0)"),
-            ("= kernel_size, stride, padding", "= kernel_size, stride, (0, padding[1])"),
-            ("= kernel_size, stride, padding", "= kernel_size, stride, (padding[0], padding[0])"),
-            ("= kernel_size, stride, padding", "= kernel_size, stride, (padding[1], padding[1])"),
-        ),
-        Mistake(
-            "padding_on_one_side",
-            "Your zeros lie on one side of the image. They surround it.",
-            ("(PH, PH), (PW, PW)", "(0, 2 * PH), (0, 2 * PW)"),
-            ("(PH, PH), (PW, PW)", "(2 * PH, 0), (2 * PW, 0)"),
-        ),
-        Mistake(
-            "one_patch_too_few",
-            "Patches are missing: you forget the last place of the window in each direction. Count the first "
-            "place, too.",
-            (("// SH + 1", "// SH"), ("// SW + 1", "// SW")),
-        ),
-        Mistake(
-            "one_channel",
-            "Every channel of your columns shows the same channel of the image. Each channel has its own "
-            "part of a column.",
-            ("= padded[:, :,", "= padded[:, :1,"),
-            ("= padded[:, :,", "= padded[:, -1:,"),
-        ),
-        Mistake(
-            "one_image",
-            "All images of your result are the same one. Lay out the patches of each image by itself.",
-            ("= padded[:, :,", "= padded[:1, :,"),
-            ("= padded[:, :,", "= padded[-1:, :,"),
-        ),
-        Mistake(
-            "images_side_by_side",
-            "You lay the columns of all images into one matrix. Keep the batch as the first axis.",
-            (
-                "columns.reshape(N, C * KH * KW, OH * OW)",
-                "columns.transpose(1, 2, 3, 0, 4, 5).reshape(C * KH * KW, N * OH * OW)",
-            ),
-            (
-                "columns.reshape(N, C * KH * KW, OH * OW)",
-                "columns.transpose(1, 2, 3, 4, 5, 0).reshape(C * KH * KW, N * OH * OW)",
-            ),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    transposed: Your patches are rows. Here each patch is a column, so that the filters times this matrix is
+        the output.
+        OH * OW) -> OH * OW).swapaxes(1, 2)
+    channels_last: In your columns the channels change fastest. A column goes through one channel after the
+        other, as the weight does.
+        columns.reshape -> columns.transpose(0, 2, 3, 1, 4, 5).reshape
+    patch_column_by_column: You read every patch column after column. Read it row after row.
+        columns.reshape -> columns.swapaxes(2, 3).reshape
+    outputs_column_by_column: Your patches come in the wrong order: walk over the output row after row, ow
+        changes fastest.
+        columns.reshape -> columns.swapaxes(4, 5).reshape
+    patch_and_output_exchanged: You sort by the place in the output first and by the place in the patch
+        second. Each column must be one patch, so it is the other way round.
+        columns.reshape -> columns.transpose(0, 1, 4, 5, 2, 3).reshape
+    stride_forgotten: Neighbouring patches of yours are one cell apart. They are a stride apart.
+        oh * SH + r, ow * SW + s -> oh + r, ow + s
+        = kernel_size, stride, padding -> = kernel_size, (1, 1), padding
+    stride_of_one_direction: Your patches step alike downwards and to the right. Each direction has its own
+        stride.
+        oh * SH + r, ow * SW + s -> oh * SH + r, ow * SH + s
+        oh * SH + r, ow * SW + s -> oh * SW + r, ow * SW + s
+        = kernel_size, stride, padding -> = kernel_size, (stride[0], stride[0]), padding
+        = kernel_size, stride, padding -> = kernel_size, (stride[1], stride[1]), padding
+    padding_forgotten: You cut the patches out of the image as it is. Put the zeros around it first.
+        = kernel_size, stride, padding -> = kernel_size, stride, (0, 0)
+    padding_of_one_direction: You pad both directions alike, or one of them only; PH is for rows, PW for
+        columns.
+        = kernel_size, stride, padding -> = kernel_size, stride, (padding[0], 0)
+        = kernel_size, stride, padding -> = kernel_size, stride, (0, padding[1])
+        = kernel_size, stride, padding -> = kernel_size, stride, (padding[0], padding[0])
+        = kernel_size, stride, padding -> = kernel_size, stride, (padding[1], padding[1])
+    padding_on_one_side: Your zeros lie on one side of the image. They surround it.
+        (PH, PH), (PW, PW) -> (0, 2 * PH), (0, 2 * PW)
+        (PH, PH), (PW, PW) -> (2 * PH, 0), (2 * PW, 0)
+    one_patch_too_few: Patches are missing: you forget the last place of the window in each direction. Count
+        the first place, too.
+        // SH + 1 -> // SH; // SW + 1 -> // SW
+    one_channel: Every channel of your columns shows the same channel of the image. Each channel has its own
+        part of a column.
+        = padded[:, :, -> = padded[:, :1,
+        = padded[:, :, -> = padded[:, -1:,
+    one_image: All images of your result are the same one. Lay out the patches of each image by itself.
+        = padded[:, :, -> = padded[:1, :,
+        = padded[:, :, -> = padded[-1:, :,
+    images_side_by_side: You lay the columns of all images into one matrix. Keep the batch as the first axis.
+        columns.reshape(N, C * KH * KW, OH * OW) ->
+            columns.transpose(1, 2, 3, 0, 4, 5).reshape(C * KH * KW, N * OH * OW)
+        columns.reshape(N, C * KH * KW, OH * OW) ->
+            columns.transpose(1, 2, 3, 4, 5, 0).reshape(C * KH * KW, N * OH * OW)
+    """),
 )
 
 EXERCISES = (IM2COL,)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 from .geometry import GEOMETRIES, whole_numbers
@@ -60,130 +61,74 @@ CONV2D = Exercise(
         "One output is the sum, over all channels and all cells of the window, of image times filter, plus "
         "the bias of the filter, once. Loop over images, filters, and the rows and columns of the output.",
     ),
-    mistakes=(
-        Mistake(
-            "kernel_flipped",
-            "You turn the filter by 180 degrees before you lay it on the image. That is the mathematicians' "
-            "convolution; here the filter stays as it is.",
-            ("w[k]", "w[k, :, ::-1, ::-1]"),
-        ),
-        Mistake(
-            "kernel_transposed",
-            "You exchange the rows and columns of the filter: KH goes with the rows of the image, KW with "
-            "its columns.",
-            ("w[k]", "w[k].swapaxes(1, 2)"),
-        ),
-        Mistake(
-            "stride_forgotten",
-            "Your window moves by one cell at a time. Let it move by the stride.",
-            ("oh * SH, ow * SW", "oh, ow"),
-            ("= stride, padding", "= (1, 1), padding"),
-        ),
-        Mistake(
-            "stride_of_one_direction",
-            "You use one of the two strides in both directions. Rows move by SH, columns by SW.",
-            ("= stride, padding", "= (stride[0], stride[0]), padding"),
-            ("= stride, padding", "= (stride[1], stride[1]), padding"),
-            ("oh * SH, ow * SW", "oh * SH, ow * SH"),
-            ("oh * SH, ow * SW", "oh * SW, ow * SW"),
-            ("oh * SH, ow * SW", "oh * SH, ow"),
-            ("oh * SH, ow * SW", "oh, ow * SW"),
-        ),
-        Mistake(
-            "padding_forgotten",
-            "You leave the padding out: the image needs its zeros all around before the windows are laid on "
-            "it.",
-            ("= stride, padding", "= stride, (0, 0)"),
-        ),
-        Mistake(
-            "padding_of_one_direction",
-            "You pad one of the two directions, or both alike. PH rows go above and below, PW columns left "
-            "and right.",
-            ("= stride, padding", "= stride, (padding[0], 0)"),
-            ("= stride, padding", "= stride, (0, padding[1])"),
-            ("= stride, padding", "= stride, (padding[0], padding[0])"),
-            ("= stride, padding", "= stride, (padding[1], padding[1])"),
-        ),
-        Mistake(
-            "padding_on_one_side",
-            "You put all the zeros on one side of the image. Half of them belong on each side.",
-            ("(PH, PH), (PW, PW)", "(2 * PH, 0), (2 * PW, 0)"),
-            ("(PH, PH), (PW, PW)", "(0, 2 * PH), (0, 2 * PW)"),
-        ),
-        Mistake(
-            "padding_not_zero",
-            "You repeat the image's edge in the padding. The padding is zeros.",
-            ("(PW, PW)))", '(PW, PW)), "edge")'),
-        ),
-        Mistake(
-            "one_row_too_few",
-            "Your output has a row and a column too few: count how often the window fits, the first place "
-            "included.",
-            (("// SH + 1", "// SH"), ("// SW + 1", "// SW")),
-        ),
-        Mistake(
-            "padding_counted_once",
-            "Your output is too small: its size must count the padding on both sides of the image.",
-            (("2 * PH", "PH"), ("2 * PW", "PW")),
-        ),
-        Mistake(
-            "one_channel",
-            "You use one channel of the image only. An output is the sum over all of them.",
-            ("(window * w[k]).sum()", "(window * w[k])[-1].sum()"),
-            ("(window * w[k]).sum()", "(window * w[k])[0].sum()"),
-        ),
-        Mistake(
-            "one_cell",
-            "You keep one product of each window, the last, and lose the others. Add all of them up.",
-            ("(window * w[k]).sum()", "window[-1, -1, -1] * w[k, -1, -1, -1]"),
-        ),
-        Mistake(
-            "mean_of_window",
-            "You take the mean of the products in the window. Convolution takes their sum.",
-            ("(window * w[k]).sum()", "(window * w[k]).mean()"),
-        ),
-        Mistake(
-            "one_image",
-            "You compute one image of the batch and leave the others out. Every image has its own output.",
-            ("np.ndindex(N", "np.ndindex(1"),
-            ("padded[n,", "padded[0,"),
-            ("padded[n,", "padded[-1,"),
-        ),
-        Mistake(
-            "one_filter",
-            "You use the same filter for every channel of the output. Channel k has filter k.",
-            ("w[k]", "w[0]"),
-            ("w[k]", "w[-1]"),
-        ),
-        Mistake(
-            "bias_forgotten",
-            "You leave out the bias. Every output of filter k gets b[k] added.",
-            (" + b[k]", ""),
-        ),
-        Mistake(
-            "bias_added_often",
-            "You add the bias inside the sum, so it comes in again and again. It belongs to the output, "
-            "once.",
-            ("+ b[k]", "+ C * b[k]"),
-            ("+ b[k]", "+ C * KH * KW * b[k]"),
-        ),
-        Mistake(
-            "bias_of_one_filter",
-            "You add the same number of b everywhere. Each filter has its own.",
-            ("+ b[k]", "+ b[0]"),
-            ("+ b[k]", "+ b.sum()"),
-        ),
-        Mistake(
-            "height_and_width_exchanged",
-            "The numbers are right, but rows and columns of your output are exchanged: OH comes before OW.",
-            ("return y", "return y.swapaxes(2, 3)"),
-        ),
-        Mistake(
-            "images_and_filters_exchanged",
-            "Your output has the filters first and the images second. The batch comes first: (N, K, OH, OW).",
-            ("return y", "return y.swapaxes(0, 1)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    kernel_flipped: You turn the filter by 180 degrees before you lay it on the image. That is the
+        mathematicians' convolution; here the filter stays as it is.
+        w[k] -> w[k, :, ::-1, ::-1]
+    kernel_transposed: You exchange the rows and columns of the filter: KH goes with the rows of the image, KW
+        with its columns.
+        w[k] -> w[k].swapaxes(1, 2)
+    stride_forgotten: Your window moves by one cell at a time. Let it move by the stride.
+        oh * SH, ow * SW -> oh, ow
+        = stride, padding -> = (1, 1), padding
+    stride_of_one_direction: You use one of the two strides in both directions. Rows move by SH, columns by
+        SW.
+        = stride, padding -> = (stride[0], stride[0]), padding
+        = stride, padding -> = (stride[1], stride[1]), padding
+        oh * SH, ow * SW -> oh * SH, ow * SH
+        oh * SH, ow * SW -> oh * SW, ow * SW
+        oh * SH, ow * SW -> oh * SH, ow
+        oh * SH, ow * SW -> oh, ow * SW
+    padding_forgotten: You leave the padding out: the image needs its zeros all around before the windows are
+        laid on it.
+        = stride, padding -> = stride, (0, 0)
+    padding_of_one_direction: You pad one of the two directions, or both alike. PH rows go above and below, PW
+        columns left and right.
+        = stride, padding -> = stride, (padding[0], 0)
+        = stride, padding -> = stride, (0, padding[1])
+        = stride, padding -> = stride, (padding[0], padding[0])
+        = stride, padding -> = stride, (padding[1], padding[1])
+    padding_on_one_side: You put all the zeros on one side of the image. Half of them belong on each side.
+        (PH, PH), (PW, PW) -> (2 * PH, 0), (2 * PW, 0)
+        (PH, PH), (PW, PW) -> (0, 2 * PH), (0, 2 * PW)
+    padding_not_zero: You repeat the image's edge in the padding. The padding is zeros.
+        (PW, PW))) -> (PW, PW)), "edge")
+    one_row_too_few: Your output has a row and a column too few: count how often the window fits, the first
+        place included.
+        // SH + 1 -> // SH; // SW + 1 -> // SW
+    padding_counted_once: Your output is too small: its size must count the padding on both sides of the
+        image.
+        2 * PH -> PH; 2 * PW -> PW
+    one_channel: You use one channel of the image only. An output is the sum over all of them.
+        (window * w[k]).sum() -> (window * w[k])[-1].sum()
+        (window * w[k]).sum() -> (window * w[k])[0].sum()
+    one_cell: You keep one product of each window, the last, and lose the others. Add all of them up.
+        (window * w[k]).sum() -> window[-1, -1, -1] * w[k, -1, -1, -1]
+    mean_of_window: You take the mean of the products in the window. Convolution takes their sum.
+        (window * w[k]).sum() -> (window * w[k]).mean()
+    one_image: You compute one image of the batch and leave the others out. Every image has its own output.
+        np.ndindex(N -> np.ndindex(1
+        padded[n, -> padded[0,
+        padded[n, -> padded[-1,
+    one_filter: You use the same filter for every channel of the output. Channel k has filter k.
+        w[k] -> w[0]
+        w[k] -> w[-1]
+    bias_forgotten: You leave out the bias. Every output of filter k gets b[k] added.
+        + b[k] ->
+    bias_added_often: You add the bias inside the sum, so it comes in again and again. It belongs to the
+        output, once.
+        + b[k] -> + C * b[k]
+        + b[k] -> + C * KH * KW * b[k]
+    bias_of_one_filter: You add the same number of b everywhere. Each filter has its own.
+        + b[k] -> + b[0]
+        + b[k] -> + b.sum()
+    height_and_width_exchanged: The numbers are right, but rows and columns of your output are exchanged: OH
+        comes before OW.
+        return y -> return y.swapaxes(2, 3)
+    images_and_filters_exchanged: Your output has the filters first and the images second. The batch comes
+        first: (N, K, OH, OW).
+        return y -> return y.swapaxes(0, 1)
+    """),
 )
 
 EXERCISES = (CONV2D,)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 from .geometry import GEOMETRIES, whole_numbers
@@ -72,23 +73,6 @@ def _explained_input(a, index):
     return engine.step("conv2d", "dL/dx", index, x, a["w"], **options)
 
 
-_MOVES = (
-    Mistake(
-        "stride_forgotten",
-        "You lay the windows one cell apart, as if the stride were 1. In the forward pass they lay a stride "
-        "apart.",
-        ("oh * SH, ow * SW", "oh, ow"),
-    ),
-    Mistake(
-        "stride_of_one_direction",
-        "You use one of the two strides for rows and columns alike. Each direction has its own.",
-        ("oh * SH, ow * SW", "oh * SH, ow * SH"),
-        ("oh * SH, ow * SW", "oh * SW, ow * SW"),
-        ("oh * SH, ow * SW", "oh * SH, ow"),
-        ("oh * SH, ow * SW", "oh, ow * SW"),
-    ),
-)
-
 CONV2D_INPUT = Exercise(
     conv2d_input,
     _cases_of_input,
@@ -106,101 +90,66 @@ CONV2D_INPUT = Exercise(
         "Start with zeros of the padded size. For every image, filter and output cell add g times the whole "
         "filter to the window. At the end cut the padding off, on all four sides.",
     ),
-    mistakes=(
-        Mistake(
-            "overwritten",
-            "Where windows overlap, a cell of the image feeds several outputs, and you keep only what the "
-            "last of them gives back. These contributions add up.",
-            ("] +=", "] ="),
-        ),
-        *_MOVES,
-        Mistake(
-            "kernel_flipped",
-            "You turn the filter around before you spread it. That is right only if you write dL/dx as a "
-            "convolution over g; here each cell meets the weight that it met in the forward pass.",
-            ("* w[k]", "* w[k, :, ::-1, ::-1]"),
-        ),
-        Mistake(
-            "kernel_transposed",
-            "You exchange the rows and columns of the filter. Keep its rows along the rows of the image.",
-            ("* w[k]", "* w[k].swapaxes(1, 2)"),
-        ),
-        Mistake(
-            "padding_cut_on_one_side",
-            "Your numbers are shifted by the padding. It lies above and below, left and right of the image: "
-            "cut it off on every side.",
-            ("PH : PH + H, PW : PW + W", ":H, :W"),
-            ("PH : PH + H, PW : PW + W", "2 * PH :, 2 * PW :"),
-        ),
-        Mistake(
-            "padding_not_cut",
-            "You return the gradient of the padding, too. Nobody asked for it: cut it off, so that (H, W) "
-            "is left.",
-            ("[:, :, PH : PH + H, PW : PW + W]", ""),
-        ),
-        Mistake(
-            "padding_cut_in_one_direction",
-            "You cut the same border off rows and columns. PH belongs to the rows, PW to the columns.",
-            ("PH : PH + H, PW : PW + W", "PH : PH + H, PH : PH + W"),
-            ("PH : PH + H, PW : PW + W", "PW : PW + H, PW : PW + W"),
-            ("PH : PH + H, PW : PW + W", "PH : PH + H, :W"),
-            ("PH : PH + H, PW : PW + W", ":H, PW : PW + W"),
-        ),
-        Mistake(
-            "size_not_used",
-            "You compute the height and width from g. With a stride several sizes lead to the same g: take "
-            "the size that you were given.",
-            (
-                "(H, W), (SH, SW), (PH, PW) = size, stride, padding",
-                "(SH, SW), (PH, PW) = stride, padding\n"
-                "    H, W = (OH - 1) * SH + KH - 2 * PH, (OW - 1) * SW + KW - 2 * PW",
-            ),
-        ),
-        Mistake(
-            "one_filter",
-            "You use one filter only. Every filter read the image, so sum over all of them.",
-            ("np.ndindex(N, K, OH, OW)", "np.ndindex(N, 1, OH, OW)"),
-            (
-                ("np.ndindex(N, K, OH, OW)", "np.ndindex(N, 1, OH, OW)"),
-                ("[n, k, oh, ow] * w[k]", "[n, -1, oh, ow] * w[-1]"),
-            ),
-        ),
-        Mistake(
-            "same_filter",
-            "You spread every filter's g with one and the same filter. The g of output channel k goes with "
-            "filter k.",
-            ("* w[k]", "* w[0]"),
-            ("* w[k]", "* w[-1]"),
-        ),
-        Mistake(
-            "one_channel",
-            "You spread one channel of the filter into all channels of the image. Channel c of the filter "
-            "belongs to channel c of the image.",
-            ("* w[k]", "* w[k, :1]"),
-            ("* w[k]", "* w[k].sum(0)"),
-        ),
-        Mistake(
-            "filters_and_channels_exchanged",
-            "You read w as (C, K, KH, KW). The filters come first, then their channels.",
-            ("* w[k]", "* w[:, k]"),
-        ),
-        Mistake(
-            "one_image",
-            "You fill in one image of the batch. Every image gets a gradient of its own.",
-            ("np.ndindex(N, K", "np.ndindex(1, K"),
-            ("g[n,", "g[0,"),
-        ),
-        Mistake(
-            "mean_over_batch",
-            "You divide by the number of images. If the loss is a mean, g has that factor in it already.",
-            ("* w[k]", "* w[k] / N"),
-        ),
-        Mistake(
-            "height_and_width_exchanged",
-            "The numbers are right, but the rows of your gradient are its columns: (H, W) is the order.",
-            ("PW : PW + W]", "PW : PW + W].swapaxes(2, 3)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    overwritten: Where windows overlap, a cell of the image feeds several outputs, and you keep only what the
+        last of them gives back. These contributions add up.
+        ] += -> ] =
+    stride_forgotten: You lay the windows one cell apart, as if the stride were 1. In the forward pass they
+        lay a stride apart.
+        oh * SH, ow * SW -> oh, ow
+    stride_of_one_direction: You use one of the two strides for rows and columns alike. Each direction has its
+        own.
+        oh * SH, ow * SW -> oh * SH, ow * SH
+        oh * SH, ow * SW -> oh * SW, ow * SW
+        oh * SH, ow * SW -> oh * SH, ow
+        oh * SH, ow * SW -> oh, ow * SW
+    kernel_flipped: You turn the filter around before you spread it. That is right only if you write dL/dx as
+        a convolution over g; here each cell meets the weight that it met in the forward pass.
+        * w[k] -> * w[k, :, ::-1, ::-1]
+    kernel_transposed: You exchange the rows and columns of the filter. Keep its rows along the rows of the
+        image.
+        * w[k] -> * w[k].swapaxes(1, 2)
+    padding_cut_on_one_side: Your numbers are shifted by the padding. It lies above and below, left and right
+        of the image: cut it off on every side.
+        PH : PH + H, PW : PW + W -> :H, :W
+        PH : PH + H, PW : PW + W -> 2 * PH :, 2 * PW :
+    padding_not_cut: You return the gradient of the padding, too. Nobody asked for it: cut it off, so that (H,
+        W) is left.
+        [:, :, PH : PH + H, PW : PW + W] ->
+    padding_cut_in_one_direction: You cut the same border off rows and columns. PH belongs to the rows, PW to
+        the columns.
+        PH : PH + H, PW : PW + W -> PH : PH + H, PH : PH + W
+        PH : PH + H, PW : PW + W -> PW : PW + H, PW : PW + W
+        PH : PH + H, PW : PW + W -> PH : PH + H, :W
+        PH : PH + H, PW : PW + W -> :H, PW : PW + W
+    size_not_used: You compute the height and width from g. With a stride several sizes lead to the same g:
+        take the size that you were given.
+        (H, W), (SH, SW), (PH, PW) = size, stride, padding ->
+            (SH, SW), (PH, PW) = stride, padding
+            H, W = (OH - 1) * SH + KH - 2 * PH, (OW - 1) * SW + KW - 2 * PW
+    one_filter: You use one filter only. Every filter read the image, so sum over all of them.
+        np.ndindex(N, K, OH, OW) -> np.ndindex(N, 1, OH, OW)
+        np.ndindex(N, K, OH, OW) -> np.ndindex(N, 1, OH, OW); [n, k, oh, ow] * w[k] -> [n, -1, oh, ow] * w[-1]
+    same_filter: You spread every filter's g with one and the same filter. The g of output channel k goes with
+        filter k.
+        * w[k] -> * w[0]
+        * w[k] -> * w[-1]
+    one_channel: You spread one channel of the filter into all channels of the image. Channel c of the filter
+        belongs to channel c of the image.
+        * w[k] -> * w[k, :1]
+        * w[k] -> * w[k].sum(0)
+    filters_and_channels_exchanged: You read w as (C, K, KH, KW). The filters come first, then their channels.
+        * w[k] -> * w[:, k]
+    one_image: You fill in one image of the batch. Every image gets a gradient of its own.
+        np.ndindex(N, K -> np.ndindex(1, K
+        g[n, -> g[0,
+    mean_over_batch: You divide by the number of images. If the loss is a mean, g has that factor in it
+        already.
+        * w[k] -> * w[k] / N
+    height_and_width_exchanged: The numbers are right, but the rows of your gradient are its columns: (H, W)
+        is the order.
+        PW : PW + W] -> PW : PW + W].swapaxes(2, 3)
+    """),
 )
 
 

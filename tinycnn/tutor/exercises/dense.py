@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 from .geometry import whole_numbers
@@ -41,65 +42,36 @@ LINEAR = Exercise(
         "It is one matrix product, of x and of w turned so that the axes of length `in` meet; then add b to "
         "every row.",
     ),
-    mistakes=(
-        Mistake(
-            "weight_not_transposed",
-            "You sum over the outputs' axis of w. Each row of w belongs to one output: x meets the rows, "
-            "not the columns.",
-            ("w.T", "w"),
-        ),
-        Mistake(
-            "bias_forgotten", "You leave out the bias: each output gets its own number added.", (" + b", "")
-        ),
-        Mistake(
-            "bias_subtracted",
-            "You subtract the bias. It is added.",
-            ("+ b", "- b"),
-        ),
-        Mistake(
-            "bias_along_the_batch",
-            "You give each image a number of b. Each output has its own, the same for every image.",
-            ("+ b", "+ b[:, None]"),
-        ),
-        Mistake(
-            "bias_summed",
-            "You add all of b to every output. Output o gets b[o].",
-            ("+ b", "+ b.sum()"),
-        ),
-        Mistake(
-            "bias_for_every_input",
-            "You add the bias once for every product of the sum. It belongs to the sum, once.",
-            ("+ b", "+ x.shape[1] * b"),
-        ),
-        Mistake(
-            "mean",
-            "You take the mean over the inputs. It is a sum.",
-            ("x @ w.T", "x @ w.T / x.shape[1]"),
-        ),
-        Mistake(
-            "mean_over_batch",
-            "You divide the outputs by the number of images. Images have nothing to do with each other here.",
-            ("x @ w.T + b", "(x @ w.T + b) / len(x)"),
-            ("x @ w.T", "x @ w.T / len(x)"),
-        ),
-        Mistake(
-            "transposed",
-            "Your result is (out, N). The images come first.",
-            ("x @ w.T + b", "(x @ w.T + b).T"),
-        ),
-        Mistake(
-            "one_image",
-            "You compute the outputs of one image and repeat them. Compute them for every image, "
-            "from its own row of x.",
-            ("x @ w.T", "np.repeat(x[:1], len(x), 0) @ w.T"),
-            ("x @ w.T", "np.repeat(x[-1:], len(x), 0) @ w.T"),
-        ),
-        Mistake(
-            "nonlinearity",
-            "You set what is below 0 to 0. That is the activation, which is not part of the dense layer.",
-            ("x @ w.T + b", "np.maximum(x @ w.T + b, 0)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    weight_not_transposed: You sum over the outputs' axis of w. Each row of w belongs to one output: x meets
+        the rows, not the columns.
+        w.T -> w
+    bias_forgotten: You leave out the bias: each output gets its own number added.
+        + b ->
+    bias_subtracted: You subtract the bias. It is added.
+        + b -> - b
+    bias_along_the_batch: You give each image a number of b. Each output has its own, the same for every
+        image.
+        + b -> + b[:, None]
+    bias_summed: You add all of b to every output. Output o gets b[o].
+        + b -> + b.sum()
+    bias_for_every_input: You add the bias once for every product of the sum. It belongs to the sum, once.
+        + b -> + x.shape[1] * b
+    mean: You take the mean over the inputs. It is a sum.
+        x @ w.T -> x @ w.T / x.shape[1]
+    mean_over_batch: You divide the outputs by the number of images. Images have nothing to do with each other
+        here.
+        x @ w.T + b -> (x @ w.T + b) / len(x)
+        x @ w.T -> x @ w.T / len(x)
+    transposed: Your result is (out, N). The images come first.
+        x @ w.T + b -> (x @ w.T + b).T
+    one_image: You compute the outputs of one image and repeat them. Compute them for every image, from its
+        own row of x.
+        x @ w.T -> np.repeat(x[:1], len(x), 0) @ w.T
+        x @ w.T -> np.repeat(x[-1:], len(x), 0) @ w.T
+    nonlinearity: You set what is below 0 to 0. That is the activation, which is not part of the dense layer.
+        x @ w.T + b -> np.maximum(x @ w.T + b, 0)
+    """),
 )
 
 
@@ -139,79 +111,44 @@ LINEAR_GRADS = Exercise(
         "A gradient has the shape of what it belongs to, (N, in), (out, in) and (out,). There is one way "
         "only to multiply g (N, out) with w, and with x, that gives these shapes.",
     ),
-    mistakes=(
-        Mistake(
-            "dw_transposed",
-            "Your dL/dw is (in, out). It has the shape of w.",
-            ("g.T @ x", "x.T @ g"),
-        ),
-        Mistake(
-            "dx_with_the_transpose",
-            "For dL/dx you sum over the inputs' axis of w. Every output that x fed hands something back: "
-            "sum over the outputs.",
-            ("g @ w", "g @ w.T"),
-        ),
-        Mistake(
-            "dw_with_the_wrong_side",
-            "For dL/dw you sum over the outputs, or over the inputs. The weight was used once for every "
-            "image: that is the sum.",
-            ("g.T @ x", "g @ x"),
-            ("g.T @ x", "g @ x.T"),
-        ),
-        Mistake(
-            "db_not_summed",
-            "Your dL/db is g itself, one row for each image. The bias was added in every image, so sum over "
-            "N.",
-            ("g.sum(axis=0)", "g.copy()"),
-        ),
-        Mistake(
-            "db_over_outputs",
-            "For dL/db you sum over the outputs and keep the images. Keep the outputs.",
-            ("g.sum(axis=0)", "g.sum(axis=1)"),
-        ),
-        Mistake(
-            "db_one_number",
-            "Your dL/db is one number. Each output has a bias, so it has a gradient.",
-            ("g.sum(axis=0)", "g.sum()"),
-        ),
-        Mistake(
-            "db_of_one_image",
-            "Your dL/db counts one image. Sum over all of them.",
-            ("g.sum(axis=0)", "g[0].copy()"),
-            ("g.sum(axis=0)", "g[-1].copy()"),
-        ),
-        Mistake(
-            "db_mean",
-            "For dL/db you take the mean over the images. Take the sum: if the loss is a mean, g says so "
-            "already.",
-            ("g.sum(axis=0)", "g.mean(axis=0)"),
-        ),
-        Mistake(
-            "dw_mean",
-            "You divide dL/dw by the number of images. That factor is in g already, if the loss is a mean.",
-            ("g.T @ x", "g.T @ x / len(g)"),
-        ),
-        Mistake(
-            "dw_of_one_image",
-            "Your dL/dw counts one image. The weight served them all.",
-            ("g.T @ x", "g[-1:].T @ x[-1:]"),
-            ("g.T @ x", "g[:1].T @ x[:1]"),
-        ),
-        Mistake(
-            "dx_mean",
-            "You divide dL/dx by the number of images. Each image has a gradient of its own: "
-            "there is no mean to take.",
-            ("g @ w", "g @ w / len(g)"),
-        ),
-        Mistake(
-            "order_of_results",
-            "Your gradients are right, but they come in another order: first dL/dx, then dL/dw, then dL/db.",
-            ("return dx, dw, db", "return dw, dx, db"),
-            ("return dx, dw, db", "return dw, db, dx"),
-            ("return dx, dw, db", "return db, dw, dx"),
-            ("return dx, dw, db", "return dx, db, dw"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    dw_transposed: Your dL/dw is (in, out). It has the shape of w.
+        g.T @ x -> x.T @ g
+    dx_with_the_transpose: For dL/dx you sum over the inputs' axis of w. Every output that x fed hands
+        something back: sum over the outputs.
+        g @ w -> g @ w.T
+    dw_with_the_wrong_side: For dL/dw you sum over the outputs, or over the inputs. The weight was used once
+        for every image: that is the sum.
+        g.T @ x -> g @ x
+        g.T @ x -> g @ x.T
+    db_not_summed: Your dL/db is g itself, one row for each image. The bias was added in every image, so sum
+        over N.
+        g.sum(axis=0) -> g.copy()
+    db_over_outputs: For dL/db you sum over the outputs and keep the images. Keep the outputs.
+        g.sum(axis=0) -> g.sum(axis=1)
+    db_one_number: Your dL/db is one number. Each output has a bias, so it has a gradient.
+        g.sum(axis=0) -> g.sum()
+    db_of_one_image: Your dL/db counts one image. Sum over all of them.
+        g.sum(axis=0) -> g[0].copy()
+        g.sum(axis=0) -> g[-1].copy()
+    db_mean: For dL/db you take the mean over the images. Take the sum: if the loss is a mean, g says so
+        already.
+        g.sum(axis=0) -> g.mean(axis=0)
+    dw_mean: You divide dL/dw by the number of images. That factor is in g already, if the loss is a mean.
+        g.T @ x -> g.T @ x / len(g)
+    dw_of_one_image: Your dL/dw counts one image. The weight served them all.
+        g.T @ x -> g[-1:].T @ x[-1:]
+        g.T @ x -> g[:1].T @ x[:1]
+    dx_mean: You divide dL/dx by the number of images. Each image has a gradient of its own: there is no mean
+        to take.
+        g @ w -> g @ w / len(g)
+    order_of_results: Your gradients are right, but they come in another order: first dL/dx, then dL/dw, then
+        dL/db.
+        return dx, dw, db -> return dw, dx, db
+        return dx, dw, db -> return dw, db, dx
+        return dx, dw, db -> return db, dw, dx
+        return dx, dw, db -> return dx, db, dw
+    """),
 )
 
 
@@ -240,56 +177,29 @@ RELU_INPUT = Exercise(
         "Where x was let through, a change of x is a change of y. Where it was cut off, nothing happens.",
         "Let g through where x is above 0, and put 0 elsewhere, also where x is 0.",
     ),
-    mistakes=(
-        Mistake(
-            "mask_from_g",
-            "You let g through where g itself is positive. It is x that decides, and g keeps its sign.",
-            ("(x > 0)", "(g > 0)"),
-        ),
-        Mistake(
-            "open_at_zero",
-            "At x = 0 you let g through. There the derivative is taken as 0.",
-            ("x > 0", "x >= 0"),
-        ),
-        Mistake(
-            "half_at_zero",
-            "At x = 0 you let half of g through. There the derivative is taken as 0.",
-            ("(x > 0)", "((x > 0) + 0.5 * (x == 0))"),
-        ),
-        Mistake(
-            "mask_inverted",
-            "You let g through where x was cut off. It is the other way round.",
-            ("x > 0", "x < 0"),
-            ("x > 0", "x <= 0"),
-        ),
-        Mistake(
-            "without_g",
-            "You return the slope alone. By the chain rule it is multiplied with g.",
-            ("g * (x > 0)", "(x > 0) * 1.0"),
-        ),
-        Mistake(
-            "the_output",
-            "You return the output of ReLU. Its gradient lets g through, not x.",
-            ("g * (x > 0)", "np.maximum(x, 0)"),
-        ),
-        Mistake(
-            "times_the_output",
-            "You multiply g with the output. The slope is 1 where x is positive, not x.",
-            ("g * (x > 0)", "g * np.maximum(x, 0)"),
-        ),
-        Mistake(
-            "leaky",
-            "You let a little of g through where x is negative. That is the leaky ReLU: here "
-            "nothing comes through.",
-            ("(x > 0)", "np.where(x > 0, 1, 0.01)"),
-            ("(x > 0)", "np.where(x > 0, 1, 0.1)"),
-        ),
-        Mistake(
-            "sign_of_x",
-            "Where x is negative you turn the sign of g around. There nothing comes through.",
-            ("(x > 0)", "np.sign(x)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    mask_from_g: You let g through where g itself is positive. It is x that decides, and g keeps its sign.
+        (x > 0) -> (g > 0)
+    open_at_zero: At x = 0 you let g through. There the derivative is taken as 0.
+        x > 0 -> x >= 0
+    half_at_zero: At x = 0 you let half of g through. There the derivative is taken as 0.
+        (x > 0) -> ((x > 0) + 0.5 * (x == 0))
+    mask_inverted: You let g through where x was cut off. It is the other way round.
+        x > 0 -> x < 0
+        x > 0 -> x <= 0
+    without_g: You return the slope alone. By the chain rule it is multiplied with g.
+        g * (x > 0) -> (x > 0) * 1.0
+    the_output: You return the output of ReLU. Its gradient lets g through, not x.
+        g * (x > 0) -> np.maximum(x, 0)
+    times_the_output: You multiply g with the output. The slope is 1 where x is positive, not x.
+        g * (x > 0) -> g * np.maximum(x, 0)
+    leaky: You let a little of g through where x is negative. That is the leaky ReLU: here nothing comes
+        through.
+        (x > 0) -> np.where(x > 0, 1, 0.01)
+        (x > 0) -> np.where(x > 0, 1, 0.1)
+    sign_of_x: Where x is negative you turn the sign of g around. There nothing comes through.
+        (x > 0) -> np.sign(x)
+    """),
 )
 
 EXERCISES = (LINEAR, LINEAR_GRADS, RELU_INPUT)

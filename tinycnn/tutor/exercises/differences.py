@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 
 def numerical_gradient(f, x, h):
@@ -63,86 +64,61 @@ NUMERICAL_GRADIENT = Exercise(
         "For each element: f with h added to it, minus f with h taken off it, divided by 2 h. Work on "
         "copies, and in float64: float32 has seven digits, and a small step is lost in them.",
     ),
-    mistakes=(
-        Mistake(
-            "forward_difference",
-            "You go up only. A step to each side gives an error of h squared instead of h.",
-            (("        down[i] -= h\n", ""), ("(2 * h)", "h")),
-        ),
-        Mistake(
-            "backward_difference",
-            "You go down only. A step to each side gives a far smaller error.",
-            (("        up[i] += h\n", ""), ("(2 * h)", "h")),
-        ),
-        Mistake(
-            "divided_by_h",
-            "You divide by h. The two points are twice as far from each other.",
-            ("/ (2 * h)", "/ h"),
-        ),
-        Mistake(
-            "one_side_divided_by_two_h",
-            "You go one step, but divide by the distance of two. Go to both sides.",
-            ("        down[i] -= h\n", ""),
-            ("        up[i] += h\n", ""),
-        ),
-        Mistake(
-            "multiplied_by_h",
-            "You divide by 2, and then multiply with h. Divide by both.",
-            ("/ (2 * h)", "/ 2 * h"),
-        ),
-        Mistake(
-            "not_divided",
-            "You return the difference of the two values of f. A slope is that, divided by the distance of "
-            "the two points.",
-            (" / (2 * h)", ""),
-        ),
-        Mistake(
-            "sign",
-            "Your slope has the wrong sign: it is f above minus f below.",
-            ("f(up) - f(down)", "f(down) - f(up)"),
-        ),
-        Mistake(
-            "all_at_once",
-            "You move all of x at once. Each number of the gradient belongs to one number of x: move that "
-            "one alone.",
-            (("up[i] += h", "up += h"), ("down[i] -= h", "down -= h")),
-        ),
-        Mistake(
-            "not_moved_back",
-            "Numbers that you moved stay moved, so the next slopes are taken elsewhere. Begin with a fresh "
-            "copy each time.",
-            (
-                (
-                    "    for i in np.ndindex(*x.shape):\n        up, down = x.copy(), x.copy()\n",
-                    "    up, down = x.copy(), x.copy()\n    for i in np.ndindex(*x.shape):\n",
-                ),
-            ),
-            (
-                (
-                    "    for i in np.ndindex(*x.shape):\n        up, down = x.copy(), x.copy()\n",
-                    "    down = x.copy()\n    for i in np.ndindex(*x.shape):\n        up = down.copy()\n",
-                ),
-            ),
-        ),
-        Mistake(
-            "float32",
-            "In float32 your small step is lost: x + h is x again. Turn x into float64 before you begin.",
-            ("x = x.astype(np.float64)", "x = x.copy()"),
-        ),
-        Mistake(
-            "first_axis_only",
-            "You go through the first axis only. Every number of x needs its own slope, whatever the shape.",
-            (("np.ndindex(*x.shape)", "range(len(x))")),
-        ),
-        Mistake(
-            "own_step",
-            "You choose a step of your own. Use the h that you are given.",
-            *(
-                ("    gradient = np.zeros", f"    h = {h}\n    gradient = np.zeros")
-                for h in ("1e-3", "1e-4", "1e-5", "1e-6", "1e-7", "1e-8")
-            ),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    forward_difference: You go up only. A step to each side gives an error of h squared instead of h.
+        down[i] -= h ->; (2 * h) -> h
+    backward_difference: You go down only. A step to each side gives a far smaller error.
+        up[i] += h ->; (2 * h) -> h
+    divided_by_h: You divide by h. The two points are twice as far from each other.
+        / (2 * h) -> / h
+    one_side_divided_by_two_h: You go one step, but divide by the distance of two. Go to both sides.
+        down[i] -= h ->
+        up[i] += h ->
+    multiplied_by_h: You divide by 2, and then multiply with h. Divide by both.
+        / (2 * h) -> / 2 * h
+    not_divided: You return the difference of the two values of f. A slope is that, divided by the distance of
+        the two points.
+        / (2 * h) ->
+    sign: Your slope has the wrong sign: it is f above minus f below.
+        f(up) - f(down) -> f(down) - f(up)
+    all_at_once: You move all of x at once. Each number of the gradient belongs to one number of x: move that
+        one alone.
+        up[i] += h -> up += h; down[i] -= h -> down -= h
+    not_moved_back: Numbers that you moved stay moved, so the next slopes are taken elsewhere. Begin with a
+        fresh copy each time.
+        up, down = x.copy(), x.copy() ->;
+        for i in np.ndindex(*x.shape): ->
+            up, down = x.copy(), x.copy()
+            for i in np.ndindex(*x.shape):
+        up, down = x.copy(), x.copy() -> up = down.copy();
+        for i in np.ndindex(*x.shape): ->
+            down = x.copy()
+            for i in np.ndindex(*x.shape):
+    float32: In float32 your small step is lost: x + h is x again. Turn x into float64 before you begin.
+        x = x.astype(np.float64) -> x = x.copy()
+    first_axis_only: You go through the first axis only. Every number of x needs its own slope, whatever the
+        shape.
+        np.ndindex(*x.shape) -> range(len(x))
+    own_step: You choose a step of your own. Use the h that you are given.
+        gradient = np.zeros ->
+            h = 1e-3
+            gradient = np.zeros
+        gradient = np.zeros ->
+            h = 1e-4
+            gradient = np.zeros
+        gradient = np.zeros ->
+            h = 1e-5
+            gradient = np.zeros
+        gradient = np.zeros ->
+            h = 1e-6
+            gradient = np.zeros
+        gradient = np.zeros ->
+            h = 1e-7
+            gradient = np.zeros
+        gradient = np.zeros ->
+            h = 1e-8
+            gradient = np.zeros
+    """),
 )
 
 EXERCISES = (NUMERICAL_GRADIENT,)

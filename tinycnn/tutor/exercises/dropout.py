@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from .geometry import whole_numbers
 
@@ -42,57 +43,31 @@ DROPOUT = Exercise(
         "all.",
         "In training: x times mask, divided by the probability of being kept. In evaluation: x as it is.",
     ),
-    mistakes=(
-        Mistake(
-            "not_scaled",
-            "You drop values, and the rest stays as it is. Then the mean is too small in training: scale "
-            "what is kept.",
-            (" / (1 - p)", ""),
-        ),
-        Mistake(
-            "divided_by_p",
-            "You divide by the probability of being dropped. Divide by that of being kept.",
-            ("/ (1 - p)", "/ p"),
-        ),
-        Mistake(
-            "multiplied",
-            "You make what is kept smaller. It must become larger, to make up for what is dropped.",
-            ("/ (1 - p)", "* (1 - p)"),
-        ),
-        Mistake(
-            "scaled_in_evaluation",
-            "You scale in evaluation, too. There nothing is dropped, so there is nothing to make up for.",
-            ("return x.copy()", "return x * (1 - p)"),
-            ("return x.copy()", "return x / (1 - p)"),
-        ),
-        Mistake(
-            "scaled_in_evaluation_only",
-            "You scale in evaluation instead of training. That is the older form of dropout; here training "
-            "does the scaling.",
-            (("return x.copy()", "return x * (1 - p)"), (" / (1 - p)", "")),
-        ),
-        Mistake(
-            "mask_inverted",
-            "You drop what should be kept, and keep what should be dropped. A 1 in the mask means keep.",
-            ("* mask", "* (1 - mask)"),
-        ),
-        Mistake(
-            "mask_ignored",
-            "You scale everything and drop nothing. Where the mask is 0, the result is 0.",
-            ("* mask", ""),
-        ),
-        Mistake(
-            "nothing_in_evaluation",
-            "In evaluation you return zeros. Everything is kept there.",
-            ("return x.copy()", "return np.zeros_like(x)"),
-        ),
-        Mistake(
-            "scaled_by_what_was_kept",
-            "You divide by the share that this mask happens to keep. Divide by the probability, which is "
-            "the same for every mask.",
-            ("/ (1 - p)", "/ mask.mean()"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    not_scaled: You drop values, and the rest stays as it is. Then the mean is too small in training: scale
+        what is kept.
+        / (1 - p) ->
+    divided_by_p: You divide by the probability of being dropped. Divide by that of being kept.
+        / (1 - p) -> / p
+    multiplied: You make what is kept smaller. It must become larger, to make up for what is dropped.
+        / (1 - p) -> * (1 - p)
+    scaled_in_evaluation: You scale in evaluation, too. There nothing is dropped, so there is nothing to make
+        up for.
+        return x.copy() -> return x * (1 - p)
+        return x.copy() -> return x / (1 - p)
+    scaled_in_evaluation_only: You scale in evaluation instead of training. That is the older form of dropout;
+        here training does the scaling.
+        return x.copy() -> return x * (1 - p); / (1 - p) ->
+    mask_inverted: You drop what should be kept, and keep what should be dropped. A 1 in the mask means keep.
+        * mask -> * (1 - mask)
+    mask_ignored: You scale everything and drop nothing. Where the mask is 0, the result is 0.
+        * mask ->
+    nothing_in_evaluation: In evaluation you return zeros. Everything is kept there.
+        return x.copy() -> return np.zeros_like(x)
+    scaled_by_what_was_kept: You divide by the share that this mask happens to keep. Divide by the
+        probability, which is the same for every mask.
+        / (1 - p) -> / mask.mean()
+    """),
 )
 
 EXERCISES = (DROPOUT,)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 
@@ -14,13 +15,6 @@ def discriminator_loss(real_logits, fake_logits):
     """
     # -log sigmoid(a) = log(1 + e^-a), and -log(1 - sigmoid(a)) = log(1 + e^a)
     return np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean()
-
-
-def _directly(real_logits, fake_logits):
-    """Do as `discriminator_loss`, for logits that are not large."""
-    p_real = 1 / (1 + np.exp(-real_logits))
-    p_fake = 1 / (1 + np.exp(-fake_logits))
-    return -np.log(p_real).mean() - np.log(1 - p_fake).mean()
 
 
 def _logits(rng: np.random.Generator, N: int) -> np.ndarray:
@@ -58,87 +52,47 @@ DISCRIMINATOR_LOSS = Exercise(
         "With logits, -log D is log(1 + e^-logit), and -log(1 - D) is log(1 + e^logit). np.logaddexp is "
         "such a sum without an overflow. Take the mean of each part and add the two.",
     ),
-    mistakes=(
-        Mistake(
-            "labels_exchanged",
-            "You reward D for taking generated images for real ones. It should do the opposite.",
-            (("-real_logits", "real_logits"), ("0, fake_logits", "0, -fake_logits")),
-        ),
-        Mistake(
-            "sigmoid_twice",
-            "You apply the sigmoid twice: to the logits, and again inside of the loss.",
-            (
-                ("-real_logits", "-1 / (1 + np.exp(-real_logits))"),
-                ("fake_logits).mean()", "1 / (1 + np.exp(-fake_logits))).mean()"),
-            ),
-        ),
-        Mistake(
-            "logits_as_probabilities",
-            "You take logarithms of the logits. These are not probabilities: apply the sigmoid first.",
-            ((_REAL, "-np.log(real_logits).mean()"), (_FAKE, "-np.log(1 - fake_logits).mean()")),
-        ),
-        Mistake(
-            "sum",
-            "You add the losses of all images up. Take the mean of each kind.",
-            (".mean()", ".sum()"),
-        ),
-        Mistake(
-            "halved",
-            "You take the mean of the two parts. The loss is their sum.",
-            (f"return {_REAL} + {_FAKE}", f"return ({_REAL} + {_FAKE}) / 2"),
-            (
-                f"return {_REAL} + {_FAKE}",
-                "return np.append(np.logaddexp(0, -real_logits), np.logaddexp(0, fake_logits)).mean()",
-            ),
-        ),
-        Mistake(
-            "fake_forgotten",
-            "You look at the real images only. D must also learn what generated ones look like.",
-            (f" + {_FAKE}", ""),
-        ),
-        Mistake(
-            "real_forgotten",
-            "You look at the generated images only. D must also learn what real ones look like.",
-            (f"{_REAL} + ", ""),
-        ),
-        Mistake(
-            "both_real",
-            "You judge generated images as if they were real: their part of the loss has 1 - D.",
-            ("0, fake_logits", "0, -fake_logits"),
-        ),
-        Mistake(
-            "both_fake",
-            "You judge real images as if they were generated: their part of the loss has D.",
-            ("-real_logits", "real_logits"),
-        ),
-        Mistake(
-            "sign",
-            "Your loss is negative: this is what D has to make large. A loss is made small, so "
-            "change the sign.",
-            (f"return {_REAL} + {_FAKE}", f"return -{_REAL} - {_FAKE}"),
-        ),
-        Mistake(
-            "parts_subtracted",
-            "You subtract one part from the other. Both are to become small: add them.",
-            (f"{_REAL} + {_FAKE}", f"{_REAL} - {_FAKE}"),
-            (f"{_REAL} + {_FAKE}", f"{_FAKE} - {_REAL}"),
-        ),
-        Mistake(
-            "overflow",
-            "For large logits your loss is infinite or no number. Do not compute the sigmoid and then its "
-            "logarithm: both together are one formula that does not overflow.",
-            _directly,
-            (
-                ("np.logaddexp(0, -real_logits)", "np.log(1 + np.exp(-real_logits))"),
-                ("np.logaddexp(0, fake_logits)", "np.log(1 + np.exp(fake_logits))"),
-            ),
-        ),
-        Mistake(
-            "log2",
-            "Your logarithms have the base 2. In the loss of D they have the base e.",
-            (f"return {_REAL} + {_FAKE}", f"return ({_REAL} + {_FAKE}) / np.log(2)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    labels_exchanged: You reward D for taking generated images for real ones. It should do the opposite.
+        -real_logits -> real_logits; 0, fake_logits -> 0, -fake_logits
+    sigmoid_twice: You apply the sigmoid twice: to the logits, and again inside of the loss.
+        -real_logits -> -1 / (1 + np.exp(-real_logits));
+        fake_logits).mean() -> 1 / (1 + np.exp(-fake_logits))).mean()
+    logits_as_probabilities: You take logarithms of the logits. These are not probabilities: apply the sigmoid
+        first.
+        np.logaddexp(0, -real_logits).mean() -> -np.log(real_logits).mean();
+        np.logaddexp(0, fake_logits).mean() -> -np.log(1 - fake_logits).mean()
+    sum: You add the losses of all images up. Take the mean of each kind.
+        .mean() -> .sum()
+    halved: You take the mean of the two parts. The loss is their sum.
+        return np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean() ->
+            return (np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean()) / 2
+        return np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean() ->
+            return np.append(np.logaddexp(0, -real_logits), np.logaddexp(0, fake_logits)).mean()
+    fake_forgotten: You look at the real images only. D must also learn what generated ones look like.
+        + np.logaddexp(0, fake_logits).mean() ->
+    real_forgotten: You look at the generated images only. D must also learn what real ones look like.
+        np.logaddexp(0, -real_logits).mean() + ->
+    both_real: You judge generated images as if they were real: their part of the loss has 1 - D.
+        0, fake_logits -> 0, -fake_logits
+    both_fake: You judge real images as if they were generated: their part of the loss has D.
+        -real_logits -> real_logits
+    sign: Your loss is negative: this is what D has to make large. A loss is made small, so change the sign.
+        return np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean() ->
+            return -np.logaddexp(0, -real_logits).mean() - np.logaddexp(0, fake_logits).mean()
+    parts_subtracted: You subtract one part from the other. Both are to become small: add them.
+        np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean() ->
+            np.logaddexp(0, -real_logits).mean() - np.logaddexp(0, fake_logits).mean()
+        np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean() ->
+            np.logaddexp(0, fake_logits).mean() - np.logaddexp(0, -real_logits).mean()
+    overflow: For large logits your loss is infinite or no number. Do not compute the sigmoid and then its
+        logarithm: both together are one formula that does not overflow.
+        np.logaddexp(0, -real_logits) -> np.log(1 + np.exp(-real_logits));
+        np.logaddexp(0, fake_logits) -> np.log(1 + np.exp(fake_logits))
+    log2: Your logarithms have the base 2. In the loss of D they have the base e.
+        return np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean() ->
+            return (np.logaddexp(0, -real_logits).mean() + np.logaddexp(0, fake_logits).mean()) / np.log(2)
+    """),
 )
 
 
@@ -148,11 +102,6 @@ def generator_loss(fake_logits):
     D is the sigmoid of the logits, which are (N, 1).
     """
     return np.logaddexp(0, -fake_logits).mean()
-
-
-def _sigmoid_and_log(fake_logits):
-    """Do as `generator_loss`, for logits that are not large."""
-    return -np.log(1 / (1 + np.exp(-fake_logits))).mean()
 
 
 def _cases_of_generator(rng: np.random.Generator) -> list[Arguments]:
@@ -179,74 +128,38 @@ GENERATOR_LOSS = Exercise(
         "At first D is sure that G's images are generated. Which of log(1 - D) and -log D has a slope there?",
         "-log D is log(1 + e^-logit). Take its mean over the batch.",
     ),
-    mistakes=(
-        Mistake(
-            "saturating",
-            "This is log(1 - D), the form that saturates: if D recognises the images of G, it is "
-            "flat, and G learns nothing. Use -log D.",
-            ("np.logaddexp(0, -fake_logits).mean()", "-np.logaddexp(0, fake_logits).mean()"),
-        ),
-        Mistake(
-            "discriminators_goal",
-            "You reward G if D recognises its images: this is D's part of the loss.",
-            ("-fake_logits", "fake_logits"),
-        ),
-        Mistake(
-            "sign",
-            "Your loss is log D. It becomes small if G fails: change the sign.",
-            ("return np", "return -np"),
-        ),
-        Mistake(
-            "sigmoid_twice",
-            "You apply the sigmoid to something that went through it already. Apply it to the logits, once.",
-            ("-fake_logits", "-1 / (1 + np.exp(-fake_logits))"),
-        ),
-        Mistake(
-            "probability",
-            "You average D's answers themselves. The loss is about their logarithm.",
-            ("np.logaddexp(0, -fake_logits).mean()", "-(1 / (1 + np.exp(-fake_logits))).mean()"),
-            ("np.logaddexp(0, -fake_logits).mean()", "1 - (1 / (1 + np.exp(-fake_logits))).mean()"),
-        ),
-        Mistake(
-            "logits",
-            "You average the logits. That is the loss of a Wasserstein GAN; here they go through the "
-            "sigmoid first.",
-            ("np.logaddexp(0, -fake_logits).mean()", "-fake_logits.mean()"),
-        ),
-        Mistake(
-            "logits_as_probabilities",
-            "You take the logarithm of the logits. They may be negative: they become probabilities by the "
-            "sigmoid.",
-            ("np.logaddexp(0, -fake_logits).mean()", "-np.log(fake_logits).mean()"),
-        ),
-        Mistake(
-            "sum",
-            "You add up the losses of the batch. Take their mean.",
-            (".mean()", ".sum()"),
-        ),
-        Mistake(
-            "every_image",
-            "You return a loss for every image. One number is asked for.",
-            (".mean()", ""),
-        ),
-        Mistake(
-            "logarithm_of_the_mean",
-            "You take the logarithm of the mean answer. Take it of each answer, then the mean.",
-            ("np.logaddexp(0, -fake_logits).mean()", "-np.log((1 / (1 + np.exp(-fake_logits))).mean())"),
-        ),
-        Mistake(
-            "overflow",
-            "For large logits your loss is infinite. Sigmoid and logarithm belong into one formula, so that "
-            "nothing overflows.",
-            _sigmoid_and_log,
-            ("np.logaddexp(0, -fake_logits)", "np.log(1 + np.exp(-fake_logits))"),
-        ),
-        Mistake(
-            "log2",
-            "Your logarithm has the base 2. In the loss of G it has the base e.",
-            ("np.logaddexp(0, -fake_logits).mean()", "np.logaddexp(0, -fake_logits).mean() / np.log(2)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    saturating: This is log(1 - D), the form that saturates: if D recognises the images of G, it is flat, and
+        G learns nothing. Use -log D.
+        np.logaddexp(0, -fake_logits).mean() -> -np.logaddexp(0, fake_logits).mean()
+    discriminators_goal: You reward G if D recognises its images: this is D's part of the loss.
+        -fake_logits -> fake_logits
+    sign: Your loss is log D. It becomes small if G fails: change the sign.
+        return np -> return -np
+    sigmoid_twice: You apply the sigmoid to something that went through it already. Apply it to the logits,
+        once.
+        -fake_logits -> -1 / (1 + np.exp(-fake_logits))
+    probability: You average D's answers themselves. The loss is about their logarithm.
+        np.logaddexp(0, -fake_logits).mean() -> -(1 / (1 + np.exp(-fake_logits))).mean()
+        np.logaddexp(0, -fake_logits).mean() -> 1 - (1 / (1 + np.exp(-fake_logits))).mean()
+    logits: You average the logits. That is the loss of a Wasserstein GAN; here they go through the sigmoid
+        first.
+        np.logaddexp(0, -fake_logits).mean() -> -fake_logits.mean()
+    logits_as_probabilities: You take the logarithm of the logits. They may be negative: they become
+        probabilities by the sigmoid.
+        np.logaddexp(0, -fake_logits).mean() -> -np.log(fake_logits).mean()
+    sum: You add up the losses of the batch. Take their mean.
+        .mean() -> .sum()
+    every_image: You return a loss for every image. One number is asked for.
+        .mean() ->
+    logarithm_of_the_mean: You take the logarithm of the mean answer. Take it of each answer, then the mean.
+        np.logaddexp(0, -fake_logits).mean() -> -np.log((1 / (1 + np.exp(-fake_logits))).mean())
+    overflow: For large logits your loss is infinite. Sigmoid and logarithm belong into one formula, so that
+        nothing overflows.
+        np.logaddexp(0, -fake_logits) -> np.log(1 + np.exp(-fake_logits))
+    log2: Your logarithm has the base 2. In the loss of G it has the base e.
+        np.logaddexp(0, -fake_logits).mean() -> np.logaddexp(0, -fake_logits).mean() / np.log(2)
+    """),
 )
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import Tensor
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from .geometry import whole_numbers
 
@@ -50,75 +51,36 @@ GRADIENT_PENALTY = Exercise(
         "Square, sum over all axes but the first, take the root; then how far it is from 1, squared; then "
         "the mean.",
     ),
-    mistakes=(
-        Mistake(
-            "no_root",
-            "You compare the squared length with 1. Take the root first.",
-            ("np.sqrt((grad_x**2).sum(axis=(1, 2, 3)))", "(grad_x**2).sum(axis=(1, 2, 3))"),
-        ),
-        Mistake(
-            "without_minus_one",
-            "You punish every slope. A slope of 1 is what is wanted: punish the distance from it.",
-            ("(length - 1)", "length"),
-        ),
-        Mistake(
-            "of_the_whole_batch",
-            "You take one length for the whole batch. Each image has its own.",
-            ("(grad_x**2).sum(axis=(1, 2, 3))", "(grad_x**2).sum()"),
-        ),
-        Mistake(
-            "of_each_channel",
-            "You take a length for each channel, or each cell. An image has one length.",
-            ("axis=(1, 2, 3)", "axis=(2, 3)"),
-            ("axis=(1, 2, 3)", "axis=1"),
-        ),
-        Mistake(
-            "mean_of_squares",
-            "You average the squares of an image. The length has their sum.",
-            ("(grad_x**2).sum(", "(grad_x**2).mean("),
-        ),
-        Mistake(
-            "sum_over_images",
-            "You add up the penalties of the images. Take the mean.",
-            (_RETURNED, "((length - 1) ** 2).sum()"),
-        ),
-        Mistake(
-            "not_squared",
-            "You take the distance from 1 as it is, so that steep and flat make up for each other. Square "
-            "it.",
-            (_RETURNED, "(length - 1).mean()"),
-        ),
-        Mistake(
-            "absolute_value",
-            "You take the size of the distance from 1. Its square is asked for.",
-            (_RETURNED, "np.abs(length - 1).mean()"),
-        ),
-        Mistake(
-            "one_sided",
-            "You punish slopes above 1 only. Slopes below 1 are punished, too.",
-            ("(length - 1)", "np.maximum(length - 1, 0)"),
-        ),
-        Mistake(
-            "sum_of_sizes",
-            "You add up absolute values. The length is the root of the sum of squares.",
-            ("np.sqrt((grad_x**2).sum(axis=(1, 2, 3)))", "np.abs(grad_x).sum(axis=(1, 2, 3))"),
-        ),
-        Mistake(
-            "square_of_the_mean",
-            "You average first and square then. Square the distance of each image, then average.",
-            (_RETURNED, "(length - 1).mean() ** 2"),
-        ),
-        Mistake(
-            "with_lambda",
-            "You multiply with lambda, which is 10 as a rule. Here the penalty alone is asked for.",
-            (_RETURNED, f"10 * {_RETURNED}"),
-        ),
-        Mistake(
-            "every_image",
-            "You return the penalty of every image. Their mean is asked for.",
-            (_RETURNED, "(length - 1) ** 2"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    no_root: You compare the squared length with 1. Take the root first.
+        np.sqrt((grad_x**2).sum(axis=(1, 2, 3))) -> (grad_x**2).sum(axis=(1, 2, 3))
+    without_minus_one: You punish every slope. A slope of 1 is what is wanted: punish the distance from it.
+        (length - 1) -> length
+    of_the_whole_batch: You take one length for the whole batch. Each image has its own.
+        (grad_x**2).sum(axis=(1, 2, 3)) -> (grad_x**2).sum()
+    of_each_channel: You take a length for each channel, or each cell. An image has one length.
+        axis=(1, 2, 3) -> axis=(2, 3)
+        axis=(1, 2, 3) -> axis=1
+    mean_of_squares: You average the squares of an image. The length has their sum.
+        (grad_x**2).sum( -> (grad_x**2).mean(
+    sum_over_images: You add up the penalties of the images. Take the mean.
+        ((length - 1) ** 2).mean() -> ((length - 1) ** 2).sum()
+    not_squared: You take the distance from 1 as it is, so that steep and flat make up for each other. Square
+        it.
+        ((length - 1) ** 2).mean() -> (length - 1).mean()
+    absolute_value: You take the size of the distance from 1. Its square is asked for.
+        ((length - 1) ** 2).mean() -> np.abs(length - 1).mean()
+    one_sided: You punish slopes above 1 only. Slopes below 1 are punished, too.
+        (length - 1) -> np.maximum(length - 1, 0)
+    sum_of_sizes: You add up absolute values. The length is the root of the sum of squares.
+        np.sqrt((grad_x**2).sum(axis=(1, 2, 3))) -> np.abs(grad_x).sum(axis=(1, 2, 3))
+    square_of_the_mean: You average first and square then. Square the distance of each image, then average.
+        ((length - 1) ** 2).mean() -> (length - 1).mean() ** 2
+    with_lambda: You multiply with lambda, which is 10 as a rule. Here the penalty alone is asked for.
+        ((length - 1) ** 2).mean() -> 10 * ((length - 1) ** 2).mean()
+    every_image: You return the penalty of every image. Their mean is asked for.
+        ((length - 1) ** 2).mean() -> (length - 1) ** 2
+    """),
 )
 
 EXERCISES = (GRADIENT_PENALTY,)

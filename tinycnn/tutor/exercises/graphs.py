@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 
 class Node:
@@ -142,10 +143,39 @@ TOPOLOGICAL_ORDER = Exercise(
         "Recursion ends at about a thousand nodes. Keep a stack: put a node back on it, marked, below its "
         "inputs, and write it down when you meet the mark.",
     ),
-    mistakes=(
-        Mistake(
-            "too_early",
-            "You write a node down before its inputs. It comes after all of them.",
+    mistakes=read_mistakes(
+        """
+    too_early: You write a node down before its inputs. It comes after all of them.
+    backwards: Your list runs from root to the leaves. Turn it around: what a node was computed from comes
+        first.
+        return order -> return order[::-1]
+    seen_forgotten: A node that is used several times stands in your list several times. Remember which nodes
+        you have visited.
+        elif node not in seen -> else
+    root_left_out: root itself is missing. It is the last of the list.
+        return order -> return order[:-1]
+    leaves_left_out: The nodes without inputs are missing. They are values, too, and come first.
+        return order -> return [node for node in order if node.inputs]
+    one_input_only: You follow one input of each node. All of them come before it.
+        in node.inputs -> in node.inputs[:1]
+        in node.inputs -> in node.inputs[-1:]
+    direct_inputs_only: You list root and its inputs. Their inputs belong to the list as well, down to the
+        leaves.
+        return order -> return [*dict.fromkeys(root.inputs), root]
+    level_by_level: You go level by level, so that a node can stand before one of its inputs. Finish all
+        inputs of a node first, however deep they go.
+        return order ->
+            order, seen = [root], {root}
+            for node in order:
+                for x in node.inputs:
+                    if x not in seen:
+                        seen.add(x)
+                        order.append(x)
+            return order[::-1]
+    recursion: Your order is right, but a function that calls itself ends at about a thousand nodes, and real
+        graphs have more. Keep the nodes that wait in a list of your own.
+        """,
+        too_early=[
             (
                 ("seen.add(node)", "seen.add(node)\n            order.append(node)"),
                 ("done:\n            order.append(node)", "done:\n            pass"),
@@ -156,64 +186,9 @@ TOPOLOGICAL_ORDER = Exercise(
                     "seen.add(node)", "seen.add(node)\n        order.append(node)"
                 ),
             ),
-        ),
-        Mistake(
-            "backwards",
-            "Your list runs from root to the leaves. Turn it around: what a node was computed from comes "
-            "first.",
-            ("return order", "return order[::-1]"),
-        ),
-        Mistake(
-            "seen_forgotten",
-            "A node that is used several times stands in your list several times. Remember which nodes you "
-            "have visited.",
-            ("elif node not in seen", "else"),
-            (_STACK, _RECURSION.replace("        if node in seen:\n            return\n", "")),
-        ),
-        Mistake(
-            "root_left_out",
-            "root itself is missing. It is the last of the list.",
-            ("return order", "return order[:-1]"),
-        ),
-        Mistake(
-            "leaves_left_out",
-            "The nodes without inputs are missing. They are values, too, and come first.",
-            ("return order", "return [node for node in order if node.inputs]"),
-        ),
-        Mistake(
-            "one_input_only",
-            "You follow one input of each node. All of them come before it.",
-            ("in node.inputs", "in node.inputs[:1]"),
-            ("in node.inputs", "in node.inputs[-1:]"),
-        ),
-        Mistake(
-            "direct_inputs_only",
-            "You list root and its inputs. Their inputs belong to the list as well, down to the leaves.",
-            ("return order", "return [*dict.fromkeys(root.inputs), root]"),
-        ),
-        Mistake(
-            "level_by_level",
-            "You go level by level, so that a node can stand before one of its inputs. Finish all inputs of "
-            "a node first, however deep they go.",
-            (
-                _STACK,
-                """\
-    order, seen = [root], {root}
-    for node in order:
-        for x in node.inputs:
-            if x not in seen:
-                seen.add(x)
-                order.append(x)
-    order = order[::-1]
-""",
-            ),
-        ),
-        Mistake(
-            "recursion",
-            "Your order is right, but a function that calls itself ends at about a thousand nodes, and real "
-            "graphs have more. Keep the nodes that wait in a list of your own.",
-            (_STACK, _RECURSION),
-        ),
+        ],
+        seen_forgotten=[(_STACK, _RECURSION.replace("        if node in seen:\n            return\n", ""))],
+        recursion=[(_STACK, _RECURSION)],
     ),
 )
 

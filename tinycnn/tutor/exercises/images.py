@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinycnn.generate import rule_image as engine_rule_image
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 
 def random_image(rng, height, width):
@@ -55,96 +56,44 @@ RANDOM_IMAGE = Exercise(
         "The generator draws whole numbers between two bounds. Is the upper one drawn, too?",
         "Draw whole numbers from 0 up to, and without, 256, in the shape of the image, as uint8.",
     ),
-    mistakes=(
-        Mistake(
-            "never_255",
-            "Your image is never quite white: the largest value that you can draw is 254. Let 255 be drawn "
-            "as well.",
-            ("(0, 256,", "(0, 255,"),
-        ),
-        Mistake(
-            "never_0",
-            "Your image is never quite black. The smallest value is 0: let it be drawn.",
-            ("(0, 256,", "(1, 256,"),
-        ),
-        Mistake(
-            "ends_half_as_likely",
-            "You round to whole numbers, so 0 and 255 come half as often as the others. Draw "
-            "whole numbers directly, all equally likely.",
-            (
-                "rng.integers(0, 256, (height, width), dtype=np.uint8)",
-                "np.rint(rng.random((height, width)) * 255).astype(np.uint8)",
-            ),
-        ),
-        Mistake(
-            "not_whole",
-            "Your pixels have decimals. Draw whole numbers, and store them as uint8.",
-            ("rng.integers(0, 256, (height, width), dtype=np.uint8)", "rng.random((height, width)) * 255"),
-            ("rng.integers(0, 256, (height, width), dtype=np.uint8)", "rng.uniform(0, 255, (height, width))"),
-            ("rng.integers(0, 256, (height, width), dtype=np.uint8)", "rng.uniform(0, 256, (height, width))"),
-        ),
-        Mistake(
-            "from_0_to_1",
-            "Your numbers lie between 0 and 1. A byte goes up to 255.",
-            ("rng.integers(0, 256, (height, width), dtype=np.uint8)", "rng.random((height, width))"),
-        ),
-        Mistake(
-            "int64",
-            "Your image takes eight bytes for each pixel. A value up to 255 fits into one: uint8.",
-            (", dtype=np.uint8", ""),
-        ),
-        Mistake(
-            "black_and_white",
-            "Your pixels are black or white. All values between must be equally likely.",
-            (
-                "rng.integers(0, 256, (height, width), dtype=np.uint8)",
-                "(rng.integers(0, 2, (height, width)) * 255).astype(np.uint8)",
-            ),
-        ),
-        Mistake(
-            "bell",
-            "Values in the middle come more often than the others. Uniform means that all are "
-            "equally likely.",
-            (
-                "rng.integers(0, 256, (height, width), dtype=np.uint8)",
-                "np.clip(rng.normal(127.5, 50, (height, width)), 0, 255).astype(np.uint8)",
-            ),
-        ),
-        Mistake(
-            "height_and_width_exchanged",
-            "Your image lies on its side: the height comes first, it is the number of rows.",
-            ("(height, width)", "(width, height)"),
-        ),
-        Mistake(
-            "one_row",
-            "All rows of your image are the same. Draw each pixel on its own.",
-            (
-                "rng.integers(0, 256, (height, width), dtype=np.uint8)",
-                "np.repeat(rng.integers(0, 256, (1, width), dtype=np.uint8), height, 0)",
-            ),
-        ),
-        Mistake(
-            "one_column",
-            "All columns of your image are the same. Draw a number for each pixel.",
-            (
-                "rng.integers(0, 256, (height, width), dtype=np.uint8)",
-                "np.repeat(rng.integers(0, 256, (height, 1), dtype=np.uint8), width, 1)",
-            ),
-        ),
-        Mistake(
-            "one_value",
-            "You draw one number and fill the image with it. Draw one for every pixel.",
-            (
-                "rng.integers(0, 256, (height, width), dtype=np.uint8)",
-                "np.full((height, width), rng.integers(0, 256), np.uint8)",
-            ),
-        ),
-        Mistake(
-            "colour",
-            "Your image has three channels. A grey one is asked for.",
-            ("(height, width)", "(height, width, 3)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    never_255: Your image is never quite white: the largest value that you can draw is 254. Let 255 be drawn
+        as well.
+        (0, 256, -> (0, 255,
+    never_0: Your image is never quite black. The smallest value is 0: let it be drawn.
+        (0, 256, -> (1, 256,
+    ends_half_as_likely: You round to whole numbers, so 0 and 255 come half as often as the others. Draw whole
+        numbers directly, all equally likely.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) ->
+            np.rint(rng.random((height, width)) * 255).astype(np.uint8)
+    not_whole: Your pixels have decimals. Draw whole numbers, and store them as uint8.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) -> rng.random((height, width)) * 255
+        rng.integers(0, 256, (height, width), dtype=np.uint8) -> rng.uniform(0, 255, (height, width))
+        rng.integers(0, 256, (height, width), dtype=np.uint8) -> rng.uniform(0, 256, (height, width))
+    from_0_to_1: Your numbers lie between 0 and 1. A byte goes up to 255.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) -> rng.random((height, width))
+    int64: Your image takes eight bytes for each pixel. A value up to 255 fits into one: uint8.
+        , dtype=np.uint8 ->
+    black_and_white: Your pixels are black or white. All values between must be equally likely.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) ->
+            (rng.integers(0, 2, (height, width)) * 255).astype(np.uint8)
+    bell: Values in the middle come more often than the others. Uniform means that all are equally likely.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) ->
+            np.clip(rng.normal(127.5, 50, (height, width)), 0, 255).astype(np.uint8)
+    height_and_width_exchanged: Your image lies on its side: the height comes first, it is the number of rows.
+        (height, width) -> (width, height)
+    one_row: All rows of your image are the same. Draw each pixel on its own.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) ->
+            np.repeat(rng.integers(0, 256, (1, width), dtype=np.uint8), height, 0)
+    one_column: All columns of your image are the same. Draw a number for each pixel.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) ->
+            np.repeat(rng.integers(0, 256, (height, 1), dtype=np.uint8), width, 1)
+    one_value: You draw one number and fill the image with it. Draw one for every pixel.
+        rng.integers(0, 256, (height, width), dtype=np.uint8) ->
+            np.full((height, width), rng.integers(0, 256), np.uint8)
+    colour: Your image has three channels. A grey one is asked for.
+        (height, width) -> (height, width, 3)
+    """),
 )
 
 
@@ -202,78 +151,37 @@ RULE_IMAGE = Exercise(
         "of its column.",
         "Call f with them, multiply with 255, round to the nearest whole number, store as uint8.",
     ),
-    mistakes=(
-        Mistake(
-            "row_and_column_exchanged",
-            "You give f the columns first. It takes the row i, then the column j.",
-            ("f(i, j)", "f(j, i)"),
-        ),
-        Mistake(
-            "height_and_width_exchanged",
-            "Your image is as high as it should be wide. The number of rows is the height: put it first.",
-            ("np.mgrid[:height, :width]", "np.mgrid[:width, :height]"),
-        ),
-        Mistake(
-            "transposed",
-            "Your image is mirrored along its diagonal: rows stand as columns.",
-            (".astype(np.uint8)", ".astype(np.uint8).T"),
-        ),
-        Mistake(
-            "not_scaled",
-            "Your image is nearly black, because brightness 1 becomes the byte 1. White is 255.",
-            ("f(i, j) * 255", "f(i, j)"),
-        ),
-        Mistake(
-            "scaled_by_256",
-            "You multiply with 256, which white cannot be: the largest byte is 255.",
-            (
-                "np.rint(f(i, j) * 255).astype(np.uint8)",
-                "np.rint(f(i, j) * 256).astype(np.int64).astype(np.uint8)",
-            ),
-            (
-                "np.rint(f(i, j) * 255).astype(np.uint8)",
-                "np.floor(f(i, j) * 256).astype(np.int64).astype(np.uint8)",
-            ),
-            ("np.rint(f(i, j) * 255)", "np.minimum(np.floor(f(i, j) * 256), 255)"),
-        ),
-        Mistake(
-            "cut_off",
-            "You cut off what is behind the decimal point. Round to the nearest.",
-            ("np.rint(", "np.floor("),
-        ),
-        Mistake(
-            "rounded_up",
-            "You always round up. Round to the nearest.",
-            ("np.rint(", "np.ceil("),
-        ),
-        Mistake(
-            "from_one",
-            "You count rows and columns from 1. The first pixel is at (0, 0).",
-            ("f(i, j)", "f(i + 1, j + 1)"),
-        ),
-        Mistake(
-            "from_0_to_1",
-            "You give f places from 0 to 1. It wants the numbers of rows and columns.",
-            ("f(i, j)", "f(i / height, j / width)"),
-            ("f(i, j)", "f(i / max(height - 1, 1), j / max(width - 1, 1))"),
-        ),
-        Mistake(
-            "upside_down",
-            "Your image stands on its head: row 0 is the topmost.",
-            ("f(i, j)", "f(height - 1 - i, j)"),
-        ),
-        Mistake(
-            "negative",
-            "Your image is the negative: black and white are exchanged.",
-            ("f(i, j) * 255", "255 - f(i, j) * 255"),
-        ),
-        Mistake(
-            "rounded_too_early",
-            "You round the brightness before you scale it, so that only black and white are left. Scale "
-            "first, then round.",
-            ("np.rint(f(i, j) * 255)", "(np.rint(f(i, j)) * 255)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    row_and_column_exchanged: You give f the columns first. It takes the row i, then the column j.
+        f(i, j) -> f(j, i)
+    height_and_width_exchanged: Your image is as high as it should be wide. The number of rows is the height:
+        put it first.
+        np.mgrid[:height, :width] -> np.mgrid[:width, :height]
+    transposed: Your image is mirrored along its diagonal: rows stand as columns.
+        .astype(np.uint8) -> .astype(np.uint8).T
+    not_scaled: Your image is nearly black, because brightness 1 becomes the byte 1. White is 255.
+        f(i, j) * 255 -> f(i, j)
+    scaled_by_256: You multiply with 256, which white cannot be: the largest byte is 255.
+        np.rint(f(i, j) * 255).astype(np.uint8) -> np.rint(f(i, j) * 256).astype(np.int64).astype(np.uint8)
+        np.rint(f(i, j) * 255).astype(np.uint8) -> np.floor(f(i, j) * 256).astype(np.int64).astype(np.uint8)
+        np.rint(f(i, j) * 255) -> np.minimum(np.floor(f(i, j) * 256), 255)
+    cut_off: You cut off what is behind the decimal point. Round to the nearest.
+        np.rint( -> np.floor(
+    rounded_up: You always round up. Round to the nearest.
+        np.rint( -> np.ceil(
+    from_one: You count rows and columns from 1. The first pixel is at (0, 0).
+        f(i, j) -> f(i + 1, j + 1)
+    from_0_to_1: You give f places from 0 to 1. It wants the numbers of rows and columns.
+        f(i, j) -> f(i / height, j / width)
+        f(i, j) -> f(i / max(height - 1, 1), j / max(width - 1, 1))
+    upside_down: Your image stands on its head: row 0 is the topmost.
+        f(i, j) -> f(height - 1 - i, j)
+    negative: Your image is the negative: black and white are exchanged.
+        f(i, j) * 255 -> 255 - f(i, j) * 255
+    rounded_too_early: You round the brightness before you scale it, so that only black and white are left.
+        Scale first, then round.
+        np.rint(f(i, j) * 255) -> (np.rint(f(i, j)) * 255)
+    """),
 )
 
 EXERCISES = (RANDOM_IMAGE, RULE_IMAGE)

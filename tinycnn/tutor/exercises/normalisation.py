@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 from .geometry import whole_numbers
@@ -71,88 +72,42 @@ BATCH_NORM = Exercise(
         "Mean and variance over images, rows and columns. eps is added to the variance, under the root. "
         "gamma and beta need two more axes to meet the channels.",
     ),
-    mistakes=(
-        Mistake(
-            "unbiased_variance",
-            "Your variance divides by one less than the number of values. Batch norm divides by the number "
-            "itself.",
-            ("x.var(axis=(0, 2, 3), keepdims=True)", "x.var(axis=(0, 2, 3), keepdims=True, ddof=1)"),
-        ),
-        Mistake(
-            "eps_outside_the_root",
-            "You add eps to the standard deviation. Add it to the variance, before you take the root.",
-            ("np.sqrt(variance + eps)", "(np.sqrt(variance) + eps)"),
-        ),
-        Mistake(
-            "eps_forgotten",
-            "You leave out eps. Without it a channel whose values are all equal is divided by 0.",
-            ("variance + eps", "variance"),
-        ),
-        Mistake(
-            "statistics_of_each_image",
-            "You normalise every image by itself. In batch norm all images of the batch share mean and "
-            "variance.",
-            (("mean(axis=(0, 2, 3)", "mean(axis=(2, 3)"), ("var(axis=(0, 2, 3)", "var(axis=(2, 3)")),
-        ),
-        Mistake(
-            "statistics_of_each_cell",
-            "You normalise every cell over the batch. The cells of a channel belong together: rows and "
-            "columns count, too.",
-            (("mean(axis=(0, 2, 3)", "mean(axis=0"), ("var(axis=(0, 2, 3)", "var(axis=0")),
-        ),
-        Mistake(
-            "statistics_of_everything",
-            "You take one mean and variance for all channels. Each channel has its own.",
-            (
-                ("mean(axis=(0, 2, 3)", "mean(axis=(0, 1, 2, 3)"),
-                ("var(axis=(0, 2, 3)", "var(axis=(0, 1, 2, 3)"),
-            ),
-        ),
-        Mistake(
-            "layer_norm",
-            "You normalise each image over all its channels: that is layer norm. Keep the channels apart "
-            "and the images together.",
-            (("mean(axis=(0, 2, 3)", "mean(axis=(1, 2, 3)"), ("var(axis=(0, 2, 3)", "var(axis=(1, 2, 3)")),
-        ),
-        Mistake(
-            "no_root",
-            "You divide by the variance. Divide by its root, so that the result has the variance 1.",
-            ("np.sqrt(variance + eps)", "(variance + eps)"),
-        ),
-        Mistake(
-            "mean_not_taken_off",
-            "You scale, but the mean stays. Subtract it first.",
-            ("(x - mean)", "x"),
-        ),
-        Mistake(
-            "gamma_forgotten",
-            "You leave out gamma: every channel is stretched by it at the end.",
-            ("gamma[:, None, None] * ", ""),
-        ),
-        Mistake(
-            "beta_forgotten",
-            "You leave out beta: every channel is shifted by it at the end.",
-            (" + beta[:, None, None]", ""),
-        ),
-        Mistake(
-            "gamma_and_beta_exchanged",
-            "You stretch by beta and shift by gamma. It is the other way round: gamma is the factor.",
-            (("gamma[:", "delta[:"), ("beta[:", "gamma[:"), ("delta[:", "beta[:")),
-        ),
-        Mistake(
-            "shifted_before_stretched",
-            "You stretch beta as well. Stretch first, then shift.",
-            (
-                "gamma[:, None, None] * y + beta[:, None, None]",
-                "gamma[:, None, None] * (y + beta[:, None, None])",
-            ),
-        ),
-        Mistake(
-            "gamma_along_the_columns",
-            "gamma and beta go along the columns of your image. They belong to the channels.",
-            (("gamma[:, None, None]", "gamma"), ("beta[:, None, None]", "beta")),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    unbiased_variance: Your variance divides by one less than the number of values. Batch norm divides by the
+        number itself.
+        x.var(axis=(0, 2, 3), keepdims=True) -> x.var(axis=(0, 2, 3), keepdims=True, ddof=1)
+    eps_outside_the_root: You add eps to the standard deviation. Add it to the variance, before you take the
+        root.
+        np.sqrt(variance + eps) -> (np.sqrt(variance) + eps)
+    eps_forgotten: You leave out eps. Without it a channel whose values are all equal is divided by 0.
+        variance + eps -> variance
+    statistics_of_each_image: You normalise every image by itself. In batch norm all images of the batch share
+        mean and variance.
+        mean(axis=(0, 2, 3) -> mean(axis=(2, 3); var(axis=(0, 2, 3) -> var(axis=(2, 3)
+    statistics_of_each_cell: You normalise every cell over the batch. The cells of a channel belong together:
+        rows and columns count, too.
+        mean(axis=(0, 2, 3) -> mean(axis=0; var(axis=(0, 2, 3) -> var(axis=0
+    statistics_of_everything: You take one mean and variance for all channels. Each channel has its own.
+        mean(axis=(0, 2, 3) -> mean(axis=(0, 1, 2, 3); var(axis=(0, 2, 3) -> var(axis=(0, 1, 2, 3)
+    layer_norm: You normalise each image over all its channels: that is layer norm. Keep the channels apart
+        and the images together.
+        mean(axis=(0, 2, 3) -> mean(axis=(1, 2, 3); var(axis=(0, 2, 3) -> var(axis=(1, 2, 3)
+    no_root: You divide by the variance. Divide by its root, so that the result has the variance 1.
+        np.sqrt(variance + eps) -> (variance + eps)
+    mean_not_taken_off: You scale, but the mean stays. Subtract it first.
+        (x - mean) -> x
+    gamma_forgotten: You leave out gamma: every channel is stretched by it at the end.
+        gamma[:, None, None] * ->
+    beta_forgotten: You leave out beta: every channel is shifted by it at the end.
+        + beta[:, None, None] ->
+    gamma_and_beta_exchanged: You stretch by beta and shift by gamma. It is the other way round: gamma is the
+        factor.
+        gamma[: -> delta[:; beta[: -> gamma[:; delta[: -> beta[:
+    shifted_before_stretched: You stretch beta as well. Stretch first, then shift.
+        gamma[:, None, None] * y + beta[:, None, None] -> gamma[:, None, None] * (y + beta[:, None, None])
+    gamma_along_the_columns: gamma and beta go along the columns of your image. They belong to the channels.
+        gamma[:, None, None] -> gamma; beta[:, None, None] -> beta
+    """),
 )
 
 
@@ -200,90 +155,43 @@ BATCH_NORM_INPUT = Exercise(
         "Multiply g by gamma. Subtract its mean, subtract the normalised x times the mean of their product, "
         "and divide by the root. Means are over images, rows and columns.",
     ),
-    mistakes=(
-        Mistake(
-            "mean_and_variance_constant",
-            "You treat mean and variance as fixed numbers. Both change when x changes, and each has a part "
-            "in the gradient.",
-            ("(h - from_mean - from_variance)", "h"),
-        ),
-        Mistake(
-            "mean_constant",
-            "You treat the mean as a fixed number. It moves with x, and that part is missing.",
-            ("h - from_mean - from", "h - from"),
-        ),
-        Mistake(
-            "variance_constant",
-            "You treat the variance as a fixed number. It changes with x, and that part is missing.",
-            (" - from_variance)", ")"),
-        ),
-        Mistake(
-            "sums_for_means",
-            "You subtract sums. What is subtracted are means over the values of a channel.",
-            (("h.mean(", "h.sum("), ("(h * y).mean(", "(h * y).sum(")),
-        ),
-        Mistake(
-            "parts_added",
-            "You add the parts of mean and variance. Subtract them.",
-            ("h - from_mean - from_variance", "h + from_mean + from_variance"),
-        ),
-        Mistake(
-            "gamma_forgotten",
-            "You leave out gamma: g passes through it on its way back.",
-            ("gamma[:, None, None] * g", "g"),
-        ),
-        Mistake(
-            "not_divided",
-            "One division is missing: the forward pass divided by the root of the variance, so the gradient "
-            "does, too.",
-            ("from_variance) / s", "from_variance)"),
-        ),
-        Mistake(
-            "divided_by_the_variance",
-            "You divide by the variance. Divide by its root.",
-            ("from_variance) / s", "from_variance) / s**2"),
-        ),
-        Mistake(
-            "eps_outside_the_root",
-            "You add eps to the root. In the forward pass it was under the root, so it is there "
-            "in the gradient, too.",
-            (
-                "np.sqrt(x.var(axis=axes, keepdims=True) + eps)",
-                "np.sqrt(x.var(axis=axes, keepdims=True)) + eps",
-            ),
-        ),
-        Mistake(
-            "eps_forgotten",
-            "Your root is without eps. Use the one of the forward pass.",
-            (" + eps", ""),
-        ),
-        Mistake(
-            "unbiased_variance",
-            "You divide the variance by one less than the number of values. The forward pass did not.",
-            ("x.var(axis=axes, keepdims=True)", "x.var(axis=axes, keepdims=True, ddof=1)"),
-        ),
-        Mistake(
-            "statistics_of_each_image",
-            "Your means are those of each image. They are those of the batch.",
-            ("axes = (0, 2, 3)", "axes = (2, 3)"),
-        ),
-        Mistake(
-            "statistics_of_each_cell",
-            "Your means are over the batch alone. Rows and columns belong to the channel, too.",
-            ("axes = (0, 2, 3)", "axes = (0,)"),
-        ),
-        Mistake(
-            "statistics_of_everything",
-            "Your means mix the channels. Each channel is by itself.",
-            ("axes = (0, 2, 3)", "axes = (0, 1, 2, 3)"),
-        ),
-        Mistake(
-            "x_for_normalised",
-            "In the part of the variance you use x as it came in. Use the normalised x.",
-            ("from_variance = y * (h * y)", "from_variance = x * (h * x)"),
-            ("from_variance = y * (h * y)", "from_variance = y * (h * x)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    mean_and_variance_constant: You treat mean and variance as fixed numbers. Both change when x changes, and
+        each has a part in the gradient.
+        (h - from_mean - from_variance) -> h
+    mean_constant: You treat the mean as a fixed number. It moves with x, and that part is missing.
+        h - from_mean - from -> h - from
+    variance_constant: You treat the variance as a fixed number. It changes with x, and that part is missing.
+        - from_variance) -> )
+    sums_for_means: You subtract sums. What is subtracted are means over the values of a channel.
+        h.mean( -> h.sum(; (h * y).mean( -> (h * y).sum(
+    parts_added: You add the parts of mean and variance. Subtract them.
+        h - from_mean - from_variance -> h + from_mean + from_variance
+    gamma_forgotten: You leave out gamma: g passes through it on its way back.
+        gamma[:, None, None] * g -> g
+    not_divided: One division is missing: the forward pass divided by the root of the variance, so the
+        gradient does, too.
+        from_variance) / s -> from_variance)
+    divided_by_the_variance: You divide by the variance. Divide by its root.
+        from_variance) / s -> from_variance) / s**2
+    eps_outside_the_root: You add eps to the root. In the forward pass it was under the root, so it is there
+        in the gradient, too.
+        np.sqrt(x.var(axis=axes, keepdims=True) + eps) -> np.sqrt(x.var(axis=axes, keepdims=True)) + eps
+    eps_forgotten: Your root is without eps. Use the one of the forward pass.
+        + eps ->
+    unbiased_variance: You divide the variance by one less than the number of values. The forward pass did
+        not.
+        x.var(axis=axes, keepdims=True) -> x.var(axis=axes, keepdims=True, ddof=1)
+    statistics_of_each_image: Your means are those of each image. They are those of the batch.
+        axes = (0, 2, 3) -> axes = (2, 3)
+    statistics_of_each_cell: Your means are over the batch alone. Rows and columns belong to the channel, too.
+        axes = (0, 2, 3) -> axes = (0,)
+    statistics_of_everything: Your means mix the channels. Each channel is by itself.
+        axes = (0, 2, 3) -> axes = (0, 1, 2, 3)
+    x_for_normalised: In the part of the variance you use x as it came in. Use the normalised x.
+        from_variance = y * (h * y) -> from_variance = x * (h * x)
+        from_variance = y * (h * y) -> from_variance = y * (h * x)
+    """),
 )
 
 

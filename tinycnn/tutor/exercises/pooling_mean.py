@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Exercise, Mistake
+from tinycnn.tutor.exercise import Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from .pooling_gradients import cases_with_size, gradient_with_size, step
 
@@ -50,93 +51,49 @@ AVG_POOL2D_INPUT = Exercise(
         "Start with zeros. For each output add g, divided by the number of cells of a window, to the whole "
         "window.",
     ),
-    mistakes=(
-        Mistake(
-            "not_divided",
-            "You hand the whole g to every cell. The mean divided by the number of cells, so its gradient "
-            "does, too.",
-            (" / (KH * KW)", ""),
-        ),
-        Mistake(
-            "divided_by_one_side",
-            "You divide by the height or the width of the window. It has height times width cells.",
-            ("/ (KH * KW)", "/ KH"),
-            ("/ (KH * KW)", "/ KW"),
-        ),
-        Mistake(
-            "divided_by_outputs",
-            "You divide by the number of outputs. Divide by the number of cells of one window.",
-            ("/ (KH * KW)", "/ (OH * OW)"),
-        ),
-        Mistake(
-            "divided_by_inputs",
-            "You divide by the size of the whole image. Divide by the number of cells of one window.",
-            ("/ (KH * KW)", "/ (H * W)"),
-        ),
-        Mistake(
-            "divided_by_stride",
-            "You divide by the step between windows. It is the window's own size that counts.",
-            ("/ (KH * KW)", "/ (SH * SW)"),
-        ),
-        Mistake(
-            "overwritten",
-            "Where windows overlap you keep the share of one of them. A cell gets a share from each.",
-            ("] +=", "] ="),
-        ),
-        Mistake(
-            "mean_of_windows",
-            "Where windows overlap you take the mean of what they give. It is their sum.",
-            (
-                "return dx",
-                "count = np.zeros((H, W))\n"
-                "    for oh, ow in np.ndindex(OH, OW):\n"
-                "        count[oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += 1\n"
-                "    return dx / np.maximum(count, 1)",
-            ),
-        ),
-        Mistake(
-            "one_cell",
-            "You give the window's share to one of its cells. All of them were in the mean.",
-            ("top : top + KH, left : left + KW", "top, left"),
-        ),
-        Mistake(
-            "stride_forgotten",
-            "You move the window by one cell for each output. Move it by the stride.",
-            ("oh * SH, ow * SW", "oh, ow"),
-        ),
-        Mistake(
-            "stride_is_the_kernel",
-            "You lay the windows side by side. The stride says where they lie.",
-            ("oh * SH, ow * SW", "oh * KH, ow * KW"),
-        ),
-        Mistake(
-            "stride_of_one_direction",
-            "You place the windows with one stride for rows and columns. Down they are SH apart, to the "
-            "right SW.",
-            ("oh * SH, ow * SW", "oh * SH, ow * SH"),
-            ("oh * SH, ow * SW", "oh * SW, ow * SW"),
-        ),
-        Mistake(
-            "kernel_exchanged",
-            "You exchange height and width of the windows: each has KH rows and KW columns.",
-            (" = size, kernel_size, stride", " = size, kernel_size[::-1], stride"),
-        ),
-        Mistake(
-            "one_image",
-            "You hand g back in one image of the batch only. Every image was pooled: hand back the g of "
-            "each.",
-            ("np.ndindex(N,", "np.ndindex(1,"),
-            (("dx[:, :,", "dx[:1, :,"), ("+= g /", "+= g[:1] /")),
-        ),
-        Mistake(
-            "one_channel",
-            "You hand the g of one channel back, and no other. Every channel was pooled by itself: use the g "
-            "of each.",
-            ("np.ndindex(N, C", "np.ndindex(N, 1"),
-            ("+= g[n, c,", "+= g[n, 0,"),
-            ("+= g[n, c,", "+= g[n, -1,"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    not_divided: You hand the whole g to every cell. The mean divided by the number of cells, so its gradient
+        does, too.
+        / (KH * KW) ->
+    divided_by_one_side: You divide by the height or the width of the window. It has height times width cells.
+        / (KH * KW) -> / KH
+        / (KH * KW) -> / KW
+    divided_by_outputs: You divide by the number of outputs. Divide by the number of cells of one window.
+        / (KH * KW) -> / (OH * OW)
+    divided_by_inputs: You divide by the size of the whole image. Divide by the number of cells of one window.
+        / (KH * KW) -> / (H * W)
+    divided_by_stride: You divide by the step between windows. It is the window's own size that counts.
+        / (KH * KW) -> / (SH * SW)
+    overwritten: Where windows overlap you keep the share of one of them. A cell gets a share from each.
+        ] += -> ] =
+    mean_of_windows: Where windows overlap you take the mean of what they give. It is their sum.
+        return dx ->
+            count = np.zeros((H, W))
+            for oh, ow in np.ndindex(OH, OW):
+                count[oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += 1
+            return dx / np.maximum(count, 1)
+    one_cell: You give the window's share to one of its cells. All of them were in the mean.
+        top : top + KH, left : left + KW -> top, left
+    stride_forgotten: You move the window by one cell for each output. Move it by the stride.
+        oh * SH, ow * SW -> oh, ow
+    stride_is_the_kernel: You lay the windows side by side. The stride says where they lie.
+        oh * SH, ow * SW -> oh * KH, ow * KW
+    stride_of_one_direction: You place the windows with one stride for rows and columns. Down they are SH
+        apart, to the right SW.
+        oh * SH, ow * SW -> oh * SH, ow * SH
+        oh * SH, ow * SW -> oh * SW, ow * SW
+    kernel_exchanged: You exchange height and width of the windows: each has KH rows and KW columns.
+        = size, kernel_size, stride -> = size, kernel_size[::-1], stride
+    one_image: You hand g back in one image of the batch only. Every image was pooled: hand back the g of
+        each.
+        np.ndindex(N, -> np.ndindex(1,
+        dx[:, :, -> dx[:1, :,; += g / -> += g[:1] /
+    one_channel: You hand the g of one channel back, and no other. Every channel was pooled by itself: use the
+        g of each.
+        np.ndindex(N, C -> np.ndindex(N, 1
+        += g[n, c, -> += g[n, 0,
+        += g[n, c, -> += g[n, -1,
+    """),
 )
 
 EXERCISES = (AVG_POOL2D_INPUT,)

@@ -5,7 +5,8 @@ from functools import partial
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Exercise, Mistake
+from tinycnn.tutor.exercise import Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from .pooling_gradients import cases_with_size, gradient_with_size, step
 
@@ -36,82 +37,47 @@ SUM_POOL2D_INPUT = Exercise(
         "Every cell of a window gets the whole g of that window. What does a cell get that lies in two?",
         "For each output add its g to all cells of its window.",
     ),
-    mistakes=(
-        Mistake(
-            "as_the_mean",
-            "You divide g by the number of cells of a window. That belongs to the mean; a sum divides "
-            "by nothing.",
-            ("+= g[n, c, oh, ow]", "+= g[n, c, oh, ow] / (KH * KW)"),
-        ),
-        Mistake(
-            "overwritten",
-            "Where windows overlap, a cell keeps the g of the last one only. It was in all of these "
-            "sums: add.",
-            ("] +=", "] ="),
-        ),
-        Mistake(
-            "mean_of_windows",
-            "Where windows overlap, you average what they give. Every window gives its whole g: add them.",
-            (
-                "return dx",
-                "count = np.zeros((H, W))\n"
-                "    for oh, ow in np.ndindex(OH, OW):\n"
-                "        count[oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += 1\n"
-                "    return dx / np.maximum(count, 1)",
-            ),
-        ),
-        Mistake(
-            "one_cell",
-            "One cell of each window gets your g. Every cell of the window is a term of the sum.",
-            ("top : top + KH, left : left + KW", "top, left"),
-        ),
-        Mistake(
-            "shared_by_row",
-            "You divide g by the height or the width of the window. Each term of a sum has the derivative 1.",
-            ("+= g[n, c, oh, ow]", "+= g[n, c, oh, ow] / KH"),
-            ("+= g[n, c, oh, ow]", "+= g[n, c, oh, ow] / KW"),
-        ),
-        Mistake(
-            "sign",
-            "Your gradient is turned around. If a cell grows, the sum grows too: keep the sign of g.",
-            ("+=", "-="),
-        ),
-        Mistake(
-            "stride_forgotten",
-            "Your windows lie one cell apart. Put the windows of the backward pass where those of the "
-            "forward "
-            "pass were.",
-            ("oh * SH, ow * SW", "oh, ow"),
-        ),
-        Mistake(
-            "stride_is_the_kernel",
-            "Your windows lie side by side. They lie as far apart as the stride says, and may overlap.",
-            ("oh * SH, ow * SW", "oh * KH, ow * KW"),
-        ),
-        Mistake(
-            "stride_of_one_direction",
-            "You step down and to the right with the same stride. SH is the step down, SW the one to "
-            "the right.",
-            ("oh * SH, ow * SW", "oh * SH, ow * SH"),
-            ("oh * SH, ow * SW", "oh * SW, ow * SW"),
-        ),
-        Mistake(
-            "kernel_exchanged",
-            "You add g to a window that has its height and its width exchanged. KH is its number of rows.",
-            (" = size, kernel_size, stride", " = size, kernel_size[::-1], stride"),
-        ),
-        Mistake(
-            "one_image",
-            "You add up the g of one image only. The others were summed, too: each gets its own g.",
-            ("np.ndindex(N,", "np.ndindex(1,"),
-        ),
-        Mistake(
-            "one_channel",
-            "You add up the g of one channel only. Channels are pooled by themselves: each gets its own g.",
-            ("np.ndindex(N, C", "np.ndindex(N, 1"),
-            ("+= g[n, c,", "+= g[n, 0,"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    as_the_mean: You divide g by the number of cells of a window. That belongs to the mean; a sum divides by
+        nothing.
+        += g[n, c, oh, ow] -> += g[n, c, oh, ow] / (KH * KW)
+    overwritten: Where windows overlap, a cell keeps the g of the last one only. It was in all of these sums:
+        add.
+        ] += -> ] =
+    mean_of_windows: Where windows overlap, you average what they give. Every window gives its whole g: add
+        them.
+        return dx ->
+            count = np.zeros((H, W))
+            for oh, ow in np.ndindex(OH, OW):
+                count[oh * SH : oh * SH + KH, ow * SW : ow * SW + KW] += 1
+            return dx / np.maximum(count, 1)
+    one_cell: One cell of each window gets your g. Every cell of the window is a term of the sum.
+        top : top + KH, left : left + KW -> top, left
+    shared_by_row: You divide g by the height or the width of the window. Each term of a sum has the
+        derivative 1.
+        += g[n, c, oh, ow] -> += g[n, c, oh, ow] / KH
+        += g[n, c, oh, ow] -> += g[n, c, oh, ow] / KW
+    sign: Your gradient is turned around. If a cell grows, the sum grows too: keep the sign of g.
+        += -> -=
+    stride_forgotten: Your windows lie one cell apart. Put the windows of the backward pass where those of the
+        forward pass were.
+        oh * SH, ow * SW -> oh, ow
+    stride_is_the_kernel: Your windows lie side by side. They lie as far apart as the stride says, and may
+        overlap.
+        oh * SH, ow * SW -> oh * KH, ow * KW
+    stride_of_one_direction: You step down and to the right with the same stride. SH is the step down, SW the
+        one to the right.
+        oh * SH, ow * SW -> oh * SH, ow * SH
+        oh * SH, ow * SW -> oh * SW, ow * SW
+    kernel_exchanged: You add g to a window that has its height and its width exchanged. KH is its number of
+        rows.
+        = size, kernel_size, stride -> = size, kernel_size[::-1], stride
+    one_image: You add up the g of one image only. The others were summed, too: each gets its own g.
+        np.ndindex(N, -> np.ndindex(1,
+    one_channel: You add up the g of one channel only. Channels are pooled by themselves: each gets its own g.
+        np.ndindex(N, C -> np.ndindex(N, 1
+        += g[n, c, -> += g[n, 0,
+    """),
 )
 
 EXERCISES = (SUM_POOL2D_INPUT,)

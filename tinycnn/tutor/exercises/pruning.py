@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 
 def prune(w, sparsity):
@@ -60,78 +61,40 @@ PRUNE = Exercise(
         "Put the absolute values of all arrays into one row and sort it. The one at position sparsity times "
         "count is the smallest that stays; everything nearer to 0 becomes 0.",
     ),
-    mistakes=(
-        Mistake(
-            "largest_cut",
-            "You cut the largest weights. They matter most: cut those nearest to 0.",
-            ("np.abs(a) >= threshold", "np.abs(a) <= sizes[len(sizes) - cut - 1]"),
-        ),
-        Mistake(
-            "each_array_by_itself",
-            "You cut the same share of every array. Here all arrays are compared together: one with small "
-            "weights loses more.",
-            ("np.abs(everything)", "np.abs(a.ravel())"),
-        ),
-        Mistake(
-            "signed",
-            "You compare the weights with their sign, so that negative ones are cut first. It is the "
-            "distance from 0 that counts.",
-            (("np.abs(everything)", "everything"), ("np.abs(a) >=", "a >=")),
-            ("np.abs(a) >=", "a >="),
-        ),
-        Mistake(
-            "kept_instead_of_cut",
-            "You keep the share that should be cut. The sparsity is the share of zeros in the end.",
-            ("round(sparsity * len(sizes))", "round((1 - sparsity) * len(sizes))"),
-        ),
-        Mistake(
-            "one_too_many",
-            "You cut one weight too many: the one at the threshold stays.",
-            (">= threshold", "> threshold"),
-        ),
-        Mistake(
-            "nothing_to_cut",
-            "For the sparsity 0 you cut one weight, though none should be cut. The quantile is then the "
-            "smallest size itself: keep what is equal to it.",
-            (">= threshold, a", "> np.quantile(sizes, sparsity), a"),
-        ),
-        Mistake(
-            "one_too_few",
-            "You cut one weight too few. Count how many weights the share is, and cut all of these.",
-            ("cut = round(sparsity * len(sizes))", "cut = max(round(sparsity * len(sizes)) - 1, 0)"),
-        ),
-        Mistake(
-            "mask",
-            "You return which weights stay. Return the weights.",
-            ("np.where(np.abs(a) >= threshold, a, 0.0)", "(np.abs(a) >= threshold) * 1.0"),
-        ),
-        Mistake(
-            "removed",
-            "You take the cut weights out, so the arrays lose their shape. Set them to 0.",
-            ("np.where(np.abs(a) >= threshold, a, 0.0)", "a[np.abs(a) >= threshold]"),
-        ),
-        Mistake(
-            "share_of_the_largest",
-            "You cut what is smaller than a share of the largest weight. The share is of the number of "
-            "weights.",
-            ("threshold = sizes[cut]", "threshold = sparsity * sizes[-1]"),
-        ),
-        Mistake(
-            "sparsity_is_the_threshold",
-            "You cut every weight below sparsity. It is the share of the weights, not a size.",
-            ("threshold = sizes[cut]", "threshold = sparsity"),
-        ),
-        Mistake(
-            "shrunk",
-            "You make all weights smaller by the threshold. Those that stay keep their value.",
-            ("np.where(np.abs(a) >= threshold, a, 0.0)", "np.sign(a) * np.maximum(np.abs(a) - threshold, 0)"),
-        ),
-        Mistake(
-            "without_sign",
-            "Your weights lose their sign. Sizes decide what is cut; what stays, stays as it is.",
-            ("threshold, a, 0.0)", "threshold, np.abs(a), 0.0)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    largest_cut: You cut the largest weights. They matter most: cut those nearest to 0.
+        np.abs(a) >= threshold -> np.abs(a) <= sizes[len(sizes) - cut - 1]
+    each_array_by_itself: You cut the same share of every array. Here all arrays are compared together: one
+        with small weights loses more.
+        np.abs(everything) -> np.abs(a.ravel())
+    signed: You compare the weights with their sign, so that negative ones are cut first. It is the distance
+        from 0 that counts.
+        np.abs(everything) -> everything; np.abs(a) >= -> a >=
+        np.abs(a) >= -> a >=
+    kept_instead_of_cut: You keep the share that should be cut. The sparsity is the share of zeros in the end.
+        round(sparsity * len(sizes)) -> round((1 - sparsity) * len(sizes))
+    one_too_many: You cut one weight too many: the one at the threshold stays.
+        >= threshold -> > threshold
+    nothing_to_cut: For the sparsity 0 you cut one weight, though none should be cut. The quantile is then the
+        smallest size itself: keep what is equal to it.
+        >= threshold, a -> > np.quantile(sizes, sparsity), a
+    one_too_few: You cut one weight too few. Count how many weights the share is, and cut all of these.
+        cut = round(sparsity * len(sizes)) -> cut = max(round(sparsity * len(sizes)) - 1, 0)
+    mask: You return which weights stay. Return the weights.
+        np.where(np.abs(a) >= threshold, a, 0.0) -> (np.abs(a) >= threshold) * 1.0
+    removed: You take the cut weights out, so the arrays lose their shape. Set them to 0.
+        np.where(np.abs(a) >= threshold, a, 0.0) -> a[np.abs(a) >= threshold]
+    share_of_the_largest: You cut what is smaller than a share of the largest weight. The share is of the
+        number of weights.
+        threshold = sizes[cut] -> threshold = sparsity * sizes[-1]
+    sparsity_is_the_threshold: You cut every weight below sparsity. It is the share of the weights, not a
+        size.
+        threshold = sizes[cut] -> threshold = sparsity
+    shrunk: You make all weights smaller by the threshold. Those that stay keep their value.
+        np.where(np.abs(a) >= threshold, a, 0.0) -> np.sign(a) * np.maximum(np.abs(a) - threshold, 0)
+    without_sign: Your weights lose their sign. Sizes decide what is cut; what stays, stays as it is.
+        threshold, a, 0.0) -> threshold, np.abs(a), 0.0)
+    """),
 )
 
 EXERCISES = (PRUNE,)

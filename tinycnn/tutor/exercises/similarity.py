@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn.features import Index
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from .geometry import whole_numbers
 
@@ -50,119 +51,59 @@ COSINE_DISTANCES = Exercise(
         "Divide each inner product by both lengths, and subtract the result from 1. Where a length is 0, let "
         "the cosine be 0.",
     ),
-    mistakes=(
-        Mistake(
-            "similarity",
-            "You return the cosine, which is large for similar vectors. A distance is small for them: "
-            "subtract it from 1.",
-            (_RESULT, "a @ b.T / lengths"),
-        ),
-        Mistake(
-            "sign",
-            "You add the cosine to 1. Two equal directions must have the distance 0: subtract it.",
-            (_RESULT, "1 + a @ b.T / lengths"),
-        ),
-        Mistake(
-            "not_divided",
-            "You do not divide the inner products by the lengths, so that long vectors seem similar to all. "
-            "Divide by both lengths.",
-            (_RESULT, "1 - a @ b.T"),
-        ),
-        Mistake(
-            "one_length",
-            "You divide by the length of one of the two vectors. Divide by the other one, too.",
-            ("[:, None] * np.linalg.norm(b, axis=1)", "[:, None] * np.ones(len(b))"),
-            ("np.linalg.norm(a, axis=1)[:, None]", "np.ones(len(a))[:, None]"),
-        ),
-        Mistake(
-            "squared_lengths",
-            "You divide by the squares of the lengths. A length is the root of the sum of squares.",
-            (_RESULT, "1 - a @ b.T / lengths**2"),
-        ),
-        Mistake(
-            "root_of_lengths",
-            "You divide by the root of the product of the lengths. Divide by the product itself.",
-            (_RESULT, "1 - a @ b.T / np.sqrt(lengths)"),
-        ),
-        Mistake(
-            "absolute_length",
-            "Your length is the sum of the absolute values. The cosine needs the Euclidean length.",
-            ("axis=1)", "axis=1, ord=1)"),
-        ),
-        Mistake(
-            "largest_number",
-            "Your length is the largest number of a vector. The cosine takes the root of the sum of squares.",
-            ("axis=1)", "axis=1, ord=np.inf)"),
-        ),
-        Mistake(
-            "length_of_all",
-            "You divide by the length of a whole matrix. Each row has a length of its own.",
-            (
-                "np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)",
-                "np.linalg.norm(a) * np.linalg.norm(b) * np.ones((len(a), len(b)))",
-            ),
-        ),
-        Mistake(
-            "centred",
-            "You subtract the mean of every vector first: that is a correlation. Take them as they are.",
-            (
-                (
-                    "    lengths = np.linalg",
-                    "    a, b = a - a.mean(1)[:, None], b - b.mean(1)[:, None]\n    lengths = np.linalg",
-                ),
-                ("lengths == 0", "lengths < 1e-9"),
-            ),
-        ),
-        Mistake(
-            "euclidean",
-            "You return the Euclidean distance, which depends on the lengths of the vectors. Compare their "
-            "directions.",
-            (_RESULT, "np.linalg.norm(a[:, None] - b, axis=2)"),
-            (_RESULT, "((a[:, None] - b) ** 2).sum(2)"),
-        ),
-        Mistake(
-            "euclidean_of_directions",
-            "You return the Euclidean distance of the vectors scaled to length 1. The cosine distance is "
-            "half of its square.",
-            (_RESULT, "np.sqrt(np.maximum(2 - 2 * a @ b.T / lengths, 0))"),
-        ),
-        Mistake(
-            "doubled",
-            "You return the squared distance of the vectors scaled to length 1. The cosine distance is half "
-            "of that.",
-            (_RESULT, "2 - 2 * a @ b.T / lengths"),
-        ),
-        Mistake(
-            "angle",
-            "You return the angle. One minus its cosine is asked for.",
-            (_RESULT, "np.arccos(np.clip(a @ b.T / lengths, -1, 1))"),
-        ),
-        Mistake(
-            "absolute_cosine",
-            "You take the cosine without its sign. Opposite directions are as far apart as possible: keep "
-            "the sign.",
-            (_RESULT, "1 - np.abs(a @ b.T) / lengths"),
-        ),
-        Mistake(
-            "not_a_number",
-            "You divide by 0 for a row of zeros. Such a row has no direction: its distance is 1.",
-            ("    lengths = np.where(lengths == 0, 1, lengths)\n", ""),
-        ),
-        Mistake(
-            "zeros_are_near",
-            "A row of zeros has the distance 0 in your answer, as if it had every direction. It has none: "
-            "its distance is 1.",
-            (
-                f"return {_RESULT}",
-                f"return np.where((a == 0).all(1)[:, None] | (b == 0).all(1), 0, {_RESULT})",
-            ),
-        ),
-        Mistake(
-            "transposed",
-            "Your result is (M, N). Each row of the result belongs to a row of a.",
-            (f"return {_RESULT}", f"return ({_RESULT}).T"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    similarity: You return the cosine, which is large for similar vectors. A distance is small for them:
+        subtract it from 1.
+        1 - a @ b.T / lengths -> a @ b.T / lengths
+    sign: You add the cosine to 1. Two equal directions must have the distance 0: subtract it.
+        1 - a @ b.T / lengths -> 1 + a @ b.T / lengths
+    not_divided: You do not divide the inner products by the lengths, so that long vectors seem similar to
+        all. Divide by both lengths.
+        1 - a @ b.T / lengths -> 1 - a @ b.T
+    one_length: You divide by the length of one of the two vectors. Divide by the other one, too.
+        [:, None] * np.linalg.norm(b, axis=1) -> [:, None] * np.ones(len(b))
+        np.linalg.norm(a, axis=1)[:, None] -> np.ones(len(a))[:, None]
+    squared_lengths: You divide by the squares of the lengths. A length is the root of the sum of squares.
+        1 - a @ b.T / lengths -> 1 - a @ b.T / lengths**2
+    root_of_lengths: You divide by the root of the product of the lengths. Divide by the product itself.
+        1 - a @ b.T / lengths -> 1 - a @ b.T / np.sqrt(lengths)
+    absolute_length: Your length is the sum of the absolute values. The cosine needs the Euclidean length.
+        axis=1) -> axis=1, ord=1)
+    largest_number: Your length is the largest number of a vector. The cosine takes the root of the sum of
+        squares.
+        axis=1) -> axis=1, ord=np.inf)
+    length_of_all: You divide by the length of a whole matrix. Each row has a length of its own.
+        np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1) ->
+            np.linalg.norm(a) * np.linalg.norm(b) * np.ones((len(a), len(b)))
+    centred: You subtract the mean of every vector first: that is a correlation. Take them as they are.
+        lengths == 0 -> lengths < 1e-9;
+        lengths = np.linalg ->
+            a, b = a - a.mean(1)[:, None], b - b.mean(1)[:, None]
+            lengths = np.linalg
+    euclidean: You return the Euclidean distance, which depends on the lengths of the vectors. Compare their
+        directions.
+        1 - a @ b.T / lengths -> np.linalg.norm(a[:, None] - b, axis=2)
+        1 - a @ b.T / lengths -> ((a[:, None] - b) ** 2).sum(2)
+    euclidean_of_directions: You return the Euclidean distance of the vectors scaled to length 1. The cosine
+        distance is half of its square.
+        1 - a @ b.T / lengths -> np.sqrt(np.maximum(2 - 2 * a @ b.T / lengths, 0))
+    doubled: You return the squared distance of the vectors scaled to length 1. The cosine distance is half of
+        that.
+        1 - a @ b.T / lengths -> 2 - 2 * a @ b.T / lengths
+    angle: You return the angle. One minus its cosine is asked for.
+        1 - a @ b.T / lengths -> np.arccos(np.clip(a @ b.T / lengths, -1, 1))
+    absolute_cosine: You take the cosine without its sign. Opposite directions are as far apart as possible:
+        keep the sign.
+        1 - a @ b.T / lengths -> 1 - np.abs(a @ b.T) / lengths
+    not_a_number: You divide by 0 for a row of zeros. Such a row has no direction: its distance is 1.
+        lengths = np.where(lengths == 0, 1, lengths) ->
+    zeros_are_near: A row of zeros has the distance 0 in your answer, as if it had every direction. It has
+        none: its distance is 1.
+        return 1 - a @ b.T / lengths ->
+            return np.where((a == 0).all(1)[:, None] | (b == 0).all(1), 0, 1 - a @ b.T / lengths)
+    transposed: Your result is (M, N). Each row of the result belongs to a row of a.
+        return 1 - a @ b.T / lengths -> return (1 - a @ b.T / lengths).T
+    """),
 )
 
 EXERCISES = (COSINE_DISTANCES,)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 
@@ -44,72 +45,39 @@ SOFTMAX = Exercise(
         "Subtract the largest logit of each row from that row, take the exponential, and divide each row by "
         "its own sum.",
     ),
-    mistakes=(
-        Mistake(
-            "over_the_batch",
-            "Your columns add up to 1: you compare images with each other. Compare the classes of one image.",
-            (("max(axis=1", "max(axis=0"), ("sum(axis=1", "sum(axis=0")),
-            ("e.sum(axis=1", "e.sum(axis=0"),
-        ),
-        Mistake(
-            "over_everything",
-            "All your numbers together add up to 1. Each row should, by itself.",
-            ("e.sum(axis=1, keepdims=True)", "e.sum()"),
-            (("z.max(axis=1, keepdims=True)", "z.max()"), ("e.sum(axis=1, keepdims=True)", "e.sum()")),
-        ),
-        Mistake(
-            "without_the_shift",
-            "For large logits your exponentials overflow, or all vanish. Subtract the largest logit of the "
-            "row first; the shares stay the same.",
-            (" - z.max(axis=1, keepdims=True)", ""),
-        ),
-        Mistake(
-            "one_shift_for_all",
-            "You subtract one number from the logits of all images. A row that lies far below it vanishes "
-            "altogether: subtract each row's own maximum.",
-            ("z.max(axis=1, keepdims=True)", "z.max()"),
-            ("z.max(axis=1, keepdims=True)", "z.max(axis=0)"),
-        ),
-        Mistake(
-            "not_divided",
-            "Your rows do not add up to 1. Divide each row by its own sum.",
-            ("e / e.sum(axis=1, keepdims=True)", "e"),
-            (("z - z.max(axis=1, keepdims=True)", "z"), ("e / e.sum(axis=1, keepdims=True)", "e")),
-        ),
-        Mistake(
-            "without_exponential",
-            "You divide the logits themselves by their sum. Shares come from their exponentials.",
-            ("np.exp(z - z.max(axis=1, keepdims=True))", "z"),
-        ),
-        Mistake(
-            "base_two",
-            "You take powers of 2. Softmax takes powers of e.",
-            ("np.exp(", "np.exp2("),
-        ),
-        Mistake(
-            "sign",
-            "The smallest logit gets the largest share: there is one minus sign too many.",
-            ("np.exp(z - z.max(axis=1, keepdims=True))", "np.exp(z.min(axis=1, keepdims=True) - z)"),
-            ("np.exp(z - z.max(axis=1, keepdims=True))", "np.exp(-z)"),
-        ),
-        Mistake(
-            "sigmoid",
-            "You apply the sigmoid to each logit by itself. The shares of all classes must add up"
-            " to 1: divide by the sum over the classes.",
-            (
-                "return e / e.sum(axis=1, keepdims=True)",
-                "return np.where(z > 0, 1 / (1 + np.exp(-np.abs(z))), 1 - 1 / (1 + np.exp(-np.abs(z))))",
-            ),
-        ),
-        Mistake(
-            "logarithm",
-            "You return the logarithms of the shares. Here the shares themselves are asked for.",
-            (
-                "return e / e.sum(axis=1, keepdims=True)",
-                "return z - z.max(axis=1, keepdims=True) - np.log(e.sum(axis=1, keepdims=True))",
-            ),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    over_the_batch: Your columns add up to 1: you compare images with each other. Compare the classes of one
+        image.
+        max(axis=1 -> max(axis=0; sum(axis=1 -> sum(axis=0
+        e.sum(axis=1 -> e.sum(axis=0
+    over_everything: All your numbers together add up to 1. Each row should, by itself.
+        e.sum(axis=1, keepdims=True) -> e.sum()
+        z.max(axis=1, keepdims=True) -> z.max(); e.sum(axis=1, keepdims=True) -> e.sum()
+    without_the_shift: For large logits your exponentials overflow, or all vanish. Subtract the largest logit
+        of the row first; the shares stay the same.
+        - z.max(axis=1, keepdims=True) ->
+    one_shift_for_all: You subtract one number from the logits of all images. A row that lies far below it
+        vanishes altogether: subtract each row's own maximum.
+        z.max(axis=1, keepdims=True) -> z.max()
+        z.max(axis=1, keepdims=True) -> z.max(axis=0)
+    not_divided: Your rows do not add up to 1. Divide each row by its own sum.
+        e / e.sum(axis=1, keepdims=True) -> e
+        z - z.max(axis=1, keepdims=True) -> z; e / e.sum(axis=1, keepdims=True) -> e
+    without_exponential: You divide the logits themselves by their sum. Shares come from their exponentials.
+        np.exp(z - z.max(axis=1, keepdims=True)) -> z
+    base_two: You take powers of 2. Softmax takes powers of e.
+        np.exp( -> np.exp2(
+    sign: The smallest logit gets the largest share: there is one minus sign too many.
+        np.exp(z - z.max(axis=1, keepdims=True)) -> np.exp(z.min(axis=1, keepdims=True) - z)
+        np.exp(z - z.max(axis=1, keepdims=True)) -> np.exp(-z)
+    sigmoid: You apply the sigmoid to each logit by itself. The shares of all classes must add up to 1: divide
+        by the sum over the classes.
+        return e / e.sum(axis=1, keepdims=True) ->
+            return np.where(z > 0, 1 / (1 + np.exp(-np.abs(z))), 1 - 1 / (1 + np.exp(-np.abs(z))))
+    logarithm: You return the logarithms of the shares. Here the shares themselves are asked for.
+        return e / e.sum(axis=1, keepdims=True) ->
+            return z - z.max(axis=1, keepdims=True) - np.log(e.sum(axis=1, keepdims=True))
+    """),
 )
 
 
@@ -141,72 +109,38 @@ SOFTMAX_INPUT = Exercise(
         "Take the mean of all g of the row, weighted by the shares. Each logit gets its share"
         " y times the difference of its own g and this mean.",
     ),
-    mistakes=(
-        Mistake(
-            "diagonal_only",
-            "You let each logit act on its own share only. It takes something from all other shares, too.",
-            ("y * (g - (g * y).sum(axis=1, keepdims=True))", "g * y * (1 - y)"),
-        ),
-        Mistake(
-            "others_forgotten",
-            "You multiply g with the shares and stop. A logit also changes the other shares of "
-            "its row: that part is missing.",
-            ("y * (g - (g * y).sum(axis=1, keepdims=True))", "y * g"),
-        ),
-        Mistake(
-            "share_forgotten",
-            "You subtract the weighted mean of the row's g, and stop there. Each logit's gradient"
-            " has its share as a factor, too.",
-            ("y * (g -", "(g -"),
-        ),
-        Mistake(
-            "sign",
-            "Your gradient points the wrong way: every sign is the opposite.",
-            ("return y *", "return -y *"),
-        ),
-        Mistake(
-            "added",
-            "You add the weighted mean of the row's g. Subtract it.",
-            ("(g - (g", "(g + (g"),
-        ),
-        Mistake(
-            "over_the_batch",
-            "You weigh and add over the images. The classes of one image belong together.",
-            ("(g * y).sum(axis=1", "(g * y).sum(axis=0"),
-        ),
-        Mistake(
-            "plain_mean",
-            "You subtract the plain sum or mean of g. Weigh each g with its share.",
-            ("(g * y).sum(", "g.mean("),
-            ("(g * y).sum(", "g.sum("),
-        ),
-        Mistake(
-            "mean_of_products",
-            "You take the mean of g times share. It is their sum: the shares are weights already.",
-            ("(g * y).sum(", "(g * y).mean("),
-        ),
-        Mistake(
-            "of_the_logarithm",
-            "This is the gradient of the logarithm of softmax. Here g belongs to the shares themselves.",
-            ("y * (g - (g * y).sum(axis=1, keepdims=True))", "g - y * g.sum(axis=1, keepdims=True)"),
-        ),
-        Mistake(
-            "logits_for_shares",
-            "You put the logits where the shares belong. Run softmax forward first.",
-            ("return y * (g - (g * y)", "return z * (g - (g * z)"),
-        ),
-        Mistake(
-            "softmax_over_the_batch",
-            "Your shares add up to 1 over the images. They must do so over the classes.",
-            ("e.sum(axis=1", "e.sum(axis=0"),
-        ),
-        Mistake(
-            "without_the_shift",
-            "Your exponentials overflow or vanish where logits are large. Subtract the largest of each row "
-            "first.",
-            (" - z.max(axis=1, keepdims=True)", ""),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    diagonal_only: You let each logit act on its own share only. It takes something from all other shares,
+        too.
+        y * (g - (g * y).sum(axis=1, keepdims=True)) -> g * y * (1 - y)
+    others_forgotten: You multiply g with the shares and stop. A logit also changes the other shares of its
+        row: that part is missing.
+        y * (g - (g * y).sum(axis=1, keepdims=True)) -> y * g
+    share_forgotten: You subtract the weighted mean of the row's g, and stop there. Each logit's gradient has
+        its share as a factor, too.
+        y * (g - -> (g -
+    sign: Your gradient points the wrong way: every sign is the opposite.
+        return y * -> return -y *
+    added: You add the weighted mean of the row's g. Subtract it.
+        (g - (g -> (g + (g
+    over_the_batch: You weigh and add over the images. The classes of one image belong together.
+        (g * y).sum(axis=1 -> (g * y).sum(axis=0
+    plain_mean: You subtract the plain sum or mean of g. Weigh each g with its share.
+        (g * y).sum( -> g.mean(
+        (g * y).sum( -> g.sum(
+    mean_of_products: You take the mean of g times share. It is their sum: the shares are weights already.
+        (g * y).sum( -> (g * y).mean(
+    of_the_logarithm: This is the gradient of the logarithm of softmax. Here g belongs to the shares
+        themselves.
+        y * (g - (g * y).sum(axis=1, keepdims=True)) -> g - y * g.sum(axis=1, keepdims=True)
+    logits_for_shares: You put the logits where the shares belong. Run softmax forward first.
+        return y * (g - (g * y) -> return z * (g - (g * z)
+    softmax_over_the_batch: Your shares add up to 1 over the images. They must do so over the classes.
+        e.sum(axis=1 -> e.sum(axis=0
+    without_the_shift: Your exponentials overflow or vanish where logits are large. Subtract the largest of
+        each row first.
+        - z.max(axis=1, keepdims=True) ->
+    """),
 )
 
 EXERCISES = (SOFTMAX, SOFTMAX_INPUT)

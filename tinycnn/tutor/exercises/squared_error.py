@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 
@@ -34,60 +35,31 @@ MSE_LOSS_INPUT = Exercise(
         "The derivative of (x - t) squared is 2 (x - t). How many terms does the mean divide by?",
         "Twice the difference of output and target, divided by the number of all elements.",
     ),
-    mistakes=(
-        Mistake(
-            "two_forgotten",
-            "Your gradient is half of the right one. The derivative of a square has a factor.",
-            ("2 * (x - t)", "(x - t)"),
-        ),
-        Mistake(
-            "not_divided",
-            "You leave out the division. L is a mean: divide by the number that the mean divides by.",
-            (" / M", ""),
-        ),
-        Mistake(
-            "divided_by_images",
-            "You divide by the number of images. Here the mean is over all elements, N times D of them.",
-            ("M = x.size", "M = len(x)"),
-        ),
-        Mistake(
-            "divided_by_one_row",
-            "You divide by the length of one row. Here the mean is over all rows as well.",
-            ("M = x.size", "M = x.shape[1]"),
-        ),
-        Mistake(
-            "sign",
-            "Your gradient points the other way. If x is too large, L grows with x.",
-            ("(x - t)", "(t - x)"),
-        ),
-        Mistake(
-            "absolute_error",
-            "Your gradient has the same size everywhere. That is the absolute error. The gradient"
-            " of a square grows with the difference.",
-            ("2 * (x - t)", "np.sign(x - t)"),
-        ),
-        Mistake(
-            "the_loss",
-            "You return the squares themselves, the terms of L. Their derivatives are asked for.",
-            ("2 * (x - t) / M", "(x - t) ** 2 / M"),
-            ("2 * (x - t) / M", "(x - t) ** 2"),
-        ),
-        Mistake(
-            "target_forgotten",
-            "Your gradient does not depend on the target. It should be 0 where x and t are equal.",
-            ("(x - t)", "x"),
-        ),
-        Mistake(
-            "added",
-            "You add the target to the output. Their difference says how far off x is.",
-            ("(x - t)", "(x + t)"),
-        ),
-        Mistake(
-            "mean_difference",
-            "All your numbers are equal: you averaged the differences. Each element has its own.",
-            ("(x - t)", "(x - t).mean() * np.ones(x.shape)"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    two_forgotten: Your gradient is half of the right one. The derivative of a square has a factor.
+        2 * (x - t) -> (x - t)
+    not_divided: You leave out the division. L is a mean: divide by the number that the mean divides by.
+        / M ->
+    divided_by_images: You divide by the number of images. Here the mean is over all elements, N times D of
+        them.
+        M = x.size -> M = len(x)
+    divided_by_one_row: You divide by the length of one row. Here the mean is over all rows as well.
+        M = x.size -> M = x.shape[1]
+    sign: Your gradient points the other way. If x is too large, L grows with x.
+        (x - t) -> (t - x)
+    absolute_error: Your gradient has the same size everywhere. That is the absolute error. The gradient of a
+        square grows with the difference.
+        2 * (x - t) -> np.sign(x - t)
+    the_loss: You return the squares themselves, the terms of L. Their derivatives are asked for.
+        2 * (x - t) / M -> (x - t) ** 2 / M
+        2 * (x - t) / M -> (x - t) ** 2
+    target_forgotten: Your gradient does not depend on the target. It should be 0 where x and t are equal.
+        (x - t) -> x
+    added: You add the target to the output. Their difference says how far off x is.
+        (x - t) -> (x + t)
+    mean_difference: All your numbers are equal: you averaged the differences. Each element has its own.
+        (x - t) -> (x - t).mean() * np.ones(x.shape)
+    """),
 )
 
 EXERCISES = (MSE_LOSS_INPUT,)

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise, Mistake
+from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
 from .geometry import Sizes, whole_numbers
@@ -82,98 +83,52 @@ CONV_TRANSPOSE2D = Exercise(
         "Take zeros that all copies fit into, add the copies up, a stride apart, and cut the padding off on "
         "each side.",
     ),
-    mistakes=(
-        Mistake(
-            "copies_overwritten",
-            "Where two copies of the kernel overlap, you let the later one replace the earlier one. Copies "
-            "add up.",
-            ("] +=", "] ="),
-        ),
-        Mistake(
-            "size_of_a_convolution",
-            "Your output is as small as that of a convolution. A transposed convolution goes the other way: "
-            "the copies of the kernel reach beyond the input.",
-            (
-                "PH : whole.shape[2] - PH, PW : whole.shape[3] - PW",
-                ": (OH + 2 * PH - KH) // SH + 1, : (OW + 2 * PW - KW) // SW + 1",
-            ),
-        ),
-        Mistake(
-            "stride_as_in_a_convolution",
-            "Your copies lie one cell apart. The stride says how far the copy of one input cell is from the "
-            "next.",
-            ("* SH, ow * SW", ", ow"),
-            ("= stride, padding", "= (1, 1), padding"),
-        ),
-        Mistake(
-            "stride_of_one_direction",
-            "You space the copies alike in both directions. Rows go by SH, columns by SW.",
-            ("= stride, padding", "= (stride[0], stride[0]), padding"),
-            ("= stride, padding", "= (stride[1], stride[1]), padding"),
-        ),
-        Mistake(
-            "padding_added",
-            "You put padding around the result. Here the padding is cut off: it belongs to the "
-            "convolution that leads back from the result to x.",
-            (
-                "return whole[:, :, PH : whole.shape[2] - PH, PW : whole.shape[3] - PW]",
-                "return np.pad(whole, ((0, 0), (0, 0), (PH, PH), (PW, PW)))",
-            ),
-        ),
-        Mistake(
-            "padding_left_on",
-            "You forget to remove the padding from the result. Cut PH rows and PW columns off each side.",
-            ("[:, :, PH : whole.shape[2] - PH, PW : whole.shape[3] - PW]", ""),
-        ),
-        Mistake(
-            "padding_cut_on_one_side",
-            "You cut the padding off one side only, all of it. Half of it belongs to each side.",
-            ("PH : whole.shape[2] - PH, PW : whole.shape[3] - PW", "2 * PH :, 2 * PW :"),
-            (
-                "PH : whole.shape[2] - PH, PW : whole.shape[3] - PW",
-                ": whole.shape[2] - 2 * PH, : whole.shape[3] - 2 * PW",
-            ),
-        ),
-        Mistake(
-            "padding_cut_once",
-            "You cut one border off, and the opposite one stays. Cut both.",
-            ("PH : whole.shape[2] - PH, PW : whole.shape[3] - PW", "PH:, PW:"),
-            (
-                "PH : whole.shape[2] - PH, PW : whole.shape[3] - PW",
-                ": whole.shape[2] - PH, : whole.shape[3] - PW",
-            ),
-        ),
-        Mistake(
-            "kernel_flipped",
-            "You turn the kernel by 180 degrees in its copies. Nothing is turned: the first cell of the "
-            "kernel comes first.",
-            ("* w[k]", "* w[k, :, ::-1, ::-1]"),
-        ),
-        Mistake(
-            "kernel_transposed",
-            "In your copies the rows of the kernel stand as columns. Lay the kernel down as it is.",
-            ("* w[k]", "* w[k].swapaxes(1, 2)"),
-        ),
-        Mistake(
-            "one_channel_of_the_input",
-            "You lay down copies for one channel of the input. All K channels lay theirs into the same "
-            "output.",
-            ("np.ndindex(N, K", "np.ndindex(N, 1"),
-            (("np.ndindex(N, K", "np.ndindex(N, 1"), ("x[n, k, oh, ow] * w[k]", "x[n, -1, oh, ow] * w[-1]")),
-        ),
-        Mistake(
-            "channels_exchanged",
-            "You read the kernel as (C, K, KH, KW). The channels that go in come first, those that come out "
-            "second.",
-            ("* w[k]", "* w[:, k]"),
-        ),
-        Mistake(
-            "one_image",
-            "You make one picture for the whole batch. Make one for every input.",
-            ("np.ndindex(N, K", "np.ndindex(1, K"),
-            ("x[n,", "x[0,"),
-        ),
-    ),
+    mistakes=read_mistakes("""
+    copies_overwritten: Where two copies of the kernel overlap, you let the later one replace the earlier one.
+        Copies add up.
+        ] += -> ] =
+    size_of_a_convolution: Your output is as small as that of a convolution. A transposed convolution goes the
+        other way: the copies of the kernel reach beyond the input.
+        PH : whole.shape[2] - PH, PW : whole.shape[3] - PW ->
+            : (OH + 2 * PH - KH) // SH + 1, : (OW + 2 * PW - KW) // SW + 1
+    stride_as_in_a_convolution: Your copies lie one cell apart. The stride says how far the copy of one input
+        cell is from the next.
+        * SH, ow * SW -> , ow
+        = stride, padding -> = (1, 1), padding
+    stride_of_one_direction: You space the copies alike in both directions. Rows go by SH, columns by SW.
+        = stride, padding -> = (stride[0], stride[0]), padding
+        = stride, padding -> = (stride[1], stride[1]), padding
+    padding_added: You put padding around the result. Here the padding is cut off: it belongs to the
+        convolution that leads back from the result to x.
+        return whole[:, :, PH : whole.shape[2] - PH, PW : whole.shape[3] - PW] ->
+            return np.pad(whole, ((0, 0), (0, 0), (PH, PH), (PW, PW)))
+    padding_left_on: You forget to remove the padding from the result. Cut PH rows and PW columns off each
+        side.
+        [:, :, PH : whole.shape[2] - PH, PW : whole.shape[3] - PW] ->
+    padding_cut_on_one_side: You cut the padding off one side only, all of it. Half of it belongs to each
+        side.
+        PH : whole.shape[2] - PH, PW : whole.shape[3] - PW -> 2 * PH :, 2 * PW :
+        PH : whole.shape[2] - PH, PW : whole.shape[3] - PW ->
+            : whole.shape[2] - 2 * PH, : whole.shape[3] - 2 * PW
+    padding_cut_once: You cut one border off, and the opposite one stays. Cut both.
+        PH : whole.shape[2] - PH, PW : whole.shape[3] - PW -> PH:, PW:
+        PH : whole.shape[2] - PH, PW : whole.shape[3] - PW -> : whole.shape[2] - PH, : whole.shape[3] - PW
+    kernel_flipped: You turn the kernel by 180 degrees in its copies. Nothing is turned: the first cell of the
+        kernel comes first.
+        * w[k] -> * w[k, :, ::-1, ::-1]
+    kernel_transposed: In your copies the rows of the kernel stand as columns. Lay the kernel down as it is.
+        * w[k] -> * w[k].swapaxes(1, 2)
+    one_channel_of_the_input: You lay down copies for one channel of the input. All K channels lay theirs into
+        the same output.
+        np.ndindex(N, K -> np.ndindex(N, 1
+        np.ndindex(N, K -> np.ndindex(N, 1; x[n, k, oh, ow] * w[k] -> x[n, -1, oh, ow] * w[-1]
+    channels_exchanged: You read the kernel as (C, K, KH, KW). The channels that go in come first, those that
+        come out second.
+        * w[k] -> * w[:, k]
+    one_image: You make one picture for the whole batch. Make one for every input.
+        np.ndindex(N, K -> np.ndindex(1, K
+        x[n, -> x[0,
+    """),
 )
 
 EXERCISES = (CONV_TRANSPOSE2D,)
