@@ -1,4 +1,4 @@
-"""Memory of large arrays, used again for the next array of that size instead of going back to the system.
+"""Memory of large arrays, used again for the next array of about that size, not given back to the system.
 
 A training step needs arrays of the same sizes as the step before. The C library gives large blocks back to
 the system when they are freed, and touching new pages costs more than most arithmetic on them.
@@ -36,12 +36,12 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Array:
     if size < SMALLEST:
         return np.empty(shape, dtype)
     size = -(-size // PAGE) * PAGE
-    taken = _take(size)
+    taken = _take(size) or _take_larger(size)
     if not taken:
         _forget(MOST_HELD - size)
         taken.append(np.empty(size, np.uint8))
     array = np.ndarray(shape, dtype, taken[0])
-    _blocks[size].append(taken.pop())
+    _blocks[taken[0].nbytes].append(taken.pop())
     return array
 
 
@@ -76,6 +76,14 @@ def _take(size: int) -> list[np.ndarray]:
             if taken and _is_free(taken, 0):  # and not another block, or one that somebody just took
                 return taken
             blocks.extend(taken)
+    return []
+
+
+def _take_larger(size: int) -> list[np.ndarray]:
+    """Take the smallest free block of more than `size`, but at most twice that many, bytes."""
+    for larger in sorted(other for other in list(_blocks) if size < other <= 2 * size):
+        if taken := _take(larger):
+            return taken
     return []
 
 

@@ -76,6 +76,21 @@ def test_memory_of_an_array_is_used_again_when_nothing_refers_to_it_any_more():
 
 
 @pytest.mark.usefixtures("empty_arena")
+@pytest.mark.parametrize(
+    ("rows", "used_again"), [((1 << 16) - 1, True), ((1 << 15) + 1, True), (1 << 14, False)]
+)
+def test_a_free_block_serves_an_array_of_more_than_half_its_size(rows, used_again):
+    first = arena.empty(LARGE, "float32")
+    address = first.ctypes.data
+    del first
+    smaller = arena.empty((rows, 16), "float32")
+    assert (smaller.ctypes.data == address) == used_again
+    smaller[:] = 0
+    del smaller
+    assert arena.empty(LARGE, "float32").ctypes.data == address  # in its full size
+
+
+@pytest.mark.usefixtures("empty_arena")
 @pytest.mark.parametrize("keep", [lambda a: a, lambda a: a[1:], lambda a: a.T.reshape(-1, 2), memoryview])
 def test_what_somebody_kept_is_never_handed_out_again(keep):
     array = arena.empty(LARGE, "float32")

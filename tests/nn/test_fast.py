@@ -170,7 +170,7 @@ POOLED = ("ReLU, pooling", "pooling, ReLU", "two")
 @pytest.mark.parametrize("wanted", ["all", "weights", "x", "biases"])
 @pytest.mark.parametrize("large", [1, 30_000, 1 << 24])  # bytes: one image at a time, a few, all of them
 def test_the_way_back_through_pooling_in_one_step(monkeypatch, rng, which, N, wanted, large):
-    """With no other result than node after node, and in parts of images if no gradient goes on to x."""
+    """With no other result than node after node, and in parts of images."""
     monkeypatch.setattr(shortcuts, "LARGE", large)
     results, images = [], []
     data, g = rng.standard_normal((N, 3, 15, 14)), None
@@ -193,7 +193,7 @@ def test_the_way_back_through_pooling_in_one_step(monkeypatch, rng, which, N, wa
         assert (ours is None) == (separate is None)
         if ours is not None:
             assert_allclose(ours.numpy(), separate.numpy(), rtol=1e-9, atol=1e-9)
-    if (which, N, wanted) == ("ReLU, pooling", 5, "weights"):
+    if (which, N) == ("ReLU, pooling", 5) and wanted != "biases":
         assert images == {1: [1] * 5, 30_000: [4, 1], 1 << 24: [5]}[large]
 
 

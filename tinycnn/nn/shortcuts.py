@@ -13,22 +13,21 @@ from tinycnn.autograd.fast import Contributions
 from tinycnn.dispatch import kernels_for
 from tinycnn.functional.normalisation import Normalise
 from tinycnn.functional.relu import LeakyReLU, ReLU
+from tinycnn.kernels import arena
 from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.contract import NormaliseEpilogueInput
 from tinycnn.kernels.geometry import Geometry, pool2d_geometry
 from tinycnn.tensor import Tensor, clock
 
-LARGE = 1 << 24  # bytes: a gradient that only weights are computed from is computed in parts of this size
+LARGE = 1 << 23  # bytes: what pooling scatters is computed in parts of this size
 pooling_geometry = lru_cache(maxsize=256)(pool2d_geometry)
 
 
 class Pooled(NamedTuple):
     """The way back through an activation, max-pooling and a convolution; see `Shortcut`.
 
-    The gradient of the bias is a sum. Pooling scatters zeros between its terms: so it is computed before.
-
-    What pooling scatters behind the first convolution of a network is the largest array of a step, and only
-    the gradient of the weight is computed from it. So it is made for some images at a time.
+    What pooling scatters is the largest array of a step, and nobody keeps it. So the gradients are computed
+    for some images at a time.
     """
 
     nodes: Sequence[Function]  # pooling, convolution
@@ -37,27 +36,36 @@ class Pooled(NamedTuple):
 
     def backward(self, g: Array, y: Array) -> Contributions:
         """Return the gradients by x, weight and bias; y is the result."""
+        N, K, OH, OW = self.geometry.y_shape
+        each = max(LARGE // (K * OH * OW * g.itemsize), 1)
+        by_x, *sums = self.of_images(slice(0, each), g, y)
+        if each < N and by_x is not None:
+            first, by_x = by_x, arena.empty(self.geometry.x_shape, by_x.dtype)
+            by_x[:each] = first
+        for n in range(each, N, each):
+            share, *more = self.of_images(slice(n, n + each), g, y)
+            sums = [a if b is None else a + b for a, b in zip(sums, more, strict=True)]
+            if by_x is not None:
+                by_x[n : n + each] = share
+        return Contributions((by_x, *sums), self.nodes[1].parents)
+
+    def of_images(self, some: slice, g: Array, y: Array) -> Sequence[Array | None]:
+        """Return what some images contribute.
+
+        The gradient of the bias is a sum. Pooling scatters zeros between its terms: so it is computed before.
+        """
         pooling, convolution = self.nodes
         x, w = (kept.data for kept in convolution._kept or ())
         (index,) = (kept.data for kept in pooling._kept or ())
-        kernels = kernels_for(x, g)
+        x, g, y, index = x[some], g[some], y[some], index[some]
+        kernels, sizes = kernels_for(x, g), self.geometry._replace(N=len(g))
         g = kernels.leaky_gate(g, y, self.slope) if self.slope else kernels.gate(g, y)
         need_x, need_w, *need_bias = convolution.needs_input_grad
         by_bias = [kernels.channel_sum(g) if need else None for need in need_bias]
-        by_x = by_w = None
-        N, K, OH, OW = self.geometry.y_shape
-        each = N if need_x else LARGE // (K * OH * OW * g.itemsize)
-        for n in range(0, max(N, 1) if need_x or need_w else 0, max(each, 1)):
-            some = slice(n, n + max(each, 1))
-            sizes = self.geometry._replace(N=len(g[some]))
-            scattered = kernels.pool_scatter(g[some], index[some], pooling_geometry(sizes.y_shape, 2))
-            if need_x:
-                by_x = kernels.conv2d_input(scattered, w, sizes)
-            if need_w:
-                part = kernels.conv2d_weight(x[some], scattered, sizes)
-                by_w = part if by_w is None else by_w + part
-            del scattered  # its memory is used again
-        return Contributions((by_x, by_w, *by_bias), convolution.parents)
+        if need_x or need_w:
+            g = kernels.pool_scatter(g, index, pooling_geometry(sizes.y_shape, 2))
+        by_x = kernels.conv2d_input(g, w, sizes) if need_x else None
+        return by_x, kernels.conv2d_weight(x, g, sizes) if need_w else None, *by_bias
 
 
 class Normalised(NamedTuple):
