@@ -6,8 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 import tinycnn
 from tinycnn import data, metrics, models, plot
 from tinycnn.data import NAMED, Augment, DataLoader, Dataset
@@ -64,15 +62,9 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
         self.stopping = EarlyStopping("val_loss", self.settings.patience, restore_best=True)
         return [self.stopping]
 
-    def save_data_pictures(self, folder: Path) -> None:
-        """Write some training images with their labels."""
-        first = self.train_data.subset(np.arange(min(25, len(self.train_data))))
-        samples = plot.sample_grid(first.scaled(np.arange(len(first))), first.labels, first.classes)
-        plot.save(samples, folder / "samples.png")
-
     def save_results(self, folder: Path, config: dict[str, Any], say: Callable[[str], None]) -> Evaluation:
         """Write weights and pictures, and return how good the network is on the test data."""
-        training, test = self.training, self.test_data
+        training, train, test = self.training, self.train_data, self.test_data
         if training.stop:
             say(f"stopped early: {training.stop}")
         if self.settings.patience:
@@ -80,11 +72,15 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
             say(f"the weights are those of epoch {best}, which has the least loss on the images held out")
         result = evaluate(training.model, DataLoader(test, TEST_BATCH))
         save_weights(folder / WEIGHTS, training.model, config)
+        first = train.subset(slice(0, 25))
+        samples = plot.sample_grid(first.scaled(slice(None)), first.labels, train.classes)
+        plot.save(samples, folder / "samples.png")
         plot.save(plot.learning_curve(training.history), folder / "learning_curve.png")
         matrix = metrics.confusion_matrix(result.labels, result.predictions, len(test.classes))
         plot.save(plot.confusion_matrix(matrix, test.classes), folder / "confusion_matrix.png")
-        images = test.scaled(np.arange(len(test)))
-        grid = plot.prediction_grid(images, result.labels, result.probabilities, test.classes)
+        grid = plot.prediction_grid(
+            test.scaled(slice(None)), result.labels, result.probabilities, test.classes
+        )
         plot.save(grid, folder / "predictions.png")
         say(f"test accuracy {result.accuracy:.2%} ({len(test):,} images)")
         say(f"weights, history and pictures are in {folder}/")

@@ -177,7 +177,6 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
         for note in self.notes:
             say(f"note: {note}")
         say(self.describe())
-        self.save_data_pictures(folder)
         fit(
             self.training,
             [
@@ -219,9 +218,6 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
     @abstractmethod
     def describe(self) -> str:
         """Return one line: which network is trained on which data."""
-
-    def save_data_pictures(self, folder: Path) -> None:
-        """Write pictures of the data, before training."""
 
     def callbacks(self, folder: Path, say: Callable[[str], None]) -> list[Callback]:
         """Return further callbacks of the training."""
