@@ -22,19 +22,20 @@ import numpy as np
 
 from .. import arena
 from ..arrays import Array, ready
-from ..cores import get_num_threads
 from ..geometry import Geometry
 from . import depthwise
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
 from .depthwise import is_depthwise
 from .few import few_channels
-from .panels import aligned, pack
+from .panels import aligned, pack_layer, workspace
 from .plan import Plan, few_plan, forward_plan, input_plan, weight_plan
 from .threads import split
 
 BLOCK = 420  # cells: the sums of a block stay in the cache; a multiple of the rows of every tile
 SERIAL = 1 << 22  # multiply-adds that are done before a thread that sleeps is awake (measured on one image)
 ADDED = 1 << 16  # additions that are
+WINDOWS = np.arange(0, BLOCK, 4)  # the first cells of the 2x2 windows of a block
+INDICES = {size: np.dtype(f"i{size}") for size in (4, 8)}  # of winners, which are kept as bits of floats
 FEW = 12  # channels of a group, at most: for more, vectors of channels are faster (measured)
 
 
@@ -66,23 +67,13 @@ def _forward(
     x, w = prepared(x, w)
     if is_depthwise(geometry) and not pooled:
         return depthwise.conv2d(x, w, geometry, bias, slope), None
-    plan, G, K = forward_plan(geometry, x.itemsize, BLOCK, pooled), geometry.G, geometry.K
-    packed = _packed(w, plan, G, 1, K // G, len(plan.steps))
+    plan, G = forward_plan(geometry, x.itemsize, BLOCK, pooled), geometry.G
     N, K, OH, OW = geometry.y_shape
     y = arena.empty((N, K, OH // 2, OW // 2) if pooled else (N, K, OH, OW), x.dtype)
-    index = arena.empty(y.shape if pooled else (0,), f"i{x.itemsize}")
-    _run(
-        forward_blocks,
-        plan,
-        geometry,
-        x,
-        packed,
-        bias,
-        y,
-        index.reshape(-1).view(x.dtype),
-        x.dtype.type(slope),
-        np.arange(0, BLOCK, 4),
-    )
+    index = arena.empty(y.shape if pooled else (0,), INDICES[x.itemsize])
+    weights = _packed(w, bias, plan, G, 1, K // G, len(plan.steps))
+    winners = index.reshape(-1).view(x.dtype)
+    _run(forward_blocks, plan, geometry, x, weights, y, winners, x.dtype.type(slope), WINDOWS)
     return y, index if pooled else None
 
 
@@ -97,11 +88,12 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = No
     G, channels, filters = geometry.G, geometry.C // geometry.G, geometry.K // geometry.G
     x = arena.empty(geometry.x_shape, g.dtype)
     if channels <= FEW:
-        _run(few_channels, few_plan(geometry, g.itemsize, BLOCK), geometry, g, w.reshape(-1), bias, x)
+        few = few_plan(geometry, g.itemsize, BLOCK)
+        _, start = _packed(w, bias, few, G, 0, channels, 0)
+        _run(few_channels, few, geometry, g, (w.reshape(-1), start), x)
     else:
         plan = input_plan(geometry, g.itemsize, BLOCK)
-        packed = _packed(w, plan, G, filters, channels, len(plan.taps))
-        _run(input_blocks, plan, geometry, g, packed, bias, x)
+        _run(input_blocks, plan, geometry, g, _packed(w, bias, plan, G, filters, channels, len(plan.taps)), x)
     return x
 
 
@@ -118,20 +110,10 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     NR, panels, parts = plan.layout.NR, plan.layout.panels, plan.units
     T = w.size // K
     sums = aligned(1, parts * G * panels * T * NR, x.dtype)[0]
-    scratch = aligned(get_num_threads(), plan.scratch, x.dtype)
-    zeros = np.zeros(NR, x.dtype)
-    args = (
-        tuple(geometry),
-        tuple(plan.layout),
-        x.reshape(-1),
-        g.reshape(-1),
-        zeros,
-        sums,
-        plan.rows,
-        plan.places,
-    )
+    arrays = x.reshape(-1), g.reshape(-1), np.zeros(NR, x.dtype), sums, plan.rows, plan.places, plan.steps
+    args = tuple(geometry), tuple(plan.layout), *arrays, parts
     split(
-        lambda part, *units: weight_blocks(*args, plan.steps, parts, scratch[part], *units),
+        lambda _, *units: weight_blocks(*args, workspace(plan.scratch, x.dtype), *units),
         G * parts,
         _threads(plan),
     )
@@ -147,29 +129,31 @@ def _run(
     plan: Plan,
     geometry: Geometry,
     source: Array,
-    weights: Array,
-    bias: Array | None,
+    weights: tuple[Array, Array],
     result: Array,
     *more: Any,
 ) -> None:
     """Let threads write their shares of the output or of the gradient by the input."""
-    layout, G = plan.layout, geometry.G
-    start = np.zeros((G * layout.panels + 1) * layout.NR, result.dtype)  # of the sums; the last panel is 0
-    if bias is not None:
-        start[: -layout.NR].reshape(G, -1)[:, : len(bias) // G] = bias.reshape(G, -1)
-    scratch = aligned(get_num_threads(), plan.scratch, result.dtype)
-    arrays = source.reshape(-1), weights, start, result.reshape(-1)
-    args = tuple(geometry), tuple(layout), *arrays, plan.rows, plan.places, plan.steps, plan.taps, *more
-    split(lambda part, *units: blocks(*args, scratch[part], *units), plan.units, _threads(plan))
+    arrays = source.reshape(-1), *weights, result.reshape(-1), plan.rows, plan.places, plan.steps, plan.taps
+    args = tuple(geometry), tuple(plan.layout), *arrays, *more
+    split(
+        lambda _, *units: blocks(*args, workspace(plan.scratch, result.dtype), *units),
+        plan.units,
+        _threads(plan),
+    )
 
 
-def _packed(w: Array, plan: Plan, G: int, each: int, filters: int, taps: int) -> Array:
-    """Return w (G, each, filters, taps) as panels; what a panel has too many of is 0."""
-    packed = aligned(1, plan.packed, w.dtype)[0]
-    if filters % plan.layout.NR:
-        packed[:] = 0
-    pack(w.reshape(-1), packed, G, each, filters, taps, plan.layout.NR)
-    return packed
+def _packed(
+    w: Array, bias: Array | None, plan: Plan, G: int, each: int, filters: int, taps: int
+) -> tuple[Array, Array]:
+    """Return w (G, each, filters, taps) and the bias, or zeros, as panels; and one more panel of zeros."""
+    NR, panels = plan.layout.NR, plan.layout.panels
+    memory = aligned(1, plan.packed + (G * panels + 1) * NR, w.dtype)[0]
+    packed, start = memory[: plan.packed], memory[plan.packed :]
+    numbers = w.reshape(-1)
+    addends = numbers[:0] if bias is None else ready(bias, w.dtype)
+    pack_layer(numbers, addends, packed, start, G, each, filters, taps, NR)
+    return packed, start
 
 
 def _threads(plan: Plan) -> int:

@@ -6,6 +6,8 @@ what goes in or comes out is transposed, in blocks that fit into the registers.
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 from llvmlite import ir
 from numba.core import types
@@ -19,6 +21,7 @@ from .vectors import INDEX, SHORT, VECTOR_BYTES, load, pointer, store
 
 EDGE = 8  # rows of a block that is transposed in registers, at most
 LINE = 64  # bytes: a vector that begins with a line of the cache is loaded at once
+MOST_OWN = 1 << 22  # bytes that a thread keeps
 
 
 def aligned(rows: int, columns: int, dtype: np.dtype) -> Array:
@@ -28,6 +31,28 @@ def aligned(rows: int, columns: int, dtype: np.dtype) -> Array:
     memory = arena.empty((rows * pitch + LINE,), np.uint8)
     first = -memory.__array_interface__["data"][0] % LINE
     return np.ndarray((rows, columns), dtype, memory, first, (pitch, itemsize))
+
+
+class _Own(threading.local):
+    """The memory that a thread keeps for itself."""
+
+    memory = np.empty(0, np.uint8)
+
+
+_own = _Own()
+
+
+def workspace(count: int, dtype: np.dtype) -> Array:
+    """Return memory for one run of a compiled function in this thread, with any content, on a cache line.
+
+    The next call may return the same memory. No other Python code of this thread runs meanwhile.
+    """
+    size = count * dtype.itemsize
+    if size > MOST_OWN:
+        return aligned(1, count, dtype)[0]
+    if len(_own.memory) < size:
+        _own.memory = aligned(1, size, _own.memory.dtype)[0]
+    return _own.memory[:size].view(dtype)
 
 
 @intrinsic
@@ -99,3 +124,17 @@ def pack(w, packed, G, each, filters, taps, NR):
                 to = ((group * blocks + block) * taps * each + i) * NR
                 at = ((group * each + i) * filters + block * NR) * taps
                 transpose(packed, to, each * NR, w, at, taps, taps, min(NR, filters - block * NR))
+
+
+@compiled
+def pack_layer(w, bias, packed, start, G, each, filters, taps, NR):
+    """As `pack`, and copy `bias` (G, filters), which may be empty, to `start`: as many panels and one of 0.
+
+    What a panel has too many of is 0.
+    """
+    if filters % NR:
+        packed[:] = 0
+    pack(w, packed, G, each, filters, taps, NR)
+    start[:] = 0
+    for k in range(len(bias)):
+        start[k // filters * ((len(start) - NR) // G) + k % filters] = bias[k]

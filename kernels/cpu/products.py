@@ -52,7 +52,8 @@ def matmul(a: Array, b: Array) -> Array:
     (M, K), N = a.shape, b.shape[1]
     few = min(M, K, N) <= FEW
     if few and K != 1 and not _is_large(M, K, N):
-        return _by_blas(a, b)
+        one_thread_a_product()
+        return a @ b if M * N * K < SERIAL else _by_blas(a, b)
     if not a.dtype.isnative:
         a, b = ready(a), ready(b)
     a_by_columns, b_by_columns = _by_columns(a), _by_columns(b)
@@ -66,8 +67,10 @@ def matmul(a: Array, b: Array) -> Array:
 
 def _is_large(M: int, K: int, N: int) -> bool:
     """Return whether one of the three matrices is large, and none is a vector."""
+    if M <= 1 or N <= 1:
+        return False
     least, middle, most = sorted((M, K, N))
-    return least > 0 and min(M, N) > 1 and middle >= MIDDLE and middle * most >= LARGE
+    return least > 0 and middle >= MIDDLE and middle * most >= LARGE
 
 
 def _by_columns(a: Array) -> bool:
@@ -141,7 +144,6 @@ def _product(a, rows, steps, v, v0, panel, pitch, y, s0, places, zeros, narrow, 
 
 def _by_blas(a: Array, b: Array) -> Array:
     """Return the product, by BLAS: the longer side is cut into blocks, by the sizes alone."""
-    one_thread_a_product()
     (M, K), N = a.shape, b.shape[1]
     y = arena.empty((M, N), a.dtype)
     longer = max(M, N)

@@ -100,23 +100,29 @@ def conv2d_epilogue(
     x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
 ) -> tuple[Array, Array | None]:
     """Return what `convolution.conv2d_epilogue` does."""
-    x, w = convolution.prepared(x, w)
-    result = _forward(x, w, geometry, bias, slope, pooled) if serves(geometry, x.dtype) else None
-    return convolution.conv2d_epilogue(x, w, geometry, bias, slope, pooled) if result is None else result
+    if x.dtype == w.dtype and serves(geometry, x.dtype):
+        result = _forward(*convolution.prepared(x, w), geometry, bias, slope, pooled)
+        if result is not None:
+            return result
+    return convolution.conv2d_epilogue(x, w, geometry, bias, slope, pooled)
 
 
 def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return what `convolution.conv2d_input` does."""
-    g, w = convolution.prepared(g, w)
-    result = _input(g, w, geometry, bias) if serves(geometry, g.dtype) else None
-    return convolution.conv2d_input(g, w, geometry, bias) if result is None else result
+    if g.dtype == w.dtype and serves(geometry, g.dtype):
+        result = _input(*convolution.prepared(g, w), geometry, bias)
+        if result is not None:
+            return result
+    return convolution.conv2d_input(g, w, geometry, bias)
 
 
 def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return what `convolution.conv2d_weight` does."""
-    x, g = convolution.prepared(x, g)
-    result = _weight(x, g, geometry) if serves(geometry, x.dtype) else None
-    return convolution.conv2d_weight(x, g, geometry) if result is None else result
+    if x.dtype == g.dtype and serves(geometry, x.dtype):
+        result = _weight(*convolution.prepared(x, g), geometry)
+        if result is not None:
+            return result
+    return convolution.conv2d_weight(x, g, geometry)
 
 
 def _forward(

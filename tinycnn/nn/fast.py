@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from tinycnn.dispatch import kernels_for, tell
 from tinycnn.functional.channels import ChannelAffine
@@ -44,76 +44,69 @@ _geometry = lru_cache(maxsize=256)(conv2d_geometry)
 
 
 Done = tuple[Tensor, int]  # a result, and of how many layers
+Kinds = Sequence[type | None]  # of layers, None for one with a hook, which wants to see its own result
 
 
 def forward(self: Layers, x: Tensor) -> Tensor:
     """Do as `Sequential.forward`."""
+    if modes().observers is not _always:
+        return _plain_forward(self, x)
     layers, i = self.layers, 0
-    seen = modes().observers is not _always
     while i < len(layers):
-        way = None if seen else _WAYS.get(type(layers[i]))
-        done = way(layers[i : i + 3], x) if way is not None and isinstance(x, Tensor) else None
-        x, count = done or (layers[i](x), 1)
+        some = layers[i : i + 3]
+        kinds = [None if layer._forward_hooks else type(layer) for layer in some]
+        way = _WAYS.get(kinds[0])
+        done = way(some, kinds, x) if way is not None and isinstance(x, Tensor) else None
+        x, count = done or (some[0](x), 1)
         i += count
     return x
 
 
-def hooked(*layers: Module) -> bool:
-    """Return whether a hook looks at the result of one of the layers."""
-    return bool([layer for layer in layers if layer._forward_hooks])
+def followers(layers: Sequence[Module], kinds: Kinds) -> tuple[int, float, bool]:
+    """Return what follows a convolution, the first layer, and is done with it.
 
-
-class Followers(NamedTuple):
-    """What follows a convolution and is done with it."""
-
-    layers: int  # how many
-    slope: float  # of an activation below 0: 0 for ReLU, 1 for none
-    pooled: bool
-
-
-def followers(layers: Sequence[Module]) -> Followers:
-    """Return how many layers behind the first, a convolution, are done with it, and what they do."""
+    That is: how many layers, the slope of an activation below 0 (0 for ReLU, 1 for none), and whether the
+    result is pooled.
+    """
     slope, pooled, count = 1.0, False, 0
-    for layer in layers[1:]:
-        if type(layer) is MaxPool2d and not pooled and slope in (0, 1) and _halves(layer):
+    for layer, kind in zip(layers[1:], kinds[1:], strict=True):
+        if kind is MaxPool2d and not pooled and slope in (0, 1) and _halves(layer):
             pooled = True
-        elif slope == 1 > slope_of(layer) and not (pooled and slope_of(layer)):
-            slope = slope_of(layer)
+        elif slope == 1 > (below := slope_of(layer, kind)) and not (pooled and below):
+            slope = below
         else:
             break
         count += 1
-    return Followers(0 if hooked(*layers[: 1 + count]) else count, slope, pooled)
+    return count, slope, pooled
 
 
-def slope_of(layer: Module) -> float:
+def slope_of(layer: Any, kind: type | None) -> float:
     """Return the slope of an activation below 0; 1 for a layer that is none."""
-    if type(layer) is LeakyReLU and 0 < layer.negative_slope < 1:
+    if kind is LeakyReLU and 0 < layer.negative_slope < 1:
         return layer.negative_slope
-    return 0.0 if type(layer) is ReLU else 1.0
+    return 0.0 if kind is ReLU else 1.0
 
 
-def _halves(layer: MaxPool2d) -> bool:
+def _halves(layer: Any) -> bool:
     """Return whether the windows are 2x2, side by side."""
     two = 2, (2, 2)
     return layer.kernel_size in two and layer.stride in two and layer.padding in (0, (0, 0))
 
 
-# Each of these gets a layer with up to two behind it, and the first one's input. It returns what came of one
-# or more of them, or None: then the first layer is called.
+# Each of these gets a layer with up to two behind it, their kinds, and the first one's input. It returns what
+# came of one or more of them, or None: then the first layer is called.
 
 
-def pooled_first(layers: Sequence[Module], x: Tensor) -> Done | None:
+def pooled_first(layers: Sequence[Module], kinds: Kinds, x: Tensor) -> Done | None:
     """Return the result of a ReLU and the max-pooling behind it, which goes first."""
-    if len(layers) < 2 or type(layers[1]) is not MaxPool2d or hooked(*layers[:2]):
-        return None
-    return layers[0](layers[1](x)), 2
+    return (layers[0](layers[1](x)), 2) if kinds[1:2] == [MaxPool2d] else None
 
 
-def dense(layers: Sequence[Any], x: Tensor) -> Done | None:
+def dense(layers: Sequence[Any], kinds: Kinds, x: Tensor) -> Done | None:
     """Return the result of a dense layer, and of a ReLU behind it, if no graph is recorded."""
-    layer, with_relu = layers[0], len(layers) > 1 and type(layers[1]) is ReLU
-    if modes().grad_enabled or hooked(*layers[: 1 + with_relu]):
+    if modes().grad_enabled:
         return None
+    layer, with_relu = layers[0], kinds[1:2] == [ReLU]
     array, weight, bias = x._data, layer.weight._data, None if layer.bias is None else layer.bias._data
     if type(array) is not type(weight) or array.dtype is not weight.dtype:
         return None
@@ -127,57 +120,61 @@ def dense(layers: Sequence[Any], x: Tensor) -> Done | None:
     return wrap(kernels_for(y).relu(y) if with_relu else y), 1 + with_relu
 
 
-def flattened(layers: Sequence[Any], x: Tensor) -> Done | None:
+def flattened(layers: Sequence[Any], kinds: Kinds, x: Tensor) -> Done | None:
     """Return the rows of a batch, if no graph is recorded."""
     layer, array = layers[0], x._data
     usual = (layer.start_dim, layer.end_dim) == (1, -1) and array.ndim > 1 and array.size > 0
-    if modes().grad_enabled or not usual or hooked(layer):
+    if modes().grad_enabled or not usual:
         return None
     rows = x.detach()
     rows._data = array.reshape(len(array), -1)
     return rows, 1
 
 
-def convolved(layers: Sequence[Any], x: Tensor) -> Done | None:
+def convolved(layers: Sequence[Any], kinds: Kinds, x: Tensor) -> Done | None:
     """Return the result of a convolution and its followers."""
-    layer, then = layers[0], followers(layers)
-    if not then.layers:
+    count, slope, pooled = followers(layers, kinds)
+    if not count:
         return None
+    layer = layers[0]
     w, bias, array, weight = layer.weight, layer.bias, x._data, layer.weight._data
-    if array.ndim != 4 or array.shape[1] != layer.in_channels or array.dtype is not weight.dtype:
+    if array.ndim != 4 or array.shape[1] != layer.in_channels:
         return None
-    kernels = kernels_for(array)
-    if (kernel := kernels.conv2d_epilogue) is None or not kernels.serves(weight):
+    if type(array) is not type(weight) or array.dtype is not weight.dtype:
+        return None
+    if (kernel := kernels_for(array).conv2d_epilogue) is None:
         return None
     options = layer.stride, layer.padding, layer.dilation, layer.groups
     try:
         geometry = _geometry(array.shape, weight.shape, *options)
     except (TypeError, ValueError):  # the layer itself will say what is wrong
         return None
-    if then.pooled and min(geometry.OH, geometry.OW) < 2:
+    if pooled and min(geometry.OH, geometry.OW) < 2:
         return None
-    y, index = kernel(array, weight, geometry, None if bias is None else bias._data, then.slope, then.pooled)
-    inputs = (x, w) if bias is None else (x, w, bias)
+    y, index = kernel(array, weight, geometry, None if bias is None else bias._data, slope, pooled)
     result = wrap(y)
-    if modes().grad_enabled and any(tensor.requires_grad for tensor in inputs):
-        node = convolution = recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
+    if not modes().grad_enabled:
+        return result, 1 + count
+    inputs = (x, w) if bias is None else (x, w, bias)
+    node = convolution = recorded(Conv2dFunction(geometry), inputs, geometry.y_shape, y.dtype)
+    if True in convolution.needs_input_grad:
         convolution._kept = inputs[:2]
         if index is not None:
             pooling = ExtremePool2d(pooling_geometry(geometry.y_shape, 2), largest=True)
             node = recorded(pooling, (node,), y.shape, y.dtype)
             node._kept = (wrap(index),)
-        if then.slope != 1:
+        if slope != 1:
             below = node, convolution
-            node = activated(node, then.slope, result)
+            node = activated(node, slope, result)
             if index is not None:
-                node.shortcut = Pooled(below, geometry, then.slope)
+                node.shortcut = Pooled(below, geometry, slope)
         result.creator, result._requires_grad = node, True
-    return result, 1 + then.layers
+    return result, 1 + count
 
 
-def normalised(layers: Sequence[Any], x: Tensor) -> Done | None:
+def normalised(layers: Sequence[Any], kinds: Kinds, x: Tensor) -> Done | None:
     """Return the result of batch norm in training and the activation behind it."""
-    if len(layers) < 2 or (slope := slope_of(layers[1])) == 1 or hooked(*layers[:2]):
+    if len(layers) < 2 or (slope := slope_of(layers[1], kinds[1])) == 1:
         return None
     layer = layers[0]
     weight, bias, mean, variance = layer.weight, layer.bias, layer.running_mean, layer.running_var
@@ -216,7 +213,7 @@ def normalised(layers: Sequence[Any], x: Tensor) -> Done | None:
     return result, 2
 
 
-_WAYS: dict[type, Callable[[Sequence[Any], Tensor], Done | None]] = {
+_WAYS: dict[type | None, Callable[[Sequence[Any], Kinds, Tensor], Done | None]] = {
     Conv2d: convolved,
     BatchNorm2d: normalised,
     Linear: dense,

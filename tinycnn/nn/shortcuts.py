@@ -99,11 +99,10 @@ def recorded(
     function: Function, inputs: Sequence[Function | Tensor], shape: tuple[int, ...], dtype: np.dtype
 ) -> Function:
     """Make an operation a node of the graph, as `Function` does, without calling it."""
-    needed = [isinstance(x, Function) or x.requires_grad for x in inputs]
-    function.recorded_at, function.needs_input_grad = next(clock), tuple(needed)
+    function.recorded_at = next(clock)
     function.parents = [
-        (x if isinstance(x, Function) else x.creator or x) if need else None
-        for x, need in zip(inputs, needed, strict=True)
+        x if isinstance(x, Function) else (x.creator or x) if x._requires_grad else None for x in inputs
     ]
+    function.needs_input_grad = tuple([parent is not None for parent in function.parents])
     function.shape, function.dtype = shape, dtype
     return function
