@@ -111,6 +111,7 @@ def cpu() -> Kernels:
         leaky_relu=elementwise.leaky_relu,
         leaky_gate=elementwise.leaky_gate,
         adam=elementwise.adam,
+        adam_of_all=elementwise.adam_of_all,
         channel_sum=channels.channel_sum,
         channel_dot=channels.channel_dot,
         channel_affine=channels.channel_affine,

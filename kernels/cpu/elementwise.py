@@ -6,6 +6,7 @@ NumPy goes over the memory once for each operation in a formula.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,27 +53,39 @@ def adam(
     theta: Array, g: Array, m: Array, v: Array, lr: float, betas: tuple[float, float], eps: float, t: int
 ) -> None:
     """Make step `t`, from 1, of Adam in place; see `tinycnn.optim.Adam`."""
-    if not all(a.flags.carray and a.dtype.isnative for a in (theta, m, v)):
-        # Flattening such an array makes a copy, and the step would be written into the copy.
-        passes.adam(theta, g, m, v, lr, betas, eps, t)
-        return
     beta1, beta2 = betas
-    numbers = (
-        beta1,
-        1 - beta1,
-        beta2,
-        1 - beta2,
-        lr / (1 - beta1**t),
-        1 / math.sqrt(1 - beta2**t),
-        eps,
-    )
-    constants = np.array(numbers, theta.dtype)
-    _split(_adam, theta, ready(g, theta.dtype), m, v, constants)
+    corrected = lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t)
+    numbers = 0.0, 0.0, 1.0, beta1, 1 - beta1, beta2, 1 - beta2, *corrected, eps
+    if not adam_of_all([(theta, g, m, v)], [numbers]):
+        passes.adam(theta, g, m, v, lr, betas, eps, t)
+
+
+def adam_of_all(parameters: Sequence[Sequence[Array]], numbers: Sequence[Sequence[float]]) -> bool:
+    """Make one step of Adam or AdamW of all parameters in place; see `tinycnn.kernels.together.adam`.
+
+    Return whether that was done: False if there are penalties, or if arrays cannot be changed where they lie.
+    """
+    # Flattening an array that is not contiguous makes a copy, and the step would be written into the copy.
+    usual = all(_in_place(a) for theta, _, m, v in parameters for a in (theta, m, v))
+    if not usual or any(l2 or l1 for l2, l1, *_ in numbers):
+        return False
+    constants: dict[Any, Array] = {}
+    for (theta, g, m, v), row in zip(parameters, numbers, strict=True):
+        key = theta.dtype, *row
+        if key not in constants:
+            constants[key] = np.array(row[2:], theta.dtype)
+        _split(_adam, theta, ready(g, theta.dtype), m, v, constants[key])
+    return True
+
+
+def _in_place(a: Array) -> bool:
+    """Return whether a compiled pass can change an array where it lies."""
+    return type(a) is np.ndarray and a.dtype.char in "fd" and a.flags.carray and a.dtype.isnative
 
 
 def _split(kernel, first: Array, *others: Any) -> None:
     """Run a kernel on parts of the flat arrays; numbers are passed on."""
-    args = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in (first, *others)]
+    args = [a.reshape(-1) if type(a) is np.ndarray else a for a in (first, *others)]
     split(lambda _, start, stop: kernel(*args, start, stop), first.size, 1 + first.size // SERIAL)
 
 
@@ -103,9 +116,9 @@ def _leaky_gate(g, x, y, slope, start, stop):
 @compiled
 def _adam(theta, g, m, v, constants, start, stop):
     theta, g, m, v = theta[start:stop], g[start:stop], m[start:stop], v[start:stop]
-    beta1, rest1, beta2, rest2, lr, scale, eps = constants
+    decay, beta1, rest1, beta2, rest2, lr, scale, eps = constants
     for i in range(len(theta)):
         mean = beta1 * m[i] + rest1 * g[i]
         square = beta2 * v[i] + rest2 * g[i] * g[i]
-        theta[i] -= lr * mean / (np.sqrt(square) * scale + eps)
+        theta[i] = theta[i] * decay - lr * mean / (np.sqrt(square) * scale + eps)
         m[i], v[i] = mean, square

@@ -44,7 +44,7 @@ def step(self: Optimizer) -> None:
     first = 0
     for group in self.param_groups:
         numbered = enumerate(group["params"], start=first)
-        due = [(i, p) for i, p in numbered if p.grad is not None and p.requires_grad]
+        due = [(i, p) for i, p in numbered if p._grad is not None and p._requires_grad]
         if due and not _step_of_all(self, due, group):
             if recorders:
                 recorders[-1].one_by_one(self)
@@ -55,17 +55,17 @@ def step(self: Optimizer) -> None:
 
 def _step_of_all(self: Optimizer, due: Sequence[tuple[int, Tensor]], group: Group) -> bool:
     """Make one step of several parameters in one launch; return whether that could be done."""
-    kernel = kernel_of_all(self, due[0][1].data, group)
+    kernel = kernel_of_all(self, [p._data for _, p in due], group)
     if kernel is None:
         return False
-    parameters = []
-    for i, p in due:
-        assert p.grad is not None
-        parameters.append((p.data, p.grad.data, *self.state_of(i, p).values()))
+    parameters = [
+        (p._data, p._grad._data, *self.state_of(i, p).values()) for i, p in due if p._grad is not None
+    ]
     if recorders:
         given: Any = recorders[-1].numbers(self, group, [i for i, _ in due], parameters[0][0])
     else:
-        given = [numbers(self, self.steps[i] + 1, group) for i, _ in due]
+        of_step = {t: numbers(self, t + 1, group) for t in {self.steps[i] for i, _ in due}}
+        given = [of_step[self.steps[i]] for i, _ in due]
     if not kernel(parameters, given):
         return False
     for i, p in due:
@@ -74,12 +74,12 @@ def _step_of_all(self: Optimizer, due: Sequence[tuple[int, Tensor]], group: Grou
     return True
 
 
-def kernel_of_all(optimizer: Optimizer, theta: Array, group: Group) -> UpdateAll | None:
+def kernel_of_all(optimizer: Optimizer, thetas: Sequence[Array], group: Group) -> UpdateAll | None:
     """Return the kernel that makes a step of all parameters of a group, None if there is none."""
     if type(optimizer) is SGD:
-        return kernels_for(theta).sgd_of_all
+        return kernels_for(*thetas).sgd_of_all
     if type(optimizer) in (Adam, AdamW) and not group["amsgrad"]:
-        return kernels_for(theta).adam_of_all
+        return kernels_for(*thetas).adam_of_all
     return None
 
 
