@@ -85,5 +85,6 @@ def tutorials(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the site in docs/_build/html; the lessons are run for it."""
-    python(session, "-m", "sphinx", "-W", "--keep-going", "--quiet", "docs", "docs/_build/html")
+    """Build the site in docs/_build/html; the lessons are run for it, several at once with ``-- -j auto``."""
+    options = ("-W", "--keep-going", "--quiet", *session.posargs)
+    python(session, "-m", "sphinx", *options, "docs", "docs/_build/html")

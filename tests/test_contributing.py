@@ -28,8 +28,9 @@ STEPS = {
 @pytest.fixture
 def checkout(tmp_path):
     folder = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns(
-        ".git", ".venv", "runs", "build", "*.egg-info", "_build", "lessons", ".*_cache", "__pycache__"
+    ignored = shutil.ignore_patterns(  # what mypy knows of the unchanged files is kept: .mypy_cache
+        *(".git", ".venv", "runs", "build", "*.egg-info", "_build", "lessons", "__pycache__"),
+        *(".pytest_cache", ".ruff_cache", ".nox", "jupyter_execute"),
     )
     shutil.copytree(ROOT, folder, symlinks=True, ignore=ignored)
     return folder

@@ -12,7 +12,7 @@ from tinycnn.tutor.search import Trial, attempt
 from tinycnn.tutor.steps import steps_of
 
 EXERCISES = catalogue()
-SEEDS = 200
+SEEDS = 40
 
 
 def tried(trial, function):
@@ -50,18 +50,18 @@ def test_a_planted_mistake_is_named_over_many_seeds(name):
 
 @pytest.mark.slow
 def test_two_mistakes_at_once_are_named():
-    """Of pairs that differ from each of the two alone, else there is one mistake to be seen."""
+    """Of pairs that differ from each of the two alone, else there is one mistake to be seen; every third."""
     counts = Counter()
     for exercise in EXERCISES.values():
         trial = Trial(exercise, 1)
-        for wrong in exercise.with_two_mistakes():
+        for wrong in exercise.with_two_mistakes()[::3]:
             cases = tried(trial, wrong.function)
             if all(case.is_right for case in cases) or all(isinstance(c.yours, Raised) for c in cases):
                 continue
             named = trial.find(cases)
             one_is_seen = len(named) == 1 and len(named[0]) == 1 and named[0][0] in wrong.mistakes
             counts["one" if one_is_seen else "named" if named == [wrong.mistakes] else "not named"] += 1
-    assert counts["named"] > 2000
+    assert counts["named"] > 1000
     assert counts["named"] / (counts["named"] + counts["not named"]) > 0.95
     assert counts["named"] / counts.total() > 0.8
 
