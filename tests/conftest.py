@@ -27,7 +27,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The machine may be busy: how long one example takes says nothing.
-settings.register_profile("tinycnn", deadline=None)
+settings.register_profile("tinycnn", deadline=None, max_examples=40)
 settings.load_profile("tinycnn")
 
 

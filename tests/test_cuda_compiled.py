@@ -115,7 +115,7 @@ def test_kernel(built, name, kernel, kinds, blocks, capability):
     assert ".f64" not in built.text
 
 
-@CAPABILITIES
+@pytest.mark.parametrize("capability", [(7, 5), (9, 0)], ids=["sm_75", "sm_90"])  # 8.0 is below, as loaded
 @pytest.mark.parametrize(
     ("name", "kernel", "kinds", "tile"), [*TILED, *PRODUCTS], ids=[k[0] for k in [*TILED, *PRODUCTS]]
 )

@@ -147,12 +147,20 @@ def start(*command, cwd):
     return subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.fixture(scope="module")
+def eight_epochs(digits_folder, tmp_path_factory):
+    """The options of a run, and the folder of that run when nobody stopped it."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    options = ["gan", "--data", digits_folder, *SMALL, "--epochs", 8]
+    assert main([*map(str, options), "--out", str(folder)]) == 0
+    return options, folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, tmp_path):
-    options = ["--data", digits_folder, *SMALL, "--epochs", 8]
-    whole = start("gan", *options, "--out", "whole", cwd=tmp_path)
-    stopped = start("gan", *options, "--out", "stopped", cwd=tmp_path)
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, eight_epochs, tmp_path):
+    options, whole = eight_epochs
+    stopped = start(*options, "--out", "stopped", cwd=tmp_path)
     stopped.stdout.readline()
     stopped.stdout.readline()  # the first epoch is over: the second is running
     stopped.send_signal(how)
@@ -162,15 +170,12 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, 
     if how == signal.SIGINT:
         assert stopped.returncode == 1
         assert "saved: stopped/checkpoint.safetensors; go on with: tinycnn gan --resume stopped" in err
-    resumed = start("gan", "--resume", "stopped", cwd=tmp_path)
-    for run in (resumed, whole):
-        run.communicate(timeout=HANGS)
-        assert run.returncode == 0
+    assert main(["gan", "--resume", str(tmp_path / "stopped")]) == 0
     for name in ("generator", "discriminator"):
-        a, b = (load_arrays(tmp_path / run / f"{name}.safetensors")[0] for run in ("whole", "stopped"))
+        a, b = (load_arrays(run / f"{name}.safetensors")[0] for run in (whole, tmp_path / "stopped"))
         for key, array in a.items():
             np.testing.assert_array_equal(array, b[key])
-    frames = [sorted(p.name for p in (tmp_path / run / "samples").iterdir()) for run in ("whole", "stopped")]
+    frames = [sorted(p.name for p in (run / "samples").iterdir()) for run in (whole, tmp_path / "stopped")]
     assert frames[0] == frames[1]
 
 

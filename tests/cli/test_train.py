@@ -110,12 +110,20 @@ def start(*command, cwd):
     )
 
 
+@pytest.fixture(scope="module")
+def six_epochs(digits_folder, tmp_path_factory):
+    """The options of a run, and the folder of that run when nobody stopped it."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    options = ["train", "--data", digits_folder, "--model", "lenet5", "--epochs", 6, "--batch-size", 8]
+    assert main([*map(str, options), "--out", str(folder)]) == 0
+    return options, folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, tmp_path):
-    options = ["--data", digits_folder, "--model", "lenet5", "--epochs", 6, "--batch-size", 8]
-    whole = start("train", *options, "--out", "whole", cwd=tmp_path)
-    stopped = start("train", *options, "--out", "stopped", cwd=tmp_path)
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, six_epochs, tmp_path):
+    options, whole = six_epochs
+    stopped = start(*options, "--out", "stopped", cwd=tmp_path)
     stopped.stdout.readline()
     stopped.stdout.readline()  # the first epoch is over: the second is running
     stopped.send_signal(how)
@@ -126,11 +134,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(how, digits_folder, 
         assert stopped.returncode == 1
         assert f"interrupted by {how.name} after " in err
         assert "saved: stopped/checkpoint.safetensors; go on with: tinycnn train --resume stopped" in err
-    resumed = start("train", "--resume", "stopped", cwd=tmp_path)
-    for run in (resumed, whole):
-        run.communicate(timeout=HANGS)
-        assert run.returncode == 0
-    a, b = (load_arrays(tmp_path / run / "weights.safetensors")[0] for run in ("whole", "stopped"))
+    assert main(["train", "--resume", str(tmp_path / "stopped")]) == 0
+    a, b = (load_arrays(run / "weights.safetensors")[0] for run in (whole, tmp_path / "stopped"))
     assert a.keys() == b.keys()
     for name, array in a.items():
         np.testing.assert_array_equal(array, b[name])
