@@ -1,10 +1,12 @@
 """The exercises by name."""
 
 import difflib
+import importlib
 import importlib.util
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 from .exercise import Exercise
 
@@ -13,78 +15,25 @@ class AnswerError(ValueError):
     """There is nothing to check: a file cannot be imported, or has not what it should have."""
 
 
+# The modules with the exercises, in the order of the lessons.
+FAMILIES = """
+    images autograd graphs convolution convolution_input convolution_weight columns pooling
+    pooling_max pooling_mean pooling_min pooling_sum dense network softmax cross_entropy
+    squared_error binary_cross_entropy update adam evaluation similarity certainty differences
+    pruning normalisation dropout transposed gan gradient_penalty
+"""
+
+
 @lru_cache
 def catalogue() -> dict[str, Exercise]:
     """Return the exercises by name, in the order of the lessons."""
     # Imported when they are asked for: the process of an answer needs none of them.
-    from .exercises import (
-        adam,
-        autograd,
-        binary_cross_entropy,
-        certainty,
-        columns,
-        columns_adjoint,
-        convolution,
-        convolution_input,
-        convolution_weight,
-        cross_entropy,
-        dense,
-        differences,
-        dropout,
-        evaluation,
-        gan,
-        gradient_penalty,
-        graphs,
-        images,
-        network,
-        normalisation,
-        pooling,
-        pooling_max,
-        pooling_mean,
-        pooling_min,
-        pooling_sum,
-        pruning,
-        similarity,
-        softmax,
-        squared_error,
-        transposed,
-        update,
-    )
+    families = (importlib.import_module(f".exercises.{name}", __package__) for name in FAMILIES.split())
+    return {name: exercise for family in families for name, exercise in _defined_in(family).items()}
 
-    families = (
-        images,
-        autograd,
-        graphs,
-        convolution,
-        convolution_input,
-        convolution_weight,
-        columns,
-        columns_adjoint,
-        pooling,
-        pooling_max,
-        pooling_mean,
-        pooling_min,
-        pooling_sum,
-        dense,
-        network,
-        softmax,
-        cross_entropy,
-        squared_error,
-        binary_cross_entropy,
-        update,
-        adam,
-        evaluation,
-        similarity,
-        certainty,
-        differences,
-        pruning,
-        normalisation,
-        dropout,
-        transposed,
-        gan,
-        gradient_penalty,
-    )
-    return {exercise.name: exercise for family in families for exercise in family.EXERCISES}
+
+def _defined_in(module: ModuleType) -> dict[str, Exercise]:
+    return {value.name: value for value in vars(module).values() if isinstance(value, Exercise)}
 
 
 def exercises_in(file: Path) -> dict[str, Exercise]:
@@ -105,7 +54,7 @@ def exercises_in(file: Path) -> dict[str, Exercise]:
         spec.loader.exec_module(module)
     except Exception as error:
         raise AnswerError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
-    found = {value.name: value for value in vars(module).values() if isinstance(value, Exercise)}
+    found = _defined_in(module)
     if not found:
         raise AnswerError(f"{file} defines no Exercise")
     return found

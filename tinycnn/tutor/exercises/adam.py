@@ -48,8 +48,6 @@ def _engine_adam(theta, g, m, v, t, lr, beta1, beta2, eps):
     return tuple(stepped(optimizer, t - 1, {"m": m, "v": v}))
 
 
-_STEP = "lr * mean / (np.sqrt(square) + eps)"
-
 ADAM_STEP = Exercise(
     adam_step,
     _cases_of_adam,
@@ -123,5 +121,3 @@ ADAM_STEP = Exercise(
         return new_theta, new_m, new_v -> return new_theta, m.copy(), v.copy()
     """),
 )
-
-EXERCISES = (ADAM_STEP,)

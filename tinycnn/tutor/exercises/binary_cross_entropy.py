@@ -7,9 +7,8 @@ from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
+from .cases import LARGE_LOGITS
 
-_YES = "t * np.logaddexp(0, -z)"
-_NO = "(1 - t) * np.logaddexp(0, z)"
 SMALL = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)  # what learners put into a logarithm
 
 
@@ -56,15 +55,11 @@ def _cases_of_answers(rng: np.random.Generator) -> list[Arguments]:
     return [*made, {"z": np.array([1000.0, -1000.0, 900.0]), "t": np.array([0.0, 1.0, 1.0])}]
 
 
-def _large(a: Arguments) -> bool:
-    return bool(np.abs(a["z"]).max() > 500)
-
-
 BINARY_CROSS_ENTROPY = Exercise(
     binary_cross_entropy,
     _cases_of_answers,
-    reference=lambda z, t: engine.forward(F.binary_cross_entropy_with_logits, z, target=t)[()],
-    traits={"logits above 500, or below -500": _large},
+    reference=lambda z, t: engine.forward(F.binary_cross_entropy_with_logits, z, t),
+    traits=LARGE_LOGITS,
     lesson=17,
     equation=6,
     hints=(
@@ -122,18 +117,11 @@ def binary_cross_entropy_input(z, t):
     return (p - t) / len(z)
 
 
-def _engine_answers_input(z, t):
-    return engine.gradients(F.binary_cross_entropy_with_logits, [z], target=t)[0]
-
-
 BINARY_CROSS_ENTROPY_INPUT = Exercise(
     binary_cross_entropy_input,
     _cases_of_answers,
-    reference=_engine_answers_input,
-    traits={"logits above 500, or below -500": _large},
-    explain=lambda a, index: engine.step(
-        "binary_cross_entropy_with_logits", "dL/dz", index, a["z"], a["t"], backward=True
-    ),
+    **engine.computes(F.binary_cross_entropy_with_logits, "dL/dz"),
+    traits=LARGE_LOGITS,
     lesson=17,
     equation=6,
     hints=(
@@ -169,5 +157,3 @@ BINARY_CROSS_ENTROPY_INPUT = Exercise(
         0.5 * (1 + np.tanh(0.5 * z)) -> np.exp(z) / (1 + np.exp(z))
     """),
 )
-
-EXERCISES = (BINARY_CROSS_ENTROPY, BINARY_CROSS_ENTROPY_INPUT)

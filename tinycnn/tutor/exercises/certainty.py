@@ -43,9 +43,6 @@ def _engine_error(confidence, right, bins):
     return expected_calibration_error(1 - right, np.column_stack([confidence, rest]), bins)
 
 
-_GAP = "abs(right[inside].mean() - confidence[inside].mean())"
-
-
 def _unweighted(confidence, right, bins):
     edges = np.arange(1, bins) / bins
     where = np.searchsorted(edges, confidence)
@@ -199,5 +196,3 @@ MCNEMAR = Exercise(
         min(1.0, 2 * tail / 2**n) -> 1 - min(1.0, 2 * tail / 2**n)
     """),
 )
-
-EXERCISES = (CALIBRATION_ERROR, MCNEMAR)

@@ -3,11 +3,11 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import GEOMETRIES, whole_numbers
+from .cases import GEOMETRIES, cases
 
 
 def conv2d(x, w, b, stride, padding):
@@ -29,28 +29,10 @@ def conv2d(x, w, b, stride, padding):
     return y
 
 
-def _cases(rng: np.random.Generator) -> list[Arguments]:
-    return [
-        {
-            "x": whole_numbers(rng, s.N, s.C, s.H, s.W),
-            "w": whole_numbers(rng, s.K, s.C, s.KH, s.KW),
-            "b": whole_numbers(rng, s.K),
-            "stride": s.stride,
-            "padding": s.padding,
-        }
-        for s in GEOMETRIES
-    ]
-
-
 CONV2D = Exercise(
     conv2d,
-    _cases,
-    reference=lambda x, w, b, stride, padding: engine.forward(
-        F.conv2d, x, w, b, stride=stride, padding=padding
-    ),
-    explain=lambda a, index: engine.step(
-        "conv2d", "y", index, a["x"], a["w"], a["b"], stride=a["stride"], padding=a["padding"]
-    ),
+    cases(GEOMETRIES, "x N C H W", "w K C KH KW", "b K", "stride", "padding"),
+    **engine.computes(F.conv2d, "y"),
     lesson=3,
     equation=1,
     hints=(
@@ -130,5 +112,3 @@ CONV2D = Exercise(
         return y -> return y.swapaxes(0, 1)
     """),
 )
-
-EXERCISES = (CONV2D,)

@@ -3,11 +3,11 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import GEOMETRIES, whole_numbers
+from .cases import GEOMETRIES, cases
 
 
 def conv2d_input(g, w, size, stride, padding):
@@ -49,36 +49,16 @@ def _planes(g, w, size, stride, padding):
     return padded[:, :, PH : PH + H, PW : PW + W]
 
 
-def _cases_of_input(rng: np.random.Generator) -> list[Arguments]:
-    return [
-        {
-            "g": whole_numbers(rng, s.N, s.K, *s.out),
-            "w": whole_numbers(rng, s.K, s.C, s.KH, s.KW),
-            "size": (s.H, s.W),
-            "stride": s.stride,
-            "padding": s.padding,
-        }
-        for s in GEOMETRIES
-    ]
-
-
-def _engine_input(g, w, size, stride, padding):
-    x = np.zeros((len(g), w.shape[1], *size))
-    return engine.gradients(F.conv2d, [x, w], g, stride=stride, padding=padding)[0]
-
-
-def _explained_input(a, index):
-    x = np.zeros((len(a["g"]), a["w"].shape[1], *a["size"]))
-    options = {"stride": a["stride"], "padding": a["padding"], "backward": True, "gradient": a["g"]}
-    return engine.step("conv2d", "dL/dx", index, x, a["w"], **options)
+def _arguments(g, w, size, stride, padding):
+    """Return the arguments of the convolution; the numbers of its image play no part."""
+    return np.zeros((len(g), w.shape[1], *size)), w, None, stride, padding
 
 
 CONV2D_INPUT = Exercise(
     conv2d_input,
-    _cases_of_input,
-    reference=_engine_input,
+    cases(GEOMETRIES, "g N K OH OW", "w K C KH KW", "size", "stride", "padding"),
+    **engine.computes(F.conv2d, "dL/dx", _arguments),
     models=(_windows, _planes),
-    explain=_explained_input,
     lesson=3,
     equation=1,
     hints=(
@@ -151,6 +131,3 @@ CONV2D_INPUT = Exercise(
         PW : PW + W] -> PW : PW + W].swapaxes(2, 3)
     """),
 )
-
-
-EXERCISES = (CONV2D_INPUT,)

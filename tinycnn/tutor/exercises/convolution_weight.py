@@ -3,11 +3,11 @@
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import GEOMETRIES, whole_numbers
+from .cases import GEOMETRIES, cases, sizes
 
 
 def conv2d_weight(x, g, kernel_size, stride, padding):
@@ -54,36 +54,16 @@ def _windows(x, g, kernel_size, stride, padding):
     return dw
 
 
-def _cases_of_weight(rng: np.random.Generator) -> list[Arguments]:
-    return [
-        {
-            "x": whole_numbers(rng, s.N, s.C, s.H, s.W),
-            "g": whole_numbers(rng, s.N, s.K, *s.out),
-            "kernel_size": (s.KH, s.KW),
-            "stride": s.stride,
-            "padding": s.padding,
-        }
-        for s in GEOMETRIES
-    ]
-
-
-def _engine_weight(x, g, kernel_size, stride, padding):
-    w = np.zeros((g.shape[1], x.shape[1], *kernel_size))
-    return engine.gradients(F.conv2d, [x, w], g, stride=stride, padding=padding)[1]
-
-
-def _explained_weight(a, index):
-    w = np.zeros((a["g"].shape[1], a["x"].shape[1], *a["kernel_size"]))
-    options = {"stride": a["stride"], "padding": a["padding"], "backward": True, "gradient": a["g"]}
-    return engine.step("conv2d", "dL/dw", index, a["x"], w, **options)
+def _arguments(x, g, kernel_size, stride, padding):
+    """Return the arguments of the convolution; the numbers of its weight play no part."""
+    return x, np.zeros((g.shape[1], x.shape[1], *kernel_size)), None, stride, padding
 
 
 CONV2D_WEIGHT = Exercise(
     conv2d_weight,
-    _cases_of_weight,
-    reference=_engine_weight,
+    cases(GEOMETRIES, "x N C H W", "g N K OH OW", "kernel_size", "stride", "padding"),
+    **engine.computes(F.conv2d, "dL/dw", _arguments, which=1),
     models=(_images, _windows),
-    explain=_explained_weight,
     lesson=3,
     equation=1,
     hints=(
@@ -158,26 +138,20 @@ def conv2d_bias(g):
     return g.sum(axis=(0, 2, 3))
 
 
-def _cases_of_bias(rng: np.random.Generator) -> list[Arguments]:
-    shapes = ((1, 1, 2, 2), (1, 2, 1, 2), (2, 1, 1, 1), (2, 3, 2, 3), (3, 3, 3, 3), (3, 2, 4, 3))
-    return [{"g": whole_numbers(rng, *shape)} for shape in shapes]
+_PLANES = sizes(
+    "N K OH OW", (1, 1, 2, 2), (1, 2, 1, 2), (2, 1, 1, 1), (2, 3, 2, 3), (3, 3, 3, 3), (3, 2, 4, 3)
+)
 
 
-def _explained_bias(a, index):
-    N, K, OH, OW = a["g"].shape
-    x, w, b = np.zeros((N, 1, OH, OW)), np.zeros((K, 1, 1, 1)), np.zeros(K)
-    return engine.step("conv2d", "dL/db", index, x, w, b, backward=True, gradient=a["g"])
+def _arguments_of_bias(g):
+    N, K, OH, OW = g.shape
+    return np.zeros((N, 1, OH, OW)), np.zeros((K, 1, 1, 1)), np.zeros(K)
 
 
 CONV2D_BIAS = Exercise(
     conv2d_bias,
-    _cases_of_bias,
-    reference=lambda g: engine.gradients(
-        F.conv2d,
-        [np.zeros((len(g), 1, *g.shape[2:])), np.zeros((g.shape[1], 1, 1, 1)), np.zeros(g.shape[1])],
-        g,
-    )[2],
-    explain=_explained_bias,
+    cases(_PLANES, "g N K OH OW"),
+    **engine.computes(F.conv2d, "dL/db", _arguments_of_bias, which=2),
     lesson=3,
     equation=1,
     hints=(
@@ -216,5 +190,3 @@ CONV2D_BIAS = Exercise(
         g.sum(axis=(0, 2, 3)) -> g[:, :, 0, 0].sum(axis=0)
     """),
 )
-
-EXERCISES = (CONV2D_WEIGHT, CONV2D_BIAS)

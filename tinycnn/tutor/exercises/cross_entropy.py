@@ -7,6 +7,7 @@ from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
+from .cases import LARGE_LOGITS
 
 
 def cross_entropy(z, labels):
@@ -29,15 +30,11 @@ def _cases(rng: np.random.Generator) -> list[Arguments]:
     return made
 
 
-def _large(a: Arguments) -> bool:
-    return bool(np.abs(a["z"]).max() > 500)
-
-
 CROSS_ENTROPY = Exercise(
     cross_entropy,
     _cases,
-    reference=lambda z, labels: engine.forward(F.cross_entropy, z, target=labels)[()],
-    traits={"logits above 500, or below -500": _large},
+    reference=lambda z, labels: engine.forward(F.cross_entropy, z, labels),
+    traits=LARGE_LOGITS,
     lesson=4,
     equation=6,
     hints=(
@@ -132,9 +129,8 @@ def cross_entropy_input(z, labels):
 CROSS_ENTROPY_INPUT = Exercise(
     cross_entropy_input,
     _cases,
-    reference=lambda z, labels: engine.gradients(F.cross_entropy, [z], target=labels)[0],
-    explain=lambda a, index: engine.step("cross_entropy", "dL/dz", index, a["z"], a["labels"], backward=True),
-    traits={"logits above 500, or below -500": _large},
+    **engine.computes(F.cross_entropy, "dL/dz"),
+    traits=LARGE_LOGITS,
     lesson=4,
     equation=6,
     hints=(
@@ -189,5 +185,3 @@ CROSS_ENTROPY_INPUT = Exercise(
             y *= d - (d * y).sum(axis=1, keepdims=True)
     """),
 )
-
-EXERCISES = (CROSS_ENTROPY, CROSS_ENTROPY_INPUT)

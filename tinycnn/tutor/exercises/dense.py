@@ -7,9 +7,12 @@ from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import whole_numbers
+from .cases import cases, sizes, whole_numbers
 
-_SIZES = ((1, 2, 2), (2, 2, 2), (1, 3, 2), (2, 3, 4), (3, 3, 3), (4, 2, 3), (5, 4, 1))  # N, in, out
+_SIZES = sizes(
+    "N inputs outputs", (1, 2, 2), (2, 2, 2), (1, 3, 2), (2, 3, 4), (3, 3, 3), (4, 2, 3), (5, 4, 1)
+)
+_cases = cases(_SIZES, "x N inputs", "w outputs inputs", "b outputs")
 
 
 def linear(x, w, b):
@@ -17,22 +20,10 @@ def linear(x, w, b):
     return x @ w.T + b
 
 
-def _cases(rng: np.random.Generator) -> list[Arguments]:
-    return [
-        {
-            "x": whole_numbers(rng, N, inputs),
-            "w": whole_numbers(rng, outputs, inputs),
-            "b": whole_numbers(rng, outputs),
-        }
-        for N, inputs, outputs in _SIZES
-    ]
-
-
 LINEAR = Exercise(
     linear,
     _cases,
-    reference=lambda x, w, b: engine.forward(F.linear, x, w, b),
-    explain=lambda a, index: engine.step("linear", "y", index, a["x"], a["w"], a["b"]),
+    **engine.computes(F.linear, "y"),
     lesson=4,
     equation=3,
     hints=(
@@ -84,10 +75,8 @@ def linear_grads(g, x, w):
 
 
 def _cases_of_grads(rng: np.random.Generator) -> list[Arguments]:
-    return [
-        {"g": whole_numbers(rng, N, outputs), "x": case["x"], "w": case["w"]}
-        for (N, _, outputs), case in zip(_SIZES, _cases(rng), strict=True)
-    ]
+    layers = _cases(rng)
+    return [{"g": whole_numbers(rng, len(a["x"]), len(a["w"])), "x": a["x"], "w": a["w"]} for a in layers]
 
 
 def _explained_grads(a, index):
@@ -167,8 +156,7 @@ def _cases_of_relu(rng: np.random.Generator) -> list[Arguments]:
 RELU_INPUT = Exercise(
     relu_input,
     _cases_of_relu,
-    reference=lambda g, x: engine.gradients(F.relu, [x], g)[0],
-    explain=lambda a, index: engine.step("relu", "dL/dx", index, a["x"], backward=True, gradient=a["g"]),
+    **engine.computes(F.relu, "dL/dx"),
     traits={"an x of 0": lambda a: bool((a["x"] == 0).any())},
     lesson=13,
     equation=5,
@@ -201,5 +189,3 @@ RELU_INPUT = Exercise(
         (x > 0) -> np.sign(x)
     """),
 )
-
-EXERCISES = (LINEAR, LINEAR_GRADS, RELU_INPUT)

@@ -120,5 +120,3 @@ NUMERICAL_GRADIENT = Exercise(
             gradient = np.zeros
     """),
 )
-
-EXERCISES = (NUMERICAL_GRADIENT,)

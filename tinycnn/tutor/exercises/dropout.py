@@ -5,7 +5,7 @@ import numpy as np
 from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .geometry import whole_numbers
+from .cases import whole_numbers
 
 
 def dropout(x, mask, p):
@@ -69,5 +69,3 @@ DROPOUT = Exercise(
         / (1 - p) -> / mask.mean()
     """),
 )
-
-EXERCISES = (DROPOUT,)

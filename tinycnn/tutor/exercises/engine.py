@@ -1,8 +1,8 @@
-"""The engine as a function of NumPy arrays: forward, and the gradients that a learner derives."""
+"""The engine as a function of NumPy arrays: what is right, and the step that computes one number of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,18 +13,23 @@ if TYPE_CHECKING:
     from tinycnn.explain import Step
 
 
-def forward(operation: Callable[..., Tensor], *arrays: np.ndarray, **options: Any) -> np.ndarray:
+def forward(operation: Callable[..., Tensor], *arguments: Any) -> Any:
     """Return what the engine computes."""
-    return operation(*(Tensor(a, backend="numpy") for a in arrays), **options).numpy()
+    return operation(*map(_tensor, arguments)).numpy()[()]
 
 
 def gradients(
-    operation: Callable[..., Tensor], arrays: Sequence[np.ndarray], g: Any = None, **options: Any
+    operation: Callable[..., Tensor], arguments: Iterable[Any], g: np.ndarray | None = None
 ) -> tuple[np.ndarray, ...]:
-    """Return the engine's dL/da of every array `a`, for `g` = dL/dy; without one, y is L."""
-    leaves = [Tensor(a, requires_grad=True, backend="numpy") for a in arrays]
-    found = grad(operation(*leaves, **options), leaves, g)
-    return tuple(a.numpy() for a in found if a is not None)
+    """Return the engine's dL/da of every array `a` of floats, for `g` = dL/dy; without one, y is L."""
+    given = list(map(_tensor, arguments))
+    leaves = [a for a in given if isinstance(a, Tensor)]
+    return tuple(a.numpy() for a in grad(operation(*given), leaves, g) if a is not None)
+
+
+def _tensor(value: Any) -> Any:
+    is_array = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return Tensor(value, requires_grad=True, backend="numpy") if is_array else value
 
 
 def step(operation: str, array: str, index: tuple[int, ...], *arguments: Any, **options: Any) -> Step | None:
@@ -36,3 +41,39 @@ def step(operation: str, array: str, index: tuple[int, ...], *arguments: Any, **
     except ValueError:
         return None
     return steps[len(steps) - 1]
+
+
+def _all_but_g(g: Any = None, **others: Any) -> tuple[Any, ...]:
+    return tuple(others.values())
+
+
+def computes(
+    operation: Callable[..., Tensor],
+    array: str,
+    arguments: Callable[..., tuple[Any, ...]] = _all_but_g,
+    which: int = 0,
+) -> dict[str, Any]:
+    """Return `reference` and `explain` of an exercise about an operation of the engine, or its gradient.
+
+    Parameters
+    ----------
+    operation
+        One that `tinycnn.explain` knows.
+    array
+        The result, by the name that `tinycnn.explain` gives it: ``"y"``, or ``"dL/dx"`` for a gradient.
+    arguments
+        Takes those of the exercise, by name, and returns those of the operation: the same, by default.
+    which
+        Of a gradient: that of the operation's array number `which`.
+    """
+    backward = array.startswith("dL/")
+
+    def reference(**a: Any) -> Any:
+        given = arguments(**a)
+        return gradients(operation, given, a.get("g"))[which] if backward else forward(operation, *given)
+
+    def explain(a: dict[str, Any], index: tuple[int, ...]) -> Step | None:
+        options = {"backward": backward, "gradient": a.get("g")} if backward else {}
+        return step(operation.__name__, array, index, *arguments(**a), **options)
+
+    return {"reference": reference, "explain": explain}

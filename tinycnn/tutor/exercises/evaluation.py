@@ -52,8 +52,6 @@ def _engine_scores(labels, predictions, K):
     return tuple(metrics.precision_recall_f1(labels, predictions, "macro", K, zero_division=0))
 
 
-_MEANS = "np.mean(precisions), np.mean(recalls), np.mean(f1s)"
-
 PRECISION_RECALL_F1 = Exercise(
     precision_recall_f1,
     _cases,
@@ -142,6 +140,3 @@ PRECISION_RECALL_F1 = Exercise(
             np.mean(precisions), np.mean(f1s), np.mean(recalls)
     """),
 )
-
-
-EXERCISES = (PRECISION_RECALL_F1,)

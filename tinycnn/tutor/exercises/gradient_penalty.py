@@ -6,7 +6,7 @@ from tinycnn import Tensor
 from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .geometry import whole_numbers
+from .cases import whole_numbers
 
 
 def gradient_penalty(grad_x):
@@ -36,8 +36,6 @@ def _engine_penalty(grad_x):
     )
     return engine_penalty(lambda x: (x * slope).sum((1, 2, 3)), zeros, zeros, mix).numpy()[()]
 
-
-_RETURNED = "((length - 1) ** 2).mean()"
 
 GRADIENT_PENALTY = Exercise(
     gradient_penalty,
@@ -82,5 +80,3 @@ GRADIENT_PENALTY = Exercise(
         ((length - 1) ** 2).mean() -> (length - 1) ** 2
     """),
 )
-
-EXERCISES = (GRADIENT_PENALTY,)

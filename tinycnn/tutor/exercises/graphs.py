@@ -191,5 +191,3 @@ TOPOLOGICAL_ORDER = Exercise(
         recursion=[(_STACK, _RECURSION)],
     ),
 )
-
-EXERCISES = (TOPOLOGICAL_ORDER,)

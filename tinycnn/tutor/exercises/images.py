@@ -183,5 +183,3 @@ RULE_IMAGE = Exercise(
         np.rint(f(i, j) * 255) -> (np.rint(f(i, j)) * 255)
     """),
 )
-
-EXERCISES = (RANDOM_IMAGE, RULE_IMAGE)

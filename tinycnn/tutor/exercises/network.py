@@ -4,11 +4,11 @@ import numpy as np
 
 from tinycnn import Tensor
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import whole_numbers
+from .cases import cases, sizes
 
 
 def network(x, w1, b1, w2, b2):
@@ -20,18 +20,9 @@ def network(x, w1, b1, w2, b2):
     return hidden @ w2.T + b2
 
 
-def _cases(rng: np.random.Generator) -> list[Arguments]:
-    sizes = ((1, 2, 2, 1), (1, 2, 3, 2), (2, 3, 3, 3), (3, 2, 4, 3), (4, 4, 4, 4), (5, 3, 6, 2))
-    return [
-        {
-            "x": whole_numbers(rng, N, inputs),
-            "w1": whole_numbers(rng, hidden, inputs),
-            "b1": whole_numbers(rng, hidden),
-            "w2": whole_numbers(rng, K, hidden),
-            "b2": whole_numbers(rng, K),
-        }
-        for N, inputs, hidden, K in sizes
-    ]
+_SIZES = sizes(
+    "N inputs hidden K", (1, 2, 2, 1), (1, 2, 3, 2), (2, 3, 3, 3), (3, 2, 4, 3), (4, 4, 4, 4), (5, 3, 6, 2)
+)
 
 
 def _engine_network(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
@@ -40,8 +31,8 @@ def _engine_network(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -
 
 NETWORK = Exercise(
     network,
-    _cases,
-    reference=lambda x, w1, b1, w2, b2: engine.forward(_engine_network, x, w1, b1, w2, b2),
+    cases(_SIZES, "x N inputs", "w1 hidden inputs", "b1 hidden", "w2 K hidden", "b2 K"),
+    reference=lambda **arguments: engine.forward(_engine_network, *arguments.values()),
     lesson=13,
     equation=5,
     hints=(
@@ -97,21 +88,13 @@ def features(x, w, b):
     return np.maximum(rows @ w.T + b, 0)
 
 
-def _cases_of_features(rng: np.random.Generator) -> list[Arguments]:
-    sizes = ((1, 1, 1, 2, 2), (2, 1, 2, 2, 2), (2, 2, 2, 2, 3), (3, 3, 2, 3, 4), (4, 2, 3, 3, 5))
-    return [
-        {
-            "x": whole_numbers(rng, N, C, H, W),
-            "w": whole_numbers(rng, D, C * H * W),
-            "b": whole_numbers(rng, D),
-        }
-        for N, C, H, W, D in sizes
-    ]
-
+_IMAGES = sizes(
+    "N C H W D", (1, 1, 1, 2, 2), (2, 1, 2, 2, 2), (2, 2, 2, 2, 3), (3, 3, 2, 3, 4), (4, 2, 3, 3, 5)
+)
 
 FEATURES = Exercise(
     features,
-    _cases_of_features,
+    cases(_IMAGES, "x N C H W", "w D C*H*W", "b D"),
     reference=lambda x, w, b: engine.forward(
         lambda x, w, b: F.relu(F.linear(F.flatten(x, 1), w, b)), x, w, b
     ),
@@ -153,5 +136,3 @@ FEATURES = Exercise(
             return y / np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-12)
     """),
 )
-
-EXERCISES = (NETWORK, FEATURES)

@@ -7,7 +7,7 @@ from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import whole_numbers
+from .cases import whole_numbers
 
 
 def batch_norm(x, gamma, beta, eps):
@@ -50,19 +50,12 @@ def _varied(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return x.astype(float)
 
 
-def _engine_batch_norm(x, gamma, beta, eps):
-    return engine.forward(
-        lambda x, gamma, beta: F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps),
-        x,
-        gamma,
-        beta,
-    )
-
-
 BATCH_NORM = Exercise(
     batch_norm,
     _cases,
-    reference=_engine_batch_norm,
+    reference=lambda x, gamma, beta, eps: engine.forward(
+        F.batch_norm, x, None, None, gamma, beta, True, 0.1, eps
+    ),
     lesson=14,
     equation=5,
     hints=(
@@ -124,26 +117,17 @@ def batch_norm_input(g, x, gamma, eps):
 
 def _cases_of_input(rng: np.random.Generator) -> list[Arguments]:
     return [
-        {
-            "g": whole_numbers(rng, *case["x"].shape),
-            "x": case["x"],
-            "gamma": case["gamma"],
-            "eps": case["eps"],
-        }
-        for case in _cases(rng)
+        {"g": whole_numbers(rng, *a["x"].shape), "x": a["x"], "gamma": a["gamma"], "eps": a["eps"]}
+        for a in _cases(rng)
     ]
-
-
-def _engine_batch_norm_input(g, x, gamma, eps):
-    return engine.gradients(
-        lambda x, gamma: F.batch_norm(x, None, None, gamma, training=True, eps=eps), [x, gamma], g
-    )[0]
 
 
 BATCH_NORM_INPUT = Exercise(
     batch_norm_input,
     _cases_of_input,
-    reference=_engine_batch_norm_input,
+    reference=lambda g, x, gamma, eps: engine.gradients(
+        F.batch_norm, [x, None, None, gamma, None, True, 0.1, eps], g
+    )[0],
     lesson=14,
     equation=5,
     hints=(
@@ -192,10 +176,4 @@ BATCH_NORM_INPUT = Exercise(
         from_variance = y * (h * y) -> from_variance = x * (h * x)
         from_variance = y * (h * y) -> from_variance = y * (h * x)
     """),
-)
-
-
-EXERCISES = (
-    BATCH_NORM,
-    BATCH_NORM_INPUT,
 )

@@ -7,7 +7,7 @@ from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import POOLINGS, Sizes
+from .cases import POOLINGS
 
 
 def max_pool2d(x, kernel_size, stride):
@@ -26,25 +26,21 @@ def max_pool2d(x, kernel_size, stride):
     return y
 
 
-def _cases_of_max(rng: np.random.Generator) -> list[Arguments]:
-    made = [_pictures(rng, s) | {"kernel_size": (s.KH, s.KW), "stride": s.stride} for s in POOLINGS]
+def _cases(rng: np.random.Generator) -> list[Arguments]:
+    """Make images without equal cells."""
+    made = []
+    for s in POOLINGS:
+        count = s.N * s.C * s.H * s.W
+        x = (rng.permutation(count) - count // 2 + 0.5).reshape(s.N, s.C, s.H, s.W)
+        made.append({"x": x, "kernel_size": s.kernel_size, "stride": s.stride})
     made[2]["x"] = -np.abs(made[2]["x"])  # all below 0: a maximum that starts at 0 stays there
     return made
 
 
-def _pictures(rng: np.random.Generator, s: Sizes) -> Arguments:
-    """Return x without equal cells."""
-    count = s.N * s.C * s.H * s.W
-    return {"x": (rng.permutation(count) - count // 2 + 0.5).reshape(s.N, s.C, s.H, s.W)}
-
-
 MAX_POOL2D = Exercise(
     max_pool2d,
-    _cases_of_max,
-    reference=lambda x, kernel_size, stride: engine.forward(
-        F.max_pool2d, x, kernel_size=kernel_size, stride=stride
-    ),
-    explain=lambda a, index: engine.step("max_pool2d", "y", index, a["x"], a["kernel_size"], a["stride"]),
+    _cases,
+    **engine.computes(F.max_pool2d, "y"),
     traits={"windows of negative numbers only": lambda a: a["x"].max() < 0},
     lesson=4,
     equation=2,
@@ -96,5 +92,3 @@ MAX_POOL2D = Exercise(
         return y -> return y.swapaxes(2, 3)
     """),
 )
-
-EXERCISES = (MAX_POOL2D,)

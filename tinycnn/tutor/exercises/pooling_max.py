@@ -1,14 +1,13 @@
 """An exercise on the gradient of max-pooling (Eq. 2)."""
 
-from functools import partial
-
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .pooling_gradients import cases_with_x, gradient_with_x, step
+from . import engine
+from .pooling_gradients import EQUAL_CELLS, cases_with_x
 
 
 def max_pool2d_input(g, x, kernel_size, stride):
@@ -41,19 +40,12 @@ def _masks(g, x, kernel_size, stride):
     return dx
 
 
-def _cases_of_max(rng: np.random.Generator) -> list[Arguments]:
-    return cases_with_x(
-        rng, lambda count: np.arange(count) + 1.0, [[1.0, 7.0, 2.0, 2.0], [7.0, 0.0, 2.0, 2.0]]
-    )
-
-
 MAX_POOL2D_INPUT = Exercise(
     max_pool2d_input,
-    _cases_of_max,
-    reference=partial(gradient_with_x, F.max_pool2d),
+    cases_with_x(lambda count: np.arange(count) + 1.0, [[1.0, 7.0, 2.0, 2.0], [7.0, 0.0, 2.0, 2.0]]),
+    **engine.computes(F.max_pool2d, "dL/dx"),
     models=(_masks,),
-    explain=partial(step, "max_pool2d"),
-    traits={"equal cells in a window": lambda a: len(np.unique(a["x"])) < a["x"].size},
+    traits=EQUAL_CELLS,
     lesson=4,
     equation=2,
     hints=(
@@ -112,6 +104,3 @@ MAX_POOL2D_INPUT = Exercise(
         window = x[n, c, -> window = x[n, -1,
     """),
 )
-
-
-EXERCISES = (MAX_POOL2D_INPUT,)

@@ -1,14 +1,13 @@
 """An exercise on the gradient of mean-pooling (Eq. 2)."""
 
-from functools import partial
-
 import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .pooling_gradients import cases_with_size, gradient_with_size, step
+from . import engine
+from .pooling_gradients import cases_with_size, with_zeros
 
 
 def avg_pool2d_input(g, size, kernel_size, stride):
@@ -38,9 +37,8 @@ def _planes(g, size, kernel_size, stride):
 AVG_POOL2D_INPUT = Exercise(
     avg_pool2d_input,
     cases_with_size,
-    reference=partial(gradient_with_size, F.avg_pool2d),
+    **engine.computes(F.avg_pool2d, "dL/dx", with_zeros),
     models=(_planes,),
-    explain=partial(step, "avg_pool2d"),
     lesson=4,
     equation=2,
     hints=(
@@ -95,5 +93,3 @@ AVG_POOL2D_INPUT = Exercise(
         += g[n, c, -> += g[n, -1,
     """),
 )
-
-EXERCISES = (AVG_POOL2D_INPUT,)

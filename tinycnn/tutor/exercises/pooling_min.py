@@ -1,14 +1,13 @@
 """An exercise on the gradient of min-pooling (Eq. 2)."""
 
-from functools import partial
-
 import numpy as np
 
 from tinycnn import functional as F
-from tinycnn.tutor.exercise import Arguments, Exercise
+from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .pooling_gradients import cases_with_x, gradient_with_x, step
+from . import engine
+from .pooling_gradients import EQUAL_CELLS, cases_with_x
 
 
 def min_pool2d_input(g, x, kernel_size, stride):
@@ -28,19 +27,13 @@ def min_pool2d_input(g, x, kernel_size, stride):
     return dx
 
 
-def _cases_of_min(rng: np.random.Generator) -> list[Arguments]:
-    def numbers(count: int) -> np.ndarray:
-        return np.arange(count) - count // 2 + 0.5
-
-    return cases_with_x(rng, numbers, [[9.0, 2.0, 5.0, 5.0], [2.0, 7.0, 5.0, 5.0]])
-
-
 MIN_POOL2D_INPUT = Exercise(
     min_pool2d_input,
-    _cases_of_min,
-    reference=partial(gradient_with_x, F.min_pool2d),
-    explain=partial(step, "min_pool2d"),
-    traits={"equal cells in a window": lambda a: len(np.unique(a["x"])) < a["x"].size},
+    cases_with_x(
+        lambda count: np.arange(count) - count // 2 + 0.5, [[9.0, 2.0, 5.0, 5.0], [2.0, 7.0, 5.0, 5.0]]
+    ),
+    **engine.computes(F.min_pool2d, "dL/dx"),
+    traits=EQUAL_CELLS,
     lesson=4,
     equation=2,
     hints=(
@@ -90,5 +83,3 @@ MIN_POOL2D_INPUT = Exercise(
         window = x[n, c, -> window = x[n, 0,
     """),
 )
-
-EXERCISES = (MIN_POOL2D_INPUT,)

@@ -1,14 +1,13 @@
 """An exercise on the gradient of sum-pooling (Eq. 2)."""
 
-from functools import partial
-
 import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.tutor.exercise import Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .pooling_gradients import cases_with_size, gradient_with_size, step
+from . import engine
+from .pooling_gradients import cases_with_size, with_zeros
 
 
 def sum_pool2d_input(g, size, kernel_size, stride):
@@ -28,8 +27,7 @@ def sum_pool2d_input(g, size, kernel_size, stride):
 SUM_POOL2D_INPUT = Exercise(
     sum_pool2d_input,
     cases_with_size,
-    reference=partial(gradient_with_size, F.sum_pool2d),
-    explain=partial(step, "sum_pool2d"),
+    **engine.computes(F.sum_pool2d, "dL/dx", with_zeros),
     lesson=4,
     equation=2,
     hints=(
@@ -79,5 +77,3 @@ SUM_POOL2D_INPUT = Exercise(
         += g[n, c, -> += g[n, 0,
     """),
 )
-
-EXERCISES = (SUM_POOL2D_INPUT,)

@@ -96,5 +96,3 @@ PRUNE = Exercise(
         threshold, a, 0.0) -> threshold, np.abs(a), 0.0)
     """),
 )
-
-EXERCISES = (PRUNE,)

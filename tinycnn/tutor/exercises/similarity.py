@@ -6,7 +6,7 @@ from tinycnn.features import Index
 from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .geometry import whole_numbers
+from .cases import whole_numbers
 
 
 def cosine_distances(a, b):
@@ -33,8 +33,6 @@ def _engine_distances(a, b):
     np.put_along_axis(distances, found.index, found.distance, axis=1)
     return distances
 
-
-_RESULT = "1 - a @ b.T / lengths"
 
 COSINE_DISTANCES = Exercise(
     cosine_distances,
@@ -105,5 +103,3 @@ COSINE_DISTANCES = Exercise(
         return 1 - a @ b.T / lengths -> return (1 - a @ b.T / lengths).T
     """),
 )
-
-EXERCISES = (COSINE_DISTANCES,)

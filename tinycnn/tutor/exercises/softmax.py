@@ -7,6 +7,7 @@ from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
+from .cases import LARGE_LOGITS
 
 
 def softmax(z):
@@ -19,10 +20,6 @@ def _logits(rng: np.random.Generator, N: int, K: int) -> np.ndarray:
     return np.round(rng.uniform(-2, 2, (N, K)), 1)
 
 
-def _large(a: Arguments) -> bool:
-    return bool(np.abs(a["z"]).max() > 500)
-
-
 def _cases(rng: np.random.Generator) -> list[Arguments]:
     made = [_logits(rng, N, K) for N, K in ((1, 2), (1, 3), (2, 3), (3, 3), (4, 2), (2, 5))]
     made.append(np.array([[1000.0, 1001.0, 999.0]]) + _logits(rng, 1, 3))
@@ -33,9 +30,8 @@ def _cases(rng: np.random.Generator) -> list[Arguments]:
 SOFTMAX = Exercise(
     softmax,
     _cases,
-    reference=lambda z: engine.forward(F.softmax, z, dim=1),
-    explain=lambda a, index: engine.step("softmax", "p", index, a["z"], dim=1),
-    traits={"logits above 500, or below -500": _large},
+    **engine.computes(F.softmax, "p", lambda z: (z, 1)),
+    traits=LARGE_LOGITS,
     lesson=4,
     equation=4,
     hints=(
@@ -95,11 +91,8 @@ def _cases_of_input(rng: np.random.Generator) -> list[Arguments]:
 SOFTMAX_INPUT = Exercise(
     softmax_input,
     _cases_of_input,
-    reference=lambda g, z: engine.gradients(F.softmax, [z], g, dim=1)[0],
-    explain=lambda a, index: engine.step(
-        "softmax", "dL/dz", index, a["z"], 1, backward=True, gradient=a["g"]
-    ),
-    traits={"logits above 500, or below -500": _large},
+    **engine.computes(F.softmax, "dL/dz", lambda g, z: (z, 1)),
+    traits=LARGE_LOGITS,
     lesson=4,
     equation=4,
     hints=(
@@ -142,5 +135,3 @@ SOFTMAX_INPUT = Exercise(
         - z.max(axis=1, keepdims=True) ->
     """),
 )
-
-EXERCISES = (SOFTMAX, SOFTMAX_INPUT)

@@ -26,8 +26,7 @@ def _cases_of_mse(rng: np.random.Generator) -> list[Arguments]:
 MSE_LOSS_INPUT = Exercise(
     mse_loss_input,
     _cases_of_mse,
-    reference=lambda x, t: engine.gradients(F.mse_loss, [x], target=t)[0],
-    explain=lambda a, index: engine.step("mse_loss", "dL/dx", index, a["x"], a["t"], backward=True),
+    **engine.computes(F.mse_loss, "dL/dx"),
     lesson=17,
     equation=6,
     hints=(
@@ -61,5 +60,3 @@ MSE_LOSS_INPUT = Exercise(
         (x - t) -> (x - t).mean() * np.ones(x.shape)
     """),
 )
-
-EXERCISES = (MSE_LOSS_INPUT,)

@@ -7,7 +7,7 @@ from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
 from . import engine
-from .geometry import Sizes, whole_numbers
+from .cases import Sizes, whole_numbers
 
 
 def conv_transpose2d(x, w, stride, padding):
@@ -51,7 +51,7 @@ _UP = (
 )
 
 
-def _cases_of_transpose(rng: np.random.Generator) -> list[Arguments]:
+def _cases(rng: np.random.Generator) -> list[Arguments]:
     return [
         {
             "x": whole_numbers(rng, s.N, s.K, 2, 2 + at // 4),
@@ -65,14 +65,9 @@ def _cases_of_transpose(rng: np.random.Generator) -> list[Arguments]:
 
 CONV_TRANSPOSE2D = Exercise(
     conv_transpose2d,
-    _cases_of_transpose,
-    reference=lambda x, w, stride, padding: engine.forward(
-        F.conv_transpose2d, x, w, stride=stride, padding=padding
-    ),
+    _cases,
+    **engine.computes(F.conv_transpose2d, "y", lambda x, w, stride, padding: (x, w, None, stride, padding)),
     models=(_copies,),
-    explain=lambda a, index: engine.step(
-        "conv_transpose2d", "y", index, a["x"], a["w"], stride=a["stride"], padding=a["padding"]
-    ),
     lesson=15,
     equation=11,
     hints=(
@@ -130,5 +125,3 @@ CONV_TRANSPOSE2D = Exercise(
         x[n, -> x[0,
     """),
 )
-
-EXERCISES = (CONV_TRANSPOSE2D,)

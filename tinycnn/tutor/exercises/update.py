@@ -189,8 +189,3 @@ L2_L1_GRAD = Exercise(
         return l1 * np.sign(theta) + l2 * theta -> return (l1 * np.sign(theta) + l2 * theta) / theta.size
     """),
 )
-
-EXERCISES = (
-    SGD_STEP,
-    L2_L1_GRAD,
-)
