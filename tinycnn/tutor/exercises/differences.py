@@ -64,7 +64,8 @@ NUMERICAL_GRADIENT = Exercise(
         "For each element: f with h added to it, minus f with h taken off it, divided by 2 h. Work on "
         "copies, and in float64: float32 has seven digits, and a small step is lost in them.",
     ),
-    mistakes=read_mistakes("""
+    mistakes=read_mistakes(
+        """
     forward_difference: You go up only. A step to each side gives an error of h squared instead of h.
         down[i] -= h ->; (2 * h) -> h
     backward_difference: You go down only. A step to each side gives a far smaller error.
@@ -100,23 +101,10 @@ NUMERICAL_GRADIENT = Exercise(
         shape.
         np.ndindex(*x.shape) -> range(len(x))
     own_step: You choose a step of your own. Use the h that you are given.
-        gradient = np.zeros ->
-            h = 1e-3
-            gradient = np.zeros
-        gradient = np.zeros ->
-            h = 1e-4
-            gradient = np.zeros
-        gradient = np.zeros ->
-            h = 1e-5
-            gradient = np.zeros
-        gradient = np.zeros ->
-            h = 1e-6
-            gradient = np.zeros
-        gradient = np.zeros ->
-            h = 1e-7
-            gradient = np.zeros
-        gradient = np.zeros ->
-            h = 1e-8
-            gradient = np.zeros
-    """),
+        """,
+        own_step=[
+            ("gradient = np.zeros", f"h = {h}\n    gradient = np.zeros")
+            for h in ("1e-3", "1e-4", "1e-5", "1e-6", "1e-7", "1e-8")
+        ],
+    ),
 )

@@ -50,17 +50,6 @@ def topological_order(root):
     return order
 
 
-_STACK = """\
-    order, seen, stack = [], set(), [(root, False)]
-    while stack:
-        node, inputs_done = stack.pop()
-        if inputs_done:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((x, False) for x in node.inputs)
-"""
 _RECURSION = """\
     order, seen = [], set()
 
@@ -73,6 +62,7 @@ _RECURSION = """\
         order.append(node)
 
     visit(root)
+    return order
 """
 
 
@@ -146,6 +136,7 @@ TOPOLOGICAL_ORDER = Exercise(
     mistakes=read_mistakes(
         """
     too_early: You write a node down before its inputs. It comes after all of them.
+        stack.append((node, True)) -> order.append(node)
     backwards: Your list runs from root to the leaves. Turn it around: what a node was computed from comes
         first.
         return order -> return order[::-1]
@@ -177,17 +168,15 @@ TOPOLOGICAL_ORDER = Exercise(
         """,
         too_early=[
             (
-                ("seen.add(node)", "seen.add(node)\n            order.append(node)"),
-                ("done:\n            order.append(node)", "done:\n            pass"),
-            ),
-            (
-                _STACK,
+                "    return order\n",
                 _RECURSION.replace("        order.append(node)\n", "").replace(
                     "seen.add(node)", "seen.add(node)\n        order.append(node)"
                 ),
             ),
         ],
-        seen_forgotten=[(_STACK, _RECURSION.replace("        if node in seen:\n            return\n", ""))],
-        recursion=[(_STACK, _RECURSION)],
+        seen_forgotten=[
+            ("    return order\n", _RECURSION.replace("        if node in seen:\n            return\n", ""))
+        ],
+        recursion=[("    return order\n", _RECURSION)],
     ),
 )

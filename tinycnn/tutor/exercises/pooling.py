@@ -28,7 +28,7 @@ def max_pool2d(x, kernel_size, stride):
 
 def _cases(rng: np.random.Generator) -> list[Arguments]:
     """Make images without equal cells."""
-    made = []
+    made: list[Arguments] = []
     for s in POOLINGS:
         count = s.N * s.C * s.H * s.W
         x = (rng.permutation(count) - count // 2 + 0.5).reshape(s.N, s.C, s.H, s.W)
