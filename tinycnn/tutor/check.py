@@ -71,7 +71,7 @@ def check(
     except CannotSendError as error:
         result, reason = Execution(), str(error)
     if reason is not None:
-        result = run_here(function, exercise.parameters, tries.cases, seconds)
+        result = run_here(function, tries.cases, seconds)
     verdict = judge(tries, result, seconds)
     if reason is not None and not _told:
         _told.append(reason)

@@ -8,14 +8,14 @@ import copy
 import inspect
 import itertools
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from .mistake import Mistake, changed
+from .mistake import Change, Mistake, changed
 
 Arguments = dict[str, Any]  # of one call, by name, in the order of the signature
 
@@ -74,7 +74,7 @@ class Exercise:
             raise ValueError(f"{self.name}: there are two mistakes of the name {', '.join(twice)}")
         for mistake in self.mistakes:
             for way in mistake.ways:
-                if not callable(way) and not any(changed(model, way) for model in self.all_models):
+                if not callable(way) and not any(self._changed(way)):
                     raise ValueError(
                         f"{self.name}: the mistake {mistake.name!r} changes {way[0][0]!r}, which does not "
                         "stand in the right implementation"
@@ -115,13 +115,32 @@ class Exercise:
         """Return what of a result matters."""
         return result if self.view is None else self.view(result, arguments)
 
+    @lru_cache  # noqa: B019 (exercises live as long as the program)
     def with_one_mistake(self) -> Sequence[Wrong]:
         """Return the wrong functions with one mistake."""
-        return _with_one_mistake(self)
+        found = []
+        for mistake in self.mistakes:
+            for way in mistake.ways:
+                made = [way] if callable(way) else self._changed(way)
+                found += [Wrong((mistake,), function) for function in made]
+        return found
 
+    @lru_cache  # noqa: B019
     def with_two_mistakes(self) -> Sequence[Wrong]:
         """Return the wrong functions with two mistakes at once, of those that are changes."""
-        return _with_two_mistakes(self)
+        found = []
+        for first, second in itertools.combinations(self.mistakes, 2):
+            for one, other in itertools.product(first.ways, second.ways):
+                if not callable(one) and not callable(other):
+                    made = self._changed(one + other, other + one)
+                    found += [Wrong((first, second), function) for function in made]
+        return found
+
+    def _changed(self, *ways: tuple[Change, ...]) -> Iterator[Callable[..., Any]]:
+        """Yield each right implementation with the first of these changes that can be made in its text."""
+        for model in self.all_models:
+            made = (changed(model, way) for way in ways)
+            yield from itertools.islice(filter(None, made), 1)
 
 
 def fresh(value: Any) -> Any:
@@ -131,30 +150,3 @@ def fresh(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(map(fresh, value))
     return copy.deepcopy(value) if isinstance(value, np.ndarray | np.random.Generator) else value
-
-
-@lru_cache
-def _with_one_mistake(exercise: Exercise) -> list[Wrong]:
-    found = []
-    for mistake in exercise.mistakes:
-        for way in mistake.ways:
-            if callable(way):
-                found.append(Wrong((mistake,), way))
-                continue
-            functions = (changed(model, way) for model in exercise.all_models)
-            found += [Wrong((mistake,), function) for function in functions if function is not None]
-    return found
-
-
-@lru_cache
-def _with_two_mistakes(exercise: Exercise) -> list[Wrong]:
-    found = []
-    for first, second in itertools.combinations(exercise.mistakes, 2):
-        for one, other in itertools.product(first.ways, second.ways):
-            if callable(one) or callable(other):
-                continue
-            for model in exercise.all_models:
-                function = changed(model, one + other) or changed(model, other + one)
-                if function is not None:
-                    found.append(Wrong((first, second), function))
-    return found

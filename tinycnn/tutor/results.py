@@ -38,21 +38,22 @@ def same(a: Any, b: Any, tolerance: float = TOLERANCE) -> bool:
         return isinstance(a, list | tuple) and len(a) == len(b) and all(map(same, a, b))
     if isinstance(b, dict):
         return isinstance(a, dict) and a.keys() == b.keys() and all(same(a[key], b[key]) for key in b)
-    if not _is_number(a) or not _is_number(b):
+    if not is_number(a) or not is_number(b):
         return type(a) is type(b) and bool(a == b)
     a, b = np.asarray(a), np.asarray(b)
-    if a.shape != b.shape:
-        return False
-    finite = np.isfinite(b)
-    if not np.array_equal(np.isfinite(a), finite) or not np.array_equal(
-        a[~finite], b[~finite], equal_nan=True
-    ):
-        return False
-    scale = float(np.abs(b[finite]).max(initial=0)) or 1.0
-    return bool((np.abs(a[finite].astype(float) - b[finite]) <= tolerance * scale).all())
+    return a.shape == b.shape and not differs(a, b, tolerance).any()
 
 
-def _is_number(value: Any) -> bool:
+def differs(a: np.ndarray, b: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Return where two arrays of one shape differ by more than a share of the largest number in `b`."""
+    a, b = (array.astype(np.result_type(array, float)) for array in (a, b))  # complex numbers stay complex
+    scale = float(np.abs(b[np.isfinite(b)]).max(initial=0)) or 1.0
+    with np.errstate(invalid="ignore"):
+        return ~((np.abs(a - b) <= tolerance * scale) | (a == b) | (np.isnan(a) & np.isnan(b)))
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a result is one number, or an array of numbers."""
     return isinstance(value, np.ndarray | np.generic | int | float)
 
 
@@ -67,7 +68,7 @@ def misfit(yours: Any, right: Any) -> str | None:
     wanted = np.asarray(right)
     if isinstance(yours, list | tuple):
         return f"Your function returns a {type(yours).__name__}. It should return {_named(wanted)}."
-    if not _is_number(yours):
+    if not is_number(yours):
         what = yours.type if isinstance(yours, Other) else type(yours).__name__
         return f"Your function returns something of the type {what}. It should return {_named(wanted)}."
     got = np.asarray(yours)
@@ -91,7 +92,7 @@ def about_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
 def _misfit_of_several(yours: Any, right: Any) -> str | None:
     if not isinstance(yours, list | tuple):
         return f"Your function returns one thing. It should return {len(right)}, as a {type(right).__name__}."
-    if not any(map(_is_number, right)):
+    if not any(map(is_number, right)):
         return None  # a list of objects: how long it is, is what the exercise is about
     if len(yours) != len(right):
         return f"Your function returns {len(yours)} things. It should return {len(right)}."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .exercise import Exercise
-from .results import TOLERANCE, Tried
+from .results import Tried, differs, is_number
 
 if TYPE_CHECKING:
     from tinycnn.explain import Panel, Step
@@ -23,16 +23,13 @@ def first_difference(yours: Any, right: Any) -> tuple[int, Index] | None:
         zip(yours, right, strict=False) if several and isinstance(yours, list | tuple) else [(yours, right)]
     )
     for which, (a, b) in enumerate(pairs):
-        if not all(isinstance(value, np.ndarray | np.generic | int | float) for value in (a, b)):
+        if not is_number(a) or not is_number(b):
             return None
         a, b = np.asarray(a, float), np.asarray(b, float)
         if a.shape != b.shape:
             return None
-        scale = float(np.abs(b[np.isfinite(b)]).max(initial=0)) or 1.0
-        with np.errstate(invalid="ignore"):
-            differs = ~((np.abs(a - b) <= TOLERANCE * scale) | (a == b) | (np.isnan(a) & np.isnan(b)))
-        if differs.any():
-            flat = int(np.argmax(differs))
+        if (differing := differs(a, b)).any():
+            flat = int(np.argmax(differing))
             return which, tuple(map(int, np.unravel_index(flat, b.shape)))
     return None
 

@@ -91,14 +91,17 @@ def cases(every: Iterable[Any], *arguments: str) -> Callable[[np.random.Generato
     with the shape (K, C*H*W).
     """
 
-    def argument(rng: np.random.Generator, of: Any, name: str, *axes: str) -> Any:
-        shape = (prod(getattr(of, size) for size in axis.split("*")) for axis in axes)
-        return whole_numbers(rng, *shape) if axes else getattr(of, name)
-
     def made(rng: np.random.Generator) -> list[Arguments]:
-        return [{text.split()[0]: argument(rng, of, *text.split()) for text in arguments} for of in every]
+        return [dict(_argument(rng, of, *text.split()) for text in arguments) for of in every]
 
     return made
+
+
+def _argument(rng: np.random.Generator, of: Any, name: str, *axes: str) -> tuple[str, Any]:
+    """Return the name of an argument, and a size or an array with such axes."""
+    if not axes:
+        return name, getattr(of, name)
+    return name, whole_numbers(rng, *(prod(getattr(of, size) for size in axis.split("*")) for axis in axes))
 
 
 def _large(a: Arguments) -> bool:

@@ -126,19 +126,6 @@ def col2im(columns, size, kernel_size, stride, padding):
     return padded[:, :, PH : PH + H, PW : PW + W]
 
 
-def _patch_by_patch(columns, size, kernel_size, stride, padding):
-    """Do as `col2im`: one patch after the other."""
-    (H, W), (KH, KW), (SH, SW), (PH, PW) = size, kernel_size, stride, padding
-    N, C = len(columns), columns.shape[1] // (KH * KW)
-    OH = (H + 2 * PH - KH) // SH + 1
-    OW = (W + 2 * PW - KW) // SW + 1
-    columns = columns.reshape(N, C, KH, KW, OH, OW)
-    padded = np.zeros((N, C, H + 2 * PH, W + 2 * PW))
-    for oh, ow, r, s in np.ndindex(OH, OW, KH, KW):
-        padded[:, :, oh * SH + r, ow * SW + s] += columns[:, :, r, s, oh, ow]
-    return padded[:, :, PH : PH + H, PW : PW + W]
-
-
 def _engine_col2im(columns, size, kernel_size, stride, padding):
     x = np.zeros((len(columns), columns.shape[1] // (kernel_size[0] * kernel_size[1]), *size))
     given = x, _identity(x.shape[1], kernel_size), None, stride, padding
@@ -150,7 +137,6 @@ COL2IM = Exercise(
     col2im,
     cases(_ONE_FILTER, "columns N C*KH*KW OH*OW", "size", "kernel_size", "stride", "padding"),
     reference=_engine_col2im,
-    models=(_patch_by_patch,),
     explain=lambda a, index: engine.step("col2im", "x", index, *a.values()),
     lesson=3,
     equation=1,
@@ -165,6 +151,8 @@ COL2IM = Exercise(
     mistakes=read_mistakes("""
     copies_overwritten: A cell that lies in several patches gets what its last copy brings, and the others are
         lost. All copies add up.
+        ] += -> ] =
+        for r, s, oh, ow in np.ndindex(KH, KW, OH, OW) -> for oh, ow, r, s in np.ndindex(OH, OW, KH, KW);
         ] += -> ] =
     mean_of_copies: You divide by the number of copies. This is the adjoint of im2col, not its inverse: copies
         add up.

@@ -13,38 +13,34 @@ from typing import Any
 MEMORY = 4 << 30  # bytes
 FILES = 64 << 20  # bytes of one file
 
-# The beginnings of the events' names (see "Audit events table" in Python's documentation), and what they are.
+# What is refused, and how the names of its events begin (see "Audit events table" in Python's documentation).
 REFUSED = {
-    "os.system": "start a program",
-    "os.exec": "start a program",
-    "os.posix_spawn": "start a program",
-    "os.spawn": "start a program",
-    "os.startfile": "start a program",
-    "os.fork": "start a process",
-    "pty.spawn": "start a program",
-    "subprocess.": "start a program",
-    "_posixsubprocess": "start a program",
-    "os.kill": "end a process",
-    "signal.pthread_kill": "end a process",
-    "os.remove": "delete a file",
-    "os.rmdir": "delete a folder",
-    "os.rename": "rename a file",
-    "os.truncate": "change a file",
-    "os.link": "make a link",
-    "os.symlink": "make a link",
-    "os.chmod": "change a file's rights",
-    "os.chown": "change a file's owner",
-    "os.setxattr": "change a file",
-    "os.removexattr": "change a file",
-    "os.utime": "change a file's time",
-    "os.mkdir": "make a folder",
-    "shutil.": "change files",
-    "socket.": "use the network",
-    "ctypes.dlopen": "call the system by itself",
-    "ctypes.dlsym": "call the system by itself",
-    "sys.setprofile": "watch the program that runs it",
-    "sys.settrace": "watch the program that runs it",
-    "gc.get_objects": "look into the program that runs it",
+    "start a program": (
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.startfile",
+        "pty.spawn",
+        "subprocess.",
+        "_posixsubprocess",
+    ),
+    "start a process": ("os.fork",),
+    "end a process": ("os.kill", "signal.pthread_kill"),
+    "delete a file": ("os.remove",),
+    "delete a folder": ("os.rmdir",),
+    "rename a file": ("os.rename",),
+    "change a file": ("os.truncate", "os.setxattr", "os.removexattr"),
+    "make a link": ("os.link", "os.symlink"),
+    "change a file's rights": ("os.chmod",),
+    "change a file's owner": ("os.chown",),
+    "change a file's time": ("os.utime",),
+    "make a folder": ("os.mkdir",),
+    "change files": ("shutil.",),
+    "use the network": ("socket.",),
+    "call the system by itself": ("ctypes.dlopen", "ctypes.dlsym"),
+    "watch the program that runs it": ("sys.setprofile", "sys.settrace"),
+    "look into the program that runs it": ("gc.get_objects",),
 }
 _BEGINNINGS = ("os.", "s", "pty.", "_p", "ctypes.", "gc.")  # of all these: most events are others
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -82,9 +78,7 @@ class Guard:
         if event == "open":
             return self._refused_file(*arguments)
         if event.startswith(_BEGINNINGS):
-            for beginning, what in REFUSED.items():
-                if event.startswith(beginning):
-                    return what
+            return next((what for what, events in REFUSED.items() if event.startswith(events)), None)
         return None
 
     def _refused_file(self, path: Any, mode: Any, flags: Any) -> str | None:

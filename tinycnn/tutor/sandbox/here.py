@@ -9,20 +9,16 @@ from typing import Any
 
 from tinycnn.tutor.exercise import Arguments
 
-from .calls import TimeIsUp, call_twice, does_not_take
+from .calls import TimeIsUp, call_twice
 from .process import SECONDS, Execution
 
 
-def run_here(
-    function: Any, parameters: Sequence[str], cases: Sequence[Arguments], seconds: float = SECONDS
-) -> Execution:
+def run_here(function: Any, cases: Sequence[Arguments], seconds: float = SECONDS) -> Execution:
     """Do as `process.run`, in a thread of this process.
 
     A loop in Python is ended when the time is up. A call into C that does not return cannot be ended: the
     thread is left alone, and dies with this process.
     """
-    if (signature := does_not_take(function, parameters)) is not None:
-        return Execution(said={"signature": signature})
     outcomes: list[dict[str, Any]] = []
 
     def work() -> None:
