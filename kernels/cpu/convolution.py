@@ -27,7 +27,7 @@ from . import depthwise
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
 from .depthwise import is_depthwise
 from .few import few_channels
-from .panels import aligned, pack_layer, workspace
+from .panels import aligned, packed, workspace
 from .plan import Plan, few_plan, forward_plan, input_plan, weight_plan
 from .threads import split
 
@@ -71,7 +71,7 @@ def _forward(
     N, K, OH, OW = geometry.y_shape
     y = arena.empty((N, K, OH // 2, OW // 2) if pooled else (N, K, OH, OW), x.dtype)
     index = arena.empty(y.shape if pooled else (0,), INDICES[x.itemsize])
-    weights = _packed(w, bias, plan, G, 1, K // G, len(plan.steps))
+    weights = packed(w, bias, G, 1, K // G, len(plan.steps), plan.layout.NR)
     winners = index.reshape(-1).view(x.dtype)
     _run(forward_blocks, plan, geometry, x, weights, y, winners, x.dtype.type(slope), WINDOWS)
     return y, index if pooled else None
@@ -89,11 +89,12 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = No
     x = arena.empty(geometry.x_shape, g.dtype)
     if channels <= FEW:
         few = few_plan(geometry, g.itemsize, BLOCK)
-        _, start = _packed(w, bias, few, G, 0, channels, 0)
+        _, start = packed(w, bias, G, 0, channels, 0, few.layout.NR)
         _run(few_channels, few, geometry, g, (w.reshape(-1), start), x)
     else:
         plan = input_plan(geometry, g.itemsize, BLOCK)
-        _run(input_blocks, plan, geometry, g, _packed(w, bias, plan, G, filters, channels, len(plan.taps)), x)
+        weights = packed(w, bias, G, filters, channels, len(plan.taps), plan.layout.NR)
+        _run(input_blocks, plan, geometry, g, weights, x)
     return x
 
 
@@ -109,7 +110,7 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     plan, G, K = weight_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
     NR, panels, parts = plan.layout.NR, plan.layout.panels, plan.units
     T = w.size // K
-    sums = aligned(1, parts * G * panels * T * NR, x.dtype)[0]
+    sums = aligned(parts * G * panels * T * NR, x.dtype)
     arrays = x.reshape(-1), g.reshape(-1), np.zeros(NR, x.dtype), sums, plan.rows, plan.places, plan.steps
     args = tuple(geometry), tuple(plan.layout), *arrays, parts
     split(
@@ -141,19 +142,6 @@ def _run(
         plan.units,
         _threads(plan),
     )
-
-
-def _packed(
-    w: Array, bias: Array | None, plan: Plan, G: int, each: int, filters: int, taps: int
-) -> tuple[Array, Array]:
-    """Return w (G, each, filters, taps) and the bias, or zeros, as panels; and one more panel of zeros."""
-    NR, panels = plan.layout.NR, plan.layout.panels
-    memory = aligned(1, plan.packed + (G * panels + 1) * NR, w.dtype)[0]
-    packed, start = memory[: plan.packed], memory[plan.packed :]
-    numbers = w.reshape(-1)
-    addends = numbers[:0] if bias is None else ready(bias, w.dtype)
-    pack_layer(numbers, addends, packed, start, G, each, filters, taps, NR)
-    return packed, start
 
 
 def _threads(plan: Plan) -> int:

@@ -116,7 +116,7 @@ def _scratch(geometry: Geometry, NR: int, dtype: np.dtype) -> Array:
     """Return memory for each thread: a copy of NR channels with its border, and a block of cells."""
     _, _, H, W, *_, PH, PW, _, _, _, OH, OW = geometry
     cells = (H + 2 * PH) * (W + 2 * PW) + min(BLOCK, OH * OW) + MOST_ROWS
-    return aligned(get_num_threads(), cells * NR, dtype)
+    return aligned(get_num_threads() * cells * NR, dtype).reshape(get_num_threads(), -1)
 
 
 @compiled

@@ -14,7 +14,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from .. import arena
-from ..arrays import Array
+from ..arrays import Array, ready
 from .compiled import compiled
 from .rows import copy_row
 from .vectors import INDEX, SHORT, VECTOR_BYTES, load, pointer, store
@@ -24,13 +24,16 @@ LINE = 64  # bytes: a vector that begins with a line of the cache is loaded at o
 MOST_OWN = 1 << 22  # bytes that a thread keeps
 
 
-def aligned(rows: int, columns: int, dtype: np.dtype) -> Array:
-    """Return a new matrix with any content, whose rows begin with a line of the cache."""
-    itemsize = dtype.itemsize
-    pitch = -(-columns * itemsize // LINE) * LINE
-    memory = arena.empty((rows * pitch + LINE,), np.uint8)
-    first = -memory.__array_interface__["data"][0] % LINE
-    return np.ndarray((rows, columns), dtype, memory, first, (pitch, itemsize))
+def aligned(count: int, dtype: np.dtype) -> Array:
+    """Return a new array of so many numbers, with any content, that begins with a line of the cache."""
+    memory = arena.empty((count * dtype.itemsize + LINE,), np.uint8)
+    return np.ndarray((count,), dtype, memory, _to_next_line(memory))
+
+
+@compiled
+def _to_next_line(memory):
+    """Return how many bytes of the memory lie before a line of the cache begins."""
+    return -memory.ctypes.data % LINE
 
 
 class _Own(threading.local):
@@ -49,9 +52,9 @@ def workspace(count: int, dtype: np.dtype) -> Array:
     """
     size = count * dtype.itemsize
     if size > MOST_OWN:
-        return aligned(1, count, dtype)[0]
+        return aligned(count, dtype)
     if len(_own.memory) < size:
-        _own.memory = aligned(1, size, _own.memory.dtype)[0]
+        _own.memory = aligned(size, _own.memory.dtype)
     return _own.memory[:size].view(dtype)
 
 
@@ -138,3 +141,17 @@ def pack_layer(w, bias, packed, start, G, each, filters, taps, NR):
     start[:] = 0
     for k in range(len(bias)):
         start[k // filters * ((len(start) - NR) // G) + k % filters] = bias[k]
+
+
+def packed(
+    w: Array, bias: Array | None, G: int, each: int, filters: int, taps: int, NR: int
+) -> tuple[Array, Array]:
+    """Return w (G, each, filters, taps) as panels; the bias, or zeros, as panels and one more of zeros."""
+    panels = G * -(-filters // NR)
+    size = panels * taps * each * NR
+    memory = aligned(size + (panels + 1) * NR, w.dtype)
+    numbers = w.reshape(-1)
+    addends = numbers[:0] if bias is None else ready(bias, w.dtype)
+    weights, start = memory[:size], memory[size:]
+    pack_layer(numbers, addends, weights, start, G, each, filters, taps, NR)
+    return weights, start

@@ -103,7 +103,7 @@ def _by_panels(a: Array, b: Array, a_by_columns: bool, b_by_columns: bool, tile:
     for first, panels in ((0, N // NR), (N - NR, int(N % NR > 0))):
         columns = b[:, first : first + panels * NR]
         if panels and b_by_columns:
-            packed = aligned(1, panels * K * NR, b.dtype)[0]
+            packed = aligned(panels * K * NR, b.dtype)
             pack(ready(columns.T).reshape(-1), packed, 1, 1, panels * NR, K, NR)
             run(packed, 0, K * NR, NR, y, first, panels)
         elif panels and N * a.itemsize % CROWDED == 0 and tile is USUAL:

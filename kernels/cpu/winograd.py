@@ -36,7 +36,7 @@ from ..cores import get_num_threads
 from ..geometry import Geometry
 from . import convolution
 from .micro_kernel import filters_of
-from .panels import LINE, aligned, pack
+from .panels import LINE, aligned, packed, workspace
 from .plan import CROWDED, MOST_PARTS, UNITS, multiply_adds, table
 from .threads import split
 from .vectors import VECTOR_BYTES
@@ -140,15 +140,14 @@ def _forward(
     c0 = s0 + POINTS * cut.s_apart
     cells = cut.images * max(OH, cut.tiles_high * M) * OW
     w0 = c0 + (cells + M * OW + M) * NR  # tiles reach beyond the last row and column
-    scratch, wrong = aligned(get_num_threads(), w0 + cells // Q**2 * NR, x.dtype), _watch(x.dtype)
-    start, zeros = _start(bias, K, NR, x.dtype)
-    U = _weights(w, cut, 1, K, C, 1, TAPS * TAPS)
-    arrays = x.reshape(-1), U, start, zeros, y.reshape(-1), index.reshape(-1).view(x.dtype)
+    size, wrong = w0 + cells // Q**2 * NR, _watch(x.dtype)
+    weights = _weights(w, bias, cut, 1, K, C, 1, TAPS * TAPS)
+    arrays = x.reshape(-1), *weights, y.reshape(-1), index.reshape(-1).view(x.dtype)
     tables = *_rows(cut, NR), _numbers(C), *_windows(cut.images, OH, OW)
     args = tuple(cut), tuple(geometry), *arrays, x.dtype.type(slope), tables, (v0, s0, c0, w0)
     units = N // cut.images * cut.bands * -(-K // NR)
     split(
-        lambda part, *some: forward_tiles(*args, wrong[part], scratch[part], *some),
+        lambda part, *some: forward_tiles(*args, wrong[part], workspace(size, x.dtype), *some),
         units,
         _threads(geometry),
     )
@@ -167,13 +166,11 @@ def _input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> Array 
     s0 = v0 + POINTS * cut.apart
     x0 = s0 + POINTS * cut.s_apart
     size = x0 + panels * cut.images * (rows + TAPS - 1) * (columns + TAPS - 1) * NR
-    scratch, wrong = aligned(get_num_threads(), size, g.dtype), _watch(g.dtype)
-    start, zeros = _start(bias, C, NR, g.dtype)
-    tables = *_rows(cut, NR), _numbers(K)
-    U = _weights(w, cut, K, C, K, K, 1)
-    args = tuple(cut), tuple(geometry), g.reshape(-1), U, start, zeros, x.reshape(-1), tables, (v0, s0, x0)
+    wrong, tables = _watch(g.dtype), (*_rows(cut, NR), _numbers(K))
+    arrays = g.reshape(-1), *_weights(w, bias, cut, K, C, K, K, 1), x.reshape(-1)
+    args = tuple(cut), tuple(geometry), *arrays, tables, (v0, s0, x0)
     split(
-        lambda part, *some: input_tiles(*args, wrong[part], scratch[part], *some),
+        lambda part, *some: input_tiles(*args, wrong[part], workspace(size, g.dtype), *some),
         N // cut.images * panels,
         _threads(geometry),
     )
@@ -193,21 +190,20 @@ def _weight(x: Array, g: Array, geometry: Geometry) -> Array | None:
     v0 = _lines((cut.images * (columns + TAPS - 1) + W) * (rows + TAPS - 1) * cut.lanes, x.itemsize)
     g0 = v0 + POINTS * cut.apart
     s0 = g0 + _lines((cut.images * columns + OW) * rows * NR, x.itemsize)
-    scratch = aligned(get_num_threads(), s0 + POINTS * cut.s_apart, x.dtype)
-    sums, zeros = aligned(1, parts * of_part, x.dtype)[0], np.zeros(NR, x.dtype)
-    tiles, _ = _rows(cut, NR)
-    tables = table(np.arange(C)), table(np.arange(C) * NR), tiles[: cut.tiles]
+    size = s0 + POINTS * cut.s_apart
+    sums, zeros = aligned(parts * of_part, x.dtype), np.zeros(NR, x.dtype)
+    tables = _distances(C, 1), _distances(C, NR), _distances(cut.tiles, cut.pitch)[: cut.tiles]
     args = tuple(cut), tuple(geometry), x.reshape(-1), g.reshape(-1), zeros, sums, parts, tables, (v0, g0, s0)
     split(
-        lambda part, *some: weight_tiles(*args, scratch[part], *some),
+        lambda _, *some: weight_tiles(*args, workspace(size, x.dtype), *some),
         parts * panels,
         _threads(geometry),
     )
     w, wrong = arena.empty(geometry.w_shape, x.dtype), _watch(x.dtype)
-    taps = aligned(get_num_threads(), C * TAPS * TAPS * NR, x.dtype)
-    sizes = C, K, cut.u_apart, zeros, parts
+    taps = C * TAPS * TAPS * NR
+    of_taps = sums, w.reshape(-1), C, K, cut.u_apart, zeros, parts
     split(
-        lambda part, *some: taps_of_sums(sums, w.reshape(-1), *sizes, wrong[part], taps[part], *some),
+        lambda part, *some: taps_of_sums(*of_taps, wrong[part], workspace(taps, x.dtype), *some),
         panels,
         1 + parts * of_part // SERIAL,
     )
@@ -240,9 +236,14 @@ def _apart(count: int, itemsize: int) -> int:
 
 
 @lru_cache(maxsize=256)
+def _distances(count: int, apart: int) -> Array:
+    """Return a table of the micro-kernel: so many distances, `apart` from each other."""
+    return table(np.arange(count) * apart)
+
+
 def _rows(cut: Cut, NR: int) -> tuple[Array, Array]:
-    """Return the tables of the micro-kernel: the distances of tiles, and of their sums."""
-    return table(np.arange(cut.tiles) * cut.pitch), table(np.arange(cut.tiles) * NR)
+    """Return the distances of tiles, and of their sums."""
+    return _distances(cut.tiles, cut.pitch), _distances(cut.tiles, NR)
 
 
 _numbers = lru_cache(maxsize=256)(np.arange)
@@ -256,34 +257,25 @@ def _windows(images: int, OH: int, OW: int) -> tuple[Array, Array]:
     return np.ravel(0 * image + cell), np.ravel(image * OH * OW + cell)
 
 
-def _weights(w: Array, cut: Cut, each: int, filters: int, number: int, tap: int, of_number: int) -> Array:
-    """Return w (each, filters, taps) at all points: (panels of filters, points, number, NR)."""
+def _weights(
+    w: Array, bias: Array | None, cut: Cut, each: int, filters: int, number: int, tap: int, of_number: int
+) -> tuple[Array, Array, Array]:
+    """Return w (each, filters, taps) at all points: (panels of filters, points, number, NR).
+
+    And what is added to the results of each panel, and zeros for one panel.
+    """
     NR = filters_of(w.itemsize)
-    panels, taps = -(-filters // NR), w.size // (each * filters)
-    packed = aligned(1, panels * taps * each * NR, w.dtype)[0]
-    if filters % NR:
-        packed[:] = 0
-    pack(w.reshape(-1), packed, 1, each, filters, taps, NR)
-    U = aligned(1, panels * POINTS * cut.u_apart, w.dtype)[0]
-    sizes = number, tap, of_number, cut.u_apart, NR
-    split(lambda _, *some: weights_at_points(packed, U, *sizes, *some), panels, 1 + U.size // SERIAL)
-    return U
-
-
-def _start(bias: Array | None, filters: int, NR: int, dtype: np.dtype) -> tuple[Array, Array]:
-    """Return what is added to the results of each panel, and zeros for one panel."""
-    start = np.zeros(-(-filters // NR) * NR, dtype)
-    if bias is not None:
-        start[:filters] = bias
-    return start, np.zeros(NR, dtype)
+    at_taps, start = packed(w, bias, 1, each, filters, w.size // (each * filters), NR)
+    U = aligned(-(-filters // NR) * POINTS * cut.u_apart, w.dtype)
+    args = at_taps, U, number, tap, of_number, cut.u_apart, NR
+    split(lambda _, *some: weights_at_points(*args, *some), -(-filters // NR), 1 + U.size // SERIAL)
+    return U, start, start[-NR:]
 
 
 def _watch(dtype: np.dtype) -> Array:
     """Return a vector for each thread that holds NaN in the end if a result is no finite number."""
     # Two lines of the cache for each: threads that write to one line wait for each other.
-    wrong = aligned(get_num_threads(), 2 * LINE // dtype.itemsize, dtype)
-    wrong[:] = 0
-    return wrong
+    return np.zeros((get_num_threads(), 2 * LINE // dtype.itemsize), dtype)
 
 
 def _lines(count: int, itemsize: int) -> int:
