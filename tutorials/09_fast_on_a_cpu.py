@@ -30,7 +30,7 @@ from tinycnn.kernels import arena, cpu, im2col
 from tinycnn.kernels.cores import get_num_threads, set_num_threads
 from tinycnn.kernels.cpu import convolution, micro_kernel
 from tinycnn.kernels.cpu import elementwise as compiled
-from tinycnn.kernels.cpu.blocks import macro_kernel
+from tinycnn.kernels.cpu.blocks import WIDE, macro_kernel
 from tinycnn.kernels.cpu.plan import forward_plan
 from tinycnn.kernels.cpu.vectors import REGISTERS, VECTOR_BYTES
 from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
@@ -76,7 +76,7 @@ zeros = np.zeros(turns, np.int64)  # distances
 
 def multiply_and_add(numbers):
     """Multiply MR times NR numbers, and add the products to sums, `turns` times."""
-    macro_kernel(numbers, 0, zeros, 0, MR, zeros, numbers, 0, 0, numbers, 0, zeros, numbers, True, False)
+    macro_kernel(numbers, 0, zeros, 0, MR, zeros, numbers, 0, 0, numbers, 0, zeros, numbers, True, WIDE)
 
 
 threads = get_num_threads()

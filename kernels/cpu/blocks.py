@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from .compiled import compiled
 from .epilogue import activate, largest_of_4
-from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, narrow_tile, wide_tile
+from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, depthwise_tile, narrow_tile, wide_tile
 from .panels import lay_out, transpose
 from .rows import add_row, copy_row
 
 NEAR = 60  # cells of g whose numbers stay there, from tap to tap: a multiple of the rows of every tile
+WIDE, NARROW, EACH = 0, 1, 2  # tiles: of a whole panel; of its first half; a number for each of its weights
 PANEL = 1 << 14  # bytes of weights that stay in the first-level cache, beside the numbers of the image
 
 
 @compiled
-def macro_kernel(a, a0, rows, first, last, steps, v, v0, pitch, sums, s0, places, start, fresh, narrow):
-    """Sum up rows first.. of a table, a tile at a time; half of a panel, if it is `narrow`."""
-    if narrow:
+def macro_kernel(a, a0, rows, first, last, steps, v, v0, pitch, sums, s0, places, start, fresh, tile):
+    """Sum up rows first.. of a table, a tile at a time."""
+    if tile == EACH:
+        for i in range(first, last, ROWS):
+            depthwise_tile(a, a0, rows, i, steps, v, v0, pitch, sums, s0, places, start, fresh)
+    elif tile == NARROW:
         for i in range(first, last, NARROW_ROWS):
             narrow_tile(a, a0, rows, i, steps, v, v0, pitch, sums, s0, places, start, fresh)
     else:
         for i in range(first, last, ROWS):
             wide_tile(a, a0, rows, i, steps, v, v0, pitch, sums, s0, places, start, fresh)
+
+
+@compiled
+def tile_for(layout, filters):
+    """Return the tile for a panel that has so many filters."""
+    return EACH if layout[11] else NARROW if 2 * filters <= layout[0] else WIDE
 
 
 @compiled
@@ -47,31 +57,31 @@ def forward_blocks(
     If `index` is not empty, of four cells that follow each other the largest is written to y, and its number
     to `index`, as bits. A `slope` other than 1 is that of an activation below 0.
     """
-    _, C, H, W, K, _, _, _, _, _, _, _, _, G, _, OW = geometry
-    NR, panels, block, together, copied = layout[:5]
+    _, C, H, W, K, _, _, _, _, _, _, _, _, _, _, OW = geometry
+    NR, groups, panels, block, together, copied, _, channels, _, filters, _ = layout[:11]
     window = 4 if len(index) else 1
     cells, T = len(places) - MOST_ROWS + 1, len(steps)
-    filters, blocks, P = K // G, -(-cells // block), cells // (together * window)
+    blocks, P = -(-cells // block), cells // (together * window)
     most, w0 = PANEL // (NR * x.itemsize), len(scratch) - block // window * NR
     below, there = first - first + 2, -1  # no constant, see `input_blocks`
     scratch[:copied] = 0
     for unit in range(first, last):
         panel, p0, images = unit % panels, unit // panels % blocks * block, unit // (panels * blocks)
-        group, n = images % G, images // G * together
-        a, a0 = x, (n * C + group * (C // G)) * H * W
+        group, n = images % groups, images // groups * together
+        a, a0 = x, (n * C + group * channels) * H * W
         if copied:
             if there != images:
-                lay_out(scratch, x, a0, layout)
+                lay_out(scratch, x, n, group, layout)
                 there = images
             a, a0 = scratch, 0
         p1, s0 = min(cells, p0 + block), copied - p0 * NR
-        k0, k = group * filters + panel * NR, min(NR, filters - panel * NR)
+        k0 = group * filters + panel * NR
+        k = min(NR, filters - panel * NR, K - k0)
         panel += group * panels
-        begin = start[panel * NR :]
+        begin, tile = start[panel * NR :], tile_for(layout, k)
         for t in range(0, T, most):  # so many taps at a time that their weights stay in the cache
             some, v0 = steps[t : t + most], (panel * T + t) * NR
-            fresh, narrow = t == 0, 2 * k <= NR
-            macro_kernel(a, a0, rows, p0, p1, some, packed, v0, NR, scratch, s0, places, begin, fresh, narrow)
+            macro_kernel(a, a0, rows, p0, p1, some, packed, v0, NR, scratch, s0, places, begin, t == 0, tile)
         p0, p1 = p0 // window, p1 // window
         write_cells(
             y, index, numbers, where, below, scratch, copied, w0, n, K, k0, k, P, p0, p1, OW, NR, slope
@@ -107,32 +117,34 @@ def write_cells(y, index, numbers, where, below, sums, s0, w0, n, K, k0, k, P, p
 @compiled
 def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, taps, scratch, first, last):
     """Write the gradient by the input for the units first.. of all (images, group, panel of channels)."""
-    _, C, H, W, K, _, _, SH, _, PH, PW, _, _, G, OH, OW = geometry
-    NR, panels, _, together, copied = layout[:5]
-    channels, filters, P = C // G, K // G, OH * OW
+    _, C, H, W, K, _, _, SH, _, PH, PW, _, _, _, OH, OW = geometry
+    NR, groups, panels, _, together, copied, _, filters, _, channels, _ = layout[:11]
+    P = OH * OW
     HP, WP = H + 2 * PH, W + 2 * PW
     there, fresh = -1, first < 0  # False, but no constant: for that, macro_kernel would be compiled once more
+    scratch[:copied] = 0  # what is no filter may be denormal, which is slow to multiply
     for unit in range(first, last):
         panel, images = unit % panels, unit // panels
-        group, n = images % G, images // G * together
+        group, n = images % groups, images // groups * together
         a, a0 = g, (n * K + group * filters) * P
         if copied:
             if there != images:
-                lay_out(scratch, g, a0, layout)
+                lay_out(scratch, g, n, group, layout)
                 there = images
             a, a0 = scratch, 0
-        c0, c = group * channels + panel * NR, min(NR, channels - panel * NR)
+        c0 = group * channels + panel * NR
+        c = min(NR, channels - panel * NR, C - c0)
         panel += group * panels
-        begin, narrow = start[panel * NR :], 2 * c <= NR
+        begin, tile = start[panel * NR :], tile_for(layout, c)
         for q in range(copied, len(scratch), NR):
             copy_row(scratch, q, start, panel * NR, NR)
         h0 = h1 = 0
         for p0 in range(0, together * P, NEAR):
             p1 = min(together * P, p0 + NEAR)
             for tap in range(len(taps)):
-                v0, s0 = (panel * len(taps) + tap) * filters * NR, copied + taps[tap]
+                v0, s0 = (panel * len(taps) + tap) * len(steps) * NR, copied + taps[tap]
                 macro_kernel(
-                    a, a0, rows, p0, p1, steps, packed, v0, NR, scratch, s0, places, begin, fresh, narrow
+                    a, a0, rows, p0, p1, steps, packed, v0, NR, scratch, s0, places, begin, fresh, tile
                 )
             if p1 == together * P:
                 h1 = H
@@ -150,28 +162,29 @@ def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, tap
 
 @compiled
 def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, parts, scratch, first, last):
-    """Sum up the units first.. of all (part of the batch, group): sums (parts, G, panels, T, NR)."""
+    """Sum up the units first.. of all (part of the batch, group): sums (parts, groups, panels, T, NR)."""
     N, C, H, W, K, KH, KW, _, _, _, _, _, _, G, OH, OW = geometry
-    NR, panels, block, together, copied = layout[:5]
-    filters, P, T = K // G, OH * OW, C // G * KH * KW
+    NR, groups, panels, block, together, copied, _, channels, _, filters, _ = layout[:11]
+    P, T = OH * OW, C // G * KH * KW
     blocks = -(-together * P // block)
     jobs = N // together * blocks
     scratch[:] = 0  # not only the border: what is no filter may be denormal, which is slow to multiply
     for unit in range(first, last):
-        part, group = unit // G, unit % G
+        part, group = unit // groups, unit % groups
         first_job, there = jobs * part // parts, -1
         for job in range(first_job, jobs * (part + 1) // parts):
             n, p0 = job // blocks * together, job % blocks * block
             p1 = min(together * P, p0 + block)
-            a, a0 = x, (n * C + group * (C // G)) * H * W
+            a, a0 = x, (n * C + group * channels) * H * W
             if copied:
                 if there != n:
-                    lay_out(scratch, x, a0, layout)
+                    lay_out(scratch, x, n, group, layout)
                     there = n
                 a, a0 = scratch, 0
             some, fresh = steps[p0:p1], job == first_job
             for panel in range(panels):
-                k0, k = group * filters + panel * NR, min(NR, filters - panel * NR)
+                k0 = group * filters + panel * NR
+                k = min(NR, filters - panel * NR, K - k0)
                 p = p0
                 while p < p1:  # image after image
                     i = p // P
@@ -179,20 +192,21 @@ def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, part
                     at = ((n + i) * K + k0 - i) * P + p
                     transpose(scratch, copied + (p - p0) * NR, NR, g, at, P, stop - p, k)
                     p = stop
-                s0, t0, narrow = (unit * panels + panel) * T * NR, p0 - p0, 2 * k <= NR
+                s0, t0, tile = (unit * panels + panel) * T * NR, p0 - p0, tile_for(layout, k)
                 macro_kernel(
-                    a, a0, rows, t0, T, some, scratch, copied, NR, sums, s0, places, zeros, fresh, narrow
+                    a, a0, rows, t0, T, some, scratch, copied, NR, sums, s0, places, zeros, fresh, tile
                 )
 
 
 @compiled
-def add_parts(sums, w, panels, filters, T, NR, parts, first, last):
-    """Add sums (parts, G, panels, T, NR) up to w (K, T), for the panels first.. of all groups."""
+def add_parts(sums, w, layout, T, parts, first, last):
+    """Add sums (parts, groups, panels, T, NR) up to w (K, T), for the panels first.. of all groups."""
+    NR, _, panels, _, _, _, _, _, _, filters, all_filters = layout[:11]
     size = len(sums) // parts
     for panel in range(first, last):
         total = panel * T * NR
         for part in range(1, parts):
             add_row(sums, total, sums, total + part * size, T * NR)
-        k0 = panel % panels * NR
-        k = min(NR, filters - k0)
-        transpose(w, (panel // panels * filters + k0) * T, T, sums, total, NR, k, T)
+        k0 = panel // panels * filters + panel % panels * NR
+        k = min(NR, filters - panel % panels * NR, all_filters - k0)
+        transpose(w, k0 * T, T, sums, total, NR, k, T)

@@ -6,11 +6,12 @@
 `panels`       weights and gradients side by side, as vectors want them
 `blocks`       the loops around the micro-kernel, for each direction
 `epilogue`     an activation and max-pooling, on sums that are still in the cache
-`depthwise`    a filter for each channel: vectors of channels on both sides, in all directions
 `few`          the gradient by the input for few channels, vectors of cells instead
 ============== ==================================================================================
 
-No column matrix is written, and an image without a border is read where it lies.
+No column matrix is written, and an image without a border is read where it lies. In a depthwise convolution
+every channel has one filter of its own: one number of the image meets one weight. So the copy of an image has
+NR channels side by side, and the micro-kernel multiplies vectors of them with vectors of weights.
 """
 
 from __future__ import annotations
@@ -23,12 +24,10 @@ import numpy as np
 from .. import arena
 from ..arrays import Array, ready
 from ..geometry import Geometry
-from . import depthwise
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
-from .depthwise import is_depthwise
 from .few import few_channels
 from .panels import aligned, packed, workspace
-from .plan import Plan, few_plan, forward_plan, input_plan, weight_plan
+from .plan import Plan, few_plan, forward_plan, input_plan, is_depthwise, weight_plan
 from .threads import split
 
 BLOCK = 420  # cells: the sums of a block stay in the cache; a multiple of the rows of every tile
@@ -65,9 +64,7 @@ def _forward(
 ) -> tuple[Array, Array | None]:
     """Return the output and the winners of its pooling, if there is one."""
     x, w = prepared(x, w)
-    if is_depthwise(geometry) and not pooled:
-        return depthwise.conv2d(x, w, geometry, bias, slope), None
-    plan, G = forward_plan(geometry, x.itemsize, BLOCK, pooled), geometry.G
+    plan, G = forward_plan(geometry, x.itemsize, BLOCK, pooled), _groups(geometry)
     N, K, OH, OW = geometry.y_shape
     y = arena.empty((N, K, OH // 2, OW // 2) if pooled else (N, K, OH, OW), x.dtype)
     index = arena.empty(y.shape if pooled else (0,), INDICES[x.itemsize])
@@ -83,11 +80,9 @@ def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = No
     And add `bias` (C,), if this is a transposed convolution.
     """
     g, w = prepared(g, w)
-    if is_depthwise(geometry):
-        return depthwise.conv2d_input(g, w, geometry, bias)
-    G, channels, filters = geometry.G, geometry.C // geometry.G, geometry.K // geometry.G
-    x = arena.empty(geometry.x_shape, g.dtype)
-    if channels <= FEW:
+    x, G = arena.empty(geometry.x_shape, g.dtype), _groups(geometry)
+    filters, channels = geometry.K // geometry.G, geometry.C // G
+    if channels <= FEW and not is_depthwise(geometry):
         few = few_plan(geometry, g.itemsize, BLOCK)
         _, start = packed(w, bias, G, 0, channels, 0, few.layout.NR)
         _run(few_channels, few, geometry, g, (w.reshape(-1), start), x)
@@ -105,23 +100,19 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     if geometry.N == 0:
         w[...] = 0
         return w
-    if is_depthwise(geometry):
-        return depthwise.conv2d_weight(x, g, geometry)
-    plan, G, K = weight_plan(geometry, x.itemsize, BLOCK), geometry.G, geometry.K
-    NR, panels, parts = plan.layout.NR, plan.layout.panels, plan.units
-    T = w.size // K
-    sums = aligned(parts * G * panels * T * NR, x.dtype)
+    plan, T = weight_plan(geometry, x.itemsize, BLOCK), w.size // geometry.K
+    layout, parts = tuple(plan.layout), plan.units
+    NR, groups, panels = layout[:3]
+    sums = aligned(parts * groups * panels * T * NR, x.dtype)
     arrays = x.reshape(-1), g.reshape(-1), np.zeros(NR, x.dtype), sums, plan.rows, plan.places, plan.steps
-    args = tuple(geometry), tuple(plan.layout), *arrays, parts
+    args = tuple(geometry), layout, *arrays, parts
     split(
         lambda _, *units: weight_blocks(*args, workspace(plan.scratch, x.dtype), *units),
-        G * parts,
+        groups * parts,
         _threads(plan),
     )
-    sizes = panels, K // G, T, NR, parts
-    split(
-        lambda _, *units: add_parts(sums, w.reshape(-1), *sizes, *units), G * panels, 1 + sums.size // ADDED
-    )
+    to_add = sums, w.reshape(-1), layout, T, parts
+    split(lambda _, *units: add_parts(*to_add, *units), groups * panels, 1 + sums.size // ADDED)
     return w
 
 
@@ -142,6 +133,11 @@ def _run(
         plan.units,
         _threads(plan),
     )
+
+
+def _groups(geometry: Geometry) -> int:
+    """Return in how many groups weights are packed: in one, if each channel has a filter of its own."""
+    return 1 if is_depthwise(geometry) else geometry.G
 
 
 def _threads(plan: Plan) -> int:

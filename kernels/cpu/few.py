@@ -7,7 +7,7 @@ tap with all cells, (taps, cells). Their rows are then added to the rows of x th
 
 from __future__ import annotations
 
-from .blocks import macro_kernel
+from .blocks import NARROW, WIDE, macro_kernel
 from .compiled import compiled
 from .panels import lay_out
 from .rows import add_row
@@ -17,17 +17,18 @@ from .rows import add_row
 def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, scratch, first, last):
     """Write the gradient by the input for the units first.. of all (image, group)."""
     _, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-    NR, panels, rows_of_block, _, copied, plane = layout[:6]
+    NR, _, panels, rows_of_block, _, copied, plane = layout[:7]
     channels, filters, P, T = C // G, K // G, OH * OW, C // G * KH * KW
     last_p = max(P, NR) - NR
     bias, zeros = start[: G * panels * NR], start[G * panels * NR :]
-    zero, fresh, narrow = first - first, first >= 0, first < 0  # no constants, see `input_blocks`
+    zero, fresh = first - first, first >= 0  # no constants, see `input_blocks`
+    tile = WIDE if fresh else NARROW
     scratch[:copied] = 0  # see `weight_blocks`
     for unit in range(first, last):
         group, to = unit % G, unit * channels * H * W
         v, v0 = g, unit * filters * P
         if copied:
-            lay_out(scratch, g, v0, layout)
+            lay_out(scratch, g, unit // G, group, layout)
             v, v0 = scratch, zero
         for c in range(channels):
             added = bias[group * panels * NR + c]
@@ -40,7 +41,7 @@ def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, sc
                 p = min(next_p, last_p)  # the last vector of a plane ends with it
                 s0, w0 = copied + p - p0, group * filters * T
                 macro_kernel(
-                    w, w0, rows, zero, T, steps, v, v0 + p, plane, scratch, s0, places, zeros, fresh, narrow
+                    w, w0, rows, zero, T, steps, v, v0 + p, plane, scratch, s0, places, zeros, fresh, tile
                 )
             for t in range(T):
                 c, r, s = t // (KH * KW), t // KW % KH, t % KW

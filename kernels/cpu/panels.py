@@ -107,14 +107,27 @@ def transpose(to, to0, to_pitch, source, s0, s_pitch, rows, columns):
 
 
 @compiled
-def lay_out(to, source, s0, layout):
-    """Copy images to the beginning of `to`, with a border of zeros that is there already."""
-    _, _, _, together, _, plane, channels, all_channels, H, W, PH, PW = layout
+def lay_out(to, source, n, group, layout):
+    """Copy a group of channels of the images n.. into a border of zeros, which is at the beginning of `to`.
+
+    If `each` filter has a channel of its own, a group's channels lie side by side.
+    """
+    NR, _, _, _, together, _, plane, channels, all_channels, _, _, each, H, W, PH, PW = layout
+    c0, WP = group * channels, W + 2 * PW
     for i in range(together):
-        for c in range(channels):
-            for h in range(H):
-                row = (i * channels + c) * plane + (h + PH) * (W + 2 * PW) + PW
-                copy_row(to, row, source, s0 + ((i * all_channels + c) * H + h) * W, W)
+        at = ((n + i) * all_channels + c0) * H * W
+        if each:
+            c, high, wide = min(NR, all_channels - c0), H, W
+            if PW == 0:  # then all rows are one
+                high, wide = 1, H * W
+            for h in range(high):
+                pixel = i * plane + (h + PH) * WP + PW
+                transpose(to, pixel * NR, NR, source, at + h * W, H * W, wide, c)
+        else:
+            for c in range(channels):
+                for h in range(H):
+                    row = (i * channels + c) * plane + (h + PH) * WP + PW
+                    copy_row(to, row, source, at + (c * H + h) * W, W)
 
 
 @compiled

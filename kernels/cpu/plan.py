@@ -22,6 +22,7 @@ class Layout(NamedTuple):
     """What compiled code must know of its blocks, and of the images that numbers are broadcast from."""
 
     NR: int  # filters of a panel
+    groups: int
     panels: int  # of one group
     block: int  # cells of one block, at most
     together: int  # images of one block
@@ -29,6 +30,9 @@ class Layout(NamedTuple):
     plane: int  # distance from one channel to the next
     channels: int  # of one group
     all_channels: int
+    filters: int  # of one group: of the sums
+    all_filters: int
+    each: bool  # whether each filter has a channel of its own; then the copy has these side by side
     H: int
     W: int
     PH: int
@@ -43,7 +47,6 @@ class Plan(NamedTuple):
     places: Array  # of the sums of each row
     steps: Array  # what the micro-kernel sums up over
     taps: Array  # of the gradient by the input: where the sums of each tap are added
-    packed: int  # elements of all panels
     scratch: int  # elements that a thread needs for itself
     units: int  # that threads share out
     work: int  # multiplications, each with an addition
@@ -66,22 +69,21 @@ def forward_plan(geometry: Geometry, itemsize: int, block: int, pooled: bool = F
     h*OW + w of the first ones. Cells that no window meets are left out.
     """
     N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-    layout = _layout(geometry, itemsize, block, K // G, (C, H, W, PH, PW))
+    layout = _layout(geometry, itemsize, block, K, (C, H, W, PH, PW))
     Q = 2 if pooled else 1  # height and width of a window
     n, i, j, h, w = np.ogrid[: layout.together, : OH // Q, : OW // Q, :Q, :Q]
     oh, ow = i * Q + h, j * Q + w
     c, r, s = np.ogrid[: C // G, :KH, :KW]
-    image, WP, P = _image(layout), W + 2 * PW, layout.together * oh.size * ow.size
+    pixel, WP, P = _pixel(layout), W + 2 * PW, layout.together * oh.size * ow.size
     return Plan(
         layout,
-        rows=table(n * image + oh * SH * WP + ow * SW),
+        rows=table(n * _image(layout) + (oh * SH * WP + ow * SW) * pixel),
         places=table(np.arange(P) * layout.NR),
-        steps=np.ravel(c * layout.plane + r * DH * WP + s * DW),
+        steps=np.ravel(c * layout.plane + (r * DH * WP + s * DW) * pixel),
         taps=np.ravel(0 * n + oh * OW + ow)[:: Q * Q].copy(),
-        packed=G * layout.panels * C // G * KH * KW * layout.NR,
         scratch=layout.copy + (min(block, P) + MOST_ROWS + block // Q**2) * layout.NR,
-        units=N // layout.together * G * -(-P // block) * layout.panels,
-        work=multiply_adds(geometry),
+        units=N // layout.together * layout.groups * -(-P // block) * layout.panels,
+        work=_work(geometry),
     )
 
 
@@ -94,7 +96,7 @@ def weight_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     forward = forward_plan(geometry, itemsize, block)
     layout, T = forward.layout, len(forward.steps)
     P = geometry.OH * geometry.OW * layout.together
-    parts = min(-(-P // block) * geometry.N // layout.together, MOST_PARTS, forward.work // PART)
+    parts = min(-(-P // block) * geometry.N // layout.together, MOST_PARTS, multiply_adds(geometry) // PART)
     return forward._replace(
         rows=table(forward.steps),
         places=table(np.arange(T) * layout.NR),
@@ -112,20 +114,19 @@ def input_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     x with its border, and `taps` says how far from the beginning of a window each tap lies there.
     """
     N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-    layout = _layout(geometry, itemsize, block, C // G, (K, OH, OW, 0, 0))
+    layout = _layout(geometry, itemsize, block, C, (K, OH, OW, 0, 0))
     n, oh, ow = np.ogrid[: layout.together, :OH, :OW]
     r, s = np.ogrid[:KH, :KW]
     HP, WP = H + 2 * PH, W + 2 * PW
     return Plan(
         layout,
-        rows=table(n * _image(layout) + oh * OW + ow),
+        rows=table(n * _image(layout) + (oh * OW + ow) * _pixel(layout)),
         places=table((n * HP * WP + oh * SH * WP + ow * SW) * layout.NR),
         steps=np.arange(K // G) * layout.plane,
         taps=np.ravel(r * DH * WP + s * DW) * layout.NR,
-        packed=G * layout.panels * KH * KW * K // G * layout.NR,
         scratch=layout.copy + layout.together * HP * WP * layout.NR,
-        units=N // layout.together * G * layout.panels,
-        work=multiply_adds(geometry),
+        units=N // layout.together * layout.groups * layout.panels,
+        work=_work(geometry),
     )
 
 
@@ -140,41 +141,58 @@ def few_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     rows_of_block = max(1, block // OW)
     copy = 0 if P >= NR else K // G * NR
     pitch = min(P, rows_of_block * OW) + 2 * NR
+    layout = _layout(geometry, itemsize, block, C, (K, OH, OW, 0, 0))
     return Plan(
-        Layout(NR, -(-C // G // NR), rows_of_block, 1, copy, max(P, NR), K // G, K, OH, OW, 0, 0),
+        layout._replace(block=rows_of_block, together=1, copy=copy, plane=max(P, NR)),
         rows=table(np.arange(T)),
         places=table(np.arange(T) * pitch),
         steps=np.arange(K // G) * T,
         taps=np.empty(0, np.int64),
-        packed=0,
         scratch=copy + T * pitch,
         units=N * G,
-        work=multiply_adds(geometry),
+        work=_work(geometry),
     )
 
 
 def _layout(
     geometry: Geometry, itemsize: int, block: int, filters: int, images: tuple[int, int, int, int, int]
 ) -> Layout:
-    """Return how images (channels, H, W, PH, PW) are read for panels of so many filters in each group."""
+    """Return how images (channels, H, W, PH, PW) are read for so many filters."""
     N, P, G = geometry.N, geometry.OH * geometry.OW, geometry.G
     channels, H, W, PH, PW = images
-    NR = filters_of(itemsize)
-    panels = -(-filters // NR)
-    most = min(block // P, N * G * panels // UNITS)
+    NR, plane, each = filters_of(itemsize), (H + 2 * PH) * (W + 2 * PW), is_depthwise(geometry)
+    groups = -(-G // NR) if each else G
+    of_group = (NR, NR) if each else (channels // G, filters // G)
+    panels = -(-of_group[1] // NR)
+    most = 1 if each else min(block // P, N * groups * panels // UNITS)
     together = max((i for i in range(1, most + 1) if N % i == 0), default=1)
-    plane = (H + 2 * PH) * (W + 2 * PW)
-    if channels // G > 8 and plane * itemsize % CROWDED == 0:
+    if not each and of_group[0] > 8 and plane * itemsize % CROWDED == 0:
         plane += LINE // itemsize
     copy = 0
-    if plane != H * W:
-        copy = -(-together * channels // G * plane * itemsize // LINE) * LINE // itemsize
-    return Layout(NR, panels, block, together, copy, plane, channels // G, channels, H, W, PH, PW)
+    if each or plane != H * W:
+        copy = -(-together * of_group[0] * plane * itemsize // LINE) * LINE // itemsize
+    sizes = NR, groups, panels, block, together, copy, plane
+    return Layout(*sizes, of_group[0], channels, of_group[1], filters, each, H, W, PH, PW)
 
 
 def _image(layout: Layout) -> int:
     """Return the distance from one image to the next."""
     return (layout.channels if layout.copy else layout.all_channels) * layout.plane
+
+
+def _pixel(layout: Layout) -> int:
+    """Return the distance from one pixel of a row to the next."""
+    return layout.NR if layout.each else 1
+
+
+def is_depthwise(geometry: Geometry) -> bool:
+    """Return whether every channel has one filter of its own, and is not alone."""
+    return 1 < geometry.C == geometry.G == geometry.K
+
+
+def _work(geometry: Geometry) -> int:
+    """Return how many multiply-adds would take as long."""
+    return multiply_adds(geometry) * (8 if is_depthwise(geometry) else 1)
 
 
 def multiply_adds(geometry: Geometry) -> int:

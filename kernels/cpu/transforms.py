@@ -88,28 +88,39 @@ def two_sided(matrix: Matrix, last: bool = False):
         kinds = signature.args[1:]
         vector = vector_of(context, kinds[0])
         zero = ir.Constant(vector, None)
+        half_done = cgutils.alloca_once(builder, ir.ArrayType(vector, size * len(matrix)))
         with cgutils.for_range_slice(builder, INDEX(0), lanes, INDEX(vector.count)) as (lane, _):
 
             def address(array, i, j):
                 first, row, column = cgutils.unpack_tuple(builder, args[array + 1], 3)
-                place = builder.add(builder.mul(row, INDEX(i)), builder.mul(column, INDEX(j)))
-                place = builder.add(builder.add(first, lane), place)
-                return pointer(context, builder, kinds[array], args[array], place)
+                place = builder.add(builder.mul(row, i), builder.mul(column, j))
+                return pointer(
+                    context, builder, kinds[array], args[array], builder.add(builder.add(first, lane), place)
+                )
 
-            tile = [[load(builder, address(0, i, j), vector) for j in range(size)] for i in range(size)]
-            columns = transposed(_product(builder, matrix, tile))
-            results = transposed(_product(builder, matrix, columns))
-            if last:
-                wrong = pointer(context, builder, kinds[6], args[6], INDEX(0))
-                not_finite = load(builder, wrong, vector)
-                for value in (value for row in results for value in row):
-                    not_finite = call(builder, "llvm.fmuladd", "{vector}", vector, [value, zero, not_finite])
-                store(builder, not_finite, wrong)
-            for i, row in enumerate(results):
-                for j, value in enumerate(row):
+            def between(i, j):
+                place = builder.add(builder.mul(i, INDEX(size)), j)
+                return builder.gep(half_done, [INDEX(0), place])
+
+            with cgutils.for_range(builder, INDEX(size)) as loop:
+                column = [load(builder, address(0, INDEX(i), loop.index), vector) for i in range(size)]
+                for i, value in enumerate(_times(builder, matrix, column)):
+                    store(builder, value, between(INDEX(i), loop.index))
+            with cgutils.for_range(builder, INDEX(len(matrix))) as loop:
+                row = [load(builder, between(loop.index, INDEX(j)), vector) for j in range(size)]
+                results = _times(builder, matrix, row)
+                if last:
+                    wrong = pointer(context, builder, kinds[6], args[6], INDEX(0))
+                    not_finite = load(builder, wrong, vector)
+                    for value in results:
+                        not_finite = call(
+                            builder, "llvm.fmuladd", "{vector}", vector, [value, zero, not_finite]
+                        )
+                    store(builder, not_finite, wrong)
+                for j, value in enumerate(results):
                     if last:
-                        value = builder.fadd(value, load(builder, address(4, i, j), vector))
-                    store(builder, value, address(2, i, j))
+                        value = builder.fadd(value, load(builder, address(4, loop.index, INDEX(j)), vector))
+                    store(builder, value, address(2, loop.index, INDEX(j)))
         return context.get_dummy_value()
 
     place = types.UniTuple(types.int64, 3)
@@ -125,9 +136,9 @@ def two_sided(matrix: Matrix, last: bool = False):
     return last_transform if last else transform
 
 
-def _product(builder, matrix: Matrix, tile: list[list]) -> list[list]:
-    """Return matrix @ tile, as instructions."""
-    return [[_sum(builder, row, column) for column in zip(*tile, strict=True)] for row in matrix]
+def _times(builder, matrix: Matrix, vectors: list) -> list:
+    """Return matrix @ vectors, as instructions."""
+    return [_sum(builder, row, vectors) for row in matrix]
 
 
 def _sum(builder, factors: Sequence[Fraction], vectors: Sequence):

@@ -10,7 +10,7 @@ from scipy.signal import correlate2d
 from tests.helpers.geometries import SEEDS, arrays, conv2d_geometries, convolutions
 from tests.helpers.thread_counts import computing_with
 from tinycnn.kernels import im2col, table
-from tinycnn.kernels.cpu import convolution, depthwise
+from tinycnn.kernels.cpu import convolution
 from tinycnn.kernels.geometry import conv2d_geometry
 from tinycnn.kernels.transposed import conv_transpose2d_geometry
 
@@ -135,8 +135,7 @@ LARGER = {
 @pytest.mark.parametrize("case", LARGER)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_larger_sizes_on_the_cpu(monkeypatch, set_threads, case, dtype, rng):
-    for module in (convolution, depthwise):
-        monkeypatch.setattr(module, "SERIAL", 1)
+    monkeypatch.setattr(convolution, "SERIAL", 1)
     x_shape, w_shape, options = LARGER[case]
     geometry = conv2d_geometry(x_shape, w_shape, **options)
     shapes = x_shape, w_shape, geometry.y_shape
