@@ -221,6 +221,9 @@ def test_a_text_that_lists_no_mistakes():
         read_mistakes("sizes: You add up sizes. Lengths come from squares.")
     with pytest.raises(ValueError, match="ways of making size, which is no mistake of the text"):
         read_mistakes("sizes: You add up sizes. Square them.\n    x**2 -> np.abs(x)", size=[len])
+    for way in ("-> x", "x**2 -> x; total", "x**2 -> x\n    total", "x**2 -> x;"):
+        with pytest.raises(ValueError, match="is no change, such as: old -> new"):
+            read_mistakes(f"sizes: You add up sizes. Square them.\n    {way}")
 
 
 def test_an_exercise_that_is_none():

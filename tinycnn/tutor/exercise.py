@@ -1,7 +1,6 @@
 """What an exercise is made of: a right implementation, cases to try, and the mistakes that one makes there.
 
-A mistake is a small change of the right implementation: its text, with one piece written in another way. So
-the wrong functions are made from the right one, and two mistakes at once are made by changing both pieces.
+The wrong functions are made from the right one. Two mistakes at once are made by both changes of its text.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""Mistakes: small changes of a right implementation's text, and how a list of them is written down."""
+"""Mistakes: small changes of a right implementation's text, and how a list of them is written."""
 
 import ast
 import inspect
@@ -61,7 +61,7 @@ def read_mistakes(text: str, **ways: Sequence[Way]) -> tuple[Mistake, ...]:
     Raises
     ------
     ValueError
-        If a mistake has no way, or a name of `ways` stands for none of the mistakes.
+        If a mistake has no way, a way is no change, or a name of `ways` stands for none of the mistakes.
     """
     found = []
     for part in re.split(r"\n(?=\S)", textwrap.dedent(text).strip()):
@@ -79,8 +79,10 @@ def read_mistakes(text: str, **ways: Sequence[Way]) -> tuple[Mistake, ...]:
 
 def _read_ways(text: str) -> Iterator[tuple[Change, ...]]:
     for way in re.split(r"(?<!;)\n(?=\S)", textwrap.dedent(text)) if text else ():
-        changes = [change.partition("->") for change in way.split(";")]
-        yield tuple((old.strip(), _in_a_body(new)) for old, _, new in changes)
+        changes = [tuple(change.split("->", 1)) for change in way.split(";")]
+        if not all(len(change) == 2 and change[0].strip() for change in changes):
+            raise ValueError(f"{way!r} is no change, such as: old -> new")
+        yield tuple((old.strip(), _in_a_body(new)) for old, new in changes)
 
 
 def _in_a_body(code: str) -> str:

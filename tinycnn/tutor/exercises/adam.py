@@ -6,7 +6,7 @@ from tinycnn.optim import Adam
 from tinycnn.tutor.exercise import Arguments, Exercise
 from tinycnn.tutor.mistake import read_mistakes
 
-from .update import parameter, stepped
+from .update import drawn, parameter, stepped
 
 
 def adam_step(theta, g, m, v, t, lr, beta1, beta2, eps):
@@ -24,22 +24,19 @@ def adam_step(theta, g, m, v, t, lr, beta1, beta2, eps):
 
 def _cases_of_adam(rng: np.random.Generator) -> list[Arguments]:
     made = []
-    for at, shape in enumerate(((1,), (3,), (2, 3), (4,), (2, 2))):
-        theta, g, m = (np.round(rng.uniform(0.5, 3, shape) * rng.choice([-1, 1], shape), 1) for _ in range(3))
-        v, first = np.round(rng.uniform(0.5, 4, shape), 1), at < 2
-        made.append(
-            {
-                "theta": theta,
-                "g": g,
-                "m": np.zeros(shape) if first else m,
-                "v": np.zeros(shape) if first else v,
-                "t": (1, 1, 2, 3, 7)[at],
-                "lr": (0.1, 0.3, 0.1, 0.5, 0.2)[at],
-                "beta1": (0.9, 0.8, 0.9, 0.7, 0.9)[at],
-                "beta2": (0.99, 0.9, 0.95, 0.9, 0.8)[at],
-                "eps": (0.5, 0.1, 0.2, 0.3, 0.1)[at],  # large, so that its place is seen
-            }
-        )
+    settings = (  # with a large eps, so that its place is seen
+        ((1,), 1, 0.1, 0.9, 0.99, 0.5),
+        ((3,), 1, 0.3, 0.8, 0.9, 0.1),
+        ((2, 3), 2, 0.1, 0.9, 0.95, 0.2),
+        ((4,), 3, 0.5, 0.7, 0.9, 0.3),
+        ((2, 2), 7, 0.2, 0.9, 0.8, 0.1),
+    )
+    for shape, t, lr, beta1, beta2, eps in settings:
+        theta, g, m = (drawn(rng, shape) for _ in range(3))
+        v = np.round(rng.uniform(0.5, 4, shape), 1)
+        means = {"m": m, "v": v} if t > 1 else {"m": np.zeros(shape), "v": np.zeros(shape)}
+        made.append({"theta": theta, "g": g, **means, "t": t, "lr": lr})
+        made[-1] |= {"beta1": beta1, "beta2": beta2, "eps": eps}
     return made
 
 

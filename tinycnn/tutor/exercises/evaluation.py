@@ -26,26 +26,24 @@ def precision_recall_f1(labels, predictions, K):
 
 
 def _cases(rng: np.random.Generator) -> list[Arguments]:
-    made = [
-        {"labels": np.array([0, 0, 0, 1]), "predictions": np.array([0, 0, 1, 1]), "K": 2},
-        {"labels": np.array([0, 0, 1, 1, 1, 2]), "predictions": np.array([0, 1, 1, 1, 0, 2]), "K": 3},
-        {
-            "labels": np.array([0, 1, 1, 0, 2, 2]),
-            "predictions": np.array([0, 1, 0, 0, 1, 0]),
-            "K": 3,
-        },  # 2: never predicted
-        {
-            "labels": np.array([0, 1, 1, 3, 3]),
-            "predictions": np.array([0, 1, 3, 3, 0]),
-            "K": 5,
-        },  # 2 and 4: nowhere
-        {"labels": np.array([1, 1, 0, 0]), "predictions": np.array([2, 1, 0, 1]), "K": 3},  # 2: never occurs
-    ]
+    by_hand = (
+        ([0, 0, 0, 1], [0, 0, 1, 1], 2),
+        ([0, 0, 1, 1, 1, 2], [0, 1, 1, 1, 0, 2], 3),
+        ([0, 1, 1, 0, 2, 2], [0, 1, 0, 0, 1, 0], 3),  # 2: never predicted
+        ([0, 1, 1, 3, 3], [0, 1, 3, 3, 0], 5),  # 2 and 4: nowhere
+        ([1, 1, 0, 0], [2, 1, 0, 1], 3),  # 2: never occurs
+    )
+    made = [{"labels": np.array(a), "predictions": np.array(b), "K": K} for a, b, K in by_hand]
     for N, K in ((12, 3), (20, 4)):
         labels = rng.integers(0, K, N)
         wrong = rng.random(N) < 0.4
         made.append({"labels": labels, "predictions": np.where(wrong, rng.integers(0, K, N), labels), "K": K})
     return made
+
+
+def _classes(a: Arguments) -> tuple[set[int], set[int]]:
+    """Return the classes that occur, and those that were predicted."""
+    return set(a["labels"].tolist()), set(a["predictions"].tolist())
 
 
 def _engine_scores(labels, predictions, K):
@@ -57,15 +55,9 @@ PRECISION_RECALL_F1 = Exercise(
     _cases,
     reference=_engine_scores,
     traits={
-        "a class that was never predicted": lambda a: bool(
-            set(a["labels"].tolist()) - set(a["predictions"].tolist())
-        ),
-        "a class that never occurs": lambda a: bool(
-            set(a["predictions"].tolist()) - set(a["labels"].tolist())
-        ),
-        "classes that are nowhere": lambda a: (
-            len(set(a["labels"].tolist()) | set(a["predictions"].tolist())) < a["K"]
-        ),
+        "a class that was never predicted": lambda a: not set.issubset(*_classes(a)),
+        "a class that never occurs": lambda a: not set.issuperset(*_classes(a)),
+        "classes that are nowhere": lambda a: len(set.union(*_classes(a))) < a["K"],
     },
     lesson=6,
     equation=15,

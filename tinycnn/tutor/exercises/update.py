@@ -23,6 +23,11 @@ def stepped(optimizer: Optimizer, steps: int, state: dict[str, np.ndarray]) -> l
     return [optimizer.params[0].numpy(), *(optimizer.state[0][name] for name in state)]
 
 
+def drawn(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
+    """Return numbers from -3 to 3 that are not near 0."""
+    return np.round(rng.uniform(0.5, 3, shape) * rng.choice([-1, 1], shape), 1)
+
+
 def sgd_step(theta, g, lr, momentum, v):
     """Return (theta, v) after one step of gradient descent with momentum, as new arrays.
 
@@ -35,18 +40,11 @@ def sgd_step(theta, g, lr, momentum, v):
 
 def _cases(rng: np.random.Generator) -> list[Arguments]:
     made = []
-    for at, shape in enumerate(((1,), (3,), (2, 3), (4,))):
-        theta, g, v = (np.round(rng.uniform(0.5, 3, shape) * rng.choice([-1, 1], shape), 1) for _ in range(3))
-        v = np.zeros(shape) if at == 0 else v
-        made.append(
-            {
-                "theta": theta,
-                "g": g,
-                "lr": (0.5, 0.1, 0.2, 0.05)[at],
-                "momentum": (0.9, 0.5, 0.9, 0.8)[at],
-                "v": v,
-            }
-        )
+    settings = (((1,), 0.5, 0.9), ((3,), 0.1, 0.5), ((2, 3), 0.2, 0.9), ((4,), 0.05, 0.8))
+    for shape, lr, momentum in settings:
+        theta, g, v = (drawn(rng, shape) for _ in range(3))
+        made.append({"theta": theta, "g": g, "lr": lr, "momentum": momentum, "v": v})
+    made[0]["v"] = np.zeros(1)
     return made
 
 
@@ -120,7 +118,7 @@ def l2_l1_grad(theta, l1, l2):
 
 
 def _cases_of_penalty(rng: np.random.Generator) -> list[Arguments]:
-    theta = [np.round(rng.uniform(0.5, 3, n) * rng.choice([-1, 1], n), 1) for n in (1, 3, 4)]
+    theta = [drawn(rng, n) for n in (1, 3, 4)]
     theta[0][0], theta[1][0] = 2.5, -1.5
     return [
         {"theta": theta[0], "l1": 0.0, "l2": 0.1},
