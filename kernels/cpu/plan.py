@@ -14,7 +14,9 @@ from .micro_kernel import MOST_ROWS, filters_of
 UNITS = 4  # parts of the work that are left for threads, if there are so many images
 CROWDED = 1 << 10  # bytes: planes at such distances crowd into a few places of the first-level cache
 LINE = 1 << 6  # bytes of a line of the cache
-PART = 1 << 24  # multiply-adds of a part of the batch, at least: what parts sum up is added in the end
+PART = 1 << 24  # multiply-adds that are worth a part of the batch: what parts sum up is added in the end
+LEAST_PART = 1 << 19  # and so are less, if there are so few sums that each has ADDED of them
+ADDED = 1 << 8
 MOST_PARTS = 16
 
 
@@ -96,7 +98,8 @@ def weight_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     forward = forward_plan(geometry, itemsize, block)
     layout, T = forward.layout, len(forward.steps)
     P = geometry.OH * geometry.OW * layout.together
-    parts = min(-(-P // block) * geometry.N // layout.together, MOST_PARTS, multiply_adds(geometry) // PART)
+    part = min(PART, max(LEAST_PART, ADDED * T * geometry.K))
+    parts = min(-(-P // block) * geometry.N // layout.together, MOST_PARTS, multiply_adds(geometry) // part)
     return forward._replace(
         rows=table(forward.steps),
         places=table(np.arange(T) * layout.NR),

@@ -24,16 +24,19 @@ SERIAL = 1 << 20  # multiply-adds that are done before another thread has starte
 FEW = 12  # rows, columns or products in a sum, at most: with so few, BLAS is faster (measured)
 MOST_BLOCKS = 16  # of a product by BLAS
 MIDDLE = 64  # rows and columns of a matrix that is large, at least
+UNITS = 4  # parts of a product that are left for threads, if there are so many panels or rows
+LEAST_ROWS = 60  # of a part: a multiple of the rows of every tile of the micro-kernel
+WRITTEN = 16  # multiply-adds that take as long as to write a number
 UNIT = 16  # rows or columns: a block is a multiple, as BLAS computes so many at a time
 LARGE = 1 << 20  # elements: BLAS goes over larger matrices twice, as it makes a copy or zeros (measured)
 
 
 class Tile(NamedTuple):
-    """The part of a product that is computed before the next: its part of b stays in the cache."""
+    """The largest part of a product that is computed before the next: its part of b stays in the cache."""
 
     panels: int  # of b
     terms: int  # of each sum
-    rows: int  # of a: a multiple of the rows of every tile of the micro-kernel
+    rows: int  # of a: a multiple of `LEAST_ROWS`
 
 
 # Measured. Few rows, columns or terms leave all time to memory, which is read and written in long pieces.
@@ -89,9 +92,13 @@ def _by_panels(a: Array, b: Array, a_by_columns: bool, b_by_columns: bool, tile:
     def run(v: Array, v0: int, panel: int, pitch: int, sums: Array, s0: int, panels: int) -> None:
         rows, steps, places = _tables(M, K, a_by_columns, sums.shape[1])
         arrays = numbers, rows, steps, v.reshape(-1), v0, panel, pitch, sums.reshape(-1), s0, places, zeros
-        args = *arrays, 2 * N <= NR, panels, tuple(tile)
-        units = -(-M // tile.rows) * -(-panels // tile.panels)
-        split(lambda _, *some: _product(*args, *some), units, 1 + M * N * K // SERIAL)
+        together = max(1, min(tile.panels, panels // UNITS))
+        groups, block = -(-panels // together), tile.rows
+        if groups < UNITS:
+            block = min(block, max(1, M // (UNITS * LEAST_ROWS)) * LEAST_ROWS)
+        args = *arrays, 2 * N <= NR, panels, (together, tile.terms, block)
+        units = -(-M // block) * groups
+        split(lambda _, *some: _product(*args, *some), units, 1 + M * N * (K + WRITTEN) // SERIAL)
 
     if N < NR:
         padded, sums = np.zeros((K, NR), a.dtype), arena.empty((M, NR), a.dtype)

@@ -205,7 +205,7 @@ def _weight(x: Array, g: Array, geometry: Geometry) -> Array | None:
     split(
         lambda part, *some: taps_of_sums(*of_taps, wrong[part], workspace(taps, x.dtype), *some),
         panels,
-        1 + parts * of_part // SERIAL,
+        1 + parts * of_part // convolution.ADDED,
     )
     return None if np.isnan(wrong).any() else w
 
