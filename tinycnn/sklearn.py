@@ -30,12 +30,9 @@ import tinycnn
 from tinycnn import functional as F
 from tinycnn import nn, optim
 from tinycnn.data import Augment
-from tinycnn.fit import evaluation_mode
+from tinycnn.fit.evaluation import infer
 from tinycnn.kernels.geometry import integers
-from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
-
-CHUNK = 250  # rows at a time for predictions
 
 
 class CNNClassifier(ClassifierMixin, BaseEstimator):
@@ -89,17 +86,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Train a new network.
 
-        Parameters
-        ----------
-        X
-            (N, D), (N, C*H*W) or (N, C, H, W); images are best scaled to [0, 1].
-        y
-            (N,): numbers or texts, at least two different ones.
-
-        Raises
-        ------
-        ValueError
-            For other shapes, NaN, a single class, and parameters that are out of range.
+        X is (N, D), (N, C*H*W) or (N, C, H, W); images are best scaled to [0, 1]. y (N,) has numbers or
+        texts, at least two different ones. Raises ValueError for others, NaN, and parameters out of range.
         """
         X, y = validate_data(self, X, y, allow_nd=True)
         check_classification_targets(y)
@@ -109,19 +97,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Train for one more epoch on these rows; the first call begins a new network.
+        """Train for one more epoch on these rows, as of `fit`; the first call begins a new network.
 
-        Parameters
-        ----------
-        X, y
-            As of `fit`.
-        classes
-            All classes that will ever come; needed by the first call.
-
-        Raises
-        ------
-        ValueError
-            As `fit`; without `classes` in the first call; for labels that are not among them.
+        It needs `classes`, all that will ever come. Raises ValueError as `fit`, and for other labels.
         """
         first = not hasattr(self, "module_")
         if first and classes is None:
@@ -139,12 +117,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         """Return the probability of each class, (N, K), in the order of ``classes_``."""
         check_is_fitted(self)
         X = self._images(validate_data(self, X, allow_nd=True, reset=False))
-        with evaluation_mode(self.module_), no_grad():
-            parts = [
-                F.softmax(self.module_(Tensor(X[start : start + CHUNK])), 1).numpy()
-                for start in range(0, len(X), CHUNK)
-            ]
-        return np.concatenate(parts)
+        return infer(self.module_, lambda x: F.softmax(self.module_(x), 1), X)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the likeliest class of every row, (N,)."""

@@ -17,14 +17,7 @@ def distillation_loss(
 
     H is the cross-entropy, z the student's logits, t the teacher's. The temperature T makes the teacher's
     probabilities softer: it shows which wrong classes are nearly right. Gradients of the first term shrink
-    with 1/T^2, hence the factor.
-
-    Parameters
-    ----------
-    logits, teacher_logits
-        (N, K); no gradient goes to the teacher's.
-    labels
-        (N,) integers.
+    with 1/T^2, hence the factor. Logits are (N, K), labels (N,) integers; no gradient goes to the teacher's.
 
     Raises
     ------
@@ -49,14 +42,9 @@ def distillation_loss(
 
 @dataclass
 class Distillation(Training):
-    """`Training` of a student, with a teacher that is not trained.
+    """`Training` of a student, with a trained teacher of the same classes, which stays as it is.
 
-    Attributes
-    ----------
-    teacher
-        A trained network with the same classes.
-    temperature, alpha
-        See `distillation_loss`. With alpha 0 this is `Training`.
+    For temperature and alpha see `distillation_loss`. With alpha 0 this is `Training`.
     """
 
     teacher: Module = field(kw_only=True)
@@ -64,7 +52,6 @@ class Distillation(Training):
     alpha: float = field(default=0.7, kw_only=True)
 
     def step(self, images: Tensor, labels: Tensor) -> None:
-        """Learn from one batch."""
         with no_grad(), evaluation_mode(self.teacher):
             teacher_logits = self.teacher(images)
 

@@ -1,17 +1,17 @@
 """Files of pruned networks: one bit for each weight says whether it is there, then only those that are."""
 
 import json
+import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tinycnn.nn import Module
-from tinycnn.schema import parse_json
+from tinycnn.schema import Fields, Integer, ListOf, parse_json
 from tinycnn.storage import MOST_CONFIG, FileError, load_arrays, save_arrays
 
 BITS, VALUES = ":bits", ":values"
-MOST_DIMENSIONS = 64  # of an array of NumPy's
+SHAPES = Fields({}, others=ListOf(Integer(0, 1 << 62), 0, 64))  # NumPy's arrays have at most 64 dimensions
 
 
 def save_sparse(path: Path, model: Module) -> None:
@@ -19,11 +19,6 @@ def save_sparse(path: Path, model: Module) -> None:
 
     A weight of shape s becomes two arrays: ``name:bits``, a bit for each place, and ``name:values``, the
     numbers that are not 0, in order. Arrays that get no smaller by this are written as they are.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
     """
     arrays, shapes = {}, {}
     for name, tensor in model.state_dict().items():
@@ -49,15 +44,18 @@ def load_sparse(path: Path) -> dict[str, np.ndarray]:
         If it is damaged, or no such file. Nothing is allocated beyond eight times the bits that are there.
     """
     arrays, metadata = load_arrays(path)
-    shapes = _shapes(path, metadata)
+    if "sparse" not in metadata:
+        raise FileError(f"{path} was not written by save_sparse; storage.load_arrays may read it")
+    try:
+        shapes = SHAPES.check(parse_json(metadata["sparse"], MOST_CONFIG))
+    except ValueError as error:
+        raise FileError(f"{path}: it does not say which shapes its arrays have: {error}") from None
     result = {name: array for name, array in arrays.items() if ":" not in name}
     for name, shape in shapes.items():
         bits, values = arrays.get(name + BITS), arrays.get(name + VALUES)
         if bits is None or values is None or bits.dtype != np.uint8 or bits.ndim != 1 or values.ndim != 1:
             raise FileError(f"{path}: {name}: its bits or its values are missing")
-        count = 1
-        for side in shape:
-            count *= side
+        count = math.prod(shape)
         there = np.unpackbits(bits)
         if -(-count // 8) != len(bits) or int(there[:count].sum()) != len(values):
             raise FileError(f"{path}: {name}: shape {tuple(shape)}, bits and values do not fit together")
@@ -65,21 +63,3 @@ def load_sparse(path: Path) -> dict[str, np.ndarray]:
         dense[there[:count].astype(bool)] = values
         result[name] = dense.reshape(shape)
     return result
-
-
-def _shapes(path: Path, metadata: dict[str, str]) -> dict[str, list[int]]:
-    if "sparse" not in metadata:
-        raise FileError(f"{path} was not written by save_sparse; storage.load_arrays may read it")
-    try:
-        shapes: Any = parse_json(metadata["sparse"], MOST_CONFIG)
-        fits = isinstance(shapes, dict) and all(
-            isinstance(shape, list)
-            and len(shape) <= MOST_DIMENSIONS
-            and all(type(side) is int and side >= 0 for side in shape)
-            for shape in shapes.values()
-        )
-    except ValueError:
-        fits = False
-    if not fits:
-        raise FileError(f"{path}: it does not say which shapes its arrays have")
-    return shapes

@@ -9,7 +9,6 @@ which hold integers of that size exactly. So this is int8 in its results and its
 """
 
 import copy
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ LARGEST = 127  # -128 is not used: so -x is an integer of the range, too
 class _Int8(Module):
     """What both layers have: the integers of the weight, the scales, and the bias."""
 
-    def __init__(self, layer: Conv2d | Linear, input_scale: float) -> None:
+    def __init__(self, layer: Conv2d | Linear, input_scale: float = 1.0) -> None:
         weight = layer.weight.numpy()
         scale = np.abs(weight).reshape(len(weight), -1).max(axis=1) / LARGEST
         scale = np.where(scale > 0, scale, 1).astype(np.float32)  # of a filter of zeros
@@ -65,18 +64,13 @@ class Int8Conv2d(_Int8):
         self.options = layer.stride, layer.padding, layer.dilation, layer.groups
 
     def product(self, q: Array, weight: Array) -> Array:
-        """Return the convolution of integers."""
         return F.conv2d(q, weight, None, *self.options)
 
 
 class Int8Linear(_Int8):
     """A dense layer of int8 inputs and int8 weights: (N, in) -> (N, out)."""
 
-    def __init__(self, layer: Linear, input_scale: float = 1.0) -> None:
-        super().__init__(layer, input_scale)
-
     def product(self, q: Array, weight: Array) -> Array:
-        """Return the matrix product of integers."""
         return q @ weight.T
 
 
@@ -121,8 +115,7 @@ def quantize(model: Module, images: Any, percentile: float = 99.99) -> Module:
         raise TypeError(f"percentile must be a number in (0, 100], got {percentile!r:.40}")
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile must be in (0, 100], got {percentile}")
-    scales = calibrate(model, images, percentile)
-    return int8_layers(model, scales)
+    return int8_layers(model, calibrate(model, images, percentile))
 
 
 def int8_layers(model: Module, scales: dict[str, float] | None = None) -> Module:
@@ -130,37 +123,34 @@ def int8_layers(model: Module, scales: dict[str, float] | None = None) -> Module
 
     Without `scales` of the layers' inputs those are 1: for a network whose int8 weights are loaded next.
     """
-    names = _quantized(model)
-    if isinstance(model, Conv2d | Linear):
-        return _int8_layer(model, (scales or {}).get("", 1.0))
     result = copy.deepcopy(model)
     modules = dict(result.named_modules())
-    for name in names:
+    for name, layer in _quantized(result).items():
+        kind = Int8Conv2d if isinstance(layer, Conv2d) else Int8Linear
+        int8 = kind(layer, (scales or {}).get(name, 1.0))
+        if not name:  # the model is one layer
+            return int8
         above, _, own = name.rpartition(".")
-        layer: Any = modules[name]
-        setattr(modules[above], own, _int8_layer(layer, (scales or {}).get(name, 1.0)))
+        setattr(modules[above], own, int8)
     return result.eval()
 
 
-def _int8_layer(layer: Conv2d | Linear, scale: float) -> Module:
-    return Int8Conv2d(layer, scale) if isinstance(layer, Conv2d) else Int8Linear(layer, scale)
-
-
-def _quantized(model: Module) -> list[str]:
-    names = [name for name, layer in model.named_modules() if isinstance(layer, Conv2d | Linear)]
-    if not names:
+def _quantized(model: Module) -> dict[str, Any]:
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, Conv2d | Linear)}
+    if not layers:
         raise ValueError(f"{type(model).__name__} has no convolution and no dense layer to quantize")
-    return names
+    return layers
 
 
 @no_grad()
 def calibrate(model: Module, images: Any, percentile: float = 99.99) -> dict[str, float]:
     """Return the scale of the inputs of each convolution and dense layer, by the layer's name."""
     batches = images if isinstance(images, list | tuple) else [images]
+    if not batches or any(len(batch) == 0 for batch in batches):
+        raise ValueError("calibration needs images: give (N, C, H, W) with N at least 1")
     largest: dict[str, float] = {}
-    modules = dict(model.named_modules())
     ends = []
-    for name in _quantized(model):
+    for name, layer in _quantized(model).items():
 
         def look(_: Module, inputs: tuple[Any, ...], y: Tensor, name: str = name) -> None:
             x = np.abs(as_numpy(inputs[0]))
@@ -168,19 +158,12 @@ def calibrate(model: Module, images: Any, percentile: float = 99.99) -> dict[str
                 raise ValueError(f"layer {name}: its inputs are not finite: look at the images and weights")
             largest[name] = max(largest.get(name, 0.0), float(np.percentile(x, percentile)))
 
-        ends.append(modules[name].register_forward_hook(look))
+        ends.append(layer.register_forward_hook(look))
     try:
         with evaluation_mode(model):
-            for batch in _not_empty(batches):
+            for batch in batches:
                 model(batch if isinstance(batch, Tensor) else Tensor(batch))
     finally:
         for end in ends:
             end()
     return {name: (value or 1.0) / LARGEST for name, value in largest.items()}
-
-
-def _not_empty(batches: Iterable[Any]) -> Iterable[Any]:
-    batches = list(batches)
-    if not batches or any(len(batch) == 0 for batch in batches):
-        raise ValueError("calibration needs images: give (N, C, H, W) with N at least 1")
-    return batches

@@ -18,15 +18,7 @@ SCOPES = ("global", "layer")
 
 @dataclass(frozen=True)
 class Masks:
-    """Which weights of a network stay.
-
-    Attributes
-    ----------
-    model
-        The network.
-    kept
-        For each weight by its name an array of its shape: True where it stays, False where it is 0.
-    """
+    """Which weights of a network stay: `kept` has for each by its name an array, True where it stays."""
 
     model: Module
     kept: Mapping[str, np.ndarray]
@@ -84,9 +76,7 @@ def prune(model: Module, sparsity: float, scope: str = "global") -> Masks:
     >>> layer.weight.tolist()
     [[0.5, 0.0, 0.0, -3.0]]
     """
-    check_share("sparsity", sparsity)
-    if scope not in SCOPES:
-        raise ValueError(f"scope must be one of {', '.join(SCOPES)}, got {scope!r}")
+    check_how(sparsity, scope)
     sizes = {name: np.abs(p.numpy()) for name, p in weights_of(model).items()}
     groups = [list(sizes)] if scope == "global" else [[name] for name in sizes]
     kept: dict[str, np.ndarray] = {}
@@ -108,13 +98,7 @@ def masks_of(model: Module) -> Masks:
 
 
 def weights_of(model: Module) -> dict[str, Parameter]:
-    """Return the parameters that are pruned, by name.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
+    """Return the parameters that are pruned, by name; raise ValueError if there are none."""
     weights = {name: p for name, p in model.named_parameters() if p.ndim > 1}
     if not weights:
         raise ValueError(f"{type(model).__name__} has no weights of two dimensions or more to prune")
@@ -122,19 +106,12 @@ def weights_of(model: Module) -> dict[str, Parameter]:
 
 
 class KeepPruned(Callback):
-    """Keep what was pruned at 0 while `fit` trains the rest.
-
-    Parameters
-    ----------
-    masks
-        Of `prune` or `masks_of`.
-    """
+    """Keep what was pruned at 0 while `fit` trains the rest; the masks are those of `prune` or `masks_of`."""
 
     def __init__(self, masks: Masks) -> None:
         self.masks = masks
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Set them to 0 again."""
         self.masks.apply()
 
 
@@ -147,12 +124,8 @@ class GradualPruning(Callback):
 
     Parameters
     ----------
-    model
-        The network that is trained.
-    sparsity
-        The share of the weights that are 0 in the end.
-    scope
-        As of `prune`.
+    model, sparsity, scope
+        As of `prune`; the sparsity is that of the end.
     until
         After which share of all batches the end is reached. The rest of the training adapts what is left.
     every
@@ -171,9 +144,7 @@ class GradualPruning(Callback):
     def __init__(
         self, model: Module, sparsity: float, scope: str = "global", until: float = 0.7, every: int = 20
     ) -> None:
-        check_share("sparsity", sparsity)
-        if scope not in SCOPES:
-            raise ValueError(f"scope must be one of {', '.join(SCOPES)}, got {scope!r}")
+        check_how(sparsity, scope)
         if not 0 < until <= 1 or every < 1:
             raise ValueError(f"until must be in (0, 1] and every at least 1, got {until} and {every}")
         self.model, self.sparsity, self.scope = model, sparsity, scope
@@ -185,11 +156,9 @@ class GradualPruning(Callback):
         return self.sparsity * (1 - (1 - min(t, 1.0)) ** 3)
 
     def on_fit_begin(self, training: Trainable) -> None:
-        """See what was pruned before the training stopped."""
-        self.masks = masks_of(self.model)
+        self.masks = masks_of(self.model)  # a training that goes on has pruned before
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Prune if it is time to, and keep what was pruned at 0."""
         batches = len(training.train)
         done = training.epoch * batches + training.batch
         end = max(round(self.until * training.epochs * batches), 1)
@@ -197,6 +166,13 @@ class GradualPruning(Callback):
             self.masks = prune(self.model, self.sparsity_at(done / end), self.scope)
         else:
             self.masks.apply()
+
+
+def check_how(sparsity: float, scope: str) -> None:
+    """Raise TypeError or ValueError for what `prune` refuses."""
+    check_share("sparsity", sparsity)
+    if scope not in SCOPES:
+        raise ValueError(f"scope must be one of {', '.join(SCOPES)}, got {scope!r}")
 
 
 def check_share(name: str, share: float) -> None:

@@ -1,8 +1,10 @@
 """What compression does to a trained classifier: the accuracy and the size of each form of it."""
 
 import copy
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,30 +31,14 @@ BATCH, LR = 64, 2e-3  # of the training after pruning
 
 @dataclass(frozen=True)
 class Form:
-    """One form of a network.
+    """One form of a network."""
 
-    Attributes
-    ----------
-    name
-        What was done to it.
-    accuracy
-        On the test images.
-    sparsity
-        The share of its weights that are 0.
-    parameters
-        How many numbers it has, zeros included.
-    bytes
-        The size of its file.
-    file
-        The file's name.
-    """
-
-    name: str
-    accuracy: float
-    sparsity: float
-    parameters: int
-    bytes: int
-    file: str
+    name: str  #: what was done to it
+    accuracy: float  #: on the test images
+    sparsity: float  #: the share of its weights that are 0
+    parameters: int  #: how many numbers it has, zeros included
+    bytes: int  #: the size of its file
+    file: str  #: the file's name
 
 
 def retrain(
@@ -67,11 +53,8 @@ def retrain(
     loader = DataLoader(train, BATCH, shuffle=True, augment=Augment(shift=2), seed=seed)
     optimizer = optim.Adam(model.parameters(), LR)
     schedule = optim.OneCycleLR(optimizer, LR, max(epochs * len(loader), 2))
-    if teacher is None:
-        training = Training(model, loader, optimizer, epochs, schedule=schedule)
-    else:
-        training = Distillation(model, loader, optimizer, epochs, schedule=schedule, teacher=teacher)
-    fit(training, callbacks)
+    kind = Training if teacher is None else partial(Distillation, teacher=teacher)
+    fit(kind(model, loader, optimizer, epochs, schedule=schedule), callbacks)
 
 
 def accuracy(model: Module, test: Dataset) -> float:
@@ -97,12 +80,10 @@ def compress(
     seed: int = 0,
     done: Callable[[Form], None] = lambda form: None,
 ) -> list[Form]:
-    """Compress a trained classifier in every way, and write each form into `folder`.
+    """Compress a trained classifier in every way, and write each form into `folder`; it stays as it is.
 
     Parameters
     ----------
-    model
-        The classifier; it stays as it is.
     train, test
         What it was trained on, and what it is judged by.
     config
@@ -134,12 +115,7 @@ def compress(
         forms.append(Form(name, accuracy(network, test), zeros, parameters, size, file))
         done(forms[-1])
 
-    def dense(path: Path, network: Module) -> None:
-        save_weights(path, network, config)
-
-    def bare(path: Path, network: Module) -> None:
-        save_weights(path, network, {})
-
+    dense, bare = partial(save_weights, config=config), partial(save_weights, config={})
     images = calibration_images(train, seed)
     add("as it was", model, "dense.safetensors", dense)
     add("int8", quantize(model, images), "int8.safetensors", bare)
@@ -160,13 +136,9 @@ def picture(forms: Sequence[Form]) -> "Figure":
     """Draw accuracy against the size of the file."""
     figure = plot.blank_figure(7.5, 4.2)
     axes = figure.subplots()
-    for number, form in enumerate(forms):
-        axes.plot(
-            form.bytes / 1024, 100 * form.accuracy, "osD^vPX"[number % 7], markersize=9, label=form.name
-        )
-    axes.set_xscale("log")
-    axes.set_xlabel("size of the file (KiB)")
-    axes.set_ylabel("test accuracy (%)")
+    for form, marker in zip(forms, itertools.cycle("osD^vPX"), strict=False):
+        axes.plot(form.bytes / 1024, 100 * form.accuracy, marker, markersize=9, label=form.name)
+    axes.set(xscale="log", xlabel="size of the file (KiB)", ylabel="test accuracy (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure

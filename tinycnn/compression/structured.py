@@ -5,6 +5,7 @@ and the weights of the next layer that read this channel, go with it.
 """
 
 import copy
+from typing import Any
 
 import numpy as np
 
@@ -15,21 +16,10 @@ from tinycnn.nn import BatchNorm1d, BatchNorm2d, Conv2d, Flatten, Linear, Module
 from .pruning import check_share
 
 # Layers without weights that leave every channel by itself.
+_POOLINGS = (nn.MaxPool2d, nn.MinPool2d, nn.AvgPool2d, nn.SumPool2d, nn.GlobalAvgPool2d, nn.GlobalMaxPool2d)
+_ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
 CHANNEL_BY_CHANNEL: tuple[type[Module], ...] = (
-    nn.Identity,
-    nn.ReLU,
-    nn.LeakyReLU,
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.Softplus,
-    nn.Dropout,
-    nn.MaxPool2d,
-    nn.MinPool2d,
-    nn.AvgPool2d,
-    nn.SumPool2d,
-    nn.GlobalAvgPool2d,
-    nn.GlobalMaxPool2d,
-    nn.Upsample,
+    *(nn.Identity, nn.Dropout, nn.Upsample, *_POOLINGS, *_ACTIVATIONS),
     *(getattr(nn, card.layer) for card in CARDS.values() if card.layer),
 )
 
@@ -69,19 +59,24 @@ def shrink(model: Sequential, fraction: float) -> Sequential:
     smaller: list[Module] = []
     kept: np.ndarray | None = None  # channels of the current maps that stay; None: all
     channels = 0  # how many there were
+
+    def inputs_of(count: int) -> np.ndarray:
+        """Return which of so many inputs stay. Behind a Flatten a channel is a row of H*W inputs."""
+        if kept is None:
+            return np.arange(count)
+        cells = count // channels
+        return (kept[:, None] * cells + np.arange(cells)).ravel()
+
     for name, layer in model.named_children():
         if isinstance(layer, Conv2d | Linear):
             weight = layer.weight.numpy()
             if isinstance(layer, Conv2d) and layer.groups > 1:
                 raise ValueError(f"layer {name}: shrink knows no groups, this convolution has {layer.groups}")
-            inputs = np.arange(weight.shape[1]) if kept is None else _inputs(kept, channels, weight.shape[1])
-            channels = len(weight)
+            inputs, channels = inputs_of(weight.shape[1]), len(weight)
             kept = np.arange(channels) if layer is with_filters[-1] else strongest(weight, fraction)
             smaller.append(_with_weights(layer, kept, inputs))
         elif isinstance(layer, BatchNorm1d | BatchNorm2d):
-            smaller.append(
-                layer if kept is None else _norm(layer, _inputs(kept, channels, layer.num_features))
-            )
+            smaller.append(_norm(layer, inputs_of(layer.num_features)))
         elif isinstance(layer, (*CHANNEL_BY_CHANNEL, Flatten)):
             smaller.append(copy.copy(layer))
         else:
@@ -99,20 +94,11 @@ def strongest(weight: np.ndarray, fraction: float) -> np.ndarray:
     return np.sort(np.argsort(-strength, kind="stable")[:count])
 
 
-def _inputs(kept: np.ndarray, channels: int, inputs: int) -> np.ndarray:
-    """Return which inputs of the next layer stay. Behind a Flatten a channel is a row of H*W inputs."""
-    cells = inputs // channels
-    return (kept[:, None] * cells + np.arange(cells)).ravel()
-
-
 def _with_weights(layer: Conv2d | Linear, outputs: np.ndarray, inputs: np.ndarray) -> Module:
-    bias = layer.bias is not None
-    new: Module
-    if isinstance(layer, Linear):
-        new = Linear(len(inputs), len(outputs), bias)
-    else:
-        options = layer.kernel_size, layer.stride, layer.padding, layer.dilation
-        new = Conv2d(len(inputs), len(outputs), *options, bias=bias)
+    options: dict[str, Any] = {"bias": layer.bias is not None}
+    if isinstance(layer, Conv2d):
+        options |= {name: getattr(layer, name) for name in ("kernel_size", "stride", "padding", "dilation")}
+    new = type(layer)(len(inputs), len(outputs), **options)
     state = {"weight": layer.weight.numpy()[outputs][:, inputs]}
     if layer.bias is not None:
         state["bias"] = layer.bias.numpy()[outputs]

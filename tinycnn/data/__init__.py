@@ -3,11 +3,11 @@
 from tinycnn.data.arrays import from_arrays
 from tinycnn.data.augment import Augment
 from tinycnn.data.dataset import Dataset
-from tinycnn.data.emoji import emoji
+from tinycnn.data.embedded import digits, emoji
 from tinycnn.data.folder import image_arrays, image_folder
 from tinycnn.data.idx import read_idx
 from tinycnn.data.loader import DataLoader
-from tinycnn.data.mnist import digits, fashion_mnist, mnist
+from tinycnn.data.mnist import fashion_mnist, mnist
 from tinycnn.data.npy import read_npy, read_npz
 from tinycnn.data.sources import NAMED, kind_of, load
 from tinycnn.data.stratified import stratified_split

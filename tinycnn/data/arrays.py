@@ -57,15 +57,8 @@ def from_arrays(
 def numbered_classes(labels: np.ndarray) -> tuple[str, ...]:
     """Return the names "0", "1", ... of the classes; none for labels that `Dataset` will refuse.
 
-    Raises
-    ------
-    ValueError
-        For a label of 1,000 or more, and if there were more than ten classes, most of them without pictures.
-
-    Warns
-    -----
-    UserWarning
-        If the labels count from 1.
+    Raises ValueError for a label of 1,000 or more, and if there were more than ten classes, most of them
+    without pictures. Warns if the labels count from 1.
     """
     if labels.dtype.kind not in "iu" or labels.size == 0:
         return ()

@@ -4,13 +4,7 @@ import numpy as np
 
 
 def check_images(images: np.ndarray) -> None:
-    """Raise an error unless images are (N, C, H, W), not empty, of uint8 or of float32 in [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        Says what is wrong, and where.
-    """
+    """Raise TypeError or ValueError unless images are (N, C, H, W), not empty, uint8 or float32 in [0, 1]."""
     if not isinstance(images, np.ndarray):
         raise TypeError(f"images must be a NumPy array, not {type(images).__name__}; from_arrays() makes one")
     if images.dtype not in (np.uint8, np.float32):
@@ -29,24 +23,15 @@ def check_images(images: np.ndarray) -> None:
 
 
 def check_labels(labels: np.ndarray, shape: tuple[int, ...], num_classes: int) -> None:
-    """Raise an error unless labels are (N,) integers from 0 to `num_classes` - 1; `shape` is the images'.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Says what is wrong, and where.
-    """
+    """Raise an error unless labels are (N,) integers from 0 to `num_classes` - 1; `shape` is the images'."""
+    fits = "labels must be an array of integers, the numbers of the classes"
     if not isinstance(labels, np.ndarray):
-        raise TypeError(
-            f"labels must be an array of integers, the numbers of the classes, not {type(labels).__name__}"
-        )
+        raise TypeError(f"{fits}, not {type(labels).__name__}")
     if labels.ndim != 1:
         hint = _hint(labels)
         raise ValueError(f"labels of shape {labels.shape}: they must be (N,), N = {shape[0]} images{hint}")
     if labels.dtype.kind not in "iu":
-        raise TypeError(
-            f"labels must be an array of integers, the numbers of the classes, not {labels.dtype}"
-        )
+        raise TypeError(f"{fits}, not {labels.dtype}")
     if len(labels) != shape[0]:
         raise ValueError(
             f"N differs: images of shape {shape} are N = {shape[0]} pictures, "
@@ -66,33 +51,27 @@ def _hint(labels: np.ndarray) -> str:
         return ""
     if 1 in labels.shape:
         return "; labels.ravel() makes them (N,)"
-    one_hot = labels.dtype.kind in "iufb" and bool(
-        ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
-    )
+    one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
     return "; labels.argmax(axis=1) turns one-hot rows into numbers" if one_hot else ""
 
 
 def refuse_not_finite(images: np.ndarray) -> None:
     """Raise ValueError for NaN and infinity, and name the first place."""
     if not np.isfinite(images.max()) or not np.isfinite(images.min()):  # a NaN becomes the maximum
-        wrong = ~np.isfinite(images)
-        raise ValueError(
-            f"images (N, C, H, W) = {images.shape} have {np.count_nonzero(wrong)} values that are NaN or "
-            f"infinite, the first is images[{_first(wrong)}]"
-        )
+        raise _wrong_values(images, ~np.isfinite(images), "that are NaN or infinite")
 
 
 def refuse_outside(images: np.ndarray, largest: int, tolerance: float = 0) -> None:
     """Raise ValueError for values outside 0 .. `largest` by more than `tolerance`."""
     low, high = -tolerance, largest + tolerance
     if images.min() < low or images.max() > high:
-        wrong = (images < low) | (images > high)
-        where = tuple(np.argwhere(wrong)[0])
-        raise ValueError(
-            f"images (N, C, H, W) = {images.shape} have {np.count_nonzero(wrong)} values outside "
-            f"0 .. {largest}, the first is images[{_first(wrong)}] = {images[where]}"
-        )
+        raise _wrong_values(images, (images < low) | (images > high), f"outside 0 .. {largest}")
 
 
-def _first(wrong: np.ndarray) -> str:
-    return ", ".join(map(str, np.argwhere(wrong)[0]))
+def _wrong_values(images: np.ndarray, wrong: np.ndarray, what: str) -> ValueError:
+    """Return the error that counts the wrong values, and names the place of the first."""
+    first = tuple(map(int, np.argwhere(wrong)[0]))
+    return ValueError(
+        f"images (N, C, H, W) = {images.shape} have {np.count_nonzero(wrong)} values {what}, the first is "
+        f"images[{', '.join(map(str, first))}] = {images[first]}"
+    )

@@ -1,6 +1,8 @@
 """Download data files into the cache folder. A file appears there complete and checked, or not at all."""
 
+import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -12,13 +14,7 @@ MAX_BYTES = 128 << 20  # of a file, packed or unpacked; MNIST's largest has 47 M
 
 
 def cache_folder() -> Path:
-    """Return the folder for downloads: ``TINYCNN_DATA``, or the cache folder of this system's users.
-
-    Raises
-    ------
-    OSError
-        If the user has no home folder.
-    """
+    """Return the folder for downloads: ``TINYCNN_DATA``, or the cache folder of this system's users."""
     import pooch
 
     try:
@@ -30,26 +26,10 @@ def cache_folder() -> Path:
 def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
     """Fetch `file` into `folder` from the first of the `mirrors` that has the right bytes.
 
-    A mirror that sends more than 128 MiB, packed or unpacked, is not used.
-
-    Parameters
-    ----------
-    file
-        Its name, which follows each mirror's address, and which it gets in `folder`.
-    sha256
-        The checksum of the UNCOMPRESSED bytes: mirrors compress in their own ways.
-    mirrors
-        Addresses of folders.
-    folder
-        It is made if it is missing.
-
-    Raises
-    ------
-    ConnectionError
-        Names every mirror and why it did not serve.
+    Each mirror is the address of a folder; the file's name follows it. `sha256` is the checksum of the
+    UNCOMPRESSED bytes: mirrors compress in their own ways. A mirror that sends more than 128 MiB, packed or
+    unpacked, is not used. Raises ConnectionError, which names every mirror and why it did not serve.
     """
-    import sys
-
     import pooch
 
     fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=CHUNK, timeout=TIMEOUT)
@@ -93,10 +73,7 @@ def _refuse_more_than_expected(nbytes: int) -> None:
 
 
 def _check_sha256(path: Path, expected: str) -> None:
-    import hashlib
-
-    digest = hashlib.sha256()
-    total = 0
+    digest, total = hashlib.sha256(), 0
     with open_plain_or_gzip(path) as (stream, _), naming("what came is not the right file"):
         while chunk := stream.read(CHUNK):
             total += len(chunk)

@@ -15,15 +15,7 @@ MAX_UNPACKED = 768 << 20  # bytes that a compressed file may unpack to
 
 
 def require_regular_file(path: Path) -> None:
-    """Raise an error unless this is a regular file: reading a named pipe or a device may never end.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is nothing at `path`.
-    ValueError
-        If it is a folder, a named pipe, a socket or a device.
-    """
+    """Raise FileNotFoundError, or ValueError for what is no regular file: reading a pipe may never end."""
     if path.is_file():
         return
     if not path.exists():
@@ -60,11 +52,7 @@ def read_exactly(stream: Stream, nbytes: int, data: bytearray | None = None) -> 
     """Append bytes of the stream to `data`, by default empty, until it has `nbytes`; return it.
 
     The stream is read in chunks: the memory grows with the bytes that are there, not with a header's claim.
-
-    Raises
-    ------
-    ValueError
-        If the stream ends too soon.
+    Raises ValueError if it ends too soon.
     """
     data = bytearray() if data is None else data
     while len(data) < nbytes:
@@ -76,13 +64,7 @@ def read_exactly(stream: Stream, nbytes: int, data: bytearray | None = None) -> 
 
 
 def refuse_unpacking(nbytes: int) -> None:
-    """Raise an error if more than 768 MiB would be unpacked, which a file of less than 1 MB can ask for.
-
-    Raises
-    ------
-    ValueError
-        Says what to do with such a file.
-    """
+    """Raise ValueError if more than 768 MiB would be unpacked, which a file of less than 1 MB can ask for."""
     if nbytes > MAX_UNPACKED:
         raise ValueError(
             f"it would unpack to {nbytes:,} bytes; a compressed file may hold at most {MAX_UNPACKED:,}: "

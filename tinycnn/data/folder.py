@@ -74,15 +74,15 @@ def image_folder(
     if channels not in (None, 1, 3):
         raise ValueError(f"channels must be 1 (grey), 3 (RGB) or None, it is {channels!r}")
     if [path.name for path in visible(folder)] != ["test", "train"]:
-        files = _files_of_classes(folder)
-        return stratified_split(_read_dataset([files], [folder.name], size, channels)[0], test_fraction, seed)
-
-    train, test = _files_of_classes(folder / "train"), _files_of_classes(folder / "test")
-    if train.keys() != test.keys():
-        differing = ", ".join(sorted(train.keys() ^ test.keys()))
+        (whole,) = _read_datasets({folder.name: _files_of_classes(folder)}, size, channels)
+        return stratified_split(whole, test_fraction, seed)
+    parts = {f"{folder.name} {part}": _files_of_classes(folder / part) for part in ("train", "test")}
+    of_train, of_test = (files.keys() for files in parts.values())
+    if of_train != of_test:
+        differing = ", ".join(sorted(of_train ^ of_test))
         raise ValueError(f"{folder}: train and test must have the same classes, only one has {differing}")
-    sets = _read_dataset([train, test], [f"{folder.name} train", f"{folder.name} test"], size, channels)
-    return sets[0], sets[1]
+    train, test = _read_datasets(parts, size, channels)
+    return train, test
 
 
 def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
@@ -104,30 +104,26 @@ def _files_of_classes(folder: Path) -> dict[str, list[Path]]:
         if not class_folder.is_dir():
             raise ValueError(f"{class_folder}: a file beside the class folders; move it away or hide it")
         files[class_folder.name] = visible(class_folder)
-        for path in files[class_folder.name]:
-            if path.is_dir():
-                raise ValueError(
-                    f"{path}: a folder inside a class folder; a split of your own is the folders train and "
-                    "test, with the class folders in them and nothing beside them"
-                )
         if not files[class_folder.name]:
             raise ValueError(f"{class_folder}: no pictures in this class folder")
+        if inner := [path for path in files[class_folder.name] if path.is_dir()]:
+            raise ValueError(
+                f"{inner[0]}: a folder inside a class folder; a split of your own is the folders train and "
+                "test, with the class folders in them and nothing beside them"
+            )
     if not files:
         raise ValueError(f"{folder}: no class folders; the pictures of each class go into a subfolder")
     return files
 
 
-def _read_dataset(
-    parts: list[dict[str, list[Path]]],
-    names: list[str],
-    size: tuple[int, int] | None,
-    channels: int | None,
+def _read_datasets(
+    parts: dict[str, dict[str, list[Path]]], size: tuple[int, int] | None, channels: int | None
 ) -> list[Dataset]:
-    """Return a data set for each part; grey or RGB and the size are the same in all."""
-    paths = [path for part in parts for paths in part.values() for path in paths]
+    """Return a data set for each part by its name; grey or RGB and the size are the same in all."""
+    paths = [path for part in parts.values() for paths in part.values() for path in paths]
     images = _read_pictures(paths, size, channels)
     datasets = []
-    for part, name in zip(parts, names, strict=True):
+    for name, part in parts.items():
         labels = np.repeat(np.arange(len(part)), [len(paths) for paths in part.values()])  # (n,)
         datasets.append(Dataset(images[: len(labels)], labels, tuple(part), name))
         images = images[len(labels) :]

@@ -8,14 +8,13 @@ import numpy as np
 from tinycnn.data.arrays import from_arrays, numbered_classes
 from tinycnn.data.dataset import Dataset
 from tinycnn.data.download import cache_folder, download
+from tinycnn.data.embedded import DIGITS
 from tinycnn.data.files import naming
 from tinycnn.data.idx import read_idx
-from tinycnn.data.npy import read_npz
 
 TRAIN = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 TEST = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
-DIGITS = tuple("0123456789")
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -28,16 +27,8 @@ MNIST_SHA256 = {  # of the uncompressed files
 }
 
 FASHION = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 FASHION_MIRRORS = (
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -49,18 +40,6 @@ FASHION_SHA256 = {
     TEST[0]: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     TEST[1]: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-
-
-def digits() -> tuple[Dataset, Dataset]:
-    """Return the embedded part of MNIST, (train, test): 10,000 and 2,000 pictures (N, 1, 28, 28), uint8.
-
-    They are the first 1,000 training and the first 200 test pictures of each digit. No network is needed.
-    """
-    arrays = read_npz(Path(__file__).with_name("digits.npz"))
-    return (
-        from_arrays(arrays["x_train"], arrays["y_train"], DIGITS, "digits train"),
-        from_arrays(arrays["x_test"], arrays["y_test"], DIGITS, "digits test"),
-    )
 
 
 def mnist(
@@ -138,16 +117,12 @@ def _read_or_download(
     if classes is DIGITS and max(array.max() for array in labels) >= len(DIGITS):
         with naming(f"{train[1]} and {test[1]}"):
             classes = numbered_classes(np.concatenate(labels, axis=None))
-    return (
-        _read_pair(train, labels[0], classes, f"{name} train"),
-        _read_pair(test, labels[1], classes, f"{name} test"),
-    )
-
-
-def _read_pair(paths: list[Path], labels: np.ndarray, classes: tuple[str, ...], name: str) -> Dataset:
-    images = read_idx(paths[0])
-    with naming(f"{paths[0]} with {paths[1]}"):
-        return from_arrays(images, labels, classes, name)
+    parts = []
+    for paths, numbers, part in zip((train, test), labels, ("train", "test"), strict=True):
+        images = read_idx(paths[0])
+        with naming(f"{paths[0]} with {paths[1]}"):
+            parts.append(from_arrays(images, numbers, classes, f"{name} {part}"))
+    return parts[0], parts[1]
 
 
 def _require(folder: Path, name: str) -> Path:

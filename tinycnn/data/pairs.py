@@ -18,13 +18,7 @@ class Pairs(Protocol):
 
 
 def check_pairs(data: Any) -> None:
-    """Raise an error unless `data` is a sequence of at least one pair.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Says what would fit.
-    """
+    """Raise TypeError or ValueError unless `data` is a sequence of at least one pair."""
     fits = "a Dataset, or a sequence of pairs (x, y): something with len() and with items [0], [1], ..."
     if not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
         raise TypeError(f"a DataLoader takes {fits}; {type(data).__name__} is not such a sequence")
@@ -41,12 +35,7 @@ def stacked(data: Pairs, index: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the x and the y of the pairs that `index` picks, each as one array (n, ...).
 
     Arrays and tensors keep their dtype. Python's floats, also in lists, become float32. If every y is one
-    integer, they become int64.
-
-    Raises
-    ------
-    ValueError
-        If the shapes of the x, or of the y, differ.
+    integer, they become int64. Raises ValueError if the shapes of the x, or of the y, differ.
     """
     index = [int(i) for i in index]
     xs, ys = zip(*(data[i] for i in index), strict=True)

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 50_000_000  # of one picture, before and after resizing; decoding takes up to 20 bytes for each
 EXIF_ORIENTATION = 0x0112
+# What makes the pictures of Exif's eight orientations upright; the first is upright.
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 
 
 def read_picture(
@@ -22,17 +32,9 @@ def read_picture(
 ) -> np.ndarray:
     """Return a picture as uint8, (H, W) if it is grey and (H, W, 3) if it is coloured.
 
-    Transparent parts become white. A photo is turned upright as its Exif data say. An animation
-    is read as its first picture.
-
-    Parameters
-    ----------
-    path
-        The file.
-    size
-        (H, W) to resize it to (bicubic), whatever its proportions.
-    channels
-        C: 1 to make it grey, 3 to make it RGB.
+    Transparent parts become white. A photo is turned upright as its Exif data say. An animation is read as
+    its first picture. `size` (H, W) resizes it (bicubic), whatever its proportions; `channels` makes it grey
+    (1) or RGB (3).
 
     Raises
     ------
@@ -66,7 +68,9 @@ def _read(path: Path) -> Image:
             with Image.open(path) as file:  # reads the header only
                 if file.width * file.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
-                return _upright(_grey_or_rgb(file), _orientation(file))
+                turn = TURNS.get(_orientation(file))
+                picture = _grey_or_rgb(file)
+                return picture if turn is None else picture.transpose(Image.Transpose[turn])
     except too_large:
         raise ValueError(f"it has more than {MAX_PIXELS:,} pixels: make it smaller") from None
     except Exception as error:  # Pillow's readers raise many kinds, from OSError to SyntaxError
@@ -79,22 +83,6 @@ def _orientation(picture: Image) -> int:
         return int(picture.getexif().get(EXIF_ORIENTATION, 1))
     except Exception:  # the Exif data are damaged in any way; the pixels need not be
         return 1
-
-
-def _upright(picture: Image, orientation: int) -> Image:
-    """Return the picture mirrored and turned from one of Exif's eight orientations to the first."""
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    return picture.transpose(turns[orientation]) if orientation in turns else picture
 
 
 def _grey_or_rgb(picture: Image) -> Image:

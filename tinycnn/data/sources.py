@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from tinycnn.data.dataset import Dataset
+from tinycnn.data.embedded import digits
 from tinycnn.data.folder import image_arrays, image_folder, visible
-from tinycnn.data.mnist import TEST, TRAIN, digits, fashion_mnist, find_idx, mnist
+from tinycnn.data.mnist import TEST, TRAIN, fashion_mnist, find_idx, mnist
 
 NAMED = {"digits": digits, "mnist": mnist, "fashion-mnist": fashion_mnist}
 ACCEPTED = (

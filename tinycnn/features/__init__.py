@@ -1,12 +1,11 @@
 """What a trained network has learned to see (Eq. 14): feature vectors, and what to do with them."""
 
 from .attribution import Occlusion, grad_cam, occlusion, saliency, smooth_grad
-from .extract import features, find_layer, last_hidden, layer_names
+from .extract import colour_statistics, features, find_layer, gram_matrix, last_hidden, layer_names
 from .maximise import maximise
 from .neighbours import Index, Nearest, nearest
 from .probe import few_of_each, linear_error
 from .projection import PCA, tsne, umap
-from .texture import colour_statistics, gram_matrix
 
 __all__ = [
     "PCA",

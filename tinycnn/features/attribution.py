@@ -11,32 +11,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tinycnn
-from tinycnn.fit.evaluation import evaluation_mode
+from tinycnn.fit.evaluation import CHUNK, evaluation_mode, infer
 from tinycnn.host import as_numpy
 from tinycnn.modes import no_grad
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
-from .extract import CHUNK, on_its_backend, outputs_of
+from .extract import on_its_backend, outputs_of
 
 
 class Occlusion(NamedTuple):
-    """How far a class's lead falls if a patch is covered.
+    """How far a class's lead falls if a patch is covered."""
 
-    Attributes
-    ----------
-    drop
-        (N, rows, columns), one number for each place of the patch.
-    lead
-        (N,): s_k - max_{j != k} s_j without a patch. Where the drop is larger, the answer is another.
-    side, stride
-        Of the patch: it begins at pixel (row * stride, column * stride).
-    """
-
-    drop: np.ndarray
-    lead: np.ndarray
-    side: int
-    stride: int
+    drop: np.ndarray  #: (N, rows, columns), one number for each place of the patch
+    lead: np.ndarray  #: (N,): s_k - max_{j != k} s_j without a patch; where the drop is larger, another wins
+    side: int  #: of the patch, in pixels
+    stride: int  #: it begins at pixel (row * stride, column * stride)
 
 
 def saliency(model: Module, images: Any, classes: Any = None) -> np.ndarray:
@@ -81,19 +71,8 @@ def occlusion(
 ) -> Occlusion:
     """Return how far the lead of a class falls if a patch is covered, for every place of the patch.
 
-    Parameters
-    ----------
-    model, images, classes
-        As of the module.
-    side, stride
-        Of the patch, in pixels.
-    value
-        What it is covered with.
-
-    Raises
-    ------
-    ValueError
-        If the patch does not fit into the image.
+    The patch has `side` x `side` pixels of brightness `value`, and moves by `stride`. Raises ValueError if it
+    does not fit into the image.
 
     References
     ----------
@@ -125,17 +104,8 @@ def grad_cam(model: Module, images: Any, layer: str | int, classes: Any = None) 
         a[n, k'] = mean_p dL/dA[n, k', p]        how much map k' matters, L the class's logit
         cam[n, p] = max(0, sum_k' a[n, k'] * A[n, k', p])
 
-    Parameters
-    ----------
-    model, images, classes
-        As of the module.
-    layer
-        The name of a layer that returns maps (N, K', OH, OW); the last convolution is usual.
-
-    Raises
-    ------
-    ValueError
-        If there is no such layer, or it returns no maps.
+    `layer` is the name of one that returns maps (N, K', OH, OW); the last convolution is usual. Raises
+    ValueError for another.
 
     References
     ----------
@@ -176,10 +146,8 @@ def _chosen(logits: Tensor, k: np.ndarray) -> Tensor:
     return logits[list(range(len(k))), k.tolist()]
 
 
-@no_grad()
 def _logits(model: Module, x: np.ndarray) -> np.ndarray:
-    parts = [model(on_its_backend(model, x[i : i + CHUNK])).numpy() for i in range(0, len(x), CHUNK)]
-    return np.concatenate(parts)
+    return infer(model, lambda part: model(on_its_backend(model, part)), x)
 
 
 def _lead(model: Module, x: np.ndarray, k: np.ndarray) -> np.ndarray:

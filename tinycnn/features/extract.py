@@ -11,16 +11,12 @@ import numpy as np
 from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn.data import Dataset
-from tinycnn.fit.evaluation import evaluation_mode
-from tinycnn.modes import no_grad
+from tinycnn.fit.evaluation import CHUNK, infer
 from tinycnn.nn import Module, Sequential
 from tinycnn.nn.summary import summary
 from tinycnn.schema import plain
 from tinycnn.tensor import Tensor
 
-from .texture import gram_matrix
-
-CHUNK = 250  # images at a time
 POOLS = ("mean", "max", "gram")
 MOST_LISTED = 60  # layers in a message
 
@@ -46,7 +42,7 @@ def find_layer(model: Module, layer: str | int) -> Module:
             return layers[layer]
     there = {name: module for name, module in model.named_modules() if name}
     if str(layer) not in there:
-        listed = [f"{name} ({type(module).__name__})" for name, module in there.items()][:MOST_LISTED]
+        listed = [f"{name} ({type(there[name]).__name__})" for name in list(there)[:MOST_LISTED]]
         more = ", …" * (len(there) > MOST_LISTED)
         raise ValueError(f"there is no layer {plain(layer)!r}; there are {', '.join(listed) or 'none'}{more}")
     return there[str(layer)]
@@ -63,7 +59,6 @@ def outputs_of(model: Module, layer: str | int) -> Iterator[list[Tensor]]:
         remove()
 
 
-@no_grad()
 def features(
     model: Module, images: Any, layer: str | int, pool: Pool = None, chunk: int = CHUNK
 ) -> np.ndarray:
@@ -98,15 +93,16 @@ def features(
     images = images.scaled(slice(None)) if isinstance(images, Dataset) else images
     if len(images) == 0:
         raise ValueError("there are no images")
-    parts = []
-    with evaluation_mode(model), outputs_of(model, layer) as seen:
-        for start in range(0, len(images), chunk):
-            seen.clear()
-            model(on_its_backend(model, images[start : start + chunk]))
-            if not seen:
-                raise ValueError(f"layer {layer} exists, but the model's forward does not call it")
-            parts.append(pooled(seen[-1], pool).numpy())
-    return np.concatenate(parts)
+
+    def vectors(part: Tensor) -> Tensor:
+        seen.clear()
+        model(on_its_backend(model, part))
+        if not seen:
+            raise ValueError(f"layer {layer} exists, but the model's forward does not call it")
+        return pooled(seen[-1], pool)
+
+    with outputs_of(model, layer) as seen:
+        return infer(model, vectors, images, chunk=chunk)
 
 
 def pooled(maps: Tensor, pool: Pool = None) -> Tensor:
@@ -151,17 +147,7 @@ def on_its_backend(model: Module, images: Any) -> Tensor:
 def last_hidden(model: Module, image_shape: tuple[int, ...]) -> str:
     """Return the name of the layer whose output the last layer with weights reads: the usual features.
 
-    Parameters
-    ----------
-    model
-        Any module with at least two layers.
-    image_shape
-        (C, H, W); one image of zeros is sent through.
-
-    Raises
-    ------
-    ValueError
-        If no layer comes before the last one with weights.
+    One image of zeros (C, H, W) is sent through. Raises ValueError if there is no such layer.
     """
     layers = summary(model, image_shape).layers  # in the order in which they run
     last = max((i for i, layer in enumerate(layers) if layer.parameters), default=0)
@@ -175,3 +161,40 @@ def last_maps(model: Module, image_shape: tuple[int, ...]) -> str | None:
     shapes = {layer.name: layer.output_shape for layer in summary(model, image_shape).layers}
     maps = [name for name, shape in shapes.items() if name and len(shape) == 3 and shape[1] * shape[2] > 1]
     return maps[-1] if maps else None
+
+
+def gram_matrix(maps: Tensor) -> Tensor:
+    """Return the Gram matrices of maps, (N, K, K): which features occur together, wherever that is.
+
+    ::
+
+        G[n, i, j] = sum_p A[n, i, p] * A[n, j, p] / (OH*OW)        p runs over the places of the map
+
+    An image whose parts are moved about has the same Gram matrix, so it describes texture and not shape.
+
+    Parameters
+    ----------
+    maps
+        (N, K, OH, OW); as a tensor that records, gradients flow back to it.
+
+    Raises
+    ------
+    ValueError
+        If they are no maps.
+
+    References
+    ----------
+    Gatys et al. 2016, Image style transfer using convolutional neural networks.
+    """
+    if maps.ndim != 4:
+        raise ValueError(f"gram_matrix needs maps (N, K, OH, OW), got {maps.shape}")
+    rows = F.flatten(maps, 2)  # (N, K, OH*OW)
+    return rows @ rows.transpose(1, 2) / rows.shape[2]
+
+
+def colour_statistics(images: Any) -> np.ndarray:
+    """Return mean and standard deviation of every channel, (N, 2*C), of images (N, C, H, W)."""
+    images = np.asarray(images)
+    if images.ndim != 4:
+        raise ValueError(f"colour_statistics needs images (N, C, H, W), got {images.shape}")
+    return np.concatenate([images.mean(axis=(2, 3)), images.std(axis=(2, 3))], axis=1)

@@ -44,8 +44,6 @@ def maximise(
         Numbers of maps or of outputs of that layer.
     image_shape
         (C, H, W).
-    steps, step, shift, l2, seed
-        See the formula; `seed` is of the noise and the shifts.
 
     Raises
     ------
@@ -67,8 +65,8 @@ def maximise(
             seen.clear()
             model(moved)
             activations = seen[-1] if seen[-1].ndim == 2 else seen[-1].mean(tuple(range(2, seen[-1].ndim)))
-            if not all(0 <= unit < activations.shape[1] for unit in units):
-                there = activations.shape[1]
+            there = activations.shape[1]
+            if not all(0 <= unit < there for unit in units):
                 raise ValueError(f"layer {layer} has units 0 to {there - 1}, got {list(units)}")
             g = slope(activations[rows, list(units)].sum(), moved)
             g = np.roll(g, (-dy, -dx), axis=(2, 3))

@@ -14,18 +14,10 @@ METRICS = ("euclidean", "cosine")
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest of some images to each of others.
+    """The nearest of some images to each of others."""
 
-    Attributes
-    ----------
-    index
-        (N,): which image; (N, k) from `Index.search`, the nearest first.
-    distance
-        The same shape.
-    """
-
-    index: np.ndarray
-    distance: np.ndarray
+    index: np.ndarray  #: (N,): which image; (N, k) from `Index.search`, the nearest first
+    distance: np.ndarray  #: the same shape
 
 
 class Index:
@@ -119,12 +111,8 @@ class Index:
 def nearest(images: np.ndarray, among: np.ndarray, leave_out_self: bool = False) -> Nearest:
     """Return the nearest image in `among` to each of `images`, by Euclidean distance: both results are (N,).
 
-    Parameters
-    ----------
-    images, among
-        (N, ...) and (M, ...), the same from the second dimension on.
-    leave_out_self
-        Both are the same images, and the distance of each to itself does not count.
+    The images (N, ...) and (M, ...) have the same shape from the second dimension on. With `leave_out_self`
+    both are the same images, and the distance of each to itself does not count.
 
     Raises
     ------
@@ -146,7 +134,7 @@ def squared_distances(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _smallest(d: np.ndarray, k: int) -> np.ndarray:
     """Return where the k smallest numbers of each row are, the smallest first, (n, k)."""
-    if k == 1:
+    if k == 1:  # of equal ones the first
         return d.argmin(axis=1)[:, None]
     some = np.argpartition(d, k - 1, axis=1)[:, :k]
     order = np.argsort(np.take_along_axis(d, some, axis=1), axis=1, kind="stable")

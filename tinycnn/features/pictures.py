@@ -17,21 +17,13 @@ if TYPE_CHECKING:
 
     from tinycnn.data import Dataset
 
-QUERY = "#1f5fa8"
 MOST_TEXTS = 20  # classes that are told apart by colour
 
 
 def retrieval_figure(queries: Dataset, known: Dataset, found: Nearest, title: str) -> Figure:
     """Draw each query, framed, and the known images nearest to it; another class than the query's is red.
 
-    Parameters
-    ----------
-    queries, known
-        N and M labelled images; both may have classes of their own.
-    found
-        What `Index.search` returned, (N, k).
-    title
-        Above all of it.
+    Both may have classes of their own; `found`, (N, k), is what `Index.search` returned.
     """
     N, k = found.index.shape
     figure = blank_figure(1.15 * (k + 1), 1.35 * N + 0.6)
@@ -41,8 +33,7 @@ def retrieval_figure(queries: Dataset, known: Dataset, found: Nearest, title: st
         label = queries.classes[queries.labels[n]]
         show_image(grid[n][0], queries.scaled([n])[0])
         grid[n][0].set_title(shown(label), fontsize=9, weight="bold", **name_style())
-        for spine in grid[n][0].spines.values():
-            spine.set(color=QUERY, linewidth=4)
+        frame(grid[n][0])
         for axes, m, distance in zip(grid[n][1:], found.index[n], found.distance[n], strict=True):
             other = known.classes[known.labels[m]]
             show_image(axes, known.scaled([m])[0])
@@ -62,17 +53,16 @@ def projection_figure(points: Mapping[str, np.ndarray], labels: np.ndarray, clas
     figure = blank_figure(6.2 * len(points), 5.8)
     colours = colormaps["tab20" if len(classes) > 10 else "tab10"]
     written = max(map(len, classes)) <= 2
-    for axes, (title, xy) in zip(
-        figure.subplots(1, len(points), squeeze=False)[0], points.items(), strict=True
-    ):
+    centred = {"ha": "center", "va": "center", "weight": "bold", "fontsize": 7}
+    grid = figure.subplots(1, len(points), squeeze=False)[0]
+    for axes, (title, xy) in zip(grid, points.items(), strict=True):
+        axes.set(xticks=[], yticks=[])
         axes.set_title(title, fontsize=12)
-        axes.set_xticks([])
-        axes.set_yticks([])
         for k in np.unique(labels):
-            x, y = xy[labels == k].T
-            axes.scatter(x, y, s=0 if written else 9, color=colours(k % MOST_TEXTS), label=shown(classes[k]))
+            (x, y), colour, name = xy[labels == k].T, colours(k % MOST_TEXTS), shown(classes[k])
+            axes.scatter(x, y, s=0 if written else 9, color=colour, label=name)
             for at in zip(x, y, strict=True) if written else ():
-                axes.text(*at, shown(classes[k]), color=colours(k % MOST_TEXTS), fontsize=7, **_centred())
+                axes.text(*at, name, color=colour, **centred)
         if not written and len(classes) <= MOST_TEXTS:
             axes.legend(fontsize=7, prop={"size": 7, "family": name_style()["family"]})
     return figure
@@ -83,15 +73,8 @@ def attribution_figure(
 ) -> Figure:
     """Draw images (N, C, H, W) in the first row, and what was computed of each in the others.
 
-    Parameters
-    ----------
-    images
-        In [0, 1].
-    maps
-        For each row a title, and N maps (h, w) of any size, which are stretched over the image. Negative
-        numbers are blue, positive ones red.
-    titles
-        N texts above the images.
+    The images are in [0, 1]. `maps` has for each row its title, and N maps (h, w) of any size, which are
+    stretched over the image; negative numbers are blue, positive ones red.
     """
     N, _, H, W = images.shape
     figure = blank_figure(1.7 * N + 0.6, 1.8 * (1 + len(maps)) + 0.3)
@@ -109,8 +92,7 @@ def attribution_figure(
             if np.ptp(grey) > 0:
                 level = [(grey.min() + grey.max()) / 2]
                 axes.contour(grey, levels=level, colors="black", linewidths=0.7, alpha=0.6)
-            axes.set_xticks([])
-            axes.set_yticks([])
+            axes.set(xticks=[], yticks=[])
     return figure
 
 
@@ -136,9 +118,10 @@ def show_image(axes: Axes, image: np.ndarray) -> None:
         axes.imshow(image[0], cmap="gray", vmin=0, vmax=1)
     else:
         axes.imshow(np.moveaxis(image, 0, 2))
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
 
 
-def _centred() -> dict[str, object]:
-    return {"ha": "center", "va": "center", "weight": "bold"}
+def frame(axes: Axes) -> None:
+    """Draw a frame around an image: the one that others are compared with."""
+    for spine in axes.spines.values():
+        spine.set(color="#1f5fa8", linewidth=4)

@@ -14,21 +14,11 @@ from tinycnn.kernels.geometry import integers
 
 @dataclass(frozen=True)
 class PCA:
-    """The directions in which vectors spread most; `fit` finds them.
+    """The directions in which vectors spread most; `fit` finds them."""
 
-    Attributes
-    ----------
-    mean
-        (D,), of the vectors that it was fitted to.
-    components
-        (k, D): orthonormal rows, the direction of the largest variance first.
-    variance_share
-        (k,): the part of the whole variance that lies in each direction.
-    """
-
-    mean: np.ndarray
-    components: np.ndarray
-    variance_share: np.ndarray
+    mean: np.ndarray  #: (D,), of the vectors that it was fitted to
+    components: np.ndarray  #: (k, D): orthonormal rows, the direction of the largest variance first
+    variance_share: np.ndarray  #: (k,): the part of the whole variance that lies in each direction
 
     @classmethod
     def fit(cls, vectors: Any, k: int = 2) -> PCA:
@@ -36,25 +26,20 @@ class PCA:
 
         They are the first right singular vectors of the centred matrix X = U S V^T, because
         X^T X = V S^2 V^T is N times the covariance. Of each direction and its opposite the one is taken
-        whose largest entry is positive.
-
-        Raises
-        ------
-        ValueError
-            For NaN, fewer than two vectors, vectors that are all the same, and a k above min(N, D).
+        whose largest entry is positive. Raises ValueError for NaN, fewer than two vectors, vectors that are
+        all the same, and a k above min(N, D).
         """
         x = _vectors(vectors)
         integers(k=k)
         if len(x) < 2 or not 1 <= k <= min(x.shape):
-            raise ValueError(
-                f"k={k} components of vectors {x.shape}: 1 to {min(x.shape)} fit, and N at least 2"
-            )
+            fits = f"1 to {min(x.shape)} fit, and N at least 2"
+            raise ValueError(f"k={k} components of vectors {x.shape}: {fits}")
         mean = x.mean(axis=0)
         _, s, v = np.linalg.svd(x - mean, full_matrices=False)
         if not s[0]:
             raise ValueError("all vectors are the same: they spread in no direction")
         v = v[:k]
-        largest = np.take_along_axis(v, np.abs(v).argmax(axis=1)[:, None], axis=1)
+        largest = np.take_along_axis(v, np.abs(v).argmax(axis=1, keepdims=True), axis=1)
         return cls(mean, v * np.sign(largest), s[:k] ** 2 / (s**2).sum())
 
     def transform(self, vectors: Any) -> np.ndarray:
@@ -69,16 +54,8 @@ class PCA:
 def tsne(vectors: Any, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
     """Return vectors (N, D) as points of the plane (N, 2) by t-SNE, computed by scikit-learn.
 
-    Neighbours stay neighbours; distances between groups, and their sizes, mean nothing.
-
-    Parameters
-    ----------
-    vectors
-        (N, D).
-    perplexity
-        About how many neighbours each vector has; less than N.
-    seed
-        Of scikit-learn's random numbers.
+    Neighbours stay neighbours; distances between groups, and their sizes, mean nothing. The perplexity is
+    about how many neighbours each vector has; less than N.
 
     Raises
     ------
@@ -105,15 +82,7 @@ def umap(vectors: Any, neighbours: int = 15, seed: int = 0) -> np.ndarray:
     """Return vectors (N, D) as points of the plane (N, 2) by UMAP, computed by umap-learn.
 
     Neighbours stay neighbours, as with t-SNE; how groups lie to each other is kept a little better.
-
-    Parameters
-    ----------
-    vectors
-        (N, D).
-    neighbours
-        How many neighbours of each vector count, itself included; 2 to N-1.
-    seed
-        Of umap-learn's random numbers.
+    `neighbours` of each vector count, itself included; 2 to N-1.
 
     Raises
     ------

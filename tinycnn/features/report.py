@@ -27,17 +27,7 @@ QUERIES, NEAREST, EXPLAINED, UNITS = 6, 7, 6, 20  # images, or units, in a pictu
 
 @dataclass(frozen=True)
 class FeatureReport:
-    """The features of a layer, of images that the network knows (training) and of new ones (test).
-
-    Attributes
-    ----------
-    model
-        A classifier.
-    known, new
-        Labelled images.
-    layer, pool
-        As of `features`.
-    """
+    """The features of a layer of a classifier, of images that it knows (training) and of new ones (test)."""
 
     model: Module
     known: Dataset
@@ -57,20 +47,17 @@ class FeatureReport:
 
     def same_class(self, metric: str, pixels: bool = False) -> float:
         """Return how often the known image that is nearest to a new one has its class."""
-        known, new = (
-            (self.known.scaled(slice(None)), self.new.scaled(slice(None)))
-            if pixels
-            else (self.known_features, self.new_features)
-        )
+        known, new = self.known_features, self.new_features
+        if pixels:
+            known, new = self.known.scaled(slice(None)), self.new.scaled(slice(None))
         found = Index(known, metric).search(new).index[:, 0]
         return float((self.known.labels[found] == self.new.labels).mean())
 
     def retrieval(self, metric: str) -> Any:
         """Return a picture of new images, one of each class, and the known images nearest to them."""
         chosen = one_of_each(self.new.labels, QUERIES)
-        found = Index(self.known_features, metric).search(
-            self.new_features[chosen], min(NEAREST, len(self.known))
-        )
+        k = min(NEAREST, len(self.known))
+        found = Index(self.known_features, metric).search(self.new_features[chosen], k)
         title = f"framed: a new image; then the known ones nearest to it by layer {self.layer}, {metric}"
         return retrieval_figure(self.new.subset(chosen), self.known, found, title)
 
@@ -82,12 +69,11 @@ class FeatureReport:
             "pixels: two principal directions": PCA.fit(pixels).transform(pixels),
             f"layer {self.layer}: two principal directions": pca.transform(self.new_features),
         }
+        others = len(self.new) - 1
         if with_tsne:
-            perplexity = min(30.0, (len(self.new) - 1) / 3)
-            points[f"layer {self.layer}: t-SNE"] = tsne(self.new_features, perplexity)
+            points[f"layer {self.layer}: t-SNE"] = tsne(self.new_features, min(30.0, others / 3))
         if with_umap:
-            neighbours = min(15, len(self.new) - 1)
-            points[f"layer {self.layer}: UMAP"] = umap(self.new_features, neighbours)
+            points[f"layer {self.layer}: UMAP"] = umap(self.new_features, min(15, others))
         return projection_figure(points, self.new.labels, self.new.classes), pca
 
     def attribution(self, maps_layer: str | None = None) -> Any:
@@ -112,9 +98,7 @@ class FeatureReport:
         images = maximise(self.model, layer, units, self.new.image_shape)
         named = width == len(self.new.classes)
         titles = [self.new.classes[unit] if named else f"unit {unit}" for unit in units]
-        heading = (
-            f"what the units of layer {layer} ({type(find_layer(self.model, layer)).__name__}) answer to most"
-        )
+        heading = f"what the units of layer {layer} ({kind_of(self.model, layer)}) answer to most"
         return image_grid(images, [plot.shown(title) for title in titles], heading)
 
     def save(
@@ -127,12 +111,7 @@ class FeatureReport:
     ) -> dict[str, Any]:
         """Print the numbers, write the pictures into `folder`, and return both.
 
-        Raises
-        ------
-        ImportError
-            For t-SNE without scikit-learn, and UMAP without umap-learn.
-        OSError
-            If a picture cannot be written.
+        Raises ImportError for t-SNE without scikit-learn, and UMAP without umap-learn.
         """
         D = self.new_features.shape[1]
         say(f"layer {self.layer} ({kind_of(self.model, self.layer)}): {D:,} numbers for each image")
@@ -143,12 +122,11 @@ class FeatureReport:
         say(f"the nearest known image has the same class: by features {listed}; by pixels {by_pixels:.2%}")
         projection, pca = self.projection(with_tsne, with_umap)
         say(f"two of {D:,} directions hold {pca.variance_share.sum():.1%} of the features' variance")
-        outputs = layer_names(self.model)[-1]
         figures = {
             "nearest.png": self.retrieval(metric),
             "projection.png": projection,
             "attribution.png": self.attribution(),
-            "maximised.png": self.maximised(outputs),
+            "maximised.png": self.maximised(layer_names(self.model)[-1]),
         }
         for name, figure in figures.items():
             plot.save(figure, folder / name)
@@ -166,13 +144,7 @@ class FeatureReport:
 def report(
     model: Module, known: Dataset, new: Dataset, layer: str | int | None = None, pool: Pool = None
 ) -> FeatureReport:
-    """Return the report on a layer; by default the one that the last layer with weights reads.
-
-    Raises
-    ------
-    ValueError
-        If there is no such layer.
-    """
+    """Return the report on a layer; by default the one that the last layer with weights reads."""
     name = last_hidden(model, new.image_shape) if layer is None else str(layer)
     find_layer(model, name)
     return FeatureReport(model, known, new, name, pool)

@@ -37,10 +37,7 @@ class Callback:
 class ProgressBar(Callback):
     """Show one bar per epoch: losses so far, images per second, time left. Only if stderr is a terminal.
 
-    Parameters
-    ----------
-    every
-        How many batches pass before the losses are shown anew: to read them waits for the GPU's work.
+    The losses are shown anew after `every` batches: to read them waits for the GPU's work.
     """
 
     def __init__(self, every: int = 10) -> None:
@@ -48,25 +45,18 @@ class ProgressBar(Callback):
         self._bar: Any = None
 
     def on_epoch_begin(self, training: Trainable) -> None:
-        """Open the bar."""
         if sys.stderr is None or not sys.stderr.isatty():
             return
         from tqdm import tqdm
 
-        images = len(training.train) * training.train.batch_size
-        if not training.train.drop_last:
-            images = len(training.train.dataset)
+        loader = training.train
+        images = len(loader) * loader.batch_size if loader.drop_last else len(loader.dataset)
+        done = min(training.batch * loader.batch_size, images)
+        title = f"epoch {training.epoch + 1}/{training.epochs}"
         with suppress(OSError):  # the terminal may be gone: training goes on without a bar
-            self._bar = tqdm(
-                total=images,
-                initial=min(training.batch * training.train.batch_size, images),
-                desc=f"epoch {training.epoch + 1}/{training.epochs}",
-                unit=" images",
-                leave=False,
-            )
+            self._bar = tqdm(total=images, initial=done, desc=title, unit=" images", leave=False)
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Move the bar on."""
         if self._bar is None:
             return
         done = min(training.batch * training.train.batch_size, self._bar.total)
@@ -76,34 +66,21 @@ class ProgressBar(Callback):
             self._bar.update(done - self._bar.n)
 
     def on_epoch_end(self, training: Trainable) -> None:
-        """Close the bar."""
-        self._close()
-
-    def on_fit_end(self, training: Trainable) -> None:
-        """Close the bar."""
-        self._close()
-
-    def _close(self) -> None:
         bar, self._bar = self._bar, None
         if bar is not None:
             with suppress(OSError):
                 bar.close()
 
+    on_fit_end = on_epoch_end
+
 
 class EpochReport(Callback):
-    """Write one line per epoch.
-
-    Parameters
-    ----------
-    write
-        A function that takes the line.
-    """
+    """Write one line per epoch; `write` takes it."""
 
     def __init__(self, write: Any = print) -> None:
         self.write = write
 
     def on_epoch_end(self, training: Trainable) -> None:
-        """Write the last record."""
         seconds = training.history[-1]["seconds"]
         self.write(f"epoch {training.epoch}/{training.epochs}  {training.report()}  ({seconds:.1f} s)")
 
@@ -117,10 +94,8 @@ class EarlyStopping(Callback):
     ----------
     monitor
         A name in the records. If it contains "accuracy", larger is better, else smaller.
-    patience
-        Epochs without improvement after which to stop.
-    min_delta
-        The least difference that counts as improvement.
+    patience, min_delta
+        After how many epochs without improvement to stop, and the least difference that counts as one.
     restore_best
         Whether the networks get the weights of the best epoch at the end: after the last of all epochs, or
         after this callback stopped the training. They do not after Ctrl-C, as the training can still go on.
@@ -164,11 +139,9 @@ class EarlyStopping(Callback):
             )
 
     def on_epoch_end(self, training: Trainable) -> None:
-        """Stop training if the best value is `patience` epochs old."""
         self._judge(training)
 
     def on_fit_end(self, training: Trainable) -> None:
-        """Give the networks the weights of the best epoch, if the training is over."""
         over = training.epoch == training.epochs or self._stalled(training)
         if self.restore_best and over and training.best is not None:
             load_weights_of(training.networks(), training.best)

@@ -56,25 +56,15 @@ def save_checkpoint(
     FileExistsError, OSError
         See `tinycnn.storage.write_atomically`.
     """
-    _contents(training, config, begun).write(path, new)
+    save_arrays(path, *_contents(training, config, begun), new)
 
 
-class _Contents(NamedTuple):
-    """A checkpoint on its way to a file."""
-
-    arrays: dict[str, np.ndarray]
-    texts: dict[str, str]
-
-    def write(self, path: str | Path, new: bool = False) -> None:
-        save_arrays(path, self.arrays, self.texts, new)
-
-    def copied(self) -> _Contents:
-        return _Contents({name: array.copy() for name, array in self.arrays.items()}, self.texts)
-
-
-def _contents(training: Trainable, config: Mapping[str, Any], begun: bool = True) -> _Contents:
+def _contents(
+    training: Trainable, config: Mapping[str, Any], begun: bool = True
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return the arrays and the texts of a checkpoint."""
     arrays, numbers = training.state()
-    arrays = arrays | {f"{BEST}.{name}": array for name, array in (training.best or {}).items()}
+    arrays |= {f"{BEST}.{name}": array for name, array in (training.best or {}).items()}
     state = {
         "epoch": training.epoch,
         "batch": training.batch,
@@ -85,18 +75,13 @@ def _contents(training: Trainable, config: Mapping[str, Any], begun: bool = True
         **numbers,
     }
     texts = {"tinycnn": VERSION, "config": json.dumps(dict(config)), "training": json.dumps(state)}
-    if not begun:
-        arrays = {}
-    return _Contents({key: _backend.to_backend(a, "numpy") for key, a in arrays.items()}, texts)
+    return {key: _backend.to_backend(a, "numpy") for key, a in arrays.items() if begun}, texts
 
 
 def read_checkpoint(path: str | Path) -> Contents:
     """Return what is in a checkpoint, without a check of whether it fits some training.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is none, or it is no whole checkpoint.
+    Raises FileNotFoundError or ValueError if there is none, or it is no whole checkpoint.
     """
     arrays, metadata = load_arrays(path)
     if "training" not in metadata or "config" not in metadata:
@@ -201,16 +186,8 @@ class Checkpoint(Callback):
     that writing takes at most a tenth of the time. At the end it is always written. If the process is killed,
     a few of its last epochs may be lost. A training resumed from any checkpoint ends with the same bits.
 
-    Parameters
-    ----------
-    path
-        The file.
-    config
-        See `save_checkpoint`.
-    begin
-        Whether to write at the start, so that a training killed in its first epoch can go on too.
-    clock
-        Returns seconds.
+    For `config` see `save_checkpoint`. `begin` says whether to write at the start, so that a training killed
+    in its first epoch can go on too; `clock` returns seconds.
     """
 
     def __init__(
@@ -226,15 +203,13 @@ class Checkpoint(Callback):
         self._saved = (-1, -1)  # epoch and batch of the last write
 
     def on_fit_begin(self, training: Trainable) -> None:
-        """Write a checkpoint of the start."""
         self._began = self.clock()
         if self.begin:
             self._save(training)
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Write if training was stopped; if the loss is not finite, raise and keep the last checkpoint."""
         if training.stop:
-            training.check()
+            training.check()  # if the loss is not finite, the last checkpoint is kept
             self._save(training)
 
     def _save(self, training: Trainable) -> None:
@@ -244,14 +219,15 @@ class Checkpoint(Callback):
         self._saved = training.epoch, training.batch
 
     def on_epoch_end(self, training: Trainable) -> None:
-        """Write a checkpoint after an epoch; a large one only if it is time."""
         kept = [*training.state()[0].values(), *(training.best or {}).values()]
         size = sum(array.nbytes for array in kept)
         if size < LARGE or training.stop or training.epoch == training.epochs:
             self._save(training)
         elif self._is_time():
             self._began, self._saved = self.clock(), (training.epoch, training.batch)
-            self._writer = _Writer(_contents(training, self.config).copied(), self.path, self.clock)
+            arrays, texts = _contents(training, self.config)
+            copies = {name: array.copy() for name, array in arrays.items()}
+            self._writer = _Writer(copies, texts, self.path, self.clock)
 
     def _is_time(self) -> bool:
         """Return whether the last large checkpoint is written, and long enough ago."""
@@ -270,7 +246,6 @@ class Checkpoint(Callback):
                 raise writer.error
 
     def on_fit_end(self, training: Trainable) -> None:
-        """Wait until everything is written; a training that stopped between two epochs is written too."""
         self._finish()
         if training.stop and self._saved != (training.epoch, training.batch):
             training.check()
@@ -280,9 +255,11 @@ class Checkpoint(Callback):
 class _Writer(threading.Thread):
     """Writes a checkpoint while training goes on."""
 
-    def __init__(self, contents: _Contents, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, arrays: dict[str, np.ndarray], texts: dict[str, str], path: Path, clock: Callable[[], float]
+    ) -> None:
         super().__init__(name=f"writes {path.name}")
-        self.contents, self.path, self.clock = contents, path, clock
+        self.arrays, self.texts, self.path, self.clock = arrays, texts, path, clock
         self.error: OSError | None = None
         self.ended = 0.0
         self.start()
@@ -290,7 +267,7 @@ class _Writer(threading.Thread):
     def run(self) -> None:
         """Write the file; keep an error for the thread that waits."""
         try:
-            self.contents.write(self.path)
+            save_arrays(self.path, self.arrays, self.texts)
         except OSError as error:
             self.error = error
         self.ended = self.clock()

@@ -43,11 +43,9 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
         return cls(settings, make_training(settings, train, held_out or test), train, test)
 
     def name(self) -> str:
-        """Return what a new folder for it is called."""
         return f"{self.settings.model}-{Path(self.settings.data).name}"
 
     def describe(self) -> str:
-        """Return one line: which network is trained on which data."""
         parameters = sum(p.numel() for p in self.training.model.parameters())
         return (
             f"{self.settings.model}, {parameters:,} parameters, on {plain(self.train_data.name)}: "
@@ -56,7 +54,6 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
         )
 
     def callbacks(self, folder: Path, say: Callable[[str], None]) -> list[Callback]:
-        """Return early stopping, if there is a patience."""
         if not self.settings.patience:
             return []
         self.stopping = EarlyStopping("val_loss", self.settings.patience, restore_best=True)
@@ -78,9 +75,8 @@ class ClassifierRun(Run[ClassifierSettings, Training, Evaluation]):
         plot.save(plot.learning_curve(training.history), folder / "learning_curve.png")
         matrix = metrics.confusion_matrix(result.labels, result.predictions, len(test.classes))
         plot.save(plot.confusion_matrix(matrix, test.classes), folder / "confusion_matrix.png")
-        grid = plot.prediction_grid(
-            test.scaled(slice(None)), result.labels, result.probabilities, test.classes
-        )
+        images = test.scaled(slice(None))
+        grid = plot.prediction_grid(images, result.labels, result.probabilities, test.classes)
         plot.save(grid, folder / "predictions.png")
         say(f"test accuracy {result.accuracy:.2%} ({len(test):,} images)")
         say(f"weights, history and pictures are in {folder}/")
@@ -111,20 +107,21 @@ def load_settings_data(settings: ClassifierSettings) -> tuple[Dataset, Dataset]:
     return load_data(settings.data, models.INPUT_SHAPES[settings.model])
 
 
+def kind_of_data(source: str) -> str:
+    """Return what `data.kind_of` does; raise RunError if there are no such data."""
+    if source not in NAMED and not Path(source).is_dir():
+        raise RunError(f"data {plain(source, 200)}: no such folder; there are also {', '.join(NAMED)}")
+    return data.kind_of(source)
+
+
 def load_data(source: str, image_shape: tuple[int, int, int]) -> tuple[Dataset, Dataset]:
     """Return training and test data with images (C, H, W) = `image_shape`; pictures are resized to it.
 
-    Raises
-    ------
-    RunError
-        If there are no such data, their images have another shape, or they have too many classes.
+    Raises RunError if there are no such data, their images have another shape, or there are too many classes.
     """
-    if source not in NAMED and not Path(source).is_dir():
-        raise RunError(f"data {plain(source, 200)}: no such folder; there are also {', '.join(NAMED)}")
-    if data.kind_of(source) == "pictures":
-        train, test = data.load(source, size=image_shape[1:], channels=image_shape[0])
-    else:
-        train, test = data.load(source)
+    resize = kind_of_data(source) == "pictures"
+    size, channels = (image_shape[1:], image_shape[0]) if resize else (None, None)
+    train, test = data.load(source, size=size, channels=channels)
     if train.image_shape != image_shape:
         fits = [name for name, shape in models.INPUT_SHAPES.items() if shape == train.image_shape]
         raise RunError(

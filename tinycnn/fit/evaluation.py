@@ -16,18 +16,14 @@ from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+CHUNK = 250  # inputs at a time
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """How well a model does on a data set.
 
-    Attributes
-    ----------
-    loss, accuracy
-        Mean loss, and the fraction of right predictions.
-    labels, logits
-        (N,) and (N, K), NumPy.
+    `loss` is the mean, `accuracy` the fraction of right predictions; labels (N,) and logits (N, K) are NumPy.
     """
 
     loss: float
@@ -60,6 +56,22 @@ def evaluation_mode(model: Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+@no_grad()
+def infer(
+    model: Module, f: Callable[..., Tensor], inputs: Any, *others: Any, chunk: int = CHUNK
+) -> np.ndarray:
+    """Return f(inputs, *others), computed for `chunk` rows of each at a time, as one NumPy array.
+
+    `model` is in evaluation mode meanwhile; `f` gets the inputs as a tensor.
+    """
+    parts = []
+    with evaluation_mode(model):
+        for i in range(0, len(inputs), chunk):
+            x, *more = (rows[i : i + chunk] for rows in (inputs, *others))
+            parts.append(f(x if isinstance(x, Tensor) else Tensor(x), *more).numpy())
+    return np.concatenate(parts)
 
 
 @no_grad()

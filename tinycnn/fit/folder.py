@@ -44,17 +44,11 @@ def refuse_taken(folder: Path) -> None:
 
 
 def newest_run() -> Path:
-    """Return the folder in runs/ whose weights were written last.
-
-    Raises
-    ------
-    MissingRun
-        If there is none.
-    """
-    found = sorted(RUNS.glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    """Return the folder in runs/ whose weights were written last; raise MissingRun if there is none."""
+    newest = max(RUNS.glob(f"*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime, default=None)
+    if newest is None:
         raise MissingRun(f"there is no trained run in {RUNS}/: train one first, or name another folder")
-    return found[-1].parent
+    return newest.parent
 
 
 def csv_of(history: Sequence[dict[str, Any]]) -> str:

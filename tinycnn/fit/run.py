@@ -36,10 +36,8 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     Attributes
     ----------
-    settings
-        What it is made from.
-    training
-        What `fit` trains.
+    settings, training
+        What it is made from, and what `fit` trains.
     train_data, test_data
         What it is trained on, and what is held back.
     folder
@@ -67,14 +65,9 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @classmethod
     def new(cls, folder: str | Path | None = None, **settings: Any) -> Self:
-        """Return a run that has not begun.
+        """Return a run that has not begun; `settings` are those that differ from their defaults.
 
-        Parameters
-        ----------
-        folder
-            Where to write; by default a new folder in runs/.
-        settings
-            The settings that differ from their defaults.
+        It writes into `folder`, by default a new one in runs/.
 
         Raises
         ------
@@ -90,14 +83,7 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @classmethod
     def resume(cls, folder: str | Path, **given: Any) -> Self:
-        """Return the run in a folder, continued from its checkpoint.
-
-        Parameters
-        ----------
-        folder
-            The run folder.
-        given
-            Settings that the run must have begun with.
+        """Return the run in a folder, continued from its checkpoint; it began with the settings `given`.
 
         Raises
         ------
@@ -155,14 +141,9 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
             )
 
     def train(self, say: Callable[[str], None] = print, progress: bool = True) -> Result:
-        """Train to the end, and fill the folder.
+        """Train to the end, and fill the folder; `say` takes each line of the report.
 
-        Parameters
-        ----------
-        say
-            Takes each line of the report.
-        progress
-            Whether to show a progress bar, if stderr is a terminal.
+        With `progress` there is a progress bar, if stderr is a terminal.
 
         Raises
         ------
@@ -177,15 +158,9 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
         for note in self.notes:
             say(f"note: {note}")
         say(self.describe())
-        fit(
-            self.training,
-            [
-                *self.callbacks(folder, say),
-                Checkpoint(folder / CHECKPOINT, config, begin=False),
-                *([ProgressBar()] if progress else []),
-                EpochReport(say),
-            ],
-        )
+        saving = Checkpoint(folder / CHECKPOINT, config, begin=False)
+        shown = [*([ProgressBar()] if progress else []), EpochReport(say)]
+        fit(self.training, [*self.callbacks(folder, say), saving, *shown])
         if self.training.interrupted:
             raise StoppedRun(
                 f"{self.training.stop} after {self.training.epoch} of {self.training.epochs} epochs and "

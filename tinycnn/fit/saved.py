@@ -36,33 +36,15 @@ LISTED = Fields({"layers": LAYERS, "input": ListOf(Integer(1, 1024), 3, 3), "cla
 
 @dataclass(frozen=True)
 class SavedClassifier:
-    """A trained network with what is needed to use it.
-
-    Attributes
-    ----------
-    model
-        The network.
-    name
-        Its name in `tinycnn.models.MODELS`; of a list of layers, its folder's.
-    input_shape
-        (C, H, W) of the images it takes.
-    classes
-        The K classes' names.
-    data
-        The data it was trained on; empty if the file does not name them.
-    path
-        The file.
-    config
-        What else the file says of its training: pictures (count and checksum), patience, seed.
-    """
+    """A trained network with what is needed to use it."""
 
     model: Sequential
-    name: str
-    input_shape: tuple[int, int, int]
-    classes: tuple[str, ...]
-    data: str
-    path: Path
-    config: Mapping[str, Any] = field(default_factory=dict)
+    name: str  #: its name in `tinycnn.models.MODELS`; of a list of layers, its folder's
+    input_shape: tuple[int, int, int]  #: (C, H, W) of the images it takes
+    classes: tuple[str, ...]  #: the K classes' names
+    data: str  #: the data it was trained on; empty if the file does not name them
+    path: Path  #: the file
+    config: Mapping[str, Any] = field(default_factory=dict)  #: what else the file says of its training
 
     @property
     def made_from(self) -> dict[str, Any]:
@@ -74,11 +56,7 @@ class SavedClassifier:
         """Return training and test part of `source`, by default of the data it was trained on, and a note.
 
         Labels are numbers of this network's classes. The note says how they were matched; see `in_classes`.
-
-        Raises
-        ------
-        RunError
-            If there are no such data, or they have other classes.
+        Raises RunError if there are no such data, or they have other classes.
         """
         source = source or self.data
         if not source:
@@ -147,12 +125,7 @@ def in_classes(dataset: Dataset, classes: Sequence[str]) -> tuple[Dataset, str]:
     """Return a data set with its labels as numbers of `classes`, matched by their names, and a note.
 
     If one side has no names but only the numbers 0 to K-1, classes are matched by their order. The note says
-    so in a sentence; otherwise it is empty.
-
-    Raises
-    ------
-    RunError
-        If a class of the data is not one of `classes`.
+    so in a sentence; otherwise it is empty. Raises RunError if a class of the data is not one of `classes`.
     """
     if dataset.classes == tuple(classes):
         return dataset, ""
@@ -176,21 +149,10 @@ def unnamed(classes: Sequence[str]) -> bool:
 
 
 def load_picture(path: str | Path, shape: tuple[int, int, int], invert: bool = False) -> np.ndarray:
-    """Return a picture as (C, H, W) in [0, 1], grey or RGB and resized as a network needs it.
+    """Return a picture as (C, H, W) = `shape` in [0, 1], grey or RGB and resized as a network needs it.
 
-    Parameters
-    ----------
-    path
-        The file.
-    shape
-        (C, H, W).
-    invert
-        Whether to make dark bright, and bright dark.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such file, it is a folder or a device, or Pillow cannot read it.
+    `invert` makes dark bright, and bright dark. Raises FileNotFoundError or ValueError if there is no such
+    file, it is a folder or a device, or Pillow cannot read it.
     """
     path = Path(path)
     if path.is_dir():

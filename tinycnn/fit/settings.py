@@ -24,13 +24,7 @@ class MissingRun(RunError, FileNotFoundError):  # noqa: N818 (a RunError)
 
 
 class DifferentSettings(RunError):  # noqa: N818 (a RunError)
-    """A run is resumed with other settings than it began with.
-
-    Attributes
-    ----------
-    differing
-        For each name: the value that was given, and the value that the run has.
-    """
+    """A run is resumed with other settings: `differing` has for each the value given, and the run's value."""
 
     def __init__(self, where: object, differing: Mapping[str, tuple[Any, Any]]) -> None:
         self.where, self.differing = where, differing
@@ -45,13 +39,7 @@ def option(default: Any, kind: Kind, about: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run; making them checks each field.
-
-    Raises
-    ------
-    RunError
-        Names the field and what would fit.
-    """
+    """Settings of a run; making them checks each field, and raises RunError with what would fit."""
 
     def __post_init__(self) -> None:
         for f in fields(self):

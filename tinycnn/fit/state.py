@@ -70,19 +70,29 @@ def part(arrays: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(start): a for name, a in arrays.items() if name.startswith(start)}
 
 
-def optimizer_state(name: str, optimizer: Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the arrays of an optimizer's state, as "name.array", and its numbers."""
-    state = optimizer.state_dict()
-    arrays = {key: value for key, value in state.items() if hasattr(value, "shape")}
-    numbers = {key: value for key, value in state.items() if key not in arrays}
-    return {f"{name}.{key}": array for key, array in arrays.items()}, numbers
+def state_of(
+    networks: Mapping[str, Module], optimizers: Mapping[str, Optimizer]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the arrays of networks and optimizers, as "name.array", and the numbers of each optimizer."""
+    arrays, numbers = weights_of(networks), {}
+    for name, optimizer in optimizers.items():
+        state = optimizer.state_dict()
+        slots = {key: value for key, value in state.items() if hasattr(value, "shape")}
+        arrays |= {f"{name}.{key}": array for key, array in slots.items()}
+        numbers[name] = {key: value for key, value in state.items() if key not in slots}
+    return arrays, numbers
 
 
-def load_optimizer(
-    name: str, optimizer: Optimizer, arrays: Mapping[str, Any], numbers: Mapping[str, Any]
+def load_state_of(
+    networks: Mapping[str, Module],
+    optimizers: Mapping[str, Optimizer],
+    arrays: Mapping[str, Any],
+    numbers: Mapping[str, Any],
 ) -> None:
-    """Continue from `optimizer_state`; raise ValueError if it is one of another optimizer."""
-    optimizer.load_state_dict(part(arrays, name) | dict(numbers))
+    """Continue from `state_of`; raise ValueError if it is one of other networks or optimizers."""
+    load_weights_of(networks, arrays)
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict(part(arrays, name) | dict(numbers[name]))
 
 
 def kind_of_schedule(schedule: AnySchedule | None) -> Kind:
@@ -113,11 +123,11 @@ def load_schedule(schedule: AnySchedule, state: Mapping[str, Any], steps: int) -
 
 def training_state(training: Training) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return weights, optimizer, schedule and totals of a classifier's training."""
-    arrays, numbers = optimizer_state("optimizer", training.optimizer)
+    arrays, optimizer = state_of(training.networks(), {"optimizer": training.optimizer})
     loss, right = as_numbers(training.totals.loss, training.totals.right)
-    return arrays | weights_of(training.networks()), {
+    return arrays, {
         "totals": {**vars(training.totals), "loss": loss, "right": int(right)},
-        "optimizer": numbers,
+        **optimizer,
         "schedule": training.schedule.state_dict() if training.schedule else None,
     }
 
@@ -127,8 +137,7 @@ def load_training(training: Training, arrays: Mapping[str, Any], numbers: Mappin
     schedule = training.schedule
     if (numbers["schedule"] is None) != (schedule is None):
         raise ValueError(f"it is of a run {'without' if schedule else 'with'} a schedule")
-    load_weights_of(training.networks(), arrays)
-    load_optimizer("optimizer", training.optimizer, arrays, numbers["optimizer"])
+    load_state_of(training.networks(), {"optimizer": training.optimizer}, arrays, numbers)
     if schedule is not None:
         epochs, batches = numbers["epoch"] - training.epoch, numbers["batch"] - training.batch
         per_batch = isinstance(schedule, Schedule) and schedule.per_batch

@@ -14,31 +14,15 @@ class DivergedError(ArithmeticError):
 
 
 class Trainable(ABC):
-    """What `fit` trains. A subclass says what a step is, what an epoch reports and what is saved.
+    """What `fit` trains. A subclass says what a step is, what an epoch reports and what is saved."""
 
-    Attributes
-    ----------
-    train
-        The batches of every epoch.
-    epochs
-        How many to run.
-    epoch, batch
-        How many epochs are complete, and how many batches of the one after that.
-    history
-        One record per complete epoch: epoch (from 1), what `end_epoch` returned, seconds.
-    stop
-        Why to stop after this batch; empty while training goes on. Callbacks may set it.
-    best
-        The weights of the best epoch so far, as `weights_of` names them, if a callback keeps them. They are
-        in its checkpoints, too.
-    """
-
-    train: DataLoader
-    epochs: int
-    epoch: int
-    batch: int
-    history: list[dict[str, float]]
-    stop: str
+    train: DataLoader  #: the batches of every epoch
+    epochs: int  #: how many to run
+    epoch: int  #: how many are complete
+    batch: int  #: and how many batches of the one after that
+    history: list[dict[str, float]]  #: a record per epoch: epoch (from 1), what `end_epoch` returned, seconds
+    stop: str  #: why to stop after this batch; empty while training goes on. Callbacks may set it
+    #: The weights of the best epoch so far, if a callback keeps them. They are in its checkpoints, too.
     best: dict[str, Any] | None = None
 
     @property

@@ -48,16 +48,11 @@ class Addition:
 
 
 class Shift(Addition):
-    """Show D all images moved by the same few pixels, at random in every step.
+    """Show D all images moved by the same few pixels, up to `pixels`, at random in every step.
 
     Why: D learns a small data set by heart, and then its gradient teaches G nothing of use. It cannot do so
     if each image comes at many places. As real and generated images are moved alike, G still learns to put
     its own where the real ones are.
-
-    Parameters
-    ----------
-    pixels
-        The largest shift in each direction.
 
     References
     ----------
@@ -69,12 +64,10 @@ class Shift(Addition):
         self.dy, self.dx = 0, 0
 
     def begin(self, seed: int, epoch: int, batch: int) -> None:
-        """Draw the shift of this step."""
         rng = np.random.default_rng([seed, SHIFT_RANDOM, epoch, batch])
         self.dy, self.dx = map(int, rng.integers(-self.pixels, self.pixels + 1, 2))
 
     def shown(self, images: Tensor) -> Tensor:
-        """Return the images, moved."""
         refuse_changing("Shift moves images by other numbers in every step, which a graph would not change")
         return move(images, self.dy, self.dx)
 
@@ -92,13 +85,9 @@ class NameClasses(Addition):
 
     Why: to tell a 3 from an 8, D must look at the strokes and not at the noise between them, so its gradient
     is about strokes too; and an image between two classes, which no data set has, costs G something. D needs
-    one output per class; see `tinycnn.gan.losses.logit` for what it then says of "real".
-
-    Parameters
-    ----------
-    weight
-        Of both terms: the cross-entropy of D's names, and the `entropy` of D's names of generated images. A
-        generated image has no class that D could be told.
+    one output per class; see `tinycnn.gan.losses.logit` for what it then says of "real". `weight` is that of
+    both terms: the cross-entropy of D's names, and the `entropy` of D's names of generated images, which have
+    no class that D could be told.
 
     References
     ----------
@@ -110,11 +99,9 @@ class NameClasses(Addition):
         self.weight = weight
 
     def to_D(self, loss: Tensor, on_real: Tensor, labels: Any) -> Tensor:
-        """Add the cross-entropy of the labels."""
         return loss + F.cross_entropy(on_real, labels) * self.weight
 
     def to_G(self, loss: Tensor, on_fake: Tensor) -> Tensor:
-        """Add the entropy of the names."""
         return loss + entropy(on_fake) * self.weight
 
 
@@ -134,14 +121,7 @@ class ExponentialMovingAverage(Addition, Generic[Network]):
     too: they belong to the weights.
 
     Why: G and D run after each other in circles, so what G makes changes from step to step. The average stays
-    near the middle of the circle.
-
-    Attributes
-    ----------
-    model
-        The copy.
-    steps
-        How many updates it had.
+    near the middle of the circle. ``model`` is the copy, ``steps`` counts its updates.
 
     References
     ----------
@@ -154,10 +134,10 @@ class ExponentialMovingAverage(Addition, Generic[Network]):
         self.model: Network = copy.deepcopy(model)
         self.decay, self.steps = decay, 0
         self.model.eval()
-        self._pairs = list(zip(_tensors(self.model), _tensors(model), strict=True))
+        mine, trained = ([*m.named_parameters(), *m.named_buffers()] for m in (self.model, model))
+        self._pairs = [(average, theta) for (_, average), (_, theta) in zip(mine, trained, strict=True)]
 
     def after_G(self) -> None:
-        """Take the step in."""
         self.update()
 
     def update(self) -> None:
@@ -175,24 +155,19 @@ class ExponentialMovingAverage(Addition, Generic[Network]):
                 average.data[...] = theta.data
 
 
-def _tensors(model: Module) -> list[Tensor]:
-    return [tensor for _, tensor in [*model.named_parameters(), *model.named_buffers()]]
-
-
 @dataclass
 class GanWithAdditions(Gan):
-    """A GAN whose step has additions, labels, a gradient penalty, or features to match.
-
-    Attributes
-    ----------
-    additions
-        What changes the step, in this order.
-    """
+    """A GAN whose step has labels, a gradient penalty, features to match, or additions, in this order."""
 
     additions: Sequence[Addition] = ()
 
     def __post_init__(self) -> None:
         """Check nothing: what a plain GAN does not do is done here."""
+
+    @property
+    def average(self) -> ExponentialMovingAverage[Any] | None:
+        """The moving average of G, if that is one of the additions."""
+        return next((a for a in self.additions if isinstance(a, ExponentialMovingAverage)), None)
 
     def generate(self, z: Tensor, labels: Any = None) -> Tensor:
         """Return x = G(z), or G(z, labels)."""

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinycnn.tensor import Tensor
-
 from .networks import Generator
-from .sampling import sample
+from .sampling import noise, sample
 
 Classify = Callable[[np.ndarray], np.ndarray]  # images (N, C, H, W) in [0, 1] to probabilities (N, K)
 
@@ -43,17 +41,11 @@ def attributes(images: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Effects:
-    """What each coordinate of z changes, on average over random z.
+    """What each coordinate of z changes, on average over random z: numbers of shape (latent,).
 
-    Attributes
-    ----------
-    pixels
-        (latent,): root of the mean squared change of a pixel, when the coordinate goes from -step to +step.
-    attributes
-        By name (latent,): how far the attribute moves meanwhile, in standard deviations of the samples.
-    classes
-        (latent,): for how many of the samples the likeliest class changes, a fraction; None without a
-        classifier.
+    A coordinate goes from -step to +step. `pixels` is the root of the mean squared change of a pixel, each of
+    `attributes` moves by so many standard deviations of the samples, and `classes` is the fraction of samples
+    whose likeliest class changes; None without a classifier.
     """
 
     pixels: np.ndarray
@@ -84,18 +76,8 @@ def effects(
 
         change_i(z) = G(z with z_i = +step) - G(z with z_i = -step)
 
-    Parameters
-    ----------
-    G
-        A generator; of a conditional one every sample has a class of its own, which stays.
-    samples
-        How many random z, at least 2.
-    step
-        N(0, 1) lies between -1.5 and 1.5 in 87 % of cases.
-    seed
-        Of z.
-    classify
-        Returns the probabilities of the classes, to see which coordinates change the class.
+    N(0, 1) lies between -1.5 and 1.5 in 87 % of cases. If G is conditional, every sample has a class of its
+    own, which stays. With `classify` one sees which coordinates change the class.
 
     Raises
     ------
@@ -104,13 +86,12 @@ def effects(
     """
     if samples < 2 or step <= 0:
         raise ValueError(f"samples must be at least 2 and step above 0, got {samples} and {step:g}")
-    z = np.random.default_rng(seed).standard_normal((samples, G.latent), np.float32)
-    labels = np.arange(samples) % G.num_classes if G.num_classes else None
-    spread = {name: values.std() for name, values in attributes(sample(G, Tensor(z), labels)).items()}
+    z, labels = noise(G, samples, seed)
+    spread = {name: values.std() for name, values in attributes(sample(G, z, labels)).items()}
     pixels, classes = np.empty(G.latent), np.empty(G.latent)
     moves = {name: np.empty(G.latent) for name in spread}
     for i in range(G.latent):
-        low, high = (sample(G, Tensor(at(z, i, place)), labels) for place in (-step, step))
+        low, high = (sample(G, at(z, i, place), labels) for place in (-step, step))
         pixels[i] = np.sqrt(((high - low) ** 2).mean())
         before, after = attributes(low), attributes(high)
         for name, deviation in spread.items():
@@ -129,7 +110,6 @@ def at(z: np.ndarray, coordinate: int, value: float) -> np.ndarray:
 
 def walk(G: Generator, coordinate: int, steps: int = 9, reach: float = 2.5, seed: int = 0) -> np.ndarray:
     """Return images (steps, C, H, W) along one coordinate, from -reach to +reach; the others stay."""
-    z = np.random.default_rng(seed).standard_normal((1, G.latent), np.float32).repeat(steps, axis=0)
+    z = noise(G, 1, seed)[0].repeat(steps, axis=0)
     z[:, coordinate] = np.linspace(-reach, reach, steps)
-    labels = np.zeros(steps, int) if G.num_classes else None
-    return sample(G, Tensor(z), labels)
+    return sample(G, z, np.zeros(steps, int) if G.num_classes else None)

@@ -11,16 +11,15 @@ import numpy as np
 from tinycnn import plot
 from tinycnn.data import Dataset
 from tinycnn.features import Index, Nearest, features, last_hidden
-from tinycnn.features.pictures import show_image
+from tinycnn.features.pictures import frame, show_image
 from tinycnn.fit import RunError, load_classifier
 from tinycnn.schema import plain
-from tinycnn.tensor import Tensor
 
 from .coordinates import Effects, effects, walk
 from .features import pooled_features
 from .networks import Generator
 from .run import load_gan_data
-from .sampling import sample
+from .sampling import noise, sample
 from .saved import load_discriminator, load_generator
 
 if TYPE_CHECKING:
@@ -42,21 +41,9 @@ def explain_run(
 ) -> dict[str, Any]:
     """Print and draw what the coordinates of z change, and the training images nearest to samples.
 
-    Parameters
-    ----------
-    folder
-        The run folder of a GAN.
-    samples, coordinates
-        How many to draw.
-    classifier
-        The run folder of a classifier of such images: its features are used, and it says which coordinates
-        change the class. By default the features are those of the discriminator.
-    seed
-        Of z.
-    say
-        Takes each line.
-    out
-        Folder for ``coordinates.png`` and ``nearest_features.png``; by default the run folder.
+    `folder` is the run folder of a GAN; ``coordinates.png`` and ``nearest_features.png`` go to `out`, by
+    default the same. `classifier` is that of a classifier of such images: its features are used, and it says
+    which coordinates change the class. By default the features are those of the discriminator.
 
     Raises
     ------
@@ -71,7 +58,7 @@ def explain_run(
     if "data" not in config:
         raise RunError(f"{folder} does not say which data its generator was trained on")
     train, _ = load_gan_data(config["data"], conditional=False)
-    known = train.subset(np.arange(min(KNOWN, len(train))))
+    known = train.subset(slice(0, KNOWN))
     describe, what, classify = _features(folder, G, classifier)
     found = effects(G, seed=seed, classify=classify)
     chosen = [int(i) for i in found.order[:coordinates]]
@@ -80,9 +67,7 @@ def explain_run(
         say(f"  z[{i}]: pixels {found.pixels[i]:.3f}, {found.describe(i)}")
     out.mkdir(parents=True, exist_ok=True)
     plot.save(coordinates_figure(G, found, chosen, seed), out / "coordinates.png")
-    z = np.random.default_rng(seed).standard_normal((samples, G.latent), np.float32)
-    images = sample(G, Tensor(z), np.arange(samples) % G.num_classes if G.num_classes else None)
-    x = known.scaled(slice(None))
+    images, x = sample(G, *noise(G, samples, seed)), known.scaled(slice(None))
     near = Index(describe(x), "cosine").search(describe(images), 3)
     by_pixels = Index(x).search(images, 3)
     plot.save(neighbours_figure(images, known, near, by_pixels, what), out / "nearest_features.png")
@@ -150,14 +135,9 @@ def neighbours_figure(
     figure.suptitle(f"left: a sample; then the nearest by {what} (cosine); then by pixels", fontsize=10)
     for row, image, n in zip(figure.subplots(N, 2 * k + 1, squeeze=False), images, range(N), strict=True):
         show_image(row[0], image)
-        for spine in row[0].spines.values():
-            spine.set(color="#1f5fa8", linewidth=4)
-        for axes, m, distance in zip(
-            row[1:],
-            [*near.index[n], *by_pixels.index[n]],
-            [*near.distance[n], *by_pixels.distance[n]],
-            strict=True,
-        ):
+        frame(row[0])
+        found = [*near.index[n], *by_pixels.index[n]], [*near.distance[n], *by_pixels.distance[n]]
+        for axes, m, distance in zip(row[1:], *found, strict=True):
             show_image(axes, known.scaled([m])[0])
             axes.set_title(f"{distance:.2g}", fontsize=7, pad=2)
     return figure

@@ -14,20 +14,18 @@ from dataclasses import dataclass
 import numpy as np
 
 import tinycnn
+from tinycnn import functional as F
 from tinycnn import optim
 from tinycnn.data import DataLoader, Dataset
 from tinycnn.features import few_of_each, linear_error
 from tinycnn.features.extract import pooled
-from tinycnn.fit import Training, evaluate, evaluation_mode, fit
-from tinycnn.modes import no_grad
-from tinycnn.tensor import Tensor
+from tinycnn.fit import Training, evaluate, fit
+from tinycnn.fit.evaluation import CHUNK, infer
 
 from .networks import Discriminator
 from .sampling import scale
 
 GRID = 4  # every map is max-pooled to 4x4
-L2 = (1e-3, 1e-2, 1e-1)  # penalties of a linear classifier, to choose from; its inputs have variance 1
-STEPS = 400
 SUPERVISED_STEPS = 1500
 
 
@@ -41,30 +39,16 @@ class FewLabels:
     pixels: float
 
 
-@no_grad()
-def pooled_features(D: Discriminator, images: np.ndarray, chunk: int = 250) -> np.ndarray:
+def pooled_features(D: Discriminator, images: np.ndarray, chunk: int = CHUNK) -> np.ndarray:
     """Return the outputs of all of D's convolutions, max-pooled to 4x4, as one row per image (N, features).
 
-    Parameters
-    ----------
-    D
-        It must not be conditional: it would ask for the labels.
-    images
-        (N, C, H, W) in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        For a conditional D.
+    The images are (N, C, H, W) in [0, 1]. Raises ValueError for a conditional D, which asks for the labels.
     """
     if D.num_classes:
         raise ValueError("the discriminator is conditional: it takes the labels that are to be predicted")
-    parts = []
-    with evaluation_mode(D):
-        for start in range(0, len(images), chunk):
-            maps = D.maps(scale(Tensor(images[start : start + chunk])))
-            parts.append(np.concatenate([pooled(m, GRID).numpy() for m in maps], axis=1))
-    return np.concatenate(parts)
+    return infer(
+        D, lambda x: F.concatenate([pooled(m, GRID) for m in D.maps(scale(x))], 1), images, chunk=chunk
+    )
 
 
 def supervised_error(D: Discriminator, few: Dataset, test: Dataset, seed: int = 0) -> float:
@@ -81,7 +65,7 @@ def supervised_error(D: Discriminator, few: Dataset, test: Dataset, seed: int = 
 def compare(D: Discriminator, train: Dataset, test: Dataset, count: int, seed: int = 0) -> FewLabels:
     """Return the three test errors with `count` labelled training images; raises as `few_of_each` does."""
     few, K = few_of_each(train, count, seed), len(train.classes)
-    x, test_x = few.scaled(np.arange(len(few))), test.scaled(np.arange(len(test)))
+    x, test_x = few.scaled(slice(None)), test.scaled(slice(None))
     pixels = linear_error(x.reshape(len(x), -1), few.labels, test_x.reshape(len(test_x), -1), test.labels, K)
     features = linear_error(pooled_features(D, x), few.labels, pooled_features(D, test_x), test.labels, K)
     return FewLabels(len(few), features, supervised_error(D, few, test, seed), pixels)

@@ -41,11 +41,8 @@ class Kinds(Module):
 def one_hot(name: str, labels: Any, K: int, like: Tensor) -> Tensor:
     """Return (N, K) with 1 at each label and 0 elsewhere, in the dtype and backend of `like`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If labels are missing, no integers, not (N,), or outside 0 .. K-1; the message begins with `name`. Of
-        labels that live on a GPU, those outside make their row NaN instead.
+    Raises TypeError or ValueError, beginning with `name`, unless labels are (N,) integers in 0 .. K-1; of
+    labels that live on a GPU, those outside make their row NaN instead.
     """
     N = len(like)
     if labels is None:

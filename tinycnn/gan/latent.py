@@ -15,15 +15,10 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     In 100 dimensions nearly all points of N(0, I) are at a distance of about 10 from the origin. A straight
     line leaves this shell, and the generator was never trained inside it; the arc stays in it.
 
-    Parameters
-    ----------
-    a, b
-        (latent,).
-
     Raises
     ------
     ValueError
-        For fewer than two steps, points of different shapes, and a point at the origin.
+        For fewer than two steps, points that are not both (latent,), and a point at the origin.
 
     References
     ----------
@@ -67,11 +62,8 @@ def class_by_style(
 def diversity(images: np.ndarray, real: np.ndarray) -> float:
     """Return how far an image is from its nearest neighbour on average, divided by that of real images.
 
-    Parameters
-    ----------
-    images, real
-        The same number of each: the more images there are, the smaller the distances. The result is 0 if all
-        `images` are the same.
+    Give the same number of each: the more images there are, the smaller the distances. It is 0 if all images
+    are the same.
     """
     own, others = (nearest(x, x, leave_out_self=True).distance.mean() for x in (images, real))
     return float(own / others) if others else 1.0

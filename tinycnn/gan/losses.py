@@ -29,15 +29,10 @@ from tinycnn.tensor import Tensor
 
 
 def discriminator_minimax(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
-    """Return -E log D(x) - E log(1 - D(G(z))) (Eq. 12), from logits.
+    """Return -E log D(x) - E log(1 - D(G(z))) (Eq. 12), from D's logits of real and generated images.
 
-    Parameters
-    ----------
-    real, fake
-        D's logits of real and generated images.
-    smoothing
-        The label of real images is 1 - `smoothing`, so that D does not become too sure; that of generated
-        images stays 0 (one-sided label smoothing, Salimans et al. 2016).
+    The label of real images is 1 - `smoothing`, so that D does not become too sure; that of generated images
+    stays 0 (one-sided label smoothing, Salimans et al. 2016).
     """
     if not smoothing:
         return F.mean(F.softplus(-real)) + F.mean(F.softplus(fake))
@@ -82,14 +77,8 @@ def gradient_penalty(
 
     The penalty contains a gradient, so its own gradient is of second order. It goes through D's convolutions.
 
-    Parameters
-    ----------
-    critic
-        Images -> logits. It must look at each image by itself (no batch norm).
-    real, fake
-        (N, ...), of the same shape. No gradient flows to them.
-    mix
-        N numbers from U(0, 1), as (N, 1, ...); drawn by default.
+    The critic, images -> logits, must look at each image by itself (no batch norm). Images are (N, ...); no
+    gradient flows to them. `mix` is N numbers from U(0, 1), as (N, 1, ...); drawn by default.
 
     References
     ----------
@@ -131,36 +120,16 @@ def logit(scores: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Loss:
-    """What each player minimises.
+    """What each player minimises."""
 
-    Attributes
-    ----------
-    name
-        Its name in `LOSSES`.
-    discriminator
-        Of D's logits of real and generated images, and of the smoothing if it is `smoothable`.
-    generator
-        Of D's logits of generated images.
-    penalty
-        The gradient penalty's factor, lambda.
-    critic_steps
-        Steps of D for one step of G.
-    smoothable
-        Whether D's loss has labels that can be smoothed.
-    probability
-        Whether sigmoid(logit) is D(x), a probability.
-    matches_features
-        Whether G minimises `feature_matching` instead, of D's features.
-    """
-
-    name: str
-    discriminator: Callable[..., Tensor]
-    generator: Callable[[Tensor], Tensor]
-    penalty: float = 0.0
-    critic_steps: int = 1
-    smoothable: bool = True
-    probability: bool = True
-    matches_features: bool = False
+    name: str  #: its name in `LOSSES`
+    discriminator: Callable[..., Tensor]  #: of D's logits of real and generated images, and of the smoothing
+    generator: Callable[[Tensor], Tensor]  #: of D's logits of generated images
+    penalty: float = 0.0  #: the gradient penalty's factor, lambda
+    critic_steps: int = 1  #: steps of D for one step of G
+    smoothable: bool = True  #: whether D's loss has labels that can be smoothed
+    probability: bool = True  #: whether sigmoid(logit) is D(x), a probability
+    matches_features: bool = False  #: whether G minimises `feature_matching` instead, of D's features
 
     @property
     def is_plain(self) -> bool:
@@ -168,12 +137,9 @@ class Loss:
         return not (self.penalty or self.matches_features)
 
     def smoothed(self, smoothing: float) -> "Loss":
-        """Return this loss with label smoothing; see `discriminator_minimax`.
+        """Return this loss with label smoothing in [0, 1); see `discriminator_minimax`.
 
-        Raises
-        ------
-        ValueError
-            If the smoothing is not in [0, 1), or the loss has no labels to smooth.
+        Raises ValueError if it is out of range, or the loss has no labels to smooth.
         """
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}")

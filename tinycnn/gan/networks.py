@@ -15,20 +15,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from tinycnn import functional as F
-from tinycnn.nn import (
-    BatchNorm2d,
-    Conv2d,
-    ConvTranspose2d,
-    Flatten,
-    InstanceNorm2d,
-    LeakyReLU,
-    Linear,
-    Module,
-    ReLU,
-    Sequential,
-    Tanh,
-    Unflatten,
-)
+from tinycnn import nn
 from tinycnn.schema import Choice, Fields, Integer, ListOf
 from tinycnn.tensor import Tensor
 
@@ -36,15 +23,15 @@ from .kinds import Kinds, one_hot, refuse_labels
 
 LATENT = 100  # how many numbers z an image is made from
 DOUBLINGS = {28: 2, 32: 3}  # 7 -> 14 -> 28 and 4 -> 8 -> 16 -> 32
-NORMS: dict[str, Callable[[int], Module]] = {
-    "batch": BatchNorm2d,
-    "instance": lambda C: InstanceNorm2d(C, affine=True),
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "instance": lambda C: nn.InstanceNorm2d(C, affine=True),
 }
 COUNT = Integer(0, 1_000_000)
 SHAPE = ListOf(COUNT, 3, 3)
 
 
-class Generator(Sequential):
+class Generator(nn.Sequential):
     """G: z (N, latent) -> images (N, C, H, W) in [-1, 1].
 
     Parameters
@@ -80,18 +67,17 @@ class Generator(Sequential):
         self.width, self.kinds = width, kinds
         self.choose = Kinds(kinds) if kinds else None
         side, K = image_shape[1] >> doublings, width << (doublings - 1)
-        layers = [Linear(latent + num_classes, K * side * side), Unflatten(1, (K, side, side))]
-        layers += [BatchNorm2d(K), ReLU()]  # K x side x side
+        layers = [nn.Linear(latent + num_classes, K * side * side), nn.Unflatten(1, (K, side, side))]
+        layers += [nn.BatchNorm2d(K), nn.ReLU()]  # K x side x side
         while width < K:
-            layers += [ConvTranspose2d(K, K // 2, 4, stride=2, padding=1), BatchNorm2d(K // 2), ReLU()]
+            layers += [
+                nn.ConvTranspose2d(K, K // 2, 4, stride=2, padding=1),
+                nn.BatchNorm2d(K // 2),
+                nn.ReLU(),
+            ]
             K //= 2
-        layers += [ConvTranspose2d(K, image_shape[0], 4, stride=2, padding=1), Tanh()]
+        layers += [nn.ConvTranspose2d(K, image_shape[0], 4, stride=2, padding=1), nn.Tanh()]
         super().__init__(*layers)
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The arguments that this network was made with; JSON can hold them."""
-        return {name: getattr(self, name) for name in self.OPTIONS.kinds}
 
     @classmethod
     def size(
@@ -103,13 +89,7 @@ class Generator(Sequential):
         return max((latent + num_classes) * K * side * side, K * K // 2 * 16)
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
-        """Return images.
-
-        Raises
-        ------
-        ValueError
-            If z is not (N, latent), or labels are missing or must not be given.
-        """
+        """Return images; raise ValueError unless z is (N, latent), and labels are there if they must be."""
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"Generator: z must be (N, latent) with latent={self.latent}, got {z.shape}")
         if self.choose is not None:
@@ -121,7 +101,7 @@ class Generator(Sequential):
         return super().forward(z)
 
 
-class Discriminator(Sequential):
+class Discriminator(nn.Sequential):
     """D: images (N, C, H, W) in [-1, 1] -> logits (N, 1), positive for "real".
 
     Parameters
@@ -153,27 +133,20 @@ class Discriminator(Sequential):
         convolutions: int | None = None,
         outputs: int = 1,
     ) -> None:
-        halvings = check_image_shape(image_shape)
-        if convolutions is not None:
-            halvings = check_convolutions(image_shape, convolutions)
+        halvings = count_halvings(image_shape, convolutions)
         if norm not in NORMS:
             raise ValueError(f"norm must be {' or '.join(map(repr, NORMS))}, got {norm!r}")
         self.image_shape, self.num_classes = image_shape, num_classes
         self.width, self.norm, self.convolutions, self.outputs = width, norm, halvings, outputs
         C, H, W = image_shape
-        layers = [Conv2d(C + bool(num_classes), width, 4, stride=2, padding=1), LeakyReLU(0.2)]
+        layers = [nn.Conv2d(C + bool(num_classes), width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         K = width
         for _ in range(halvings - 1):
-            layers += [Conv2d(K, 2 * K, 4, stride=2, padding=1), NORMS[norm](2 * K), LeakyReLU(0.2)]
+            layers += [nn.Conv2d(K, 2 * K, 4, stride=2, padding=1), NORMS[norm](2 * K), nn.LeakyReLU(0.2)]
             K *= 2
         side = H >> halvings  # 7 becomes 3
-        super().__init__(*layers, Flatten(), Linear(K * side * side, outputs))
-        self.class_pictures = Linear(num_classes, H * W, bias=False) if num_classes else None
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The arguments that this network was made with; JSON can hold them."""
-        return {name: getattr(self, name) for name in self.OPTIONS.kinds}
+        super().__init__(*layers, nn.Flatten(), nn.Linear(K * side * side, outputs))
+        self.class_pictures = nn.Linear(num_classes, H * W, bias=False) if num_classes else None
 
     @classmethod
     def size(
@@ -186,18 +159,12 @@ class Discriminator(Sequential):
         outputs: int = 1,
     ) -> int:
         """Return how many weights the largest layer of such a network has, without making it."""
-        halvings = check_convolutions(image_shape, convolutions or check_image_shape(image_shape))
+        halvings = count_halvings(image_shape, convolutions)
         H, K = image_shape[1], width << (halvings - 1)
         return max(K // 2 * K * 16, K * (H >> halvings) ** 2 * outputs, num_classes * H * H)
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
-        """Return logits, (N, outputs).
-
-        Raises
-        ------
-        ValueError
-            If x is not (N, C, H, W) of the network's size, or labels are missing or must not be given.
-        """
+        """Return logits (N, outputs); raise ValueError for another (C, H, W), or wrong labels."""
         return super().forward(self._input(x, labels))
 
     def features(self, x: Tensor, labels: Any = None) -> Tensor:
@@ -210,7 +177,7 @@ class Discriminator(Sequential):
         maps = []
         for layer in self.layers[:-2]:
             x = layer(x)
-            if isinstance(layer, LeakyReLU):
+            if isinstance(layer, nn.LeakyReLU):
                 maps.append(x)
         return maps
 
@@ -229,13 +196,7 @@ class Discriminator(Sequential):
 
 
 def check_image_shape(image_shape: tuple[int, int, int]) -> int:
-    """Return how often the networks for images (C, H, W) double or halve the size.
-
-    Raises
-    ------
-    ValueError
-        Names the sizes that fit.
-    """
+    """Return how often the networks double or halve images (C, H, W); raise ValueError for other sizes."""
     fits = "images of 28x28 or 32x32 with C=1 (grey) or C=3 (RGB) fit"
     if len(image_shape) != 3:
         raise ValueError(f"image_shape must be (C, H, W), got {image_shape}: {fits}")
@@ -245,8 +206,11 @@ def check_image_shape(image_shape: tuple[int, int, int]) -> int:
     return DOUBLINGS[H]
 
 
-def check_convolutions(image_shape: tuple[int, int, int], convolutions: int) -> int:
-    """Return `convolutions`; raise ValueError if this many halvings leave less than one pixel."""
+def count_halvings(image_shape: tuple[int, int, int], convolutions: int | None) -> int:
+    """Return how many convolutions D has; raise ValueError if so many halvings leave less than one pixel."""
+    usual = check_image_shape(image_shape)
+    if convolutions is None:
+        return usual
     most = image_shape[1].bit_length() - 1  # 28 -> 14 -> 7 -> 3 -> 1
     if not 1 <= convolutions <= most:
         raise ValueError(f"{convolutions} convolutions for images {image_shape}: 1 to {most} fit")

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinycnn.features import nearest
+from tinycnn.features.pictures import show_image
 from tinycnn.fit.callbacks import Callback
 from tinycnn.pictures import save_gif, save_png, tile
 from tinycnn.plot import blank_figure
-from tinycnn.tensor import Tensor
 
 from .latent import class_by_style, strips
 from .networks import Generator
-from .sampling import sample
+from .sampling import noise, sample
 from .training import GanTraining
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from tinycnn.fit.trainable import Trainable
@@ -30,12 +31,11 @@ ZOOM = 3  # each pixel becomes 3 x 3 pixels of the file
 FRAME_ZOOM = 2
 
 
-def fixed_noise(G: Generator, rows: int = SIDE) -> tuple[Tensor, np.ndarray | None]:
+def fixed_noise(G: Generator, rows: int = SIDE) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the z of every sample grid, and labels if G is conditional: each column has one class."""
     columns = G.num_classes if 0 < G.num_classes <= SIDE else SIDE
-    z = np.random.default_rng(0).standard_normal((rows * columns, G.latent), np.float32)
-    labels = np.tile(np.arange(columns), rows) % G.num_classes if G.num_classes else None
-    return Tensor(z), labels
+    z, labels = noise(G, rows * columns)
+    return z, None if labels is None else np.tile(labels[:columns], rows)
 
 
 def sample_grid(G: Generator) -> np.ndarray:
@@ -45,15 +45,7 @@ def sample_grid(G: Generator) -> np.ndarray:
 
 
 class SampleGrids(Callback):
-    """Write a sample grid after every so many batches, as samples/step-000000.png and so on.
-
-    Parameters
-    ----------
-    folder
-        The run folder.
-    every
-        How many batches there are between two grids.
-    """
+    """Write a sample grid into a run folder after `every` batches, as samples/step-000000.png and so on."""
 
     def __init__(self, folder: Path, every: int) -> None:
         self.folder, self.every = folder / "samples", every
@@ -93,23 +85,19 @@ def interpolations(G: Generator, rows: int = 8, seed: int = 0) -> np.ndarray:
     """Return a picture: each row walks from one random z to another, for one class if G is conditional."""
     z = strips(rows, STEPS, G.latent, seed)
     labels = np.repeat(np.arange(rows) % G.num_classes, STEPS) if G.num_classes else None
-    return tile(sample(G, Tensor(z), labels), STEPS)
+    return tile(sample(G, z, labels), STEPS)
 
 
 def classes_by_styles(G: Generator, styles: int = 8, seed: int = 0) -> np.ndarray:
     """Return a picture of a conditional generator: each row has one z, each column one class."""
     z, labels = class_by_style(G.num_classes, styles, G.latent, seed)
-    return tile(sample(G, Tensor(z), labels), G.num_classes)
+    return tile(sample(G, z, labels), G.num_classes)
 
 
 def neighbours(images: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> Figure:
     """Draw samples above their nearest training images, to show whether G copies them.
 
-    Parameters
-    ----------
-    images, train, held_out
-        (N, C, H, W) in [0, 1]. The distances of held-out real images from the training images are what a
-        distance can be compared with.
+    All are (N, C, H, W) in [0, 1]. A distance can be compared with those of the held-out real images.
     """
     found, real = nearest(images, train), nearest(held_out, train)
     columns, rows = 10, -(-len(images) // 10)
@@ -125,12 +113,10 @@ def neighbours(images: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> F
         axes.axis("off")
     for n, image in enumerate(images):
         row, column = divmod(n, columns)
-        for axes, picture in (
-            (grid[2 * row][column], image),
-            (grid[2 * row + 1][column], train[found.index[n]]),
-        ):
-            axes.imshow(np.moveaxis(picture, 0, 2).squeeze(), cmap="gray", vmin=0, vmax=1)
-        grid[2 * row + 1][column].set_title(f"{found.distance[n]:.1f}", fontsize=8, pad=2)
+        above, below = grid[2 * row : 2 * row + 2, column]
+        show_image(above, image)
+        show_image(below, train[found.index[n]])
+        below.set_title(f"{found.distance[n]:.1f}", fontsize=8, pad=2)
     return figure
 
 
@@ -138,15 +124,15 @@ def loss_curves(training: GanTraining) -> Figure:
     """Draw both losses, and what D says of real and generated images, over the steps."""
     figure = blank_figure(9, 3.6)
     losses, opinions = figure.subplots(1, 2)
-    for name, label, colour in (("D_loss", "D", "#c8102e"), ("G_loss", "G", "#1f5fa8")):
-        _curve(losses, training.curve, name, label, colour)
+    for axes, name, label, colour in (
+        (losses, "D_loss", "D", "#c8102e"),
+        (losses, "G_loss", "G", "#1f5fa8"),
+        (opinions, "D_real", "real, D(x)", "#2a7f3f"),
+        (opinions, "D_fake", "generated, D(G(z))", "#e08a00"),
+    ):
+        _curve(axes, training.curve, name, label, colour)
     losses.set_title(f"loss ({training.gan.loss.name})")
     probability = training.gan.loss.probability
-    for name, label, colour in (
-        ("D_real", "real, D(x)", "#2a7f3f"),
-        ("D_fake", "generated, D(G(z))", "#e08a00"),
-    ):
-        _curve(opinions, training.curve, name, label, colour)
     opinions.set_title("how D judges" + (": probability of real" if probability else ": its output"))
     if probability:
         opinions.set_ylim(0, 1)
@@ -159,7 +145,7 @@ def loss_curves(training: GanTraining) -> Figure:
     return figure
 
 
-def _curve(axes: object, curve: Sequence[dict[str, float]], name: str, label: str, colour: str) -> None:
+def _curve(axes: Axes, curve: Sequence[dict[str, float]], name: str, label: str, colour: str) -> None:
     """Draw every point faintly, and their running mean."""
     points = [(point["step"], point[name]) for point in curve if name in point]
     if not points:
@@ -167,5 +153,5 @@ def _curve(axes: object, curve: Sequence[dict[str, float]], name: str, label: st
     x, y = np.array(points).T
     width = max(len(y) // 40, 1)
     smooth = np.convolve(y, np.ones(width) / width, "valid")
-    axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.7)  # type: ignore[attr-defined]
-    axes.plot(x[width - 1 :], smooth, color=colour, label=label)  # type: ignore[attr-defined]
+    axes.plot(x, y, color=colour, alpha=0.25, linewidth=0.7)
+    axes.plot(x[width - 1 :], smooth, color=colour, label=label)

@@ -1,12 +1,11 @@
-"""Images into the range of a GAN, [-1, 1], and out of it."""
+"""Noise for a generator and the images it makes of it; images into the range of a GAN, [-1, 1]."""
 
 from typing import Any
 
 import numpy as np
 
 from tinycnn import backend as _backend
-from tinycnn.fit.evaluation import evaluation_mode
-from tinycnn.modes import no_grad
+from tinycnn.fit.evaluation import infer
 from tinycnn.tensor import Tensor
 
 from .networks import Generator
@@ -35,22 +34,16 @@ def scaled(images: Tensor) -> Tensor:
     return Tensor(images.data * 2 - 1, backend=images.backend)
 
 
-@no_grad()
-def sample(G: Generator, z: Tensor, labels: Any = None, chunk: int = 100) -> np.ndarray:
-    """Return G's images as (N, C, H, W) in [0, 1], NumPy. G is in evaluation mode meanwhile.
+def noise(G: Generator, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return z (count, latent) from N(0, I), and labels 0, 1, ... K-1, 0, ... if G is conditional."""
+    z = np.random.default_rng(seed).standard_normal((count, G.latent), np.float32)
+    return z, np.arange(count) % G.num_classes if G.num_classes else None
 
-    Parameters
-    ----------
-    z
-        (N, latent).
-    labels
-        (N,), of a conditional G.
-    chunk
-        How many images are made at a time.
+
+def sample(G: Generator, z: Any, labels: Any = None, chunk: int = 100) -> np.ndarray:
+    """Return G's images of z (N, latent), and of labels (N,) if it is conditional, `chunk` at a time.
+
+    They are (N, C, H, W) in [0, 1], NumPy. G is in evaluation mode meanwhile.
     """
-    with evaluation_mode(G):
-        parts = [
-            G(z[i : i + chunk], None if labels is None else labels[i : i + chunk]).numpy()
-            for i in range(0, len(z), chunk)
-        ]
-    return (np.concatenate(parts) + 1) / 2
+    told = () if labels is None else (labels,)
+    return (infer(G, G, z, *told, chunk=chunk) + 1) / 2

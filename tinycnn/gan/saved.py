@@ -18,27 +18,16 @@ Network = TypeVar("Network", Generator, Discriminator)
 
 
 def save_networks(folder: str | Path, G: Generator, D: Discriminator, config: Mapping[str, Any]) -> None:
-    """Write both networks, and with each of them how it is made and `config`.
-
-    Raises
-    ------
-    OSError
-        If they cannot be written.
-    """
-    folder = Path(folder)
-    save_weights(folder / GENERATOR, G, {**config, "network": G.options})
-    save_weights(folder / DISCRIMINATOR, D, {**config, "network": D.options})
+    """Write both networks, and with each of them how it is made and `config`; raise OSError if that fails."""
+    for file, network in ((GENERATOR, G), (DISCRIMINATOR, D)):
+        options = {name: getattr(network, name) for name in network.OPTIONS.kinds}
+        save_weights(Path(folder) / file, network, {**config, "network": options})
 
 
 def load_generator(run: str | Path) -> tuple[Generator, dict[str, Any]]:
     """Return the generator of a run folder, or of a file, and its config.
 
-    Raises
-    ------
-    MissingRun
-        If there is none.
-    ValueError
-        If the file is damaged or holds something else.
+    Raises MissingRun if there is none, ValueError if the file is damaged or holds something else.
     """
     return _load(Path(run), GENERATOR, Generator)
 
@@ -46,13 +35,6 @@ def load_generator(run: str | Path) -> tuple[Generator, dict[str, Any]]:
 def load_discriminator(run: str | Path) -> tuple[Discriminator, dict[str, Any]]:
     """Return the discriminator of a run folder, or of a file, and its config; raises as `load_generator`."""
     return _load(Path(run), DISCRIMINATOR, Discriminator)
-
-
-def refuse_larger(weights: int, arrays: Mapping[str, Any]) -> None:
-    """Raise ValueError if the file has fewer numbers than a layer of its network has weights."""
-    there = sum(array.size for array in arrays.values())
-    if weights > there:
-        raise ValueError(f"a layer of its network has {weights:,} weights, and the file {there:,} in all")
 
 
 def _load(run: Path, name: str, kind: type[Network]) -> tuple[Network, dict[str, Any]]:
@@ -64,7 +46,9 @@ def _load(run: Path, name: str, kind: type[Network]) -> tuple[Network, dict[str,
         known = Fields({"network": kind.OPTIONS}, {"data": Text(), "classes": CLASSES}).check(config)
         options = known.pop("network")
         options["image_shape"] = tuple(options["image_shape"])
-        refuse_larger(kind.size(**options), arrays)
+        weights, there = kind.size(**options), sum(array.size for array in arrays.values())
+        if weights > there:
+            raise ValueError(f"a layer of its network has {weights:,} weights, and the file {there:,} in all")
         network = kind(**options)
         check_finite(arrays)
         network.load_state_dict(arrays)

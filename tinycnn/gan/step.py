@@ -27,23 +27,13 @@ class Judged(NamedTuple):
 
 @dataclass
 class Gan:
-    """A generator G and a discriminator D, and how both learn from one batch.
+    """A generator G and a discriminator D, and how both learn from one batch."""
 
-    Attributes
-    ----------
-    G, D
-        z (N, latent) -> images (N, C, H, W) in [-1, 1], and images -> logits (N, 1) for "real".
-    G_optimizer, D_optimizer
-        What changes the weights of each.
-    loss
-        What the two minimise.
-    """
-
-    G: Module
-    D: Module
+    G: Module  #: z (N, latent) -> images (N, C, H, W) in [-1, 1]
+    D: Module  #: images -> logits (N, 1) for "real"
     G_optimizer: Optimizer
     D_optimizer: Optimizer
-    loss: Loss = LOSSES["non-saturating"]
+    loss: Loss = LOSSES["non-saturating"]  #: what the two minimise
 
     def __post_init__(self) -> None:
         """Raise ValueError for what takes more than the plain step."""

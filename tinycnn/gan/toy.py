@@ -16,7 +16,7 @@ from tinycnn import functional as F
 from tinycnn import optim
 from tinycnn.autograd import grad
 from tinycnn.modes import no_grad
-from tinycnn.nn import LeakyReLU, Linear, Module, ReLU, Sequential
+from tinycnn.nn import LeakyReLU, Linear, ReLU, Sequential
 from tinycnn.plot import blank_figure, pixels
 from tinycnn.tensor import Tensor
 
@@ -62,23 +62,11 @@ DENSITIES: dict[str, Density] = {"ring": ring, "two-moons": two_moons, "spiral":
 
 @dataclass
 class ToyGan(GanWithAdditions):
-    """A GAN on a density of the plane.
+    """A GAN on a density of the plane: z (N, 2) -> points (N, 2) -> logits (N, 1)."""
 
-    Attributes
-    ----------
-    G, D
-        z (N, 2) -> points (N, 2) -> logits (N, 1).
-    density
-        Where the real points are.
-    rng
-        What draws them, and z.
-    steps
-        Batches so far.
-    """
-
-    density: Density = field(default_factory=lambda: ring)
-    rng: np.random.Generator = field(default_factory=np.random.default_rng)
-    steps: int = 0
+    density: Density = field(default_factory=lambda: ring)  #: where the real points are
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)  #: draws them, and z
+    steps: int = 0  #: batches so far
 
     @classmethod
     def of(
@@ -107,13 +95,6 @@ class ToyGan(GanWithAdditions):
         additions, rng = [ExponentialMovingAverage(G, 0.99)], np.random.default_rng(seed)
         return cls(G, D, G_optimizer, D_optimizer, rule, additions, DENSITIES[density], rng)
 
-    @property
-    def average(self) -> Module:
-        """The generator that the picture's samples come from."""
-        (average,) = self.additions
-        assert isinstance(average, ExponentialMovingAverage)
-        return average.model
-
     def train(self, steps: int, batch_size: int = 256) -> None:
         """Make so many steps of G, each after as many of D as the loss wants."""
         for _ in range(steps):
@@ -131,7 +112,8 @@ class ToyGan(GanWithAdditions):
     def samples(self, n: int, seed: int = 0) -> np.ndarray:
         """Return n generated points, (n, 2). The training's random numbers are not used."""
         z = np.random.default_rng(seed).standard_normal((n, LATENT), np.float32)
-        return self.average(Tensor(z)).numpy()
+        assert self.average is not None
+        return self.average.model(Tensor(z)).numpy()
 
     @no_grad()
     def belief(self) -> np.ndarray:
@@ -172,10 +154,7 @@ def draw(gan: ToyGan) -> Figure:
     longest = max(float(length.max()), 1e-12)
     arrows = push / longest * 0.35  # the longest arrow is 0.35 long, the others are in proportion
     axes.quiver(*at.T, *arrows.T, angles="xy", scale_units="xy", scale=1, width=0.004, color="black")
-    axes.set_xlim(-EXTENT, EXTENT)
-    axes.set_ylim(-EXTENT, EXTENT)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xlim=(-EXTENT, EXTENT), ylim=(-EXTENT, EXTENT), xticks=[], yticks=[])
     axes.set_title(f"step {gan.steps}: arrows are -dL/dx, where D pulls the samples", fontsize=9)
     axes.legend(loc="lower left", fontsize=8, framealpha=0.9)
     return figure
@@ -186,10 +165,7 @@ def animate(
 ) -> list[np.ndarray]:
     """Train for so many steps, and return pictures: one of the start, and `frames` at equal distances.
 
-    Parameters
-    ----------
-    say
-        A function that takes a line on how far it is, after every tenth picture.
+    After every tenth picture `say` takes a line on how far it is.
     """
     pictures = [pixels(draw(gan))]
     for n in range(1, frames + 1):

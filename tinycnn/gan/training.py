@@ -11,15 +11,7 @@ import tinycnn
 from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn.data import DataLoader
-from tinycnn.fit.state import (
-    OPTIMIZER,
-    SCHEDULE,
-    load_optimizer,
-    load_schedule,
-    load_weights_of,
-    optimizer_state,
-    weights_of,
-)
+from tinycnn.fit.state import OPTIMIZER, SCHEDULE, load_schedule, load_state_of, state_of
 from tinycnn.fit.trainable import DivergedError, Trainable
 from tinycnn.modes import no_grad
 from tinycnn.nn import Module
@@ -50,13 +42,13 @@ class Sums:
     @no_grad()
     def add(self, judged: Judged, G_loss: Tensor | None, probability: bool) -> None:
         """Count one batch in; D's opinions as probabilities, if they are."""
+        real, fake = map(F.sigmoid, judged[1:3]) if probability else judged[1:3]
         if G_loss is not None:
             self.G_loss = self.G_loss + G_loss.data
             self.G_steps += 1
-        opinion = F.sigmoid if probability else lambda logits: logits
         self.D_loss = self.D_loss + judged.loss.data
-        self.D_real = self.D_real + F.mean(opinion(judged.real)).data
-        self.D_fake = self.D_fake + F.mean(opinion(judged.fake)).data
+        self.D_real = self.D_real + F.mean(real).data
+        self.D_fake = self.D_fake + F.mean(fake).data
         self.D_steps += 1
 
     def means(self) -> dict[str, float]:
@@ -69,21 +61,7 @@ class Sums:
 
 @dataclass
 class GanTraining(Trainable):
-    """The training of a GAN.
-
-    Attributes
-    ----------
-    gan
-        The networks and their step.
-    schedules
-        Of the learning rates, stepped after every batch.
-    epoch, batch, stop
-        See `Trainable`.
-    curve
-        One record for every 10 batches: step (batches so far), D_loss, G_loss (if it made a step), D_real and
-        D_fake, the means of D(x) and D(G(z)), which are logits if the loss gives D no probabilities.
-    history
-        One record per complete epoch: epoch (from 1), the means of these numbers, seconds.
+    """The training of a GAN; for epoch, batch, history and stop see `Trainable`.
 
     Raises
     ------
@@ -94,13 +72,15 @@ class GanTraining(Trainable):
     gan: Gan
     train: DataLoader
     epochs: int
-    schedules: Sequence[Schedule] = ()
+    schedules: Sequence[Schedule] = ()  #: of the learning rates, stepped after every batch
     epoch: int = 0
     batch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    #: One record for every 10 batches: step (batches so far), D_loss, G_loss (if it made a step), D_real and
+    #: D_fake, the means of D(x) and D(G(z)), which are logits if the loss gives D no probabilities.
     curve: list[dict[str, float]] = field(default_factory=list)
     stop: str = ""
-    sums: Sums = field(default_factory=Sums)
+    sums: Sums = field(default_factory=Sums)  #: of the batches since the last record
 
     def __post_init__(self) -> None:
         check_fits(self.G, self.D, self.train)
@@ -123,9 +103,9 @@ class GanTraining(Trainable):
         return self.gan.additions if isinstance(self.gan, GanWithAdditions) else ()
 
     @property
-    def average(self) -> ExponentialMovingAverage[Generator] | None:
+    def average(self) -> ExponentialMovingAverage[Any] | None:
         """The moving average of G, if that is one of the additions."""
-        return next((a for a in self.additions if isinstance(a, ExponentialMovingAverage)), None)
+        return self.gan.average if isinstance(self.gan, GanWithAdditions) else None
 
     @property
     def sampler(self) -> Generator:
@@ -143,7 +123,6 @@ class GanTraining(Trainable):
         return self.epoch * len(self.train) + self.batch
 
     def begin_epoch(self) -> None:
-        """Switch both networks to training; see `tinycnn.fit.Training.begin_epoch`."""
         for network in (self.G, self.D):
             if not network.training:
                 network.train()
@@ -184,19 +163,15 @@ class GanTraining(Trainable):
         return {name: float(np.mean(v)) if v else math.nan for name, v in values.items()}
 
     def status(self) -> str:
-        """Return both losses, D(x) and D(G(z)) of the last batches."""
         return _in_words(self.curve[-1]) if self.curve else ""
 
     def report(self) -> str:
-        """Return the last epoch's means as a line."""
         return _in_words(self.history[-1])
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of the numbers in a record, without epoch and seconds."""
         return NUMBERS
 
     def networks(self) -> dict[str, Module]:
-        """Return G, D and, if there is one, the average of G."""
         networks: dict[str, Module] = {"G": self.G, "D": self.D}
         return networks if self.average is None else {**networks, "average": self.average.model}
 
@@ -204,25 +179,17 @@ class GanTraining(Trainable):
         return {"G_optimizer": self.gan.G_optimizer, "D_optimizer": self.gan.D_optimizer}
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the networks, both optimizers, and the numbers so far."""
-        arrays = weights_of(self.networks())
-        optimizers: dict[str, Any] = {}
-        for name, optimizer in self._optimizers().items():
-            slots, optimizers[name] = optimizer_state(name, optimizer)
-            arrays |= slots
+        arrays, optimizers = state_of(self.networks(), self._optimizers())
         totals = _backend.numbers(*(getattr(self.sums, name) for name in NUMBERS))
-        sums = dict(zip(NUMBERS, totals, strict=True))
-        sums |= {"D_steps": self.sums.D_steps, "G_steps": self.sums.G_steps}
         return arrays, {
             "average_steps": 0 if self.average is None else self.average.steps,
             "schedules": [schedule.state_dict() for schedule in self.schedules],
-            "sums": sums,
+            "sums": vars(self.sums) | dict(zip(NUMBERS, totals, strict=True)),
             "curve": self.curve,
             **optimizers,
         }
 
     def state_kind(self) -> dict[str, Kind]:
-        """Return what the numbers of `state` must be."""
         numbers = dict.fromkeys(NUMBERS, AnyNumber())
         point = Fields({"step": Integer(1), **{k: v for k, v in numbers.items() if k != "G_loss"}}, numbers)
         return {
@@ -234,10 +201,7 @@ class GanTraining(Trainable):
         }
 
     def load_state(self, arrays: dict[str, Any], numbers: dict[str, Any]) -> None:
-        """Continue from `state`; raise ValueError if it is one of other networks."""
-        load_weights_of(self.networks(), arrays)
-        for name, optimizer in self._optimizers().items():
-            load_optimizer(name, optimizer, arrays, numbers[name])
+        load_state_of(self.networks(), self._optimizers(), arrays, numbers)
         steps = numbers["epoch"] * len(self.train) + numbers["batch"] - self.steps
         for schedule, saved in zip(self.schedules, numbers["schedules"], strict=True):
             load_schedule(schedule, saved, steps)

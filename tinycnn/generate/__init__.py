@@ -3,8 +3,7 @@
 The images are uint8: (H, W) if grey, (H, W, 3) if RGB.
 """
 
-from .generator import learned
-from .images import random_image, rule_image
+from .images import learned, random_image, rule_image
 from .rules import RULES
 
 __all__ = ["RULES", "learned", "random_image", "rule_image"]

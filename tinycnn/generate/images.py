@@ -1,34 +1,21 @@
-"""The first two of the three ways to make an image: chance, and a rule."""
+"""Three ways to make an image: chance, a rule, and a trained generator."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tinycnn.gan.sampling import noise, sample
+from tinycnn.gan.saved import load_generator
 from tinycnn.kernels.geometry import at_least
 
 
 def random_image(height: int, width: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     """Return x_ij = U(0, 255) (Eq. 9): each pixel is a random integer, and 0 to 255 are equally likely.
 
-    Parameters
-    ----------
-    height, width
-        H and W.
-    channels
-        1 for grey, 3 for RGB.
-    seed
-        The same seed gives the same image.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, (H, W) or (H, W, 3).
-
-    Raises
-    ------
-    ValueError
-        For a size below 1, and other channels.
+    It is uint8, (H, W) if `channels` is 1, (H, W, 3) if it is 3. The same seed gives the same image. Raises
+    ValueError for a size below 1, and other channels.
 
     Examples
     --------
@@ -36,7 +23,7 @@ def random_image(height: int, width: int, channels: int = 1, seed: int = 0) -> n
     array([[ 95, 130, 194],
            [217, 207, 235]], dtype=uint8)
     """
-    _check_size(height, width)
+    at_least(1, height=height, width=width)
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels!r}")
     shape = (height, width) if channels == 1 else (height, width, channels)
@@ -44,20 +31,10 @@ def random_image(height: int, width: int, channels: int = 1, seed: int = 0) -> n
 
 
 def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: int) -> np.ndarray:
-    """Return x_ij = f(i, j) (Eq. 10).
+    """Return x_ij = f(i, j) (Eq. 10) as uint8, (H, W) or (H, W, 3).
 
-    Parameters
-    ----------
-    f
-        Takes all row numbers i and all column numbers j at once, (H, W) each; returns brightness in [0, 1] as
-        (H, W) or (H, W, 3). `tinycnn.generate.RULES` is a gallery.
-    height, width
-        H and W.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8, (H, W) or (H, W, 3).
+    f takes all row numbers i and all column numbers j at once, (H, W) each, and returns brightness in [0, 1]
+    as (H, W) or (H, W, 3). `tinycnn.generate.RULES` is a gallery.
 
     Raises
     ------
@@ -70,7 +47,7 @@ def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: i
     array([[  0, 255,   0],
            [255,   0, 255]], dtype=uint8)
     """
-    _check_size(height, width)
+    at_least(1, height=height, width=width)
     i, j = np.mgrid[:height, :width].astype(float)
     x = np.asarray(f(i, j))
     if x.shape not in ((height, width), (height, width, 3)):
@@ -86,5 +63,31 @@ def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: i
     return np.rint(x.astype(float) * 255).astype(np.uint8)
 
 
-def _check_size(height: int, width: int) -> None:
-    at_least(1, height=height, width=width)
+def learned(run: str | Path, count: int = 1, seed: int = 0, labels: Any = None) -> np.ndarray:
+    """Return x = G(z), z ~ N(0, I) (Eq. 11 and 12), from the generator that `tinycnn gan` saved.
+
+    Parameters
+    ----------
+    run
+        Its run folder, or the file generator.safetensors.
+    count
+        N, how many images; `seed` draws their z.
+    labels
+        (N,), the classes that a conditional generator is asked for; by default 0, 1, ... K-1, 0, ...
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (N, H, W) or (N, H, W, 3).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no generator, the file is damaged, `count` is below 1, or labels do not fit.
+    """
+    at_least(1, count=count)
+    G, _ = load_generator(Path(run))
+    z, every = noise(G, count, seed)
+    labels = every if labels is None else labels
+    images = np.rint(sample(G, z, labels) * 255).astype(np.uint8)  # (N, C, H, W)
+    return images[:, 0] if images.shape[1] == 1 else np.moveaxis(images, 1, 3)

@@ -7,6 +7,8 @@ from .classification import (
     UndefinedMetricWarning,
     accuracy,
     confusion_matrix,
+    mean_iou,
+    per_class_iou,
     precision_recall_f1,
     top_k_accuracy,
 )
@@ -20,7 +22,6 @@ from .ranking import (
     roc_auc,
     roc_curve,
 )
-from .segmentation import mean_iou, per_class_iou
 
 __all__ = [
     "AVERAGES",

@@ -10,37 +10,19 @@ from .classification import check_scores
 
 
 class Reliability(NamedTuple):
-    """A reliability diagram: one entry for each bin of confidence, (bins,).
+    """A reliability diagram: one entry for each bin of confidence, (bins,)."""
 
-    Attributes
-    ----------
-    edges
-        (bins + 1,): bin m holds confidences in (edges[m], edges[m+1]].
-    confidence, accuracy
-        Their means in each bin; NaN if it is empty.
-    images
-        How many predictions are in each bin.
-    """
-
-    edges: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    images: np.ndarray
+    edges: np.ndarray  #: (bins + 1,): bin m holds confidences in (edges[m], edges[m+1]]
+    confidence: np.ndarray  #: their mean in each bin; NaN if it is empty
+    accuracy: np.ndarray  #: the share of right predictions, likewise
+    images: np.ndarray  #: how many predictions are in each bin
 
 
 def reliability(labels: Any, probabilities: Any, bins: int = 10) -> Reliability:
     """Return how often predictions of each confidence are right.
 
-    The confidence is the largest probability, and the prediction is right if its class is the label.
-
-    Parameters
-    ----------
-    labels
-        (N,) integers, 0 to K-1.
-    probabilities
-        (N, K), each row adds up to 1.
-    bins
-        Of equal width, from 0 to 1.
+    The confidence is the largest probability, and the prediction is right if its class is the label. Labels
+    are (N,) integers, 0 to K-1; probabilities (N, K), each row adds up to 1; the bins have equal width.
 
     Raises
     ------

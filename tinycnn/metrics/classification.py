@@ -1,4 +1,4 @@
-"""Classification: accuracy, top-k, confusion matrix, precision, recall and F1 (Eq. 15)."""
+"""Classes of images or pixels: accuracy, top-k, confusion matrix, precision, recall, F1 (Eq. 15), IoU."""
 
 import warnings
 from typing import Any, NamedTuple
@@ -75,15 +75,7 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     """Return the share of images whose label is among the k classes with the largest scores.
 
     Of equal scores the class with the lower number comes first, as in ``argmax``: k = 1 is the accuracy.
-
-    Parameters
-    ----------
-    labels
-        (N,) integers, 0 to K-1.
-    scores
-        (N, K): logits or probabilities.
-    k
-        1 to K.
+    Labels are (N,) integers, 0 to K-1; scores (N, K) are logits or probabilities; k is 1 to K.
 
     Raises
     ------
@@ -136,20 +128,42 @@ def precision_recall_f1(
     if average == "micro":
         share = float(right.sum() / matrix.sum())
         return Scores(share, share, share)
-    weights = {None: np.ones(len(matrix), int), "macro": predicted + labelled > 0, "weighted": labelled}[
-        average
-    ]
+    seen = predicted + labelled > 0
+    weights = {None: np.ones(len(matrix), int), "macro": seen, "weighted": labelled}[average]
     if zero_division == "warn":
         names = _names(as_numpy(labels), as_numpy(predictions), len(matrix))
         _say_undefined("precision", "were never predicted", names[(weights > 0) & (predicted == 0)])
         _say_undefined("recall", "never occur", names[(weights > 0) & (labelled == 0)])
     instead = 0.0 if zero_division == "warn" else float(zero_division)
-    each = Scores(
-        _share(right, predicted, instead),
-        _share(right, labelled, instead),
-        _share(2 * right, predicted + labelled, instead),
-    )
+    shares = (right, predicted), (right, labelled), (2 * right, predicted + labelled)
+    each = Scores(*(_share(part, whole, instead) for part, whole in shares))
     return each if average is None else Scores(*(_mean(score, weights) for score in each))
+
+
+def per_class_iou(labels: Any, predictions: Any, K: int | None = None) -> np.ndarray:
+    """Return the intersection over union of each class, (K,).
+
+    ::
+
+        IoU_k = |labelled k and predicted k| / |labelled k or predicted k|
+
+    It is NaN for a class that neither occurs nor was predicted. Labels and predictions are integers 0 to K-1
+    of one shape, usually (N, H, W): the class of every cell. For K, and errors, see `confusion_matrix`.
+    """
+    labels, predictions = as_numpy(labels), as_numpy(predictions)
+    if labels.shape != predictions.shape:
+        raise ValueError(
+            f"labels and predictions must have one shape, got {labels.shape}, {predictions.shape}"
+        )
+    matrix = confusion_matrix(labels.ravel(), predictions.ravel(), K)
+    both = np.diag(matrix)
+    either = matrix.sum(axis=0) + matrix.sum(axis=1) - both
+    return np.divide(both, either, out=np.full(len(both), np.nan), where=either > 0)
+
+
+def mean_iou(labels: Any, predictions: Any, K: int | None = None) -> float:
+    """Return the mean of `per_class_iou` over the classes that occur or were predicted."""
+    return float(np.nanmean(per_class_iou(labels, predictions, K)))
 
 
 def check_scores(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,27 +12,16 @@ Detection = tuple[Any, Any, Any]  # boxes (n, 4), scores (n,), classes (n,)
 
 
 class MeanAveragePrecision(NamedTuple):
-    """Mean average precision.
+    """Mean average precision."""
 
-    Attributes
-    ----------
-    mean
-        Over the classes that occur, and the IoU thresholds.
-    per_class
-        (K,); NaN for a class without a true box: its recall is undefined.
-    """
-
-    mean: float
-    per_class: np.ndarray
+    mean: float  #: over the classes that occur, and the IoU thresholds
+    per_class: np.ndarray  #: (K,); NaN for a class without a true box: its recall is undefined
 
 
 def box_iou(a: Any, b: Any) -> np.ndarray:
-    """Return the intersection over union of every pair of boxes, (n, m).
+    """Return the intersection over union of every pair of boxes (n, 4) and (m, 4), as (n, m).
 
-    Parameters
-    ----------
-    a, b
-        (n, 4) and (m, 4): x1, y1, x2, y2 with x1 <= x2 and y1 <= y2. Areas are (x2 - x1) * (y2 - y1).
+    A box is x1, y1, x2, y2 with x1 <= x2 and y1 <= y2. Areas are (x2 - x1) * (y2 - y1).
 
     Raises
     ------

@@ -1,5 +1,6 @@
 """How sure is a result? The bootstrap interval of a mean, and McNemar's test of two classifiers."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,38 +16,18 @@ class Interval(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """McNemar's test of two classifiers on the same images.
+    """McNemar's test of two classifiers on the same images."""
 
-    Attributes
-    ----------
-    only_a, only_b
-        How many images only the one, or only the other, classifies rightly.
-    p
-        How likely so unequal numbers are if both classifiers are equally good; below 0.05 a difference is
-        called significant.
-    """
-
-    only_a: int
-    only_b: int
-    p: float
+    only_a: int  #: how many images only the one classifies rightly
+    only_b: int  #: and how many only the other
+    p: float  #: how likely so unequal numbers are if both are equally good; below 0.05 is called significant
 
 
 def bootstrap_interval(values: Any, level: float = 0.95, resamples: int = 2000, seed: int = 0) -> Interval:
     """Return the bootstrap confidence interval of the mean of `values`.
 
     Draw N of the N values with replacement, take the mean, do so `resamples` times: the interval holds the
-    middle `level` of these means.
-
-    Parameters
-    ----------
-    values
-        (N,), N at least 2; for an accuracy ``predictions == labels``.
-    level
-        In (0, 1).
-    resamples
-        How many draws, at least 100.
-    seed
-        Of the draws.
+    middle `level` of these means. Values are (N,), N at least 2; for an accuracy ``predictions == labels``.
 
     Raises
     ------
@@ -81,10 +62,7 @@ def mcnemar(right_a: Any, right_b: Any) -> McNemar:
 
         p = min(1, 2 * sum_{i <= min(only_a, only_b)} binomial(n, i) / 2^n)
 
-    Parameters
-    ----------
-    right_a, right_b
-        (N,) booleans, for the same images in the same order: ``predictions == labels``.
+    Both are (N,) booleans, for the same images in the same order: ``predictions == labels``.
 
     Raises
     ------
@@ -108,8 +86,5 @@ def mcnemar(right_a: Any, right_b: Any) -> McNemar:
         )
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     n, fewer = only_a + only_b, min(only_a, only_b)
-    tail, term = 0, 1  # whole numbers: exact for any n
-    for i in range(fewer + 1):
-        tail += term
-        term = term * (n - i) // (i + 1)  # binomial(n, i + 1)
+    tail = sum(math.comb(n, i) for i in range(fewer + 1))  # whole numbers: exact for any n
     return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**n))

@@ -8,21 +8,11 @@ from tinycnn.host import as_numpy
 
 
 class RocCurve(NamedTuple):
-    """One point for each threshold, from "nothing is positive" (0, 0) to "everything is" (1, 1).
+    """One point for each threshold, from "nothing is positive" (0, 0) to "everything is" (1, 1)."""
 
-    Attributes
-    ----------
-    fpr
-        False positives / negatives.
-    tpr
-        True positives / positives: the recall.
-    thresholds
-        Falling; the first is infinity. A score of at least the threshold counts as positive.
-    """
-
-    fpr: np.ndarray
-    tpr: np.ndarray
-    thresholds: np.ndarray
+    fpr: np.ndarray  #: false positives / negatives
+    tpr: np.ndarray  #: true positives / positives: the recall
+    thresholds: np.ndarray  #: falling; the first is infinity. A score of at least this counts as positive
 
 
 class PrecisionRecallCurve(NamedTuple):
@@ -39,12 +29,7 @@ class PrecisionRecallCurve(NamedTuple):
 def roc_curve(labels: Any, scores: Any) -> RocCurve:
     """Return the receiver operating characteristic: how many positives are found at which price.
 
-    Parameters
-    ----------
-    labels
-        (N,), 1 (or True) for positive, 0 for negative.
-    scores
-        (N,), larger means rather positive.
+    Labels (N,) are 1 or True for positive, 0 for negative; a larger score, (N,), means rather positive.
 
     Raises
     ------
@@ -62,14 +47,9 @@ def roc_auc(labels: Any, scores: Any) -> float:
     """Return the area under the ROC curve.
 
     It is the probability that a random positive has a larger score than a random negative (of equal scores
-    half counts): 1 is perfect, 0.5 is chance.
-
-    Parameters
-    ----------
-    labels, scores
-        As of `roc_curve`. Or labels (N,) of classes 0 to K-1 and scores (N, K): then the mean over the
-        classes of "this class or another" (macro, one-vs-rest). A class that has all labels or none has no
-        area, and is an error.
+    half counts): 1 is perfect, 0.5 is chance. Arguments as of `roc_curve`. Or labels (N,) of classes 0 to K-1
+    and scores (N, K): then the mean over the classes of "this class or another" (macro, one-vs-rest); a class
+    that has all labels or none has no area, and is an error.
     """
     scores = as_numpy(scores)
     if scores.ndim == 2:
@@ -81,12 +61,9 @@ def roc_auc(labels: Any, scores: Any) -> float:
 
 
 def precision_recall_curve(labels: Any, scores: Any) -> PrecisionRecallCurve:
-    """Return precision and recall for every threshold; arguments as of `roc_curve`.
+    """Return precision and recall for every threshold; arguments and errors as of `roc_curve`.
 
-    Raises
-    ------
-    ValueError
-        As `roc_curve`; there need not be negatives, but recall is undefined without positives.
+    There need not be negatives, but recall is undefined without positives.
     """
     right, wrong, thresholds = _counts(labels, scores)
     if not right[-1]:

@@ -40,10 +40,7 @@ KINDS: dict[str, tuple[Fields, Callable[[Row, Layer], nn.Module]]] = {
     "sigmoid": (Fields({}), lambda shape, f: nn.Sigmoid()),
     "dropout": (Fields({"p": Number(0, below=1)}), lambda shape, f: nn.Dropout(f["p"])),
     "flatten": (Fields({}), lambda shape, f: nn.Flatten()),
-    "linear": (
-        Fields({"units": Integer(1, MOST_UNITS)}),
-        lambda shape, f: nn.Linear(shape[0], f["units"]),
-    ),
+    "linear": (Fields({"units": Integer(1, MOST_UNITS)}), lambda shape, f: nn.Linear(shape[0], f["units"])),
 }
 ON_MAPS = ("conv", "maxpool", "avgpool", "globalavgpool", "batchnorm", "flatten")
 
@@ -52,7 +49,7 @@ class _Layers(Kind):
     """A list of layers, each with its kind; `plan` checks their options, where they stand."""
 
     def check(self, value: Any) -> list[Layer]:
-        """Return the layers."""
+        """Return the layers; their options stay as they are."""
         ListOf(Fields({"kind": Choice(tuple(KINDS))}), 0, MOST_LAYERS).check(value)
         return [dict(layer) for layer in value]
 
@@ -97,13 +94,13 @@ def plan(layers: Sequence[Layer], input_shape: Shape, classes: int) -> list[Plan
     for at, layer in enumerate(layers):
         made.append(_planned(at, layer, shape))
         shape = made[-1].shape
-        parameters = sum(p.parameters for p in made)
-        if parameters > MOST_PARAMETERS or sum(p.multiply_adds for p in made) > MOST_MULTIPLY_ADDS:
+        parameters, adds = sum(p.parameters for p in made), sum(p.multiply_adds for p in made)
+        if parameters > MOST_PARAMETERS or adds > MOST_MULTIPLY_ADDS:
             raise RefusedLayer(
                 at,
-                f"with this layer the network has {parameters:,} parameters and "
-                f"{sum(p.multiply_adds for p in made):,} multiply-adds; a list of layers may have at most "
-                f"{MOST_PARAMETERS:,} and {MOST_MULTIPLY_ADDS:,}: use fewer channels, or pool before it",
+                f"with this layer the network has {parameters:,} parameters and {adds:,} multiply-adds; a "
+                f"list of layers may have at most {MOST_PARAMETERS:,} and {MOST_MULTIPLY_ADDS:,}: use fewer "
+                "channels, or pool before it",
             )
     if shape != (classes,):
         fix = f"a linear layer with {classes} units" if len(shape) == 1 else "flatten and a linear layer"
@@ -162,21 +159,18 @@ def python_of(made: Sequence[Planned]) -> str:
 
 def _call(module: nn.Module) -> str:
     """Return how a layer is made, without what is so by default."""
-    if isinstance(module, nn.Conv2d):
-        text = f"Conv2d({module.in_channels}, {module.out_channels}, {module.kernel_size[0]}"
-        text += f", stride={module.stride[0]}" if module.stride[0] != 1 else ""
-        return text + (f", padding={module.padding[0]})" if module.padding[0] else ")")
-    if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-        text = f"{type(module).__name__}({module.kernel_size}"
-        text += f", stride={module.stride}" if module.stride != module.kernel_size else ""
-        return text + (f", padding={module.padding})" if module.padding else ")")
-    if isinstance(module, nn.Linear):
-        return f"Linear({module.in_features}, {module.out_features})"
-    if isinstance(module, nn.BatchNorm2d):
-        return f"BatchNorm2d({sum(p.numel() for p in module.parameters()) // 2})"
-    if isinstance(module, nn.Dropout):
-        return f"Dropout({module.p:g})"
-    return f"{type(module).__name__}()"
+    kind = type(module).__name__
+    values = [_side(getattr(module, name)) for name in _ARGUMENTS.get(kind, ())]
+    said = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    usual = {"stride": said[-1] if "Pool" in kind and said else "1", "padding": "0"}
+    given = {name: str(_side(getattr(module, name, default))) for name, default in usual.items()}
+    said += [f"{name}={value}" for name, value in given.items() if value != usual[name]]
+    return f"{kind}({', '.join(said)})"
+
+
+def _side(size: Any) -> Any:
+    """Return the one number that height and width have in a network of such layers."""
+    return size[0] if isinstance(size, tuple) else size
 
 
 def layers_of(model: nn.Module) -> list[Layer] | None:
@@ -193,15 +187,22 @@ def layers_of(model: nn.Module) -> list[Layer] | None:
         for name, attribute in _ATTRIBUTES.items():
             if name in KINDS[kind][0].kinds:
                 value = getattr(module, attribute)
-                if isinstance(value, tuple):
-                    if len(set(value)) != 1:
-                        return None
-                    value = value[0]
-                layer[name] = value
+                if isinstance(value, tuple) and len(set(value)) != 1:
+                    return None
+                layer[name] = _side(value)
         layers.append(layer)
     return layers
 
 
+# What a layer of the page is made from, in Python; stride and padding follow by their names.
+_ARGUMENTS = {
+    "Conv2d": ("in_channels", "out_channels", "kernel_size"),
+    "MaxPool2d": ("kernel_size",),
+    "AvgPool2d": ("kernel_size",),
+    "BatchNorm2d": ("num_features",),
+    "Linear": ("in_features", "out_features"),
+    "Dropout": ("p",),
+}
 _SOME = {"channels": 1, "kernel": 1, "stride": 1, "padding": 0, "units": 1, "p": 0.5}
 _ATTRIBUTES = {
     "channels": "out_channels",

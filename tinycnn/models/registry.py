@@ -4,38 +4,25 @@ from collections.abc import Callable
 
 from tinycnn.nn import Sequential
 
+from .chains import cnn28, cnn224, lenet5, vgg
 from .densenet import densenet
-from .documented import cnn28, cnn224
-from .lenet import lenet5
 from .resnet import resnet
-from .vgg import vgg
 
-MODELS: dict[str, Callable[[int], Sequential]] = {
-    "cnn28": cnn28,
-    "cnn224": cnn224,
-    "lenet5": lenet5,
-    "vgg28": vgg,
-    "resnet28": resnet,
-    "densenet28": densenet,
+GREY28 = (1, 28, 28)  # (C, H, W)
+_KNOWN: dict[str, tuple[Callable[[int], Sequential], tuple[int, int, int]]] = {
+    "cnn28": (cnn28, GREY28),
+    "cnn224": (cnn224, (3, 224, 224)),
+    "lenet5": (lenet5, GREY28),
+    "vgg28": (vgg, GREY28),
+    "resnet28": (resnet, GREY28),
+    "densenet28": (densenet, GREY28),
 }
-INPUT_SHAPES = {  # (C, H, W)
-    "cnn28": (1, 28, 28),
-    "cnn224": (3, 224, 224),
-    "lenet5": (1, 28, 28),
-    "vgg28": (1, 28, 28),
-    "resnet28": (1, 28, 28),
-    "densenet28": (1, 28, 28),
-}
+MODELS = {name: make for name, (make, _) in _KNOWN.items()}
+INPUT_SHAPES = {name: shape for name, (_, shape) in _KNOWN.items()}
 
 
 def build(name: str, num_classes: int = 10) -> Sequential:
-    """Return the network called `name`.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name, or fewer than two classes.
-    """
+    """Return the network called `name`; raise ValueError for an unknown name, or fewer than two classes."""
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}; there are {', '.join(MODELS)}")
     if num_classes < 2:

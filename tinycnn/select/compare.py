@@ -115,19 +115,14 @@ def compare(models: Mapping[str, Module], test: Dataset) -> Comparison:
 def compare_runs(folders: Sequence[str | Path]) -> Comparison:
     """Return the comparison of trained runs, on the test images of the data that they were trained on.
 
-    Raises
-    ------
-    RunError
-        If they were trained on different data: the numbers do not compare then. It says what differs.
+    Raises RunError if those are different data: the numbers do not compare then. It says what differs.
     """
     runs = [load_classifier(folder) for folder in folders]
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise RunError("one run is named twice")
-    entries, first = [], runs[0]
-    labels = None
+    entries, first, labels = [], runs[0], None
     for folder, run in zip(folders, runs, strict=True):
-        refuse_other_data(first, run)
-        test, _ = run.test_data()
+        test = same_test_data(first, run)
         labels = test.labels if labels is None else labels
         if not np.array_equal(labels, test.labels):
             raise RunError(f"{run.path} and {first.path}: the test images are not the same")
@@ -135,8 +130,8 @@ def compare_runs(folders: Sequence[str | Path]) -> Comparison:
     return _ranked(entries)
 
 
-def refuse_other_data(first: SavedClassifier, run: SavedClassifier) -> None:
-    """Raise RunError if two runs were trained on different data, or if a run's data have changed since."""
+def same_test_data(first: SavedClassifier, run: SavedClassifier) -> Dataset:
+    """Return a run's test data; raise RunError if they are not the first run's, or have changed since."""
     if run.data != first.data:
         raise RunError(
             f"{run.path} was trained on {plain(run.data) or 'unknown data'}, {first.path} on "
@@ -147,7 +142,7 @@ def refuse_other_data(first: SavedClassifier, run: SavedClassifier) -> None:
             f"{run.path} knows the classes {names_of(run.classes)}, {first.path} {names_of(first.classes)}: "
             "accuracies on different classes do not compare"
         )
-    train, _, _ = run.data_sets()
+    train, test, _ = run.data_sets()
     seen = run.config.get("pictures")
     now = fingerprint(training_part(train, run.config.get("patience", 0), run.config.get("seed", 0))[0])
     if seen is not None and seen != now:
@@ -155,6 +150,7 @@ def refuse_other_data(first: SavedClassifier, run: SavedClassifier) -> None:
             f"{run.path} was trained on other pictures than {plain(run.data)} has now (N={seen['count']:,} "
             f"then, N={now['count']:,} now): its accuracy does not compare"
         )
+    return test
 
 
 def _entry(name: str, model: Module, report: Report, test: Dataset) -> Entry:

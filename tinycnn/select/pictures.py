@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WORST = 3  # curves that are drawn in colour
 MOST_BARS = 30  # classes
 
 
@@ -48,12 +47,11 @@ def comparison_figure(comparison: Comparison) -> Figure:
             colour = RIGHT if comparison.within_noise(entry) else WRONG
             axes.errorbar(x, 100 * report.accuracy, yerr=reach, fmt="o", color=colour, capsize=4)
             _beside(axes, shown(entry.name), x, 100 * report.accuracy, left=n % 2 == 1, **name_style())
-        axes.set_xscale("log")
+        axes.set(xscale="log", xlabel=text)
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.margins(x=0.25)
-        axes.set_xlabel(text)
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("accuracy (%), 95 % interval")
     N = len(comparison.best.report.labels)
@@ -66,21 +64,19 @@ def search_figure(search: Search) -> Figure:
     figure = blank_figure(7, 4.8)
     axes = figure.subplots()
     floor = search.search.lowest_decay / 4  # where a weight decay of 0 is drawn
-    x = [trial.lr for trial in search.trials]
-    y = [trial.weight_decay or floor for trial in search.trials]
+    at = [(trial.lr, trial.weight_decay or floor) for trial in search.trials]
     scores = np.array([100 * trial.mean for trial in search.trials])
     low = np.quantile(scores, 0.25) - 1  # the best half has most of the colours
-    drawn = axes.scatter(x, y, c=np.maximum(scores, low), cmap="viridis", s=90, edgecolors="black")
-    best = search.best
-    axes.plot(best.lr, best.weight_decay or floor, "o", color=WRONG, markersize=16, fillstyle="none")
-    for trial in search.trials:
-        _beside(axes, f"{100 * trial.mean:.1f}", trial.lr, trial.weight_decay or floor)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    colours = np.maximum(scores, low)
+    x, y = zip(*at, strict=True)
+    drawn = axes.scatter(x, y, c=colours, cmap="viridis", s=90, edgecolors="black")
+    best = at[search.trials.index(search.best)]
+    axes.plot(*best, "o", color=WRONG, markersize=16, fillstyle="none")
+    for point, score in zip(at, scores, strict=True):
+        _beside(axes, f"{score:.1f}", *point)
+    axes.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="weight decay (below the line: 0)")
     axes.axhline(search.search.lowest_decay / 2, linestyle=":", color="grey")
     axes.margins(0.12)
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("weight decay (below the line: 0)")
     axes.set_title("accuracy on held-out training images (%); the ring: the best")
     figure.colorbar(drawn, ax=axes, label="%")
     return figure
@@ -123,10 +119,8 @@ def _roc(axes: Axes, report: Report) -> None:
         axes.plot(np.maximum(curve.fpr, least), 100 * curve.tpr, drawstyle="steps-post", **style)
     chance = np.geomspace(least, 1)
     axes.plot(chance, 100 * chance, ":", color="grey", label="chance")
-    axes.set_xscale("log")
+    axes.set(xscale="log", ylabel="recall (%)", title="ROC: each class against the rest")
     axes.set_xlabel("false positives, share of the other classes' images (leftmost: 0)")
-    axes.set_ylabel("recall (%)")
-    axes.set_title("ROC: each class against the rest")
     axes.legend(fontsize=8, loc="lower right")
 
 
@@ -136,9 +130,7 @@ def _precision_recall(axes: Axes, report: Report) -> None:
         curve = metrics.precision_recall_curve(report.labels == k, report.probabilities[:, k])
         axes.plot(100 * curve.recall, 100 * curve.precision, drawstyle="steps-pre", **style)
         lowest = min(lowest, curve.precision.min())
-    axes.set_ylim(max(0, 100 * lowest - 5), 101)
-    axes.set_xlabel("recall (%)")
-    axes.set_ylabel("precision (%)")
+    axes.set(xlabel="recall (%)", ylabel="precision (%)", ylim=(max(0, 100 * lowest - 5), 101))
     axes.set_title("precision and recall at every threshold")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize=8, loc="lower left")
@@ -147,16 +139,11 @@ def _precision_recall(axes: Axes, report: Report) -> None:
 def _curves(report: Report, areas: np.ndarray, what: str) -> list[tuple[int, dict[str, Any]]]:
     """Return the classes that have a curve, and how it is drawn: the worst ones last, and in colour."""
     there = [int(k) for k in np.argsort(-areas, kind="stable") if not np.isnan(areas[k])]
-    coloured = there[-WORST:]
-    styles: list[tuple[int, dict[str, Any]]] = []
-    for k in there:
-        if k in coloured:
-            colour = (WRONG, "#e08a00", "#1f5fa8")[coloured[::-1].index(k)]
-            label = f"{shown(report.classes[k])}: {what} {areas[k]:.4f}".replace("$", r"\$")
-            styles.append((k, {"color": colour, "label": label}))
-        else:
-            styles.append((k, {"color": "0.8", "linewidth": 1}))
-    return styles
+    styles: dict[int, dict[str, Any]] = {k: {"color": "0.8", "linewidth": 1} for k in there}
+    for k, colour in zip(reversed(there), (WRONG, "#e08a00", "#1f5fa8"), strict=False):
+        label = f"{shown(report.classes[k])}: {what} {areas[k]:.4f}".replace("$", r"\$")
+        styles[k] = {"color": colour, "label": label}
+    return list(styles.items())
 
 
 def _reliability(axes: Axes, report: Report) -> None:
@@ -170,9 +157,6 @@ def _reliability(axes: Axes, report: Report) -> None:
     axes.plot(confidence, right, "o-", color=RIGHT, label="the network")
     for middle, images in zip(middles[there], bars.images[there], strict=True):
         axes.text(100 * middle, 1.5, f"{images:,}", ha="center", fontsize=8)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(0, 108)
-    axes.set_xlabel("confidence (%)")
-    axes.set_ylabel("right (%)")
+    axes.set(xlabel="confidence (%)", ylabel="right (%)", xlim=(0, 100), ylim=(0, 108))
     axes.set_title(f"calibration: expected error {report.calibration_error:.4f}; numbers are images")
     axes.legend(fontsize=8, loc="upper left")

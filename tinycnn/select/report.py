@@ -22,24 +22,12 @@ TOP = 5  # of top-k accuracy; with fewer than twice as many classes, 2
 
 @dataclass(frozen=True)
 class Report:
-    """The judgement on a classifier.
+    """The judgement on a classifier."""
 
-    Attributes
-    ----------
-    labels
-        (N,), integers 0 to K-1.
-    probabilities
-        (N, K).
-    classes
-        K names.
-    loss
-        The mean cross-entropy.
-    """
-
-    labels: np.ndarray
-    probabilities: np.ndarray
-    classes: tuple[str, ...]
-    loss: float
+    labels: np.ndarray  #: (N,), integers 0 to K-1
+    probabilities: np.ndarray  #: (N, K)
+    classes: tuple[str, ...]  #: K names
+    loss: float  #: the mean cross-entropy
 
     @classmethod
     def of(cls, result: Evaluation, classes: Sequence[str]) -> Report:
@@ -155,13 +143,8 @@ class Report:
             "auc": _mean(self.areas),
             **{name: self.scores(name)._asdict() for name in metrics.AVERAGES},
             "classes": {
-                name: {
-                    "precision": float(each.precision[k]),
-                    "recall": float(each.recall[k]),
-                    "f1": float(each.f1[k]),
-                    "auc": float(self.areas[k]),
-                }
-                for k, name in enumerate(self.classes)
+                name: dict(zip(("precision", "recall", "f1", "auc"), map(float, numbers), strict=True))
+                for name, *numbers in zip(self.classes, *each, self.areas, strict=True)
             },
             "confusion_matrix": self.confusion_matrix.tolist(),
         }

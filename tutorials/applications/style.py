@@ -18,7 +18,7 @@ import numpy as np
 import tinycnn
 from tinycnn import Tensor, nn, optim, plot
 from tinycnn.data import Augment, DataLoader, emoji
-from tinycnn.features.texture import gram_matrix
+from tinycnn.features import gram_matrix
 from tinycnn.generate.rules import plasma
 
 

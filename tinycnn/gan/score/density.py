@@ -31,12 +31,7 @@ def log_density(x: np.ndarray, samples: np.ndarray, sigma: float) -> np.ndarray:
 
         log p(x) = logsumexp_i(-|x - s_i|^2 / (2 sigma^2)) - log n - D/2 log(2 pi sigma^2)
 
-    Parameters
-    ----------
-    x, samples
-        (N, D) and (n, D).
-    sigma
-        Standard deviation of each window.
+    x and the samples are (N, D) and (n, D); sigma is the standard deviation of each window.
 
     Raises
     ------
@@ -63,11 +58,8 @@ def log_density(x: np.ndarray, samples: np.ndarray, sigma: float) -> np.ndarray:
 def parzen(samples: np.ndarray, validation: np.ndarray, test: np.ndarray) -> Parzen:
     """Return the mean log-likelihood of `test`, with the width that is best for `validation`.
 
-    Parameters
-    ----------
-    samples, validation, test
-        Images (N, C, H, W) in [0, 1]. The protocol takes 10,000 samples, and validation images that are
-        neither samples nor test images.
+    All are images (N, C, H, W) in [0, 1]. The protocol takes 10,000 samples, and validation images that are
+    neither samples nor test images.
 
     References
     ----------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +11,8 @@ from tinycnn.data import Dataset
 from tinycnn.nn import Sequential
 from tinycnn.plot import blank_figure
 
-from .classifier import opinion
 from .density import Parzen, parzen
-from .frechet import frechet_distance
-from .neighbour import nearest_neighbour_error
+from .measures import frechet_distance, nearest_neighbour_error, opinion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,49 +23,25 @@ LEAST_SHARE = 0.03  # of the samples that a class must have to count as covered
 
 @dataclass(frozen=True)
 class Measured:
-    """The scores of one set of images.
+    """The scores of one set of images."""
 
-    Attributes
-    ----------
-    neighbour_error
-        1-NN error on the test images, a fraction.
-    frechet
-        Frechet distance of the classifier's features to those of the test images.
-    score
-        Classifier score, 1 to K.
-    confident
-        Share of images that the classifier gives p > 0.9.
-    coverage
-        Share of each class, (K,).
-    parzen
-        Log-likelihood of the test images.
-    """
-
-    neighbour_error: float
-    frechet: float
-    score: float
-    confident: float
-    coverage: np.ndarray
-    parzen: Parzen
+    neighbour_error: float  #: 1-NN error on the test images, a fraction
+    frechet: float  #: Frechet distance of the classifier's features to those of the test images
+    score: float  #: classifier score, 1 to K
+    confident: float  #: share of images that the classifier gives p > 0.9
+    coverage: np.ndarray  #: share of each class, (K,)
+    parzen: Parzen  #: log-likelihood of the test images
 
 
 @dataclass(frozen=True)
 class GanReport:
-    """The scores of generated images, and of the same number of real ones.
-
-    Attributes
-    ----------
-    images, test_images
-        How many images each set has, and with how many real test images both are compared.
-    labelled_by
-        What gave the generated images their labels: "the condition" or "cnn28".
-    """
+    """The scores of generated images, and of the same number of real ones."""
 
     generated: Measured
     real: Measured
-    images: int
-    test_images: int
-    labelled_by: str
+    images: int  #: how many images each set has
+    test_images: int  #: with how many real test images both are compared
+    labelled_by: str  #: what gave the generated images their labels: "the condition" or "cnn28"
     classes: tuple[str, ...]
 
     def lines(self) -> list[str]:
@@ -76,11 +50,7 @@ class GanReport:
         least = int(g.coverage.argmin())
         rows = [
             ("", "generated", "real"),
-            (
-                f"1-NN error (labels: {self.labelled_by})",
-                f"{g.neighbour_error:.2%}",
-                f"{r.neighbour_error:.2%}",
-            ),
+            (f"1-NN error (labels: {self.labelled_by})", *(f"{m.neighbour_error:.2%}" for m in (g, r))),
             ("Frechet distance, cnn28 features", f"{g.frechet:.3f}", f"{r.frechet:.3f}"),
             (f"classifier score, 1 to {len(g.coverage)}", f"{g.score:.2f}", f"{r.score:.2f}"),
             ("judged confident (p > 0.9) by cnn28", f"{g.confident:.1%}", f"{r.confident:.1%}"),
@@ -103,9 +73,13 @@ class GanReport:
             "images": self.images,
             "test_images": self.test_images,
             "labelled_by": self.labelled_by,
-            "generated": _as_dict(self.generated, self.classes),
-            "real": _as_dict(self.real, self.classes),
+            "generated": self._for_json(self.generated),
+            "real": self._for_json(self.real),
         }
+
+    def _for_json(self, measured: Measured) -> dict[str, Any]:
+        shares = map(float, measured.coverage)
+        return asdict(measured) | {"coverage": dict(zip(self.classes, shares, strict=True))}
 
 
 def measure(
@@ -127,9 +101,7 @@ def measure(
     classifier
         A trained network for these images, whose last layer is dense.
     train, test
-        What the generator was trained on, and images on which it was not trained.
-    seed
-        Of the choice of real training images.
+        What the generator was trained on, and images on which it was not trained. `seed` chooses among them.
 
     Raises
     ------
@@ -141,7 +113,7 @@ def measure(
     if len(train) < N + 2:
         raise ValueError(f"{N} generated images: {len(train)} training images leave none to validate with")
     chosen, validation = order[:N], train.scaled(order[N:][:VALIDATION])
-    test_images = test.scaled(np.arange(len(test)))
+    test_images = test.scaled(slice(None))
     test_features = opinion(classifier, test_images).features
     measured = []
     for x, y in ((images, labels), (train.scaled(chosen), train.labels[chosen])):
@@ -180,14 +152,3 @@ def coverage_chart(report: GanReport) -> Figure:
 
 def _nats(p: Parzen) -> str:
     return f"{p.mean:.0f} +- {p.error:.0f}"
-
-
-def _as_dict(measured: Measured, classes: tuple[str, ...]) -> dict[str, Any]:
-    return {
-        "neighbour_error": measured.neighbour_error,
-        "frechet": measured.frechet,
-        "score": measured.score,
-        "confident": measured.confident,
-        "coverage": dict(zip(classes, map(float, measured.coverage), strict=True)),
-        "parzen": vars(measured.parzen),
-    }

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from tinycnn import plot
 from tinycnn.fit.callbacks import EpochReport
 from tinycnn.fit.classifier import ClassifierRun
@@ -13,11 +11,10 @@ from tinycnn.fit.run import names_of
 from tinycnn.fit.saved import SavedClassifier, load_classifier
 from tinycnn.fit.settings import RunError
 from tinycnn.gan.run import load_gan_data
-from tinycnn.gan.sampling import sample
+from tinycnn.gan.sampling import noise, sample
 from tinycnn.gan.saved import load_generator
 from tinycnn.schema import plain
 from tinycnn.storage import save_weights
-from tinycnn.tensor import Tensor
 
 from .report import GanReport, coverage_chart, measure
 
@@ -43,10 +40,6 @@ def score(
     classifier
         The run folder of a trained cnn28; by default one is trained on the same data, and kept beside the
         generator.
-    seed
-        Of the samples.
-    say
-        Takes what is said while a classifier is trained.
 
     Raises
     ------
@@ -71,9 +64,8 @@ def score(
         raise RunError(f"{folder} makes images (C, H, W)={G.image_shape}; {MODEL} judges {IMAGE_SHAPE}")
     judge = _judge(classifier, folder, config["data"], config["classes"], say)
     N = samples or min(10_000, len(train) - min(1000, len(train) // 10))
-    z = np.random.default_rng(seed).standard_normal((N, G.latent), np.float32)
-    labels = np.arange(N) % G.num_classes if G.num_classes else None
-    report = measure(sample(G, Tensor(z), labels), labels, judge.model, train, test, seed)
+    z, labels = noise(G, N, seed)
+    report = measure(sample(G, z, labels), labels, judge.model, train, test, seed)
     if folder.is_dir():
         plot.save(coverage_chart(report), folder / "coverage.png")
     return report
@@ -83,7 +75,7 @@ def _judge(
     given: str | Path | None, folder: Path, source: str, classes: list[str], say: Callable[[str], None]
 ) -> SavedClassifier:
     """Return the classifier that was given or is kept in the run folder; else train one, and keep it."""
-    kept = folder / CLASSIFIER if folder.is_dir() else folder.parent / CLASSIFIER
+    kept = (folder if folder.is_dir() else folder.parent) / CLASSIFIER
     if given is None and not kept.is_file():
         say(f"training {MODEL} on {plain(Path(source).name)} to judge with:")
         run = ClassifierRun.new(data=source, model=MODEL)
