@@ -88,12 +88,11 @@ def exact_floats(terms: int) -> type:
 def quantize(model: Module, images: Any, percentile: float = 99.99) -> Module:
     """Return a network whose convolutions and dense layers compute with int8.
 
-    It is for inference. Everything between these layers (activations, pooling, normalisation) stays as it is.
+    It is for inference. Everything between these layers (activations, pooling, normalisation) stays as it is,
+    and so does `model`.
 
     Parameters
     ----------
-    model
-        A trained network; it stays as it is.
     images
         Calibration: (N, C, H, W) images like those that will come, a few hundred, or several such batches.
     percentile

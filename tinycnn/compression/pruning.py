@@ -41,22 +41,11 @@ class Masks:
 def prune(model: Module, sparsity: float, scope: str = "global") -> Masks:
     """Set the share `sparsity` of the weights to 0, those of the smallest size ``|w|``, and return the masks.
 
-    Weights that are 0 already are the smallest, so what was cut before stays cut.
+    Weights that are 0 already are the smallest, so what was cut before stays cut. The scope "global" compares
+    the weights of all layers together; "layer" cuts the same share of each layer.
 
-    Parameters
-    ----------
-    model
-        A network; it is changed in place.
-    sparsity
-        The share of the weights that are 0 afterwards, between 0 and 1, both excluded.
-    scope
-        "global" compares the weights of all layers together. "layer" cuts the same share of each layer.
-
-    Returns
-    -------
-    masks
-        Call ``masks.apply()`` after each step of an optimizer, or give ``KeepPruned(masks)`` to `fit`. The
-        zeros are saved with the weights; `masks_of` finds them again.
+    Call ``masks.apply()`` after each step of an optimizer, or give ``KeepPruned(masks)`` to `fit`. The zeros
+    are saved with the weights; `masks_of` finds them again.
 
     Raises
     ------

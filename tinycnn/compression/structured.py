@@ -28,15 +28,9 @@ def shrink(model: Sequential, fraction: float) -> Sequential:
     """Return a smaller network: without the share `fraction` of the filters of each convolution.
 
     The filters with the smallest sum of ``|w|`` go, and so do such units of dense layers in between. The last
-    layer with weights keeps its outputs. At least one filter of each layer stays. The model given stays as
-    it is; the new one shares no weights with it. It needs a few epochs of training to adapt.
-
-    Parameters
-    ----------
-    model
-        Convolutions, dense layers, batch norm, activations, pooling, dropout and Flatten in a row.
-    fraction
-        Between 0 and 1, both excluded.
+    layer with weights keeps its outputs. At least one filter of each layer stays. The model given has
+    convolutions, dense layers, batch norm, activations, pooling, dropout and Flatten in a row. It stays as it
+    is; the new one shares no weights with it, and needs a few epochs of training to adapt.
 
     Raises
     ------

@@ -32,8 +32,6 @@ def from_arrays(
         (N,), integers from 0.
     classes
         The classes' names; "0", "1", ... up to the largest label by default, at most 1,000.
-    name
-        What the data set is called.
 
     Raises
     ------

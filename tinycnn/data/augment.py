@@ -15,24 +15,15 @@ from tinycnn.kernels.arrays import Array, array_module
 class Augment:
     """Random flips, rotations and shifts, in this order, drawn for each picture separately.
 
-    Parameters
-    ----------
-    shift
-        The largest shift, in whole pixels, up, down, left and right.
-    rotate
-        The largest rotation about the centre, in degrees, in both directions.
-    flip
-        Mirror left and right with probability 1/2.
-
     Raises
     ------
     TypeError, ValueError
         For a negative or fractional `shift`, and a `rotate` outside 0 .. 180.
     """
 
-    shift: int = 0
-    rotate: float = 0.0
-    flip: bool = False
+    shift: int = 0  #: the largest, in whole pixels, up, down, left and right
+    rotate: float = 0.0  #: the largest rotation about the centre, in degrees, in both directions
+    flip: bool = False  #: mirror left and right with probability 1/2
 
     def __post_init__(self) -> None:
         if not isinstance(self.shift, int | np.integer) or isinstance(self.shift, bool):
@@ -52,13 +43,7 @@ class Augment:
             )
 
     def __call__(self, images: Array, rng: np.random.Generator) -> Array:
-        """Return changed copies of `images`, float32 (N, C, H, W), with random numbers from `rng`.
-
-        Raises
-        ------
-        TypeError, ValueError
-            For another dtype or shape, or pictures too small for the shift.
-        """
+        """Return changed copies of `images`, float32 (N, C, H, W), with random numbers from `rng`."""
         if images.dtype != np.float32:
             raise TypeError(f"images of {images.dtype}: augmentation takes float32")
         if images.ndim != 4 or 0 in images.shape:
@@ -97,7 +82,7 @@ def rotated(images: Array, degrees: np.ndarray) -> Array:
     Each pixel of the result comes from a place between four pixels. It is their mean, weighted by how near
     they are (bilinear sampling).
     """
-    H, W = images.shape[2:]
+    N, C, H, W = images.shape
     xp = array_module(images)
     angle = _like(images, np.deg2rad(degrees))[:, None, None]  # (N, 1, 1)
     y, x = xp.arange(H)[:, None] - (H - 1) / 2, xp.arange(W) - (W - 1) / 2  # (H, 1), (W,); y points down
@@ -105,23 +90,15 @@ def rotated(images: Array, degrees: np.ndarray) -> Array:
     from_x = (W - 1) / 2 + xp.cos(angle) * x - xp.sin(angle) * y
     top, left = xp.floor(from_y).astype(np.int64), xp.floor(from_x).astype(np.int64)
 
-    padded = xp.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)))  # a frame of zeros
+    padded = xp.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1))).reshape(N, C, -1)  # with a frame of zeros
     result = xp.zeros_like(images)
     for row, near_y in ((top, 1 - (from_y - top)), (top + 1, from_y - top)):
         for column, near_x in ((left, 1 - (from_x - left)), (left + 1, from_x - left)):
             # A place outside is looked up in the frame: -1 becomes its first row or column, H and W its last.
-            place = (row.clip(-1, H) + 1) * (W + 2) + column.clip(-1, W) + 1
-            nearness = (near_y * near_x).astype(np.float32)[:, None]  # (N, 1, H, W)
-            result += _looked_up(padded, place) * nearness
+            place = (row.clip(-1, H) + 1) * (W + 2) + column.clip(-1, W) + 1  # row * width + column
+            pixels = xp.take_along_axis(padded, place.reshape(N, 1, H * W), axis=2).reshape(N, C, H, W)
+            result += pixels * (near_y * near_x).astype(np.float32)[:, None]  # (N, 1, H, W)
     return result
-
-
-def _looked_up(padded: Array, place: Array) -> Array:
-    """Return the pixels at `place` (N, H, W), each row * width + column, of all channels (N, C, H, W)."""
-    N, C = padded.shape[:2]
-    H, W = place.shape[1:]
-    flat, index = padded.reshape(N, C, -1), place.reshape(N, 1, H * W)
-    return array_module(padded).take_along_axis(flat, index, axis=2).reshape(N, C, H, W)
 
 
 def _like(images: Array, drawn: np.ndarray) -> Array:

@@ -51,13 +51,9 @@ def image_folder(
 
     Parameters
     ----------
-    folder
-        The folder.
     size
         (H, W) to resize every picture to (bicubic), whatever its proportions; one integer stands for both.
         With None, all must have the same size already.
-    test_fraction, seed
-        See `stratified_split`.
     channels
         C: 1 to make all pictures grey, 3 to make them RGB, None as described above.
 

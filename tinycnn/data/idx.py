@@ -9,15 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinycnn.data.files import (
-    MAX_DEFLATE_RATIO,
-    expect_end,
-    naming,
-    open_plain_or_gzip,
-    read_exactly,
-    refuse_unpacking,
-    require_regular_file,
-)
+from tinycnn.data import files
+from tinycnn.data.files import MAX_DEFLATE_RATIO, naming, read_exactly
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -35,8 +28,8 @@ def read_idx(path: str | Path) -> np.ndarray:
         any memory is allocated), it is truncated or damaged, or bytes are left over.
     """
     path = Path(path)
-    require_regular_file(path)
-    with open_plain_or_gzip(path) as (stream, gzipped), naming(path):
+    files.require_regular_file(path)
+    with files.open_plain_or_gzip(path) as (stream, gzipped), naming(path):
         magic = read_exactly(stream, 4)
         if magic[:2] != b"\0\0":
             raise ValueError(f"not an IDX file: it starts with {bytes(magic[:2])!r}, not with two zero bytes")
@@ -53,18 +46,14 @@ def read_idx(path: str | Path) -> np.ndarray:
         nbytes = math.prod(shape) * dtype.itemsize
         claimed = 4 + 4 * ndim + nbytes
         size = path.stat().st_size
+        header, most = f"the header says {shape} {dtype.name}, so {claimed} bytes", size * MAX_DEFLATE_RATIO
         if claimed != size and not gzipped:
-            raise ValueError(
-                f"the header says {shape} {dtype.name}, so {claimed} bytes; the file has {size} bytes"
-            )
-        if claimed > size * MAX_DEFLATE_RATIO:
-            raise ValueError(
-                f"the header says {shape} {dtype.name}, so {claimed} bytes; "
-                f"the file's {size} bytes of gzip cannot hold more than {size * MAX_DEFLATE_RATIO}"
-            )
+            raise ValueError(f"{header}; the file has {size} bytes")
+        if claimed > most:
+            raise ValueError(f"{header}; the file's {size} bytes of gzip cannot hold more than {most}")
         if gzipped:
-            refuse_unpacking(nbytes)
+            files.refuse_unpacking(nbytes)
         data = read_exactly(stream, nbytes)
-        expect_end(stream)
+        files.expect_end(stream)
         array = np.frombuffer(data, dtype.newbyteorder("=")).reshape(shape)
         return array if dtype.isnative else array.byteswap(inplace=True)  # in place: no second copy

@@ -103,15 +103,15 @@ def _read_or_download(
 ) -> tuple[Dataset, Dataset]:
     if folder is None:
         folder = cache_folder() / name
-        for file, checksum in sha256.items():
-            if find_idx(folder, file) is None:
-                try:
-                    download(f"{file}.gz", checksum, mirrors, folder)
-                except ConnectionError as error:
-                    raise ConnectionError(
-                        f"{name}: {error}\nTo place the files by hand, put {', '.join(sha256)}, each "
-                        f"with or without .gz, into {folder}. The data set 'digits' needs no network."
-                    ) from error
+        missing = {file: checksum for file, checksum in sha256.items() if find_idx(folder, file) is None}
+        try:
+            for file, checksum in missing.items():
+                download(f"{file}.gz", checksum, mirrors, folder)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"{name}: {error}\nTo place the files by hand, put {', '.join(sha256)}, each "
+                f"with or without .gz, into {folder}. The data set 'digits' needs no network."
+            ) from error
     train, test = ([_require(Path(folder), file) for file in files] for files in (TRAIN, TEST))
     labels = [read_idx(train[1]), read_idx(test[1])]
     if classes is DIGITS and max(array.max() for array in labels) >= len(DIGITS):

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tinycnn.data.files import (
-    MAX_DEFLATE_RATIO,
-    naming,
-    read_exactly,
-    refuse_unpacking,
-    require_regular_file,
-)
+from tinycnn.data import files
+from tinycnn.data.files import MAX_DEFLATE_RATIO, naming, read_exactly
 
 if TYPE_CHECKING:
     import zipfile
@@ -35,7 +30,7 @@ def read_npy(path: str | Path) -> np.ndarray:
         something else than numbers, or its header does not match its size.
     """
     path = Path(path)
-    require_regular_file(path)
+    files.require_regular_file(path)
     with path.open("rb") as stream, naming(path):
         shape, order, dtype, offset = _parse_header(stream.read(MAX_HEADER), path.stat().st_size)
         array = np.memmap(path, dtype, mode="r", offset=offset, shape=shape, order=order)
@@ -56,13 +51,13 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     import zipfile
 
     path = Path(path)
-    require_regular_file(path)
+    files.require_regular_file(path)
     with path.open("rb") as raw, naming(path), zipfile.ZipFile(raw) as archive:
         members = archive.infolist()
         packed = sum(member.compress_size for member in members)
         if packed > path.stat().st_size:
             raise ValueError(f"its members claim {packed} packed bytes, more than the file has")
-        refuse_unpacking(sum(member.file_size for member in members))
+        files.refuse_unpacking(sum(member.file_size for member in members))
         return {member.filename.removesuffix(".npy"): _read_member(archive, member) for member in members}
 
 
@@ -80,8 +75,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
                 f"cannot hold more than {most}"
             )
         with archive.open(member) as stream:
-            data = bytearray()
-            read_exactly(stream, min(MAX_HEADER, member.file_size), data)
+            data = read_exactly(stream, min(MAX_HEADER, member.file_size))
             shape, order, dtype, offset = _parse_header(data, member.file_size)
             read_exactly(stream, member.file_size, data)
         return np.frombuffer(data, dtype, offset=offset).reshape(shape, order=order)

@@ -29,7 +29,10 @@ class Resident:
             images, labels = self._copied(self.data.images[index], self.data.labels[index])
         else:
             images, labels = self.whole[0][index], self.whole[1][index]
-        return _scaled(images), labels
+        result = images.astype(np.float32)
+        if images.dtype == np.uint8:
+            result /= 255
+        return result, labels
 
     def moved(self, order: np.ndarray) -> Array:
         """Return an order of positions in the backend that `pick` takes it from."""
@@ -37,11 +40,3 @@ class Resident:
 
     def _copied(self, images: np.ndarray, labels: np.ndarray) -> tuple[Array, Array]:
         return to_backend(np.ascontiguousarray(images), self.backend), to_backend(labels, self.backend)
-
-
-def _scaled(images: Array) -> Array:
-    """Return images on a GPU, uint8 or float32 in [0, 1], as a new float32 array in [0, 1]."""
-    result = images.astype(np.float32)
-    if images.dtype == np.uint8:
-        result /= 255
-    return result

@@ -72,18 +72,15 @@ def features(
 
     Parameters
     ----------
-    model
-        Any module that takes a batch of images.
     images
-        (N, C, H, W), an array, a tensor or a `Dataset` (whose images are scaled to [0, 1]).
+        (N, C, H, W), an array, a tensor or a `Dataset` (whose images are scaled to [0, 1]); the model takes
+        `chunk` of them at a time.
     layer
         Its name, see `layer_names`; of a Sequential also its number.
     pool
         What to do with maps (N, K, OH, OW): None flattens them, D = K*OH*OW. "mean" and "max" keep one
         number of each map, D = K. A whole number n keeps the largest numbers of n x n windows. "gram" keeps
         how maps go together, see `gram_matrix`, and forgets where: D = K*(K+1)/2.
-    chunk
-        Images at a time.
 
     Raises
     ------
@@ -171,16 +168,7 @@ def gram_matrix(maps: Tensor) -> Tensor:
         G[n, i, j] = sum_p A[n, i, p] * A[n, j, p] / (OH*OW)        p runs over the places of the map
 
     An image whose parts are moved about has the same Gram matrix, so it describes texture and not shape.
-
-    Parameters
-    ----------
-    maps
-        (N, K, OH, OW); as a tensor that records, gradients flow back to it.
-
-    Raises
-    ------
-    ValueError
-        If they are no maps.
+    Gradients flow back to the maps, (N, K, OH, OW). Raises ValueError if they are none.
 
     References
     ----------

@@ -11,7 +11,7 @@ Radford et al. 2015, Unsupervised representation learning with deep convolutiona
 networks; Mirza & Osindero 2014, Conditional generative adversarial nets.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from tinycnn import functional as F
@@ -80,13 +80,11 @@ class Generator(nn.Sequential):
         super().__init__(*layers)
 
     @classmethod
-    def size(
-        cls, image_shape: tuple[int, int, int], latent: int, width: int, num_classes: int = 0, kinds: int = 0
-    ) -> int:
+    def size(cls, options: Mapping[str, Any]) -> int:
         """Return how many weights the largest layer of such a network has, without making it."""
-        doublings = check_image_shape(image_shape)
-        side, K = image_shape[1] >> doublings, width << (doublings - 1)
-        return max((latent + num_classes) * K * side * side, K * K // 2 * 16)
+        doublings = check_image_shape(options["image_shape"])
+        side, K = options["image_shape"][1] >> doublings, options["width"] << (doublings - 1)
+        return max((options["latent"] + options["num_classes"]) * K * side * side, K * K // 2 * 16)
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
         """Return images; raise ValueError unless z is (N, latent), and labels are there if they must be."""
@@ -149,19 +147,12 @@ class Discriminator(nn.Sequential):
         self.class_pictures = nn.Linear(num_classes, H * W, bias=False) if num_classes else None
 
     @classmethod
-    def size(
-        cls,
-        image_shape: tuple[int, int, int],
-        width: int,
-        num_classes: int = 0,
-        norm: str = "batch",
-        convolutions: int | None = None,
-        outputs: int = 1,
-    ) -> int:
+    def size(cls, options: Mapping[str, Any]) -> int:
         """Return how many weights the largest layer of such a network has, without making it."""
-        halvings = count_halvings(image_shape, convolutions)
-        H, K = image_shape[1], width << (halvings - 1)
-        return max(K // 2 * K * 16, K * (H >> halvings) ** 2 * outputs, num_classes * H * H)
+        halvings = count_halvings(options["image_shape"], options.get("convolutions"))
+        H, K = options["image_shape"][1], options["width"] << (halvings - 1)
+        last = K * (H >> halvings) ** 2 * options.get("outputs", 1)
+        return max(K // 2 * K * 16, last, options["num_classes"] * H * H)
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
         """Return logits (N, outputs); raise ValueError for another (C, H, W), or wrong labels."""

@@ -46,7 +46,7 @@ def _load(run: Path, name: str, kind: type[Network]) -> tuple[Network, dict[str,
         known = Fields({"network": kind.OPTIONS}, {"data": Text(), "classes": CLASSES}).check(config)
         options = known.pop("network")
         options["image_shape"] = tuple(options["image_shape"])
-        weights, there = kind.size(**options), sum(array.size for array in arrays.values())
+        weights, there = kind.size(options), sum(array.size for array in arrays.values())
         if weights > there:
             raise ValueError(f"a layer of its network has {weights:,} weights, and the file {there:,} in all")
         network = kind(**options)

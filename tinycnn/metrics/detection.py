@@ -53,10 +53,8 @@ def mean_average_precision(
 
     Parameters
     ----------
-    truths
-        For each image boxes (n, 4) and classes (n,); n may be 0.
-    detections
-        For each image boxes (n, 4), scores (n,) and classes (n,).
+    truths, detections
+        For each image boxes (n, 4) and classes (n,), or boxes, scores (n,) and classes; n may be 0.
     iou
         The threshold, in (0, 1]; of several the mean is taken. COCO's are ``np.arange(0.5, 1, 0.05)``.
     K
@@ -118,11 +116,9 @@ def _matched(boxes: np.ndarray, truths: np.ndarray, threshold: float) -> list[bo
     overlap = box_iou(boxes, truths)  # (n, m)
     right = []
     for row in overlap:
-        best = int(row.argmax()) if row.size else -1
-        found = best >= 0 and row[best] >= threshold
-        if found:
-            overlap[:, best] = -1  # taken
-        right.append(bool(found))
+        right.append(bool(row.max(initial=-1) >= threshold))
+        if right[-1]:
+            overlap[:, row.argmax()] = -1  # taken
     return right
 
 

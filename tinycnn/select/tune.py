@@ -7,7 +7,7 @@ not been, and one with more trials begins with the same ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from tinycnn.fit.classifier import load_settings_data, make_training
 from tinycnn.fit.settings import SEED, Settings, option
 from tinycnn.schema import AnyNumber, Fields, Integer, ListOf, Number, OrNothing, plain
 from tinycnn.storage import FileError, read_json, write_atomically
+
+from .folds import folds_of
 
 TRIALS = "trials.json"
 MOST_BYTES = 10_000_000  # of that file
@@ -78,14 +80,8 @@ class Trial:
 class Search:
     """The search: `run` fills `trials`, and saves them in the folder after every training.
 
-    Parameters
-    ----------
-    settings
-        Of each training; learning rate and weight decay are replaced.
-    search
-        What is searched.
-    folder
-        Where ``trials.json`` is kept; if there is one, the search goes on.
+    `settings` are those of each training, but for learning rate and weight decay. ``trials.json`` is kept in
+    `folder`; if there is one, the search goes on.
 
     Raises
     ------
@@ -101,7 +97,9 @@ class Search:
         self.settings, self.search, self.folder = settings, search, Path(folder)
         self.trials = self._saved()
         train, _ = load_settings_data(settings)  # the test images are not used
-        self.parts = list(self._parts(train))
+        seed = search.search_seed
+        once = [stratified_split(train, HELD_OUT, seed)] if not search.folds else []
+        self.parts = once or list(folds_of(train, search.folds, seed))
 
     @property
     def best(self) -> Trial:
@@ -114,10 +112,7 @@ class Search:
     def run(self, say: Callable[[str], None] = print) -> Trial:
         """Do the trials that are missing, and return the best.
 
-        Raises
-        ------
-        StoppedRun
-            If Ctrl-C or another signal stopped it; trials so far are saved.
+        Raises StoppedRun if Ctrl-C or another signal stopped it; trials so far are saved.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for number in range(self.search.trials):
@@ -139,14 +134,6 @@ class Search:
         if len(scores) > 1:
             text += f" ± {np.std(scores, ddof=1):.2%}"
         return text + (" (diverged)" if None in trial.scores else "")
-
-    def _parts(self, train: Dataset) -> Iterator[tuple[Dataset, Dataset]]:
-        from .folds import folds_of
-
-        if self.search.folds:
-            yield from folds_of(train, self.search.folds, self.search.search_seed)
-        else:
-            yield stratified_split(train, HELD_OUT, self.search.search_seed)
 
     def _score(self, trial: Trial, rest: Dataset, held_out: Dataset) -> float | None:
         """Return the accuracy on `held_out` after training on `rest`; None if it diverged."""

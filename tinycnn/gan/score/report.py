@@ -94,10 +94,8 @@ def measure(
 
     Parameters
     ----------
-    images
-        (N, C, H, W) in [0, 1].
-    labels
-        (N,), what a conditional generator was asked for; if None, the classifier's predictions.
+    images, labels
+        (N, C, H, W) in [0, 1]; (N,), what a conditional generator was asked for, or None.
     classifier
         A trained network for these images, whose last layer is dense.
     train, test

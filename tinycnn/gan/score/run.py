@@ -31,23 +31,15 @@ def score(
 ) -> GanReport:
     """Generate images with the generator of a run folder, measure them, and draw the class coverage there.
 
-    Parameters
-    ----------
-    folder
-        The run folder, or the file of a generator.
-    samples
-        How many images to generate; by default 10,000, or what the data allow.
-    classifier
-        The run folder of a trained cnn28; by default one is trained on the same data, and kept beside the
-        generator.
+    `folder` is the run folder, or the file of a generator. There are 10,000 samples by default, or what the
+    data allow. `classifier` is the run folder of a trained cnn28; by default one is trained on the same data,
+    and kept beside the generator.
 
     Raises
     ------
     RunError
         If there is no generator, its images are no 28x28 grey ones, or the data or the classifier have other
         classes.
-    ValueError
-        If a file is damaged.
     """
     folder = Path(folder)
     G, config = load_generator(folder)
