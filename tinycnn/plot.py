@@ -107,8 +107,8 @@ def sample_grid(images: np.ndarray, labels: np.ndarray, classes: Sequence[str]) 
     """Draw images (N, C, H, W) in [0, 1] with their labels above, in a grid that is as square as possible."""
     columns = math.ceil(math.sqrt(len(images)))
     figure = blank_figure(1.3 * columns, 1.5 * math.ceil(len(images) / columns))
-    for axes, image, label in zip(_cells(figure, len(images), columns), images, labels, strict=True):
-        _show(axes, image)
+    for axes, image, label in zip(cells(figure, len(images), columns), images, labels, strict=True):
+        show_image(axes, image)
         axes.set_title(shown(classes[label]), fontsize=9, **name_style())
     return figure
 
@@ -153,8 +153,8 @@ def prediction_grid(
         groups.append((parts[1], wrong, f"the {len(wrong)} surest of all {total} mistakes"))
     for part, chosen, title in groups:
         part.suptitle(title, fontsize=10)
-        for axes, n in zip(_cells(part, len(chosen), columns), chosen, strict=True):
-            _show(axes, images[n])
+        for axes, n in zip(cells(part, len(chosen), columns), chosen, strict=True):
+            show_image(axes, images[n])
             right = predictions[n] == labels[n]
             text = f"{shown(classes[predictions[n]])}  {sure[n]:.0%}"
             text = text if right else f"✗ {text}\n(is {shown(classes[labels[n]])})"
@@ -249,7 +249,7 @@ def _notebook_figure() -> type[Figure]:
     return NotebookFigure
 
 
-def _cells(figure: Any, count: int, columns: int) -> list[Axes]:
+def cells(figure: Any, count: int, columns: int) -> list[Axes]:
     """Return axes for `count` pictures in rows of `columns`; the remaining cells are blank."""
     grid = figure.subplots(math.ceil(count / columns), columns, squeeze=False).ravel()
     for axes in grid[count:]:
@@ -257,7 +257,7 @@ def _cells(figure: Any, count: int, columns: int) -> list[Axes]:
     return list(grid[:count])
 
 
-def _show(axes: Axes, image: np.ndarray) -> None:
+def show_image(axes: Axes, image: np.ndarray) -> None:
     """Draw an image (C, H, W) in [0, 1], grey or RGB."""
     if image.shape[0] == 1:
         axes.imshow(image[0], cmap="gray", vmin=0, vmax=1)

@@ -188,15 +188,11 @@ def small_network(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
     if len(input_shape) == 1:
         return nn.Sequential(nn.Linear(input_shape[0], 64), nn.ReLU(), nn.Linear(64, num_classes))
     C, H, W = input_shape
-    pools = [nn.MaxPool2d(2) if min(H, W) >= 2**i else nn.Identity() for i in (1, 2)]
-    shrunk = 2 ** sum(isinstance(pool, nn.MaxPool2d) for pool in pools)
-    return nn.Sequential(
-        nn.Conv2d(C, 16, 3, padding=1),  # 16xHxW
-        nn.ReLU(),
-        pools[0],
-        nn.Conv2d(16, 32, 3, padding=1),
-        nn.ReLU(),
-        pools[1],
-        nn.Flatten(),
-        nn.Linear(32 * (H // shrunk) * (W // shrunk), num_classes),
-    )
+    layers: list[nn.Module] = []
+    for K in (16, 32):
+        layers += [nn.Conv2d(C, K, 3, padding=1), nn.ReLU()]  # K x H x W
+        if min(H, W) >= 2:
+            layers.append(nn.MaxPool2d(2))
+            H, W = H // 2, W // 2
+        C = K
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(C * H * W, num_classes))

@@ -36,12 +36,8 @@ def save_sparse(path: Path, model: Module) -> None:
 def load_sparse(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays that `save_sparse` wrote, with their zeros, for `load_state_dict`.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is damaged, or no such file. Nothing is allocated beyond eight times the bits that are there.
+    Raises FileNotFoundError, or ValueError if it is damaged or another file. Nothing is allocated beyond
+    eight times the bits that are there.
     """
     arrays, metadata = load_arrays(path)
     if "sparse" not in metadata:

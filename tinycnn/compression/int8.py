@@ -91,13 +91,9 @@ def quantize(model: Module, images: Any, percentile: float = 99.99) -> Module:
     It is for inference. Everything between these layers (activations, pooling, normalisation) stays as it is,
     and so does `model`.
 
-    Parameters
-    ----------
-    images
-        Calibration: (N, C, H, W) images like those that will come, a few hundred, or several such batches.
-    percentile
-        The scale of an activation is such that this share of the calibration's values, in percent, fits into
-        the range. The few beyond it become the largest integer.
+    Calibration needs images (N, C, H, W) like those that will come, a few hundred, or several such batches.
+    The scale of an activation is such that the share `percentile` of their values, in percent, fits into the
+    range. The few beyond it become the largest integer.
 
     Raises
     ------

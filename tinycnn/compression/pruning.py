@@ -111,19 +111,9 @@ class GradualPruning(Callback):
     many weights are superfluous, and little at the end. It depends on the batch and the zeros alone, so a
     training that is resumed goes on where it stopped.
 
-    Parameters
-    ----------
-    model, sparsity, scope
-        As of `prune`; the sparsity is that of the end.
-    until
-        After which share of all batches the end is reached. The rest of the training adapts what is left.
-    every
-        Batches between two times.
-
-    Raises
-    ------
-    ValueError
-        As `prune`; and for an `until` outside 0 < until <= 1, or an `every` below 1.
+    Model, sparsity (that of the end) and scope are as of `prune`. The end is reached after the share `until`
+    of all batches: the rest of the training adapts what is left. There are `every` batches between two times.
+    Raises as `prune`; and ValueError for an `until` outside 0 < until <= 1, or an `every` below 1.
 
     References
     ----------

@@ -82,25 +82,10 @@ def compress(
 ) -> list[Form]:
     """Compress a trained classifier in every way, and write each form into `folder`; it stays as it is.
 
-    Parameters
-    ----------
-    train, test
-        What it was trained on, and what it is judged by.
-    config
-        Is saved with the weights that have the network's own shapes, so that `load_classifier` takes them.
-    sparsity, scope
-        Of magnitude pruning, see `prune`.
-    fraction
-        Of structured pruning, see `shrink`.
-    epochs
-        Of training after each pruning.
-    done
-        Is called with each form as soon as it is there.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `prune` and `shrink`, before any training.
+    Sparsity and scope are those of `prune`, the fraction is that of `shrink`; after each of the two the
+    network is trained for so many epochs. `config` is saved with the weights that have the network's own
+    shapes, so that `load_classifier` takes them. `done` is called with each form as soon as it is there.
+    Raises as `prune` and `shrink`, before any training.
     """
     check_share("sparsity", sparsity)
     small = shrink(model, fraction)

@@ -19,14 +19,8 @@ HIDDEN = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r", "
 def image_arrays(folder: str | Path, test_fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Return (train, test) of ``images.npy`` and ``labels.npy`` in `folder`.
 
-    See `from_arrays` for what the two files may hold, and `stratified_split` for the other arguments.
-
-    Raises
-    ------
-    FileNotFoundError
-        If one of the two is missing.
-    ValueError
-        Names the file that is damaged or does not fit.
+    See `from_arrays` for what the two files may hold, and `stratified_split` for the other arguments. Raises
+    FileNotFoundError if one is missing, and ValueError with the name of one that is damaged or does not fit.
     """
     folder = Path(folder)
     images, labels = read_npy(folder / "images.npy"), read_npy(folder / "labels.npy")

@@ -18,14 +18,10 @@ TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">
 def read_idx(path: str | Path) -> np.ndarray:
     """Return the array in an IDX file; gzip is recognised by its magic bytes.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        With the file's name: if it is no regular file (for example a named pipe), its first four bytes are
-        wrong, its size does not fit the header, it would unpack to more than 768 MiB (both are checked before
-        any memory is allocated), it is truncated or damaged, or bytes are left over.
+    Raises FileNotFoundError, or ValueError with the file's name: if it is no regular file (for example a
+    named pipe), its first four bytes are wrong, its size does not fit the header, it would unpack to more
+    than 768 MiB (both are checked before any memory is allocated), it is truncated or damaged, or bytes are
+    left over.
     """
     path = Path(path)
     files.require_regular_file(path)

@@ -21,13 +21,8 @@ MAX_HEADER = 12 + 10_000  # bytes: magic, version and length, then as much as Nu
 def read_npy(path: str | Path) -> np.ndarray:
     """Return the array in a .npy file as a read-only memory map.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        With the file's name: if it is no regular file (for example a named pipe) or no .npy file, holds
-        something else than numbers, or its header does not match its size.
+    Raises FileNotFoundError, or ValueError with the file's name: if it is no regular file (for example a
+    named pipe) or no .npy file, holds something else than numbers, or its header does not match its size.
     """
     path = Path(path)
     files.require_regular_file(path)
@@ -40,13 +35,8 @@ def read_npy(path: str | Path) -> np.ndarray:
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Return all arrays in a .npz file (stored, or compressed with deflate) by their names.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        As `read_npy`, for the archive and for every array in it. Also if all arrays together would unpack to
-        more than 768 MiB, which is checked before any memory is allocated.
+    Raises as `read_npy`, for the archive and for every array in it. Also if all arrays together would unpack
+    to more than 768 MiB, which is checked before any memory is allocated.
     """
     import zipfile
 

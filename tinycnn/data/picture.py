@@ -36,13 +36,8 @@ def read_picture(
     its first picture. `size` (H, W) resizes it (bicubic), whatever its proportions; `channels` makes it grey
     (1) or RGB (3).
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        With the file's name: if it is no regular file or no picture, has more than 8 bits per channel or
-        more than 50 million pixels, which is checked before any of them is decoded.
+    Raises FileNotFoundError, or ValueError with the file's name: if it is no regular file or no picture, has
+    more than 8 bits per channel, or more than 50 million pixels, which is checked before any is decoded.
     """
     path = Path(path)
     require_regular_file(path)

@@ -25,16 +25,10 @@ def load(
 ) -> tuple[Dataset, Dataset]:
     """Return (train, test) of a data set.
 
-    Parameters
-    ----------
-    source
-        "digits", "mnist", "fashion-mnist", or the path of a folder, which is read by `mnist` (IDX files),
-        `image_arrays` or `image_folder`, depending on its files. A folder that has the name of a data set is
-        written "./digits".
-    size, channels
-        See `image_folder`; for folders of pictures only.
-    test_fraction, seed
-        See `stratified_split`; for a folder without a split of its own.
+    `source` is "digits", "mnist", "fashion-mnist", or the path of a folder, which is read by `mnist` (IDX
+    files), `image_arrays` or `image_folder`, depending on its files. A folder that has the name of a data set
+    is written "./digits". For size and channels see `image_folder`: they are for folders of pictures only.
+    For the rest see `stratified_split`: it is for a folder without a split of its own.
 
     Raises
     ------
@@ -54,13 +48,7 @@ def load(
 
 
 def kind_of(source: str | Path) -> str:
-    """Return what `source` is: the name of a data set, "idx", "arrays" or "pictures".
-
-    Raises
-    ------
-    ValueError
-        If it is none of these. The message lists what is accepted.
-    """
+    """Return what `source` is: the name of a data set, "idx", "arrays", "pictures"; else raise ValueError."""
     folder = Path(source)
     if isinstance(source, str) and source in NAMED:
         return source

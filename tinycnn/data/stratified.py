@@ -10,12 +10,8 @@ from tinycnn.data.dataset import Dataset
 def stratified_split(dataset: Dataset, test_fraction: float = 0.2, seed: int = 0) -> tuple[Dataset, Dataset]:
     """Split a data set at random into two, with about `test_fraction` of every class in the second.
 
-    Each class has at least one picture in each part.
-
-    Returns
-    -------
-    train, test
-        Each in the original order. The same seed gives the same split.
+    Each class has at least one picture in each part, and each part is in the original order. The same seed
+    gives the same split.
 
     Raises
     ------

@@ -31,10 +31,7 @@ def layer_names(model: Module) -> list[str]:
 def find_layer(model: Module, layer: str | int) -> Module:
     """Return the layer of a name; of a Sequential also by number, -1 is the last.
 
-    Raises
-    ------
-    ValueError
-        If there is no such layer; the message lists those that exist.
+    Raises ValueError if there is no such layer; the message lists those that exist.
     """
     if isinstance(layer, int) and isinstance(model, Sequential):
         layers = model.layers

@@ -28,17 +28,8 @@ class Index:
         euclidean:  d(a, b) = |a - b|                     from |a|^2 - 2 <a, b> + |b|^2, one matrix product
         cosine:     d(a, b) = 1 - <a, b> / (|a| |b|)      0 to 2: the same direction, the opposite one
 
-    Parameters
-    ----------
-    vectors
-        (M, D), or (M, ...), which is flattened.
-    metric
-        "euclidean" or "cosine". By cosine, a vector of zeros has no direction: its distance to all is 1.
-
-    Raises
-    ------
-    ValueError
-        For another metric, no vectors, and NaN or infinity in them.
+    Vectors are (M, D), or (M, ...), which is flattened. By cosine, a vector of zeros has no direction: its
+    distance to all is 1. Raises ValueError for another metric, no vectors, and NaN or infinity in them.
 
     Examples
     --------
@@ -57,19 +48,10 @@ class Index:
     def search(self, queries: Any, k: int = 1, leave_out_self: bool = False) -> Nearest:
         """Return the k nearest vectors to each query, the nearest first: both results are (N, k).
 
-        Parameters
-        ----------
-        queries
-            (N, D), or (N, ...), the same from the second dimension on.
-        k
-            1 to M.
-        leave_out_self
-            The queries are the vectors themselves, and the distance of each to itself does not count.
+        Queries are (N, D), or (N, ...), the same from the second dimension on. With `leave_out_self` they are
+        the vectors themselves, and the distance of each to itself does not count.
 
-        Raises
-        ------
-        ValueError
-            For queries of another size, NaN or infinity in them, or a k that is too large.
+        Raises ValueError for queries of another size, NaN or infinity in them, or a k that is too large.
         """
         x, y = self._rows(queries), self.vectors
         if x.shape[1] != y.shape[1]:

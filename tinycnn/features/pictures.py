@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinycnn.plot import WRONG, blank_figure, name_style, shown
+from tinycnn.plot import WRONG, blank_figure, cells, name_style, show_image, shown
 
 from .neighbours import Nearest
 
@@ -99,26 +100,13 @@ def attribution_figure(
 def image_grid(images: np.ndarray, titles: Sequence[str], heading: str, columns: int = 10) -> Figure:
     """Draw images (N, C, H, W), each stretched to its own darkest and brightest number, with titles above."""
     columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    figure = blank_figure(1.15 * columns + 0.2, 1.35 * rows + 0.5)
+    figure = blank_figure(1.15 * columns + 0.2, 1.35 * math.ceil(len(images) / columns) + 0.5)
     figure.suptitle(heading, fontsize=11)
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid[len(images) :]:
-        axes.axis("off")
-    for axes, image, title in zip(grid, images, titles, strict=False):
+    for axes, image, title in zip(cells(figure, len(images), columns), images, titles, strict=True):
         low, high = image.min(), image.max()
         show_image(axes, (image - low) / max(high - low, 1e-12))
         axes.set_title(title, fontsize=8, **name_style())
     return figure
-
-
-def show_image(axes: Axes, image: np.ndarray) -> None:
-    """Draw an image (C, H, W) in [0, 1], grey or RGB, without ticks."""
-    if len(image) == 1:
-        axes.imshow(image[0], cmap="gray", vmin=0, vmax=1)
-    else:
-        axes.imshow(np.moveaxis(image, 0, 2))
-    axes.set(xticks=[], yticks=[])
 
 
 def frame(axes: Axes) -> None:

@@ -20,12 +20,8 @@ def linear_error(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.nd
     """Return the test error of a linear classifier: softmax regression with an L2 penalty, all rows a step.
 
     Which penalty, the labelled rows say: every other one is left out, and predicted from the rest. The
-    features, (N, D) and (M, D), are brought to mean 0 and variance 1 of `x`; labels are 0 .. K-1.
-
-    Raises
-    ------
-    ValueError
-        For NaN or infinity in the features.
+    features, (N, D) and (M, D), are brought to mean 0 and variance 1 of `x`; labels are 0 .. K-1. Raises
+    ValueError for NaN or infinity in the features.
     """
     if not (np.isfinite(x).all() and np.isfinite(test_x).all()):
         raise ValueError("features have NaN or infinity in them")
@@ -66,10 +62,7 @@ def _error(model: Linear, x: np.ndarray, y: np.ndarray) -> float:
 def few_of_each(dataset: Dataset, count: int, seed: int = 0) -> Dataset:
     """Return `count` images, as many of every class as possible.
 
-    Raises
-    ------
-    ValueError
-        For fewer than one of each class, or more than there are.
+    Raises ValueError for fewer than one of each class, or more than there are.
     """
     K = len(dataset.classes)
     integers(count=count)

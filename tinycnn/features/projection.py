@@ -55,14 +55,8 @@ def tsne(vectors: Any, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
     """Return vectors (N, D) as points of the plane (N, 2) by t-SNE, computed by scikit-learn.
 
     Neighbours stay neighbours; distances between groups, and their sizes, mean nothing. The perplexity is
-    about how many neighbours each vector has; less than N.
-
-    Raises
-    ------
-    ImportError
-        If scikit-learn is not installed.
-    ValueError
-        For NaN, and a perplexity that is too large.
+    about how many neighbours each vector has; less than N. Raises ImportError without scikit-learn, and
+    ValueError for NaN and a perplexity that is too large.
 
     References
     ----------
@@ -82,14 +76,8 @@ def umap(vectors: Any, neighbours: int = 15, seed: int = 0) -> np.ndarray:
     """Return vectors (N, D) as points of the plane (N, 2) by UMAP, computed by umap-learn.
 
     Neighbours stay neighbours, as with t-SNE; how groups lie to each other is kept a little better.
-    `neighbours` of each vector count, itself included; 2 to N-1.
-
-    Raises
-    ------
-    ImportError
-        If umap-learn is not installed.
-    ValueError
-        For NaN, and a number of neighbours that does not fit.
+    `neighbours` of each vector count, itself included; 2 to N-1. Raises ImportError without umap-learn, and
+    ValueError for NaN and a number of neighbours that does not fit.
 
     References
     ----------

@@ -100,19 +100,10 @@ class EarlyStopping(Callback):
         Whether the networks get the weights of the best epoch at the end: after the last of all epochs, or
         after this callback stopped the training. They do not after Ctrl-C, as the training can still go on.
         Until then, the weights are in ``training.best``, and in checkpoints.
-
-    Attributes
-    ----------
-    best_epoch
-        The number of the best epoch so far, from 1; 0 if there is none.
     """
 
     def __init__(
-        self,
-        monitor: str = "val_loss",
-        patience: int = 3,
-        min_delta: float = 0.0,
-        restore_best: bool = False,
+        self, monitor: str = "val_loss", patience: int = 3, min_delta: float = 0.0, restore_best: bool = False
     ) -> None:
         if not isinstance(monitor, str):
             raise TypeError(f"monitor must be a name in the records, got {monitor!r}")
@@ -120,7 +111,7 @@ class EarlyStopping(Callback):
         check_range("min_delta", min_delta)
         self.monitor, self.patience, self.min_delta = monitor, patience, min_delta
         self.restore_best = restore_best
-        self.best_epoch = 0
+        self.best_epoch = 0  #: the number of the best epoch so far, from 1; 0 if there is none
 
     def on_fit_begin(self, training: Trainable) -> None:
         """Check that there will be something to monitor, and whether a continued training is over already."""
@@ -128,9 +119,8 @@ class EarlyStopping(Callback):
             raise ValueError(f"early stopping monitors {self.monitor!r}, but there is no validation data")
         names = "epoch", *training.names(), "seconds"
         if self.monitor not in names:
-            raise ValueError(
-                f"early stopping: the records have no {self.monitor!r}; they have {', '.join(names)}"
-            )
+            there = ", ".join(names)
+            raise ValueError(f"early stopping: the records have no {self.monitor!r}; they have {there}")
         self._judge(training)
         if self.restore_best and self.best_epoch and training.best is None:
             raise ValueError(

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,12 +50,7 @@ def save_checkpoint(
     begun
         False if nothing was learned yet: no arrays are written, as `config` says how to make the start again.
     new
-        Raise FileExistsError if there is such a file already.
-
-    Raises
-    ------
-    FileExistsError, OSError
-        See `tinycnn.storage.write_atomically`.
+        Raise FileExistsError if there is such a file already; see `tinycnn.storage.write_atomically`.
     """
     save_arrays(path, *_contents(training, config, begun), new)
 
@@ -99,16 +95,11 @@ def read_checkpoint(path: str | Path) -> Contents:
 def load_checkpoint(path: str | Path, training: Trainable) -> list[str]:
     """Continue `training`, which was newly made, from a checkpoint.
 
-    Returns
-    -------
-    list of str
-        Why the last bits of the result may differ from those of a training that never stopped: it was begun
-        on another backend or with other kernels. Empty if it will be the same.
+    Return why the last bits of the result may differ from those of a training that never stopped: it was
+    begun on another backend or with other kernels. Empty if it will be the same.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is none, it is no whole checkpoint, or it is of another model, optimizer, schedule or seed.
+    Raises FileNotFoundError or ValueError if there is none, it is no whole checkpoint, or it is of another
+    model, optimizer, schedule or seed.
     """
     return restore(path, read_checkpoint(path), training)
 
@@ -142,11 +133,10 @@ def restore(path: str | Path, contents: Contents, training: Trainable) -> list[s
 
 def _checked(state: dict[str, Any], training: Trainable) -> dict[str, Any]:
     """Return the state; raise ValueError if it does not fit the training."""
-    batches = len(training.train)
     record = {"epoch": Integer(1), **dict.fromkeys((*training.names(), "seconds"), AnyNumber())}
     kinds = {
         "epoch": Integer(0, training.epochs),
-        "batch": Integer(0, batches),
+        "batch": Integer(0, len(training.train)),
         "seed": Integer(0, 1 << 128),
         "history": ListOf(Fields(record, others=AnyNumber())),
         **training.state_kind(),
@@ -227,7 +217,7 @@ class Checkpoint(Callback):
             self._began, self._saved = self.clock(), (training.epoch, training.batch)
             arrays, texts = _contents(training, self.config)
             copies = {name: array.copy() for name, array in arrays.items()}
-            self._writer = _Writer(copies, texts, self.path, self.clock)
+            self._writer = _Writer(self.path, partial(save_arrays, self.path, copies, texts), self.clock)
 
     def _is_time(self) -> bool:
         """Return whether the last large checkpoint is written, and long enough ago."""
@@ -255,11 +245,9 @@ class Checkpoint(Callback):
 class _Writer(threading.Thread):
     """Writes a checkpoint while training goes on."""
 
-    def __init__(
-        self, arrays: dict[str, np.ndarray], texts: dict[str, str], path: Path, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, path: Path, write: Callable[[], None], clock: Callable[[], float]) -> None:
         super().__init__(name=f"writes {path.name}")
-        self.arrays, self.texts, self.path, self.clock = arrays, texts, path, clock
+        self.write, self.clock = write, clock
         self.error: OSError | None = None
         self.ended = 0.0
         self.start()
@@ -267,7 +255,7 @@ class _Writer(threading.Thread):
     def run(self) -> None:
         """Write the file; keep an error for the thread that waits."""
         try:
-            save_arrays(self.path, self.arrays, self.texts)
+            self.write()
         except OSError as error:
             self.error = error
         self.ended = self.clock()

@@ -78,10 +78,7 @@ def infer(
 def evaluate(model: Module, loader: DataLoader, loss: Loss = cross_entropy) -> Evaluation:
     """Return how well `model` does on the data, in evaluation mode; the model is as before afterwards.
 
-    Raises
-    ------
-    ValueError
-        If the sizes of logits or labels, but for N, differ from batch to batch.
+    Raises ValueError if the sizes of logits or labels, but for N, differ from batch to batch.
     """
     total: Any = 0.0  # an array of the backend, so that no batch waits for a GPU
     all_logits, all_labels = [], []

@@ -84,12 +84,8 @@ class SavedClassifier:
 def load_classifier(run: str | Path) -> SavedClassifier:
     """Return the trained network of a run folder, or of a weights file.
 
-    Raises
-    ------
-    MissingRun
-        If there are no weights.
-    ValueError
-        If the file is damaged or of another network, or has weights that are NaN or infinite.
+    Raises MissingRun if there are no weights, and ValueError if the file is damaged or of another network, or
+    has weights that are NaN or infinite.
     """
     run = Path(run)
     path = run / WEIGHTS if run.is_dir() else run

@@ -77,12 +77,8 @@ def effects(
         change_i(z) = G(z with z_i = +step) - G(z with z_i = -step)
 
     N(0, 1) lies between -1.5 and 1.5 in 87 % of cases. If G is conditional, every sample has a class of its
-    own, which stays. With `classify` one sees which coordinates change the class.
-
-    Raises
-    ------
-    ValueError
-        For fewer than 2 samples, or a step that is not above 0.
+    own, which stays. With `classify` one sees which coordinates change the class. Raises ValueError for fewer
+    than 2 samples, or a step that is not above 0.
     """
     if samples < 2 or step <= 0:
         raise ValueError(f"samples must be at least 2 and step above 0, got {samples} and {step:g}")

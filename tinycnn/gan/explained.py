@@ -11,7 +11,7 @@ import numpy as np
 from tinycnn import plot
 from tinycnn.data import Dataset
 from tinycnn.features import Index, Nearest, features, last_hidden
-from tinycnn.features.pictures import frame, show_image
+from tinycnn.features.pictures import frame
 from tinycnn.fit import RunError, load_classifier
 from tinycnn.schema import plain
 
@@ -122,7 +122,7 @@ def coordinates_figure(G: Generator, found: Effects, chosen: list[int], seed: in
         words = found.describe(i).replace(", ", "\n")
         row[0].text(1, 0.5, f"z[{i}]\n{words}", ha="right", va="center", fontsize=8)
         for axes, image in zip(row[1:], walk(G, i, STEPS, seed=seed), strict=True):
-            show_image(axes, image)
+            plot.show_image(axes, image)
     return figure
 
 
@@ -134,10 +134,10 @@ def neighbours_figure(
     figure = plot.blank_figure(1.0 * (2 * k + 1) + 0.4, 1.15 * N + 0.7)
     figure.suptitle(f"left: a sample; then the nearest by {what} (cosine); then by pixels", fontsize=10)
     for row, image, n in zip(figure.subplots(N, 2 * k + 1, squeeze=False), images, range(N), strict=True):
-        show_image(row[0], image)
+        plot.show_image(row[0], image)
         frame(row[0])
         found = [*near.index[n], *by_pixels.index[n]], [*near.distance[n], *by_pixels.distance[n]]
         for axes, m, distance in zip(row[1:], *found, strict=True):
-            show_image(axes, known.scaled([m])[0])
+            plot.show_image(axes, known.scaled([m])[0])
             axes.set_title(f"{distance:.2g}", fontsize=7, pad=2)
     return figure

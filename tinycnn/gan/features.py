@@ -1,12 +1,7 @@
 """What the discriminator has learned without labels: its features, for a classifier with few labels.
 
-D has looked at thousands of images without labels. Do its convolutions help if there are labels for only a
-hundred images? A linear classifier on D's features is compared with two others that see the same labels: the
-same layers, trained with these labels alone, and a linear classifier on the pixels.
-
-References
-----------
-Radford et al. 2015, section 5: max-pooled features of all layers, and a linear classifier on them.
+A linear classifier on D's features is compared with two others that see the same few labels: the same layers,
+trained with these labels alone, and a linear classifier on the pixels (Radford et al. 2015, section 5).
 """
 
 from dataclasses import dataclass

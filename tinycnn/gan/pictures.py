@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tinycnn.features import nearest
-from tinycnn.features.pictures import show_image
 from tinycnn.fit.callbacks import Callback
 from tinycnn.pictures import save_gif, save_png, tile
-from tinycnn.plot import blank_figure
+from tinycnn.plot import blank_figure, show_image
 
 from .latent import class_by_style, strips
 from .networks import Generator

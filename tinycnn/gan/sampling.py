@@ -12,13 +12,7 @@ from .networks import Generator
 
 
 def scale(images: Tensor) -> Tensor:
-    """Return 2x - 1: images from [0, 1] to [-1, 1], the range of the generator's tanh.
-
-    Raises
-    ------
-    ValueError
-        If they are not in [0, 1].
-    """
+    """Return 2x - 1: images from [0, 1] (else ValueError) to [-1, 1], the range of the generator's tanh."""
     low, high = _backend.numbers(images.data.min(), images.data.max())
     if not 0 <= low <= high <= 1:
         hint = ": divide them by 255" if low >= 0 and 1 < high <= 255 else ""

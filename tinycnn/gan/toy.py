@@ -74,10 +74,7 @@ class ToyGan(GanWithAdditions):
     ) -> ToyGan:
         """Make one, by the names of its density and loss.
 
-        Raises
-        ------
-        ValueError
-            For an unknown name, and for feature matching, as these networks have no features.
+        Raises ValueError for an unknown one, and feature matching, as these networks have no features.
         """
         if density not in DENSITIES:
             raise ValueError(f"unknown density {density!r}; there are {', '.join(DENSITIES)}")
@@ -138,16 +135,13 @@ def draw(gan: ToyGan) -> Figure:
     figure = blank_figure(5.6, 5.2)
     axes = figure.subplots()
     belief, square = gan.belief(), (-EXTENT, EXTENT, -EXTENT, EXTENT)
-    limits = (0.0, 1.0) if gan.loss.probability else (float(belief.min()), float(belief.max()))
-    image = axes.imshow(
-        belief, origin="lower", extent=square, cmap="PuOr", vmin=limits[0], vmax=limits[1], alpha=0.75
-    )
+    low, high = (0.0, 1.0) if gan.loss.probability else (float(belief.min()), float(belief.max()))
+    image = axes.imshow(belief, "PuOr", vmin=low, vmax=high, origin="lower", extent=square, alpha=0.75)
     figure.colorbar(image, ax=axes, shrink=0.8, label="D: real?" if gan.loss.probability else "D's output")
     real, fake = gan.density(np.random.default_rng(1), 300), gan.samples(300)
     axes.scatter(real[:, 0], real[:, 1], s=5, color="black", alpha=0.45, label="real")
-    axes.scatter(
-        fake[:, 0], fake[:, 1], s=11, color="white", edgecolors="black", linewidths=0.5, label="generated"
-    )
+    x, y = fake.T
+    axes.scatter(x, y, s=11, color="white", edgecolors="black", linewidths=0.5, label="generated")
     at = fake[:ARROWS]
     push = gan.push(at)
     length = np.linalg.norm(push, axis=1, keepdims=True)

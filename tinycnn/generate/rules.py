@@ -90,14 +90,5 @@ def weave(i: Array, j: Array, side: int = 16) -> Array:
     return np.sin(np.pi * (np.where(over, i, j) % side + 0.5) / side)
 
 
-RULES: dict[str, Callable[..., Any]] = {
-    "gradients": gradients,
-    "rings": rings,
-    "checkerboard": checkerboard,
-    "moire": moire,
-    "plasma": plasma,
-    "mandelbrot": mandelbrot,
-    "value-noise": value_noise,
-    "cellular-automaton": cellular_automaton,
-    "weave": weave,
-}
+_RULES = gradients, rings, checkerboard, moire, plasma, mandelbrot, value_noise, cellular_automaton, weave
+RULES: dict[str, Callable[..., Any]] = {rule.__name__.replace("_", "-"): rule for rule in _RULES}

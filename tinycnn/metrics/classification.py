@@ -42,7 +42,7 @@ def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.
     TypeError, ValueError
         If they are no integers, differ in shape, are empty, or are out of range.
     """
-    labels, predictions = _numbers(as_numpy(labels), as_numpy(predictions))
+    labels, predictions, _ = _numbered(labels, predictions)
     if labels.shape == predictions.shape == (0,):  # an empty list is one of floats
         raise ValueError("there are no predictions to evaluate")
     if labels.dtype.kind not in "iu" or predictions.dtype.kind not in "iu":
@@ -131,7 +131,8 @@ def precision_recall_f1(
     seen = predicted + labelled > 0
     weights = {None: np.ones(len(matrix), int), "macro": seen, "weighted": labelled}[average]
     if zero_division == "warn":
-        names = _names(as_numpy(labels), as_numpy(predictions), len(matrix))
+        *_, given = _numbered(labels, predictions)
+        names = np.concatenate([given, np.arange(len(given), len(matrix)).astype(str)])
         _say_undefined("precision", "were never predicted", names[(weights > 0) & (predicted == 0)])
         _say_undefined("recall", "never occur", names[(weights > 0) & (labelled == 0)])
     instead = 0.0 if zero_division == "warn" else float(zero_division)
@@ -184,25 +185,15 @@ def check_scores(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
     return labels, scores
 
 
-def _numbers(labels: np.ndarray, predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return names of classes as their numbers in sorted order; numbers stay as they are."""
+def _numbered(labels: Any, predictions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return both as arrays, names of classes as their numbers in sorted order; and the names, if any."""
+    labels, predictions = as_numpy(labels), as_numpy(predictions)
     if not (_are_texts(labels) and _are_texts(predictions)):
-        return labels, predictions
-    _, numbers = np.unique(_joined(labels, predictions), return_inverse=True)
-    return numbers[: labels.size].reshape(labels.shape), numbers[labels.size :].reshape(predictions.shape)
-
-
-def _names(labels: np.ndarray, predictions: np.ndarray, K: int) -> np.ndarray:
-    """Return what each class 0 to K-1 is called: its name, if both are names, else its number."""
-    numbers = np.arange(K).astype(str)
-    if not (_are_texts(labels) and _are_texts(predictions)):
-        return numbers
-    names = np.unique(_joined(labels, predictions))
-    return np.concatenate([names, numbers[len(names) :]])
-
-
-def _joined(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-    return np.concatenate([labels.ravel(), predictions.ravel()]).astype(str)
+        return labels, predictions, np.empty(0, str)
+    together = np.concatenate([labels.ravel(), predictions.ravel()]).astype(str)
+    names, numbers = np.unique(together, return_inverse=True)
+    first, second = np.split(numbers, [labels.size])
+    return first.reshape(labels.shape), second.reshape(predictions.shape), names
 
 
 def _are_texts(array: np.ndarray) -> bool:

@@ -21,12 +21,8 @@ class MeanAveragePrecision(NamedTuple):
 def box_iou(a: Any, b: Any) -> np.ndarray:
     """Return the intersection over union of every pair of boxes (n, 4) and (m, 4), as (n, m).
 
-    A box is x1, y1, x2, y2 with x1 <= x2 and y1 <= y2. Areas are (x2 - x1) * (y2 - y1).
-
-    Raises
-    ------
-    ValueError
-        For other shapes, NaN, and corners in another order.
+    A box is x1, y1, x2, y2 with x1 <= x2 and y1 <= y2. Areas are (x2 - x1) * (y2 - y1). Raises ValueError for
+    other shapes, NaN, and corners in another order.
     """
     a, b = _boxes(a), _boxes(b)
     low = np.maximum(a[:, None, :2], b[None, :, :2])  # (n, m, 2)

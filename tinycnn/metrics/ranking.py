@@ -30,11 +30,7 @@ def roc_curve(labels: Any, scores: Any) -> RocCurve:
     """Return the receiver operating characteristic: how many positives are found at which price.
 
     Labels (N,) are 1 or True for positive, 0 for negative; a larger score, (N,), means rather positive.
-
-    Raises
-    ------
-    ValueError
-        For other labels or shapes, NaN, and if all labels are the same: one of the rates is undefined then.
+    Raises ValueError for others, NaN, and if all labels are the same: one of the rates is undefined then.
     """
     right, wrong, thresholds = _counts(labels, scores)
     if not right[-1] or not wrong[-1]:

@@ -84,10 +84,4 @@ def vgg(num_classes: int = 10, in_channels: int = 1, size: int = 28, width: int 
         layers += [Conv2d(C, K, 3, padding=1), ReLU(), Conv2d(K, K, 3, padding=1), ReLU(), MaxPool2d(2)]
         C, K = K, 2 * K
     side = size // 8
-    return Sequential(
-        *layers,
-        Flatten(),
-        Linear(C * side * side, 128),
-        ReLU(),
-        Linear(128, num_classes),
-    )
+    return Sequential(*layers, Flatten(), Linear(C * side * side, 128), ReLU(), Linear(128, num_classes))

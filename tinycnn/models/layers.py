@@ -58,13 +58,7 @@ LAYERS = _Layers()
 
 
 class RefusedLayer(ValueError):  # noqa: N818 (what the page calls it)
-    """A layer that cannot stand at its place.
-
-    Attributes
-    ----------
-    at
-        Its number, from 0; the number of layers if the end of the network is wrong.
-    """
+    """A layer that cannot stand where it is: number `at`, from 0; how many there are if the end is wrong."""
 
     def __init__(self, at: int, says: str) -> None:
         self.at = at
@@ -84,10 +78,7 @@ class Planned:
 def plan(layers: Sequence[Layer], input_shape: Shape, classes: int) -> list[Planned]:
     """Return the layers of a network for images of this shape, after checking each where it stands.
 
-    Raises
-    ------
-    RefusedLayer
-        Names the layer, the reason and what would fit.
+    Raises RefusedLayer, which names the layer, the reason and what would fit.
     """
     shape: Row = input_shape
     made: list[Planned] = []

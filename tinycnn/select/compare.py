@@ -102,13 +102,7 @@ class Comparison:
 
 
 def compare(models: Mapping[str, Module], test: Dataset) -> Comparison:
-    """Return the comparison of models that return logits (N, K), on the same test images.
-
-    Raises
-    ------
-    ValueError
-        For fewer than two models, and models that do not fit the data.
-    """
+    """Return the comparison of at least two models that return logits (N, K), on the same test images."""
     return _ranked([_entry(name, model, judge(model, test), test) for name, model in models.items()])
 
 

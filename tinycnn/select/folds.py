@@ -16,11 +16,7 @@ def stratified_folds(labels: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
     """Return the number of the fold, 0 to k-1, that each image is held out in, (N,).
 
     Every fold has about as many images of a class as every other one. The same seed gives the same folds.
-
-    Raises
-    ------
-    ValueError
-        For k below 2, and a class with fewer than k images: it would be missing in a fold.
+    Raises ValueError for k below 2, and a class with fewer than k images: it would be missing in a fold.
     """
     integers(k=k)
     if k < 2:

@@ -153,12 +153,8 @@ class Report:
 def judge(model: Module, dataset: Dataset) -> Report:
     """Return the report on a model that returns logits (N, K) for images (N, C, H, W), K = len(classes).
 
-    The model is evaluated in evaluation mode, and is as before afterwards.
-
-    Raises
-    ------
-    ValueError
-        If the model has another number of outputs than the data have classes.
+    The model is evaluated in evaluation mode, and is as before afterwards. Raises ValueError if it has
+    another number of outputs than the data have classes.
     """
     result = evaluate(model, DataLoader(dataset, BATCH))
     if result.logits.ndim != 2 or result.logits.shape[1] != len(dataset.classes):

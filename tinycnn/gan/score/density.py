@@ -31,12 +31,8 @@ def log_density(x: np.ndarray, samples: np.ndarray, sigma: float) -> np.ndarray:
 
         log p(x) = logsumexp_i(-|x - s_i|^2 / (2 sigma^2)) - log n - D/2 log(2 pi sigma^2)
 
-    x and the samples are (N, D) and (n, D); sigma is the standard deviation of each window.
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit, or sigma is not positive.
+    x and the samples are (N, D) and (n, D); sigma is the standard deviation of each window. Raises ValueError
+    if the shapes do not fit, or sigma is not positive.
     """
     if x.ndim != 2 or samples.ndim != 2 or x.shape[1] != samples.shape[1] or not len(samples):
         raise ValueError(

@@ -113,22 +113,20 @@ def measure(
     chosen, validation = order[:N], train.scaled(order[N:][:VALIDATION])
     test_images = test.scaled(slice(None))
     test_features = opinion(classifier, test_images).features
-    measured = []
-    for x, y in ((images, labels), (train.scaled(chosen), train.labels[chosen])):
+
+    def scores(x: np.ndarray, y: np.ndarray | None) -> Measured:
         judged = opinion(classifier, x)
         truth = judged.predictions if y is None else y
-        measured.append(
-            Measured(
-                nearest_neighbour_error(x, truth, test_images, test.labels),
-                frechet_distance(judged.features, test_features),
-                judged.score,
-                judged.confident,
-                judged.coverage,
-                parzen(x, validation, test_images),
-            )
+        return Measured(
+            nearest_neighbour_error(x, truth, test_images, test.labels),
+            frechet_distance(judged.features, test_features),
+            *(judged.score, judged.confident, judged.coverage),
+            parzen(x, validation, test_images),
         )
+
+    generated, real = scores(images, labels), scores(train.scaled(chosen), train.labels[chosen])
     labelled_by = "cnn28" if labels is None else "the condition"
-    return GanReport(measured[0], measured[1], N, len(test), labelled_by, train.classes)
+    return GanReport(generated, real, N, len(test), labelled_by, train.classes)
 
 
 def coverage_chart(report: GanReport) -> Figure:
