@@ -95,11 +95,8 @@ def quantize(model: Module, images: Any, percentile: float = 99.99) -> Module:
     The scale of an activation is such that the share `percentile` of their values, in percent, fits into the
     range. The few beyond it become the largest integer.
 
-    Raises
-    ------
-    ValueError
-        For a percentile outside (0, 100], no images, images or activations that are not finite, and a
-        network without convolutions and dense layers.
+    Raises ValueError for a percentile outside (0, 100], no images, images or activations that are not finite,
+    and a network without convolutions and dense layers.
 
     References
     ----------

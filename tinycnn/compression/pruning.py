@@ -47,10 +47,7 @@ def prune(model: Module, sparsity: float, scope: str = "global") -> Masks:
     Call ``masks.apply()`` after each step of an optimizer, or give ``KeepPruned(masks)`` to `fit`. The zeros
     are saved with the weights; `masks_of` finds them again.
 
-    Raises
-    ------
-    ValueError
-        For a sparsity of 0, 1 or outside, another scope, and a network without weights.
+    Raises ValueError for a sparsity of 0, 1 or outside, another scope, and a network without weights.
 
     References
     ----------

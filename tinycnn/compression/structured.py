@@ -32,13 +32,8 @@ def shrink(model: Sequential, fraction: float) -> Sequential:
     convolutions, dense layers, batch norm, activations, pooling, dropout and Flatten in a row. It stays as it
     is; the new one shares no weights with it, and needs a few epochs of training to adapt.
 
-    Raises
-    ------
-    TypeError
-        For another container, and a layer for which it is not known which channel goes where.
-    ValueError
-        For a fraction out of range, a convolution in groups, and a model with fewer than two layers with
-        weights.
+    Raises TypeError for another container, and a layer for which it is not known which channel goes where;
+    ValueError for a fraction out of range, a convolution in groups, and fewer than two layers with weights.
 
     References
     ----------

@@ -28,21 +28,15 @@ def from_arrays(
         255, white. Floats are in [0, 1], or in 0 .. 255 if the largest is at least 128. Rounding errors of
         up to 0.001 of white are clipped. If the largest value is between 1 and 128 (for integers: between 0
         and 128), it is not clear which value is white, so the images are refused.
-    labels
-        (N,), integers from 0.
-    classes
-        The classes' names; "0", "1", ... up to the largest label by default, at most 1,000.
+    labels, classes
+        (N,), integers from 0; and their names, "0", "1", ... up to the largest label by default, at most
+        1,000. Labels without names that count from 1 get a warning: class "0" has no pictures then.
 
     Raises
     ------
     TypeError, ValueError
         For what `Dataset` refuses. Also if the layout is another or can be read in two ways, a value is out
         of range, it is not clear which value is white, or most of the unnamed classes have no pictures.
-
-    Warns
-    -----
-    UserWarning
-        If labels without names count from 1: class "0" has no pictures then.
     """
     images, labels = _nchw(as_numpy(images)), as_numpy(labels)
     if 0 in images.shape:

@@ -11,6 +11,7 @@ from tinycnn.data.files import naming
 from tinycnn.data.npy import read_npy
 from tinycnn.data.picture import MAX_PIXELS, read_picture
 from tinycnn.data.stratified import stratified_split
+from tinycnn.kernels.geometry import pair
 
 # Windows: previews, folder settings, recycle bin. macOS: folder icons, folders in archives. Synology: index.
 HIDDEN = ("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "icon\r", "__macosx", "@eadir")
@@ -43,13 +44,8 @@ def image_folder(
     ``Thumbs.db`` and others that Windows and macOS hide. If all pictures are grey, they stay grey; otherwise
     they become RGB. See `read_picture` for transparent, turned and animated pictures.
 
-    Parameters
-    ----------
-    size
-        (H, W) to resize every picture to (bicubic), whatever its proportions; one integer stands for both.
-        With None, all must have the same size already.
-    channels
-        C: 1 to make all pictures grey, 3 to make them RGB, None as described above.
+    Every picture is resized to `size` (H, W) (bicubic), whatever its proportions; one integer stands for
+    both. With None, all must have the same size already. `channels` is C: 1, grey, or 3, RGB; None as above.
 
     Raises
     ------
@@ -77,11 +73,11 @@ def image_folder(
 
 def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     """Return `size` as (H, W)."""
-    both = tuple(size) if isinstance(size, Sequence | np.ndarray) else (size, size)
-    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in both)
-    if len(both) != 2 or not whole:
-        raise ValueError(f"size must be (H, W), two positive integers, or one for both; it is {size!r}")
-    H, W = map(int, both)
+    try:
+        H, W = pair(tuple(size) if isinstance(size, Sequence | np.ndarray) else size, "size")
+    except (TypeError, ValueError):
+        fits = "(H, W), two positive integers, or one for both"
+        raise ValueError(f"size must be {fits}; it is {size!r}") from None
     if H * W > MAX_PIXELS:
         raise ValueError(f"size (H, W) = {(H, W)} is more than {MAX_PIXELS:,} pixels")
     return H, W
@@ -142,9 +138,6 @@ def _read_pictures(paths: list[Path], size: tuple[int, int] | None, channels: in
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder and not hidden, sorted by name.
-
-    Hidden are names that start with a dot, and the files that Windows, macOS and network drives hide.
-    """
+    """Return what is in a folder, sorted by name, without what begins with a dot or is else usually hidden."""
     paths = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(path for path in paths if path.name.lower() not in HIDDEN)

@@ -65,7 +65,8 @@ def features(
 
         F(x) = f(W_F x + b_F)
 
-    The model runs in evaluation mode and is as before afterwards.
+    The model runs in evaluation mode and is as before afterwards. Raises ValueError for a layer that does not
+    exist or did not run, no images, and `pool` of what are no maps.
 
     Parameters
     ----------
@@ -78,11 +79,6 @@ def features(
         What to do with maps (N, K, OH, OW): None flattens them, D = K*OH*OW. "mean" and "max" keep one
         number of each map, D = K. A whole number n keeps the largest numbers of n x n windows. "gram" keeps
         how maps go together, see `gram_matrix`, and forgets where: D = K*(K+1)/2.
-
-    Raises
-    ------
-    ValueError
-        For a layer that does not exist or did not run, no images, and `pool` of what are no maps.
     """
     images = images.scaled(slice(None)) if isinstance(images, Dataset) else images
     if len(images) == 0:

@@ -94,12 +94,8 @@ def nearest(images: np.ndarray, among: np.ndarray, leave_out_self: bool = False)
     """Return the nearest image in `among` to each of `images`, by Euclidean distance: both results are (N,).
 
     The images (N, ...) and (M, ...) have the same shape from the second dimension on. With `leave_out_self`
-    both are the same images, and the distance of each to itself does not count.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ or `among` has nothing to choose from.
+    both are the same images, and the distance of each to itself does not count. Raises ValueError if the
+    shapes differ or `among` has nothing to choose from.
     """
     if images.shape[1:] != among.shape[1:]:
         raise ValueError(f"images of shapes {images.shape} and {among.shape} cannot be compared")

@@ -97,9 +97,9 @@ class FeatureReport:
         units = list(range(min(width, UNITS)))
         images = maximise(self.model, layer, units, self.new.image_shape)
         named = width == len(self.new.classes)
-        titles = [self.new.classes[unit] if named else f"unit {unit}" for unit in units]
+        titles = [plot.shown(self.new.classes[unit]) if named else f"unit {unit}" for unit in units]
         heading = f"what the units of layer {layer} ({kind_of(self.model, layer)}) answer to most"
-        return image_grid(images, [plot.shown(title) for title in titles], heading)
+        return image_grid(images, titles, heading)
 
     def save(
         self,

@@ -45,12 +45,8 @@ def explain_run(
     default the same. `classifier` is that of a classifier of such images: its features are used, and it says
     which coordinates change the class. By default the features are those of the discriminator.
 
-    Raises
-    ------
-    RunError
-        If there is no such run, or its discriminator asks for the class and no classifier is given.
-    ValueError
-        If a file is damaged, or the classifier takes other images.
+    Raises RunError if there is no such run, its discriminator asks for the class and no classifier is given,
+    or the classifier takes other images; ValueError if a file is damaged.
     """
     folder = Path(folder)
     out = folder if out is None else Path(out)

@@ -50,22 +50,16 @@ class SampleGrids(Callback):
         self.folder, self.every = folder / "samples", every
 
     def on_fit_begin(self, training: Trainable) -> None:
-        """Write what the untrained generator makes."""
-        assert isinstance(training, GanTraining)
         self.folder.mkdir(parents=True, exist_ok=True)
-        if training.steps == 0:
-            self._write(training)
+        if training.epoch == training.batch == 0:
+            self.on_batch_end(training)  # what the untrained generator makes
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Write a grid, if it is time."""
         assert isinstance(training, GanTraining)
         if training.steps % self.every == 0:
-            self._write(training)
-
-    def _write(self, training: GanTraining) -> None:
-        training.check()  # NaN cannot be drawn
-        path = self.folder / f"step-{training.steps:06}.png"
-        save_png(sample_grid(training.sampler), path, FRAME_ZOOM)
+            training.check()  # NaN cannot be drawn
+            path = self.folder / f"step-{training.steps:06}.png"
+            save_png(sample_grid(training.sampler), path, FRAME_ZOOM)
 
 
 def save_animation(folder: Path) -> None:

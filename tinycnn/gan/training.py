@@ -63,10 +63,7 @@ class Sums:
 class GanTraining(Trainable):
     """The training of a GAN; for epoch, batch, history and stop see `Trainable`.
 
-    Raises
-    ------
-    ValueError
-        If networks and data do not fit each other, or an optimizer is of another network.
+    Raises ValueError if networks and data do not fit each other, or an optimizer is of another network.
     """
 
     gan: Gan

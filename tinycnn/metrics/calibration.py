@@ -24,11 +24,7 @@ def reliability(labels: Any, probabilities: Any, bins: int = 10) -> Reliability:
     The confidence is the largest probability, and the prediction is right if its class is the label. Labels
     are (N,) integers, 0 to K-1; probabilities (N, K), each row adds up to 1; the bins have equal width.
 
-    Raises
-    ------
-    TypeError, ValueError
-        For labels or probabilities of another kind or shape, NaN, logits in place of probabilities, and
-        fewer than one bin.
+    Raises TypeError or ValueError for others, NaN, logits in place of probabilities, and fewer than one bin.
 
     References
     ----------

@@ -29,13 +29,9 @@ class Scores(NamedTuple):
 def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.ndarray:
     """Return how often label i was predicted as j: (K, K) integers.
 
-    Parameters
-    ----------
-    labels, predictions
-        (N,) integers, 0 to K-1: lists, arrays or tensors, also of a GPU. Or both are texts, the names of the
-        classes: then class 0 is the first name in the order of `sorted`.
-    K
-        The number of classes, at most 4,096; by default one more than the largest number seen.
+    Labels and predictions are (N,) integers, 0 to K-1: lists, arrays or tensors, also of a GPU. Or both are
+    texts, the names of the classes: then class 0 is the first name in the order of `sorted`. K is at most
+    4,096; by default one more than the largest number seen.
 
     Raises
     ------
@@ -75,12 +71,8 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     """Return the share of images whose label is among the k classes with the largest scores.
 
     Of equal scores the class with the lower number comes first, as in ``argmax``: k = 1 is the accuracy.
-    Labels are (N,) integers, 0 to K-1; scores (N, K) are logits or probabilities; k is 1 to K.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For labels or scores of another kind or shape, NaN, and another k.
+    Labels are (N,) integers, 0 to K-1; scores (N, K) are logits or probabilities; k is 1 to K. Raises
+    TypeError or ValueError for others, and for NaN.
     """
     labels, scores = check_scores(labels, scores)
     K = scores.shape[1]

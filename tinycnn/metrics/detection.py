@@ -45,7 +45,8 @@ def mean_average_precision(
     For each class: the detections of all images, surest first, are right if they overlap a true box of their
     image and class by at least `iou`. Each takes the box it overlaps most of those not taken yet, so a second
     detection of the same object is wrong. AP is the area under the precision-recall curve, whose precision is
-    first made to fall: at each recall, the largest precision at this recall or a larger one.
+    first made to fall: at each recall, the largest precision at this recall or a larger one. Raises
+    ValueError for other shapes, another number of images, and if there is no true box at all.
 
     Parameters
     ----------
@@ -57,11 +58,6 @@ def mean_average_precision(
         The number of classes; by default one more than the largest number seen.
     points
         None: the exact area, as of Pascal VOC from 2010 on. 101: the mean over 101 recalls, as of COCO.
-
-    Raises
-    ------
-    ValueError
-        For other shapes, another number of images, and if there is no true box at all.
 
     References
     ----------

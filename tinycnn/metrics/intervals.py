@@ -28,11 +28,7 @@ def bootstrap_interval(values: Any, level: float = 0.95, resamples: int = 2000, 
 
     Draw N of the N values with replacement, take the mean, do so `resamples` times: the interval holds the
     middle `level` of these means. Values are (N,), N at least 2; for an accuracy ``predictions == labels``.
-
-    Raises
-    ------
-    ValueError
-        For other values or shapes, NaN, and a single value: it says nothing about spread.
+    Raises ValueError for others, NaN, and a single value: it says nothing about spread.
 
     References
     ----------
@@ -62,12 +58,8 @@ def mcnemar(right_a: Any, right_b: Any) -> McNemar:
 
         p = min(1, 2 * sum_{i <= min(only_a, only_b)} binomial(n, i) / 2^n)
 
-    Both are (N,) booleans, for the same images in the same order: ``predictions == labels``.
-
-    Raises
-    ------
-    ValueError
-        If they are no booleans or differ in shape.
+    Both are (N,) booleans, for the same images in the same order: ``predictions == labels``. Others raise
+    ValueError.
 
     References
     ----------

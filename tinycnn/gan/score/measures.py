@@ -17,12 +17,8 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
 
     The trace of the root is the sum of the roots of the eigenvalues of C1 C2, which are those of the
     symmetric C1^(1/2) C2 C1^(1/2). x (N, features) and y (M, features) are taken for samples of normal
-    distributions. The fewer images, the larger it is: compare it only for equal numbers of images.
-
-    Raises
-    ------
-    ValueError
-        For other shapes, fewer than two rows, and for NaN or infinity.
+    distributions. The fewer images, the larger it is: compare it only for equal numbers of images. Raises
+    ValueError for other shapes, fewer than two rows, and for NaN or infinity.
 
     References
     ----------

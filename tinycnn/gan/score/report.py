@@ -55,7 +55,10 @@ class GanReport:
             (f"classifier score, 1 to {len(g.coverage)}", f"{g.score:.2f}", f"{r.score:.2f}"),
             ("judged confident (p > 0.9) by cnn28", f"{g.confident:.1%}", f"{r.confident:.1%}"),
             (f"rarest class ({self.classes[least]})", f"{g.coverage[least]:.1%}", f"{r.coverage[least]:.1%}"),
-            ("Parzen log-likelihood (nats)", _nats(g.parzen), _nats(r.parzen)),
+            (
+                "Parzen log-likelihood (nats)",
+                *(f"{p.mean:.0f} +- {p.error:.0f}" for p in (g.parzen, r.parzen)),
+            ),
         ]
         widths = [max(len(row[i]) for row in rows) for i in range(3)]
         table = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
@@ -92,6 +95,8 @@ def measure(
 ) -> GanReport:
     """Return the scores of generated images, and of the same number of real training images.
 
+    Raises ValueError if there are too few of those for N and for the validation of the Parzen window.
+
     Parameters
     ----------
     images, labels
@@ -100,11 +105,6 @@ def measure(
         A trained network for these images, whose last layer is dense.
     train, test
         What the generator was trained on, and images on which it was not trained. `seed` chooses among them.
-
-    Raises
-    ------
-    ValueError
-        If there are too few training images for N and for the validation of the Parzen window.
     """
     N = len(images)
     order = np.random.default_rng(seed).permutation(len(train))
@@ -144,7 +144,3 @@ def coverage_chart(report: GanReport) -> Figure:
     axes.margins(y=0.2)  # room for the legend
     axes.legend(loc="upper center", ncols=3)
     return figure
-
-
-def _nats(p: Parzen) -> str:
-    return f"{p.mean:.0f} +- {p.error:.0f}"

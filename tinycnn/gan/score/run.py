@@ -35,11 +35,8 @@ def score(
     data allow. `classifier` is the run folder of a trained cnn28; by default one is trained on the same data,
     and kept beside the generator.
 
-    Raises
-    ------
-    RunError
-        If there is no generator, its images are no 28x28 grey ones, or the data or the classifier have other
-        classes.
+    Raises RunError if there is no generator, its images are no 28x28 grey ones, or the data or the classifier
+    have other classes; ValueError if a file is damaged.
     """
     folder = Path(folder)
     G, config = load_generator(folder)
