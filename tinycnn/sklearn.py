@@ -55,12 +55,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_
-        The K classes: numbers or texts, sorted. `predict` returns them.
-    module_
-        The trained network.
-    losses_
-        The mean loss of every epoch.
+    classes_, module_, losses_
+        The K classes, numbers or texts, sorted; the trained network; the mean loss of every epoch.
     """
 
     def __init__(

@@ -209,6 +209,14 @@ def test_a_shrunk_cnn28_is_smaller_faster_to_run_and_can_be_trained(rng):
         assert_array_equal(w, before[name])
 
 
+def test_a_batch_norm_before_the_first_convolution_is_not_shared():
+    norm = nn.BatchNorm2d(2)
+    model = nn.Sequential(norm, nn.Conv2d(2, 4, 1), nn.Conv2d(4, 1, 1))
+    small = shrink(model, 0.5)
+    small[0].weight.data[...] = 7
+    assert norm.weight.tolist() == [1, 1]
+
+
 def test_what_shrink_does_not_know_is_refused(net):
     with pytest.raises(TypeError, match="layer 3: shrink does not know which channels of a BasicBlock"):
         shrink(resnet(), 0.5)

@@ -47,13 +47,8 @@ def image_folder(
     Every picture is resized to `size` (H, W) (bicubic), whatever its proportions; one integer stands for
     both. With None, all must have the same size already. `channels` is C: 1, grey, or 3, RGB; None as above.
 
-    Raises
-    ------
-    FileNotFoundError, NotADirectoryError
-        If there is no such folder.
-    ValueError
-        Names the folder without classes or pictures, the file that `read_picture` refuses, or two pictures
-        whose sizes differ.
+    Raises FileNotFoundError or NotADirectoryError if there is no such folder. ValueError names a folder
+    without classes or pictures, the file that `read_picture` refuses, or two pictures whose sizes differ.
     """
     folder = Path(folder)
     size = None if size is None else _height_and_width(size)
@@ -138,6 +133,6 @@ def _read_pictures(paths: list[Path], size: tuple[int, int] | None, channels: in
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder, sorted by name, without what begins with a dot or is else usually hidden."""
+    """Return what is in a folder, sorted by name; without what is hidden, by a dot or usually."""
     paths = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(path for path in paths if path.name.lower() not in HIDDEN)

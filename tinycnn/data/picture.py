@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,21 +64,14 @@ def _read(path: Path) -> Image:
             with Image.open(path) as file:  # reads the header only
                 if file.width * file.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
-                turn = TURNS.get(_orientation(file))
-                picture = _grey_or_rgb(file)
+                picture, turn = _grey_or_rgb(file), None
+                with suppress(Exception):  # if the Exif data are damaged in any way, the pixels need not be
+                    turn = TURNS.get(int(file.getexif().get(EXIF_ORIENTATION, 1)))
                 return picture if turn is None else picture.transpose(Image.Transpose[turn])
     except too_large:
         raise ValueError(f"it has more than {MAX_PIXELS:,} pixels: make it smaller") from None
     except Exception as error:  # Pillow's readers raise many kinds, from OSError to SyntaxError
         raise ValueError(f"no picture that Pillow can read ({error})") from error
-
-
-def _orientation(picture: Image) -> int:
-    """Return how the camera was held, 1 to 8; 1, upright, if the file does not say."""
-    try:
-        return int(picture.getexif().get(EXIF_ORIENTATION, 1))
-    except Exception:  # the Exif data are damaged in any way; the pixels need not be
-        return 1
 
 
 def _grey_or_rgb(picture: Image) -> Image:

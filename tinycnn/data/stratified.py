@@ -11,12 +11,7 @@ def stratified_split(dataset: Dataset, test_fraction: float = 0.2, seed: int = 0
     """Split a data set at random into two, with about `test_fraction` of every class in the second.
 
     Each class has at least one picture in each part, and each part is in the original order. The same seed
-    gives the same split.
-
-    Raises
-    ------
-    ValueError
-        For a fraction outside (0, 1), and a class with a single picture.
+    gives the same split. Raises ValueError for a fraction outside (0, 1), and a class with a single picture.
     """
     if not 0 < test_fraction < 1:
         raise ValueError(f"test_fraction must be between 0 and 1, both excluded, it is {test_fraction}")

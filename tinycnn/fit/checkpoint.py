@@ -41,16 +41,10 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizers, schedule, seed, epoch, batch and history, atomically.
 
-    The random state is the seed with epoch and batch: see `fit`.
-
-    Parameters
-    ----------
-    config
-        What the run was made from; anything that JSON can hold. On loading it is compared.
-    begun
-        False if nothing was learned yet: no arrays are written, as `config` says how to make the start again.
-    new
-        Raise FileExistsError if there is such a file already; see `tinycnn.storage.write_atomically`.
+    The random state is the seed with epoch and batch: see `fit`. `config` is what the run was made from:
+    anything that JSON can hold, which is compared on loading. If the training has not `begun`, no arrays are
+    written, as `config` says how to make the start again. `new` raises FileExistsError if there is such a
+    file already; see `tinycnn.storage.write_atomically`.
     """
     save_arrays(path, *_contents(training, config, begun), new)
 

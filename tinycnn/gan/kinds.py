@@ -16,11 +16,7 @@ class Kinds(Module):
 
     Why: a generator is continuous, so on the way from an 8 to a 1 it has to make something between the two,
     which no real image is. A choice has nothing in between: a walk through z jumps when the choice changes.
-
-    Parameters
-    ----------
-    kinds
-        How many numbers choose.
+    `kinds` is how many numbers choose.
 
     References
     ----------

@@ -78,8 +78,7 @@ class Comparison:
             yield f"within noise of the best (p at least {SIGNIFICANT:g}): {', '.join(noise)}"
         if worse:
             yield f"worse than the best by more than chance (p below {SIGNIFICANT:g}): {', '.join(worse)}"
-        tests = len(self.entries) - 1
-        if tests > 1:
+        if (tests := len(self.entries) - 1) > 1:
             chance = f"{min(tests * SIGNIFICANT, 1):.0%}"
             yield f"of {tests} tests one falls below {SIGNIFICANT:g} by chance in up to {chance} of cases"
 
