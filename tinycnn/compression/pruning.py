@@ -110,7 +110,7 @@ class GradualPruning(Callback):
 
     Model, sparsity (that of the end) and scope are as of `prune`. The end is reached after the share `until`
     of all batches: the rest of the training adapts what is left. There are `every` batches between two times.
-    Raises as `prune`; and ValueError for an `until` outside 0 < until <= 1, or an `every` below 1.
+    Raises what `prune` does; and ValueError for an `until` outside 0 < until <= 1, or an `every` below 1.
 
     References
     ----------

@@ -80,12 +80,12 @@ def compress(
     seed: int = 0,
     done: Callable[[Form], None] = lambda form: None,
 ) -> list[Form]:
-    """Compress a trained classifier in every way, and write each form into `folder`; it stays as it is.
+    """Compress a trained classifier in every way, and write each form into `folder`; `model` itself stays.
 
-    Sparsity and scope are those of `prune`, the fraction is that of `shrink`; after each of the two the
-    network is trained for so many epochs. `config` is saved with the weights that have the network's own
-    shapes, so that `load_classifier` takes them. `done` is called with each form as soon as it is there.
-    Raises as `prune` and `shrink`, before any training.
+    Sparsity and scope are those of `prune`, and the fraction is that of `shrink`. After each of the two the
+    network is trained for `epochs`. `config` is saved with the weights that have the network's own shapes, so
+    that `load_classifier` takes them. `done` is called with each form as soon as it is there. Raises what
+    `prune` and `shrink` raise, before any training.
     """
     check_share("sparsity", sparsity)
     small = shrink(model, fraction)

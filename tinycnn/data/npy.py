@@ -35,7 +35,7 @@ def read_npy(path: str | Path) -> np.ndarray:
 def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """Return all arrays in a .npz file (stored, or compressed with deflate) by their names.
 
-    Raises as `read_npy`, for the archive and for every array in it. Also if all arrays together would unpack
+    It raises what `read_npy` does, for the archive and every array in it; also if all together would unpack
     to more than 768 MiB, which is checked before any memory is allocated.
     """
     import zipfile

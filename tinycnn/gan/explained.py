@@ -42,8 +42,8 @@ def explain_run(
     """Print and draw what the coordinates of z change, and the training images nearest to samples.
 
     `folder` is the run folder of a GAN; ``coordinates.png`` and ``nearest_features.png`` go to `out`, by
-    default the same. `classifier` is that of a classifier of such images: its features are used, and it says
-    which coordinates change the class. By default the features are those of the discriminator.
+    default the same. If `classifier` names the run folder of a classifier of such images, its features are
+    used, and it says which coordinates change the class. Else the features are those of the discriminator.
 
     Raises RunError if there is no such run, its discriminator asks for the class and no classifier is given,
     or the classifier takes other images; ValueError if a file is damaged.

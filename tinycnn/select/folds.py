@@ -50,6 +50,6 @@ def cross_validate(
     """Return the k scores of a training that is repeated, each time with another fold held out.
 
     `score` trains on the first data set and returns how good the result is on the second. `dataset` is the
-    training data: the test images stay out of it. Raises as `stratified_folds`.
+    training data: the test images stay out of it. Raises what `stratified_folds` does.
     """
     return np.array([score(rest, held_out) for rest, held_out in folds_of(dataset, k, seed)])
