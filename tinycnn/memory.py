@@ -3,8 +3,9 @@
 A training step frees arrays of many megabytes, and the next step asks for the same sizes again. The C library
 gives such memory back to the system at once. To get it again costs more time than the arithmetic on it.
 The compiled kernels take their large arrays from `tinycnn.kernels.arena`, which keeps them. For the arrays
-that NumPy makes, two settings of glibc do the same. They affect the whole process, so they are a choice: the
-command `tinycnn train` makes them, importing the library does not. Without glibc there is nothing to set.
+that NumPy makes, two settings of glibc do the same. They affect the whole process, so they are a choice:
+`tinycnn train` and other commands make it, importing the library does not. Without glibc there is nothing to
+set.
 """
 
 import ctypes

@@ -1,21 +1,15 @@
 import json
 
-import numpy as np
 import pytest
 
+from tests.helpers.few_digits import write_digits
 from tinycnn.cli import main
-from tinycnn.data import digits
 
 
 @pytest.fixture(scope="session")
 def digits_folder(tmp_path_factory):
     """images.npy and labels.npy with 400 digits."""
-    folder = tmp_path_factory.mktemp("data") / "some-digits"
-    folder.mkdir()
-    train, _ = digits()
-    np.save(folder / "images.npy", train.images[:400, 0])
-    np.save(folder / "labels.npy", train.labels[:400])
-    return folder
+    return write_digits(tmp_path_factory.mktemp("data") / "some-digits", 400)
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,11 @@
 
 import json
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from tests.helpers import strict_cupy
+from tests.helpers.few_digits import write_digits
 from tinycnn import backend
 from tinycnn.cli import main
 from tinycnn.data import digits
@@ -16,12 +16,7 @@ SMALL = ["--g-width", 4, "--d-width", 4, "--latent", 8, "--batch-size", 16, "--e
 
 @pytest.fixture(scope="module")
 def some_digits(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "some-digits"
-    folder.mkdir()
-    train, _ = digits()
-    np.save(folder / "images.npy", train.images[:300, 0])
-    np.save(folder / "labels.npy", train.labels[:300])
-    return folder
+    return write_digits(tmp_path_factory.mktemp("data") / "some-digits", 300)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import tinycnn
+from tests.helpers.few_digits import write_digits
 from tinycnn import models, nn, plot
-from tinycnn.data import Dataset, digits
+from tinycnn.data import Dataset
 from tinycnn.fit import ClassifierRun, RunError
 from tinycnn.metrics import mcnemar
 from tinycnn.select import compare, compare_runs, comparison_figure
@@ -15,12 +16,7 @@ from tinycnn.storage import load_arrays, save_arrays
 
 @pytest.fixture(scope="module")
 def digits_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "few"
-    folder.mkdir()
-    train, _ = digits()
-    np.save(folder / "images.npy", train.images[:300, 0])
-    np.save(folder / "labels.npy", train.labels[:300])
-    return folder
+    return write_digits(tmp_path_factory.mktemp("data") / "few", 300)
 
 
 @pytest.fixture(scope="module")

@@ -4,19 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.helpers.few_digits import write_digits
 from tinycnn import plot
-from tinycnn.data import digits
 from tinycnn.fit import ClassifierSettings, DivergedError, RunError, StoppedRun, classifier
 from tinycnn.select import Search, TuneSettings, search_figure, tune
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "few"
-    folder.mkdir()
-    train, _ = digits()
-    np.save(folder / "images.npy", train.images[:200, 0])
-    np.save(folder / "labels.npy", train.labels[:200])
+    folder = write_digits(tmp_path_factory.mktemp("data") / "few", 200)
     return ClassifierSettings(data=folder, model="lenet5", epochs=1, shift=0)
 
 

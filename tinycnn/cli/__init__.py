@@ -3,11 +3,13 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NoReturn
 
-from tinycnn import BackendError, GradcheckError, __version__, gpu
+from tinycnn import BackendError, GradcheckError, __version__, gpu, memory
+from tinycnn import backend as _backend
 from tinycnn.fit import RunError, StoppedRun
 from tinycnn.fit.settings import DifferentSettings
 
@@ -116,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(printable(text), flush=True)
 
     try:
-        with gpu.saying(f"tinycnn {args.command}"):
+        with gpu.saying(f"tinycnn {args.command}"), _place(args):
             result: dict[str, Any] = args.run(args, say)
         if args.json:
             print(as_json(result), flush=True)
@@ -142,6 +144,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.json:
             print(as_json({"error": one_line(f"{type(error).__name__}: {error}")}), flush=True)
         raise
+
+
+@contextmanager
+def _place(args: argparse.Namespace) -> Iterator[None]:
+    """Let a command that has --backend compute there, and keep the memory of one step for the next."""
+    if "backend" not in args:
+        yield
+        return
+    memory.keep_freed()
+    with _backend.using(args.backend or _backend.current()):
+        yield
 
 
 def _fail(error: object, status: int, json: bool) -> int:

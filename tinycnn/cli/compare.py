@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinycnn import backend as _backend
 from tinycnn import plot
 from tinycnn.select import compare_runs, comparison_figure
 
@@ -24,8 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print a table, the best run first, and draw accuracy against size."""
-    with _backend.using(args.backend or _backend.current()):
-        comparison = compare_runs(args.runs)
+    comparison = compare_runs(args.runs)
     for line in comparison.lines():
         say(line)
     plot.save(comparison_figure(comparison), args.out)

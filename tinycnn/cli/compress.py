@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import tinycnn
-from tinycnn import backend as _backend
 from tinycnn import plot
 from tinycnn.compression.pruning import SCOPES
 from tinycnn.compression.report import Form, compress, picture
@@ -38,25 +37,24 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     for name, share in (("--sparsity", args.sparsity), ("--filters", args.filters)):
         if not 0 < share < 1:
             raise WrongUse(f"{name} is a share between 0 and 1, both excluded, got {share:g}")
-    with _backend.using(args.backend or _backend.current()):
-        saved = load_classifier(args.run_folder)
-        if not saved.data:
-            raise WrongUse(f"{saved.path} does not say what it was trained on, and pruning trains it further")
-        train, test = load_data(saved.data, saved.input_shape)
-        train, test = in_classes(train, saved.classes)[0], in_classes(test, saved.classes)[0]
-        folder = args.out or saved.path.parent / "compressed"
-        folder.mkdir(parents=True, exist_ok=True)
-        tinycnn.manual_seed(args.seed)
-        say(f"{saved.name} on {len(test):,} test images of {test.name}")
-        say(f"{'':28}  accuracy  zeros  parameters  size of the file")
+    saved = load_classifier(args.run_folder)
+    if not saved.data:
+        raise WrongUse(f"{saved.path} does not say what it was trained on, and pruning trains it further")
+    train, test = load_data(saved.data, saved.input_shape)
+    train, test = in_classes(train, saved.classes)[0], in_classes(test, saved.classes)[0]
+    folder = args.out or saved.path.parent / "compressed"
+    folder.mkdir(parents=True, exist_ok=True)
+    tinycnn.manual_seed(args.seed)
+    say(f"{saved.name} on {len(test):,} test images of {test.name}")
+    say(f"{'':28}  accuracy  zeros  parameters  size of the file")
 
-        def row(form: Form) -> None:
-            numbers = f"{form.accuracy:9.2%}  {form.sparsity:5.1%}  {form.parameters:10,}"
-            say(f"{form.name:<28} {numbers}  {form.bytes / 1024:6,.0f} KiB  {form.file}")
+    def row(form: Form) -> None:
+        numbers = f"{form.accuracy:9.2%}  {form.sparsity:5.1%}  {form.parameters:10,}"
+        say(f"{form.name:<28} {numbers}  {form.bytes / 1024:6,.0f} KiB  {form.file}")
 
-        config = saved.made_from
-        options = args.sparsity, args.scope, args.filters, args.epochs, args.seed
-        forms = compress(saved.model, train, test, folder, config, *options, done=row)
-        plot.save(picture(forms), folder / "compression.png")
+    config = saved.made_from
+    options = args.sparsity, args.scope, args.filters, args.epochs, args.seed
+    forms = compress(saved.model, train, test, folder, config, *options, done=row)
+    plot.save(picture(forms), folder / "compression.png")
     say(f"the files and compression.png are in {folder}/")
     return {"run": str(args.run_folder), "folder": str(folder), "forms": [asdict(form) for form in forms]}

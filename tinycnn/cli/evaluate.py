@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinycnn import backend as _backend
 from tinycnn import plot
 from tinycnn.fit import load_classifier
 from tinycnn.schema import plain
@@ -26,10 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Evaluate, print a table with one row per class, and draw it."""
-    with _backend.using(args.backend or _backend.current()):
-        saved = load_classifier(args.run_folder)
-        test, note = saved.test_data(args.data)
-        report = Report.of(saved.evaluate(test), saved.classes)
+    saved = load_classifier(args.run_folder)
+    test, note = saved.test_data(args.data)
+    report = Report.of(saved.evaluate(test), saved.classes)
     if note:
         say(f"note: {note}")
     say(f"{saved.name} on {plain(test.name)}: {len(test):,} test images")

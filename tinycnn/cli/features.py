@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn import backend as _backend
-from tinycnn import memory
 from tinycnn.features import layer_names
 from tinycnn.features.extract import POOLS
 from tinycnn.features.neighbours import METRICS
@@ -45,27 +43,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print the numbers and save the pictures."""
-    memory.keep_freed()
-    with _backend.using(args.backend or _backend.current()):
-        saved = load_classifier(args.run_folder)
-        if args.layers:
-            layers = {name: kind_of(saved.model, name) for name in layer_names(saved.model)}
-            for name, kind in layers.items():
-                say(f"{name:6} {kind}")
-            return {"run": str(args.run_folder), "layers": layers}
-        train, test, note = saved.data_sets(args.data)
-        if note:
-            say(f"note: {note}")
-        known = train.subset(np.arange(min(4 * args.images, len(train))))
-        new = test.subset(np.arange(min(args.images, len(test))))
-        try:
-            what = report(saved.model, known, new, args.layer, args.pool)
-        except ValueError as error:
-            raise WrongUse(f"--layer: {error}") from error
-        folder = args.out or saved.path.parent / "features"
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            said = what.save(folder, say, args.metric, args.tsne, args.umap)
-        except ImportError as error:
-            raise WrongUse(str(error)) from error
+    saved = load_classifier(args.run_folder)
+    if args.layers:
+        layers = {name: kind_of(saved.model, name) for name in layer_names(saved.model)}
+        for name, kind in layers.items():
+            say(f"{name:6} {kind}")
+        return {"run": str(args.run_folder), "layers": layers}
+    train, test, note = saved.data_sets(args.data)
+    if note:
+        say(f"note: {note}")
+    known = train.subset(np.arange(min(4 * args.images, len(train))))
+    new = test.subset(np.arange(min(args.images, len(test))))
+    try:
+        what = report(saved.model, known, new, args.layer, args.pool)
+    except ValueError as error:
+        raise WrongUse(f"--layer: {error}") from error
+    folder = args.out or saved.path.parent / "features"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        said = what.save(folder, say, args.metric, args.tsne, args.umap)
+    except ImportError as error:
+        raise WrongUse(str(error)) from error
     return {"run": str(args.run_folder), **said}

@@ -3,8 +3,6 @@
 import argparse
 from typing import Any
 
-from tinycnn import backend as _backend
-from tinycnn import memory
 from tinycnn.gan import GanRun, GanSettings
 from tinycnn.gan.settings import PLAIN
 
@@ -26,11 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Train, and fill the run folder."""
-    memory.keep_freed()
     settings = {**(PLAIN if args.plain else {}), **given(args, GanSettings)}
-    with _backend.using(args.backend or _backend.current()):
-        run = begin(GanRun, args, settings)
-        result = run.train(say, progress=not args.json)
+    run = begin(GanRun, args, settings)
+    result = run.train(say, progress=not args.json)
     training = run.training
     return {
         "run": str(run.folder),

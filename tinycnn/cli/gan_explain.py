@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinycnn import backend as _backend
-from tinycnn import memory
 from tinycnn.gan.explained import explain_run
 
 from .common import Say, add_backend, integer
@@ -28,9 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print the coordinates, and save both pictures."""
-    memory.keep_freed()
-    with _backend.using(args.backend or _backend.current()):
-        said = explain_run(
-            args.run_folder, args.samples, args.coordinates, args.classifier, args.seed, say, args.out
-        )
+    said = explain_run(
+        args.run_folder, args.samples, args.coordinates, args.classifier, args.seed, say, args.out
+    )
     return {"run": str(args.run_folder), **said}

@@ -5,8 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinycnn import backend as _backend
-from tinycnn import memory
 from tinycnn.features import few_of_each
 from tinycnn.gan import load_discriminator
 from tinycnn.gan.features import compare
@@ -29,31 +27,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print a table, one row per number of labels."""
-    memory.keep_freed()
-    with _backend.using(args.backend or _backend.current()):
-        D, config = load_discriminator(args.run_folder)
-        if D.num_classes:
-            raise WrongUse(
-                f"{args.run_folder} is conditional: its discriminator asks for the label; train one without"
-            )
-        if D.outputs > 1:
-            raise WrongUse(
-                f"{args.run_folder}: its discriminator was taught the classes with all labels, so few would "
-                "tell nothing; train one with: tinycnn gan --class-weight 0"
-            )
-        if "data" not in config:
-            raise WrongUse(f"{args.run_folder} does not say which data its discriminator was trained on")
-        train, test = load_gan_data(config["data"], conditional=True)
-        for count in args.labels:  # all of them before any work
-            try:
-                few_of_each(train, count, args.seed)
-            except ValueError as error:
-                raise WrongUse(f"--labels: {error}") from error
-        say(f"test error on {len(test):,} images of {test.name}")
-        say(f"{'labels':>6}  linear on D's features  the same CNN supervised  linear on raw pixels")
-        rows = []
-        for count in args.labels:
-            row = compare(D, train, test, count, args.seed)
-            say(f"{row.labels:>6,}  {row.features:22.2%}  {row.supervised:23.2%}  {row.pixels:20.2%}")
-            rows.append(asdict(row))
+    D, config = load_discriminator(args.run_folder)
+    if D.num_classes:
+        raise WrongUse(
+            f"{args.run_folder} is conditional: its discriminator asks for the label; train one without"
+        )
+    if D.outputs > 1:
+        raise WrongUse(
+            f"{args.run_folder}: its discriminator was taught the classes with all labels, so few would "
+            "tell nothing; train one with: tinycnn gan --class-weight 0"
+        )
+    if "data" not in config:
+        raise WrongUse(f"{args.run_folder} does not say which data its discriminator was trained on")
+    train, test = load_gan_data(config["data"], conditional=True)
+    for count in args.labels:  # all of them before any work
+        try:
+            few_of_each(train, count, args.seed)
+        except ValueError as error:
+            raise WrongUse(f"--labels: {error}") from error
+    say(f"test error on {len(test):,} images of {test.name}")
+    say(f"{'labels':>6}  linear on D's features  the same CNN supervised  linear on raw pixels")
+    rows = []
+    for count in args.labels:
+        row = compare(D, train, test, count, args.seed)
+        say(f"{row.labels:>6,}  {row.features:22.2%}  {row.supervised:23.2%}  {row.pixels:20.2%}")
+        rows.append(asdict(row))
     return {"run": str(args.run_folder), "errors": rows}

@@ -4,8 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinycnn import backend as _backend
-from tinycnn import memory
 from tinycnn.gan.score.report import LEAST_SHARE, GanReport
 from tinycnn.gan.score.run import score
 from tinycnn.schema import plain
@@ -33,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Measure, and print the table."""
-    memory.keep_freed()
-    with _backend.using(args.backend or _backend.current()):
-        report = score(args.run_folder, args.samples, args.classifier, args.seed, say)
+    report = score(args.run_folder, args.samples, args.classifier, args.seed, say)
     for line in report.lines():
         say(line)
     say(_verdict(report))

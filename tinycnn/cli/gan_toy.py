@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tinycnn import backend as _backend
 from tinycnn.fit.folder import new_folder
 from tinycnn.gan import LOSSES
 from tinycnn.gan.toy import DENSITIES, ToyGan, animate
@@ -33,9 +32,8 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Train, and write toy.gif and its last frame, toy.png."""
     folder = args.out or new_folder(f"toy-{args.density}")
     folder.mkdir(parents=True, exist_ok=True)
-    with _backend.using(args.backend or _backend.current()):
-        gan = ToyGan.of(args.density, args.loss, args.seed)
-        frames = animate(gan, args.steps, args.frames, say)
+    gan = ToyGan.of(args.density, args.loss, args.seed)
+    frames = animate(gan, args.steps, args.frames, say)
     save_gif(frames, folder / "toy.gif")
     save_png(frames[-1], folder / "toy.png")
     say(f"the animation is {folder / 'toy.gif'}, its last frame {folder / 'toy.png'}")

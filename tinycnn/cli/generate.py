@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn import backend as _backend
 from tinycnn.fit.run import names_of
 from tinycnn.gan import load_generator, pictures
 from tinycnn.generate import RULES, learned, random_image, rule_image
@@ -87,20 +86,19 @@ def _by_rule(args: argparse.Namespace) -> dict[str, np.ndarray]:
 
 
 def _learned(args: argparse.Namespace) -> dict[str, np.ndarray]:
-    with _backend.using(args.backend or _backend.current()):
-        G, config = load_generator(args.run_folder)
-        if not G.num_classes and (args.label is not None or args.picture == "classes"):
-            raise WrongUse(f"{args.run_folder} is not conditional: it cannot be asked for a class")
-        if args.picture == "interpolation":
-            return {f"interpolation-{args.seed}": pictures.interpolations(G, seed=args.seed)}
-        if args.picture == "classes":
-            return {f"classes-{args.seed}": pictures.classes_by_styles(G, seed=args.seed)}
-        labels = None
-        if args.label is not None:
-            classes = config.get("classes", [])
-            if args.label not in classes:
-                raise WrongUse(f"--label {args.label}: the classes are {names_of(classes)}")
-            labels = np.full(args.count, classes.index(args.label))
-        images = learned(args.run_folder, args.count, args.seed, labels)
+    G, config = load_generator(args.run_folder)
+    if not G.num_classes and (args.label is not None or args.picture == "classes"):
+        raise WrongUse(f"{args.run_folder} is not conditional: it cannot be asked for a class")
+    if args.picture == "interpolation":
+        return {f"interpolation-{args.seed}": pictures.interpolations(G, seed=args.seed)}
+    if args.picture == "classes":
+        return {f"classes-{args.seed}": pictures.classes_by_styles(G, seed=args.seed)}
+    labels = None
+    if args.label is not None:
+        classes = config.get("classes", [])
+        if args.label not in classes:
+            raise WrongUse(f"--label {args.label}: the classes are {names_of(classes)}")
+        labels = np.full(args.count, classes.index(args.label))
+    images = learned(args.run_folder, args.count, args.seed, labels)
     prefix = "image" if args.label is None else re.sub(r"[^\w.-]", "_", args.label)
     return {f"{prefix}-{args.seed}-{n:03}": image for n, image in enumerate(images)}

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn import backend as _backend
 from tinycnn.functional.cards import CARDS
 from tinycnn.gradcheck import GradcheckError, GradcheckWarning, gradcheck
 from tinycnn.tensor import Tensor
@@ -34,15 +33,14 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     names = args.operations or list(CARDS)
     say(f"{'operation':<34} {'order 1':>8}  {'order 2':>8}  {'seconds':>7}  shapes tried")
     rows, failed = {}, []
-    with _backend.using(args.backend or _backend.current()):
-        for name in names:
-            rows[name] = row = _check(name, args.trials, args.seed)
-            errors = [f"{error:8.1e}" for error in row["errors"]]
-            say(f"{name:<34} {errors[0]}  {errors[1]}  {row['seconds']:7.2f}  {'; '.join(row['shapes'])}")
-            for note in row["notes"]:
-                say(f"  {note}")
-            if row["failed"]:
-                failed.append(name)
+    for name in names:
+        rows[name] = row = _check(name, args.trials, args.seed)
+        errors = [f"{error:8.1e}" for error in row["errors"]]
+        say(f"{name:<34} {errors[0]}  {errors[1]}  {row['seconds']:7.2f}  {'; '.join(row['shapes'])}")
+        for note in row["notes"]:
+            say(f"  {note}")
+        if row["failed"]:
+            failed.append(name)
     if failed:
         raise FailedRun(f"wrong: {', '.join(failed)}: {rows[failed[0]]['notes'][0]}")
     say(f"{len(names)} operations, all right to second order")

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn import backend as _backend
 from tinycnn.fit import load_classifier
 from tinycnn.fit.folder import newest_run
 from tinycnn.fit.saved import load_picture
@@ -32,11 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Print the likeliest classes of every picture."""
-    with _backend.using(args.backend or _backend.current()):
-        folder = args.run_folder or newest_run()
-        saved = load_classifier(folder)
-        pictures = np.stack([load_picture(path, saved.input_shape, args.invert) for path in args.images])
-        probabilities = saved.probabilities(pictures)
+    folder = args.run_folder or newest_run()
+    saved = load_classifier(folder)
+    pictures = np.stack([load_picture(path, saved.input_shape, args.invert) for path in args.images])
+    probabilities = saved.probabilities(pictures)
     names = [plain(name, 40) for name in saved.classes]
     predictions = []
     for path, picture, p in zip(args.images, pictures, probabilities, strict=True):

@@ -4,8 +4,6 @@ import argparse
 import os
 from typing import Any
 
-from tinycnn import backend as _backend
-from tinycnn import memory
 from tinycnn.fit import ClassifierRun, ClassifierSettings
 
 from .common import Say, WrongUse, add_backend, add_folders, add_settings, given
@@ -23,11 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Train, evaluate, and fill the run folder."""
-    memory.keep_freed()
     settings = given(args, ClassifierSettings)
-    with _backend.using(args.backend or _backend.current()):
-        run = begin(ClassifierRun, args, settings)
-        result = run.train(say, progress=not args.json)
+    run = begin(ClassifierRun, args, settings)
+    result = run.train(say, progress=not args.json)
     training = run.training
     return {
         "run": str(run.folder),

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tinycnn import backend as _backend
-from tinycnn import memory, plot
+from tinycnn import plot
 from tinycnn.fit import ClassifierSettings
 from tinycnn.fit.folder import RUNS
 from tinycnn.select import Search, TuneSettings, search_figure
@@ -32,13 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     """Run the search, or the rest of it, print every trial, and draw them."""
-    memory.keep_freed()
     chosen = given(args, ClassifierSettings)
     settings = ClassifierSettings(**chosen)
     folder = args.out or RUNS / f"tune-{settings.model}-{Path(settings.data).name}"
-    with _backend.using(args.backend or _backend.current()):
-        search = Search(settings, TuneSettings(**given(args, TuneSettings)), folder)
-        best = search.run(say)
+    search = Search(settings, TuneSettings(**given(args, TuneSettings)), folder)
+    best = search.run(say)
     plot.save(search_figure(search), folder / "trials.png")
     options = {"lr": best.lr, "weight_decay": best.weight_decay, **chosen}
     command = " ".join(["tinycnn train", *(as_option(*option) for option in options.items())])

@@ -29,7 +29,7 @@ MOST_PAGES = 16  # open at once; and sessions that wait for their page to come b
 PATIENCE = 10.0  # seconds that a page may take to read a message
 LEAVING = 2.0  # seconds that a page that is loaded again waits until its former self has left
 SLICE = 0.05  # seconds of training between two looks at what pages ask
-TOO_MANY, ENDS = 1013, 1012  # codes of a closed WebSocket: try again later; the server goes
+TOO_MANY = 1013  # code of a closed WebSocket: try again later
 
 
 class Lab:
