@@ -29,11 +29,11 @@ class Grade:
     student
         The name of the file or folder.
     exercise
-        Its name; empty where a file could not be read.
+        Its name; empty if a file could not be read.
     right, mistake, message
         As in `Verdict`.
     file
-        Where the answer stands.
+        The name of the file with the answer.
     """
 
     student: str
@@ -54,7 +54,7 @@ def names_in(file: Path) -> list[str]:
     Raises
     ------
     AnswerError
-        Where there is no such file, or it is no Python.
+        If there is no such file, or it is no Python.
     """
     if not file.is_file():
         raise AnswerError(f"there is no file {file}")
@@ -73,7 +73,7 @@ def answers_in(file: Path, exercises: Exercises | None = None) -> list[str]:
     Raises
     ------
     AnswerError
-        Where it answers none, or one of them twice.
+        If it answers none, or one of them twice.
     """
     known = exercises or catalogue()
     names = names_in(file)
@@ -101,7 +101,7 @@ def students_of(folder: Path) -> dict[str, list[Path]]:
     Raises
     ------
     AnswerError
-        Where there is no such folder, it holds no answers, or two students have one name.
+        If there is no such folder, it holds no answers, or two students have one name.
     """
     if not folder.is_dir():
         raise AnswerError(f"there is no folder {folder}")

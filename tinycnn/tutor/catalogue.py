@@ -42,7 +42,7 @@ def exercises_in(file: Path) -> dict[str, Exercise]:
     Raises
     ------
     AnswerError
-        Where there is no such file, it cannot be imported, or it defines none.
+        If there is no such file, it cannot be imported, or it defines none.
     """
     if not file.is_file():
         raise AnswerError(f"there is no file {file}")

@@ -42,7 +42,7 @@ def check(
     hints
         Whether to say more than right or wrong. Without hints it is an exam.
     seed
-        Of the random numbers in the arguments.
+        The seed of the random numbers in the arguments.
     seconds
         How long all calls together may take.
     quiet
@@ -88,12 +88,12 @@ def check_file(
     seconds: float = SECONDS,
     quiet: bool = False,
 ) -> Verdict:
-    """Do as `check` with the function of the exercise's name in a file, which only its process imports.
+    """Say whether a file's function of the exercise's name is right; only a new process imports the file.
 
     Raises
     ------
     AnswerError
-        Where the file cannot be imported, has no such function, or one that takes other arguments.
+        If the file cannot be imported, has no such function, or one that takes other arguments.
     """
     exercise = find_exercise(exercise)
     result = run(exercise, trial(exercise, seed).cases, file=file, seconds=seconds)

@@ -37,21 +37,23 @@ class Exercise:
     cases
         Returns the calls to try, as dictionaries of arguments, the simplest first. Gets a random generator.
     mistakes
-        What the tutor knows.
+        The mistakes that the tutor knows.
     hints
         From a question to nearly the answer.
     lesson, equation
-        Where it belongs: numbers, or None.
+        The numbers of the lesson and the equation that it belongs to, or None.
     reference
         The engine's own function, which says what is right; by default `model`.
     models
-        Other right implementations, whose text mistakes change, too.
+        Other right implementations. Mistakes change their texts, too.
     view
-        Of a result and the arguments: what of the result matters, where several results are right.
+        Takes a result and the arguments, and returns what matters of the result, if several are right.
     traits
-        What a call can have, and of its arguments whether it has it; used to say what is still true.
+        Names of what a call can have, and functions that say of its arguments whether it has it. They are
+        used to say what is still true of an answer.
     explain
-        Of the arguments and an index of the result: the step of `tinycnn.explain` that computes this element.
+        Takes the arguments and an index of the result, and returns the step of `tinycnn.explain` for this
+        element.
     """
 
     model: Callable[..., Any]

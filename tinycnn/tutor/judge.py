@@ -163,7 +163,7 @@ def _printed(execution: Execution) -> tuple[str, ...]:
 
 
 def _shared(execution: Execution, tried: Sequence[Tried]) -> tuple[str, ...]:
-    """Return a note where a result is a view of an argument, and the engine's is not."""
+    """Return a note if a result is a view of an argument, and the engine's is not."""
     for outcome, case in zip(execution.outcomes, tried, strict=True):
         for name in outcome["shared"]:
             argument = case.arguments[name]

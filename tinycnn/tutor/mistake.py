@@ -91,7 +91,7 @@ def _in_a_body(code: str) -> str:
 
 
 def changed(model: Callable[..., Any], changes: Sequence[Change]) -> Callable[..., Any] | None:
-    """Return `model` with its text changed; None where what shall be changed does not stand there."""
+    """Return `model` with its text changed; None if an `old` does not stand in it."""
     source = _source(model)
     for old, new in changes:
         if old not in source:

@@ -43,12 +43,12 @@ class Progress:
 
 
 def read_progress(path: Path = FILE) -> Progress:
-    """Return what is kept; nothing, where there is no file.
+    """Return what is kept; nothing, if there is no file.
 
     Raises
     ------
     ValueError
-        Where the file is something else.
+        If the file is something else.
     """
     if not path.exists():
         return Progress()

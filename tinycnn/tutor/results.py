@@ -58,7 +58,7 @@ def is_number(value: Any) -> bool:
 
 
 def misfit(yours: Any, right: Any) -> str | None:
-    """Return a sentence on what kind of thing a result is, where it is another kind than the right one."""
+    """Return a sentence if a result is another kind of thing than the right one; else None."""
     if yours is None:
         return (
             "Your function returns nothing for these arguments. Does every way through it end with a return?"

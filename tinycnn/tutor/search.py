@@ -41,7 +41,7 @@ class Trial:
     def find(self, tried: Sequence[Tried]) -> list[tuple[Mistake, ...]]:
         """Return the mistakes, alone or in pairs, that give the learner's result on every case.
 
-        Several, where nothing that was tried tells them apart. Pairs are looked at where no single one fits.
+        There are several if no case tells them apart. Pairs are looked at if no single one fits.
         """
         # The wrong results first, because most suspects differ there.
         order = sorted(tried, key=lambda case: (case.is_right, isinstance(case.yours, Raised)))

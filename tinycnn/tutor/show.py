@@ -15,7 +15,7 @@ LONGEST = 600  # characters of one argument
 
 
 def show(verdict: Verdict) -> None:
-    """Print the verdict; draw the step where there is a screen for it."""
+    """Print the verdict; draw the step if there is a screen for it."""
     on_terminal = sys.stdout.isatty() and find_spec("rich") is not None
     if on_terminal:
         _show_in_colour(verdict)

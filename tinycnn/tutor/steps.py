@@ -17,7 +17,7 @@ Index = tuple[int, ...]
 
 
 def first_difference(yours: Any, right: Any) -> tuple[int, Index] | None:
-    """Return where two results differ first: which of several results, and the index; None if nowhere."""
+    """Return where two results differ first: which of several results, and the index; None if equal."""
     several = isinstance(right, list | tuple)
     pairs = (
         zip(yours, right, strict=False) if several and isinstance(yours, list | tuple) else [(yours, right)]
@@ -35,7 +35,7 @@ def first_difference(yours: Any, right: Any) -> tuple[int, Index] | None:
 
 
 def steps_of(exercise: Exercise, tried: Tried) -> tuple[Step, ...]:
-    """Return the step that computes the first number of a case that differs; empty where no number does."""
+    """Return the step that computes the first number of a case that differs; empty if no number does."""
     found = first_difference(tried.yours, tried.right)
     if found is None:
         return ()

@@ -135,7 +135,7 @@ def _constant_offset(pairs: Sequence[Pair]) -> str | None:
 
 
 def _moved(pairs: Sequence[Pair]) -> str | None:
-    """Say where the right numbers stand at other places."""
+    """Say how the right numbers are moved, if they stand in other places."""
     ndim = pairs[0][1].ndim
     if any(right.ndim != ndim or right.size < 2 for _, right in pairs):
         return None

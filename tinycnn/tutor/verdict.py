@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """One call where the answer is not right.
+    """One call with a result that is not right.
 
     Attributes
     ----------
     arguments
         By name.
     yours
-        What came out; None where nothing did.
+        What came out; None if nothing did.
     right
         What is right.
     """
@@ -35,7 +35,7 @@ class Case:
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What the tutor says of an answer; true where the answer is right.
+    """What the tutor says of an answer; true if the answer is right.
 
     Attributes
     ----------
@@ -44,16 +44,16 @@ class Verdict:
     right
         Whether the answer is.
     mistake
-        The identifier of the mistake, ``"a+b"`` for two at once; None where it is right, or not known.
+        The identifier of the mistake, ``"a+b"`` for two at once; None if it is right, or not known.
     message
         One or two sentences.
     case
-        The smallest call that goes wrong; None where it is right.
+        The smallest call that goes wrong; None if all are right.
     steps
         The step that computes the first number that differs, with the learner's number beside the engine's;
-        empty where there is none.
+        empty if there is none.
     traceback
-        Where the function raised an exception: the learner's part of it.
+        If the function raised an exception: the learner's part of the traceback.
     notes
         What else is to be said: that it prints, or ran in this process.
     """

@@ -26,7 +26,7 @@ def conv2d_input(g, w, size, stride, padding):
 
 
 def _windows(g, w, size, stride, padding):
-    """Do as `conv2d_input`: all filters of a window at once."""
+    """Return what `conv2d_input` returns; take all filters of a window at once."""
     N, K, OH, OW = g.shape
     K, C, KH, KW = w.shape
     (H, W), (SH, SW), (PH, PW) = size, stride, padding
@@ -38,7 +38,7 @@ def _windows(g, w, size, stride, padding):
 
 
 def _planes(g, w, size, stride, padding):
-    """Do as `conv2d_input`: one cell of all filters at a time, on all windows at once."""
+    """Return what `conv2d_input` returns; take one cell of all filters at a time."""
     N, K, OH, OW = g.shape
     K, C, KH, KW = w.shape
     (H, W), (SH, SW), (PH, PW) = size, stride, padding

@@ -27,7 +27,7 @@ def conv2d_weight(x, g, kernel_size, stride, padding):
 
 
 def _images(x, g, kernel_size, stride, padding):
-    """Do as `conv2d_weight`: all windows of one image at once."""
+    """Return what `conv2d_weight` returns; take all windows of an image at once."""
     N, C, H, W = x.shape
     N, K, OH, OW = g.shape
     (KH, KW), (SH, SW), (PH, PW) = kernel_size, stride, padding
@@ -41,7 +41,7 @@ def _images(x, g, kernel_size, stride, padding):
 
 
 def _windows(x, g, kernel_size, stride, padding):
-    """Do as `conv2d_weight`: one window of all images at once."""
+    """Return what `conv2d_weight` returns; take one window of all images at once."""
     N, C, H, W = x.shape
     N, K, OH, OW = g.shape
     (KH, KW), (SH, SW), (PH, PW) = kernel_size, stride, padding

@@ -27,7 +27,7 @@ def max_pool2d_input(g, x, kernel_size, stride):
 
 
 def _masks(g, x, kernel_size, stride):
-    """Do as `max_pool2d_input`, with a mask of each window."""
+    """Return what `max_pool2d_input` returns; use a mask of each window."""
     N, C, OH, OW = g.shape
     (KH, KW), (SH, SW) = kernel_size, stride
     dx = np.zeros(x.shape)

@@ -25,7 +25,7 @@ def avg_pool2d_input(g, size, kernel_size, stride):
 
 
 def _planes(g, size, kernel_size, stride):
-    """Do as `avg_pool2d_input`: one cell of all windows at a time."""
+    """Return what `avg_pool2d_input` returns; take one cell of all windows at a time."""
     N, C, OH, OW = g.shape
     (H, W), (KH, KW), (SH, SW) = size, kernel_size, stride
     dx = np.zeros((N, C, H, W))

@@ -27,7 +27,7 @@ def conv_transpose2d(x, w, stride, padding):
 
 
 def _copies(x, w, stride, padding):
-    """Do as `conv_transpose2d`: all copies of one kernel cell at once."""
+    """Return what `conv_transpose2d` returns; lay all copies of one kernel cell at once."""
     N, K, OH, OW = x.shape
     K, C, KH, KW = w.shape
     (SH, SW), (PH, PW) = stride, padding

@@ -72,7 +72,7 @@ def _survey(file: str, say: Say) -> None:
 
 
 def _from_file(file: str, name: str, say: Say) -> Any:
-    """Return the function of this name; None, and say why, where the file has none."""
+    """Return the function of this name; if the file has none, say so and return None."""
     module = _imported(file, say)
     function = getattr(module, name, None)
     if module is not None and not callable(function):
@@ -82,7 +82,7 @@ def _from_file(file: str, name: str, say: Say) -> Any:
 
 
 def _imported(file: str, say: Say) -> Any:
-    """Return the module of an answer file; None, and say why, where it cannot be imported."""
+    """Return the module of an answer file; if it cannot be imported, say why and return None."""
     sys.path.insert(0, str(Path(file).parent))
     spec = importlib.util.spec_from_file_location("answers", file)
     assert spec is not None

@@ -14,7 +14,7 @@ from .process import SECONDS, Execution
 
 
 def run_here(function: Any, cases: Sequence[Arguments], seconds: float = SECONDS) -> Execution:
-    """Do as `process.run`, in a thread of this process.
+    """Run `function` on `cases`, as `process.run` does, in a thread of this process.
 
     A loop in Python is ended when the time is up. A call into C that does not return cannot be ended: the
     thread is left alone, and dies with this process.

@@ -25,7 +25,7 @@ def pack(value: Any, home: str | None) -> bytes:
     Raises
     ------
     CannotSendError
-        Where it uses a class of the notebook, an open file, a lock, ...: says what.
+        If it uses a class of the notebook, an open file, a lock, ...: says what.
     """
     buffer = io.BytesIO()
     try:

@@ -92,7 +92,7 @@ def _order(file: Path | None, seconds: float, **order: Any) -> Execution:
 
 
 def _run(folder: Path, seconds: float) -> str | None:
-    """Run the process to its end; return "time" where it had to be ended, "crash" where it ended badly."""
+    """Run the process to its end; return "time" if it had to be ended, "crash" if it ended badly."""
     package = str(Path(__file__).parents[3])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "agg"}
