@@ -25,8 +25,9 @@ neural networks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -40,9 +41,10 @@ from .panels import LINE, aligned, packed, workspace
 from .plan import CROWDED, MOST_PARTS, UNITS, multiply_adds, table
 from .threads import split
 from .vectors import VECTOR_BYTES
-from .winograd_blocks import forward_tiles, input_tiles, taps_of_sums, weight_tiles
+from .winograd_blocks import convolve_tiles, taps_of_sums, weight_tiles
 from .winograd_points import POINTS, TAPS, M, weights_at_points
 
+Result = TypeVar("Result")
 LEAST = 24  # channels and filters: with less, transforms take longer than what they save (measured)
 WORK = 3 << 23  # multiply-adds, at least: this has more to prepare (measured)
 LEFT = 0.5  # of the direct multiplications, at most
@@ -55,6 +57,7 @@ SERIAL = 1 << 22  # multiply-adds that are done before a thread that sleeps is a
 class Cut(NamedTuple):
     """How images are cut into bands of tiles, and how far from each other the points of a band are."""
 
+    NR: int  # filters of a panel
     TH: int  # tiles of an image, vertically and horizontally
     TW: int
     tiles_high: int  # of a band
@@ -70,6 +73,14 @@ class Cut(NamedTuple):
     def tiles(self) -> int:
         """Tiles of a band."""
         return self.images * self.tiles_high * self.TW
+
+    def pixels(self, width: int, more: int, lanes: int, itemsize: int) -> int:
+        """Return the room for a band's pixels, with so `more` rows and columns than tiles have, and for rows.
+
+        The rows are those of an image of this `width`, as they are when they are copied.
+        """
+        rows, columns = self.tiles_high * M + more, self.TW * M + more
+        return -(-(self.images * columns + width) * rows * lanes * itemsize // LINE) * LINE // itemsize
 
 
 def is_possible(geometry: Geometry) -> bool:
@@ -100,114 +111,134 @@ def conv2d_epilogue(
     x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
 ) -> tuple[Array, Array | None]:
     """Return what `convolution.conv2d_epilogue` does."""
-    if x.dtype == w.dtype and serves(geometry, x.dtype):
-        result = _forward(*convolution.prepared(x, w), geometry, bias, slope, pooled)
-        if result is not None:
-            return result
-    return convolution.conv2d_epilogue(x, w, geometry, bias, slope, pooled)
+    return _tried(_forward, convolution.conv2d_epilogue, x, w, geometry, bias, slope, pooled)
 
 
 def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return what `convolution.conv2d_input` does."""
-    if g.dtype == w.dtype and serves(geometry, g.dtype):
-        result = _input(*convolution.prepared(g, w), geometry, bias)
-        if result is not None:
-            return result
-    return convolution.conv2d_input(g, w, geometry, bias)
+    return _tried(_input, convolution.conv2d_input, g, w, geometry, bias)
 
 
 def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return what `convolution.conv2d_weight` does."""
-    if x.dtype == g.dtype and serves(geometry, x.dtype):
-        result = _weight(*convolution.prepared(x, g), geometry)
-        if result is not None:
+    return _tried(_weight, convolution.conv2d_weight, x, g, geometry)
+
+
+def _tried(
+    transformed: Callable[..., Result],
+    direct: Callable[..., Result],
+    a: Array,
+    b: Array,
+    geometry: Geometry,
+    *more: Any,
+) -> Result:
+    """Return the result by transforms if these serve and all of it is finite, else by direct sums."""
+    if a.dtype == b.dtype and serves(geometry, a.dtype):
+        a, b = convolution.prepared(a, b)
+        # A vector for each thread that holds NaN in the end if a result is no finite number. Two lines of the
+        # cache for each: threads that write to one line wait for each other.
+        wrong = np.zeros((get_num_threads(), 2 * LINE // a.itemsize), a.dtype)
+        result = transformed(a, b, geometry, wrong, *more)
+        if not np.isnan(wrong).any():
             return result
-    return convolution.conv2d_weight(x, g, geometry)
+    return direct(a, b, geometry, *more)
 
 
 def _forward(
-    x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
-) -> tuple[Array, Array | None] | None:
-    """Return the output and the winners of its pooling, or None if some result is not finite."""
-    N, C, _, W, K, *_, OH, OW = geometry
-    cut = _cut(geometry, x.itemsize, C, C, pooled)
-    NR, Q = filters_of(x.itemsize), 2 if pooled else 1
+    x: Array, w: Array, geometry: Geometry, wrong: Array, bias: Array | None, slope: float, pooled: bool
+) -> tuple[Array, Array | None]:
+    """Return the output and the winners of its pooling, if there is one."""
+    N, C, _, _, K, *_, OH, OW = geometry
+    cut, Q = _cut(geometry, x.itemsize, C, C, pooled), 2 if pooled else 1
     y = arena.empty((N, K, OH // Q, OW // Q), x.dtype)
-    index = arena.empty(y.shape if pooled else (0,), f"i{x.itemsize}")
-    rows, columns = cut.tiles_high * M + TAPS - 1, cut.TW * M + TAPS - 1
-    v0 = _lines((cut.images * columns + W) * rows * cut.lanes, x.itemsize)
+    index = arena.empty(y.shape if pooled else (0,), convolution.INDICES[x.itemsize])
+    arrays = x, *_weights(w, bias, cut, 1, K, C, 1, TAPS * TAPS), y, index.view(x.dtype)
+    cells = cut.images * max(OH, cut.tiles_high * M) * OW
+    room = cells + M * OW + M, cells // Q**2  # tiles reach beyond the last row and column
+    _run(cut, geometry, True, arrays, slope, room, wrong)
+    return y, index if pooled else None
+
+
+def _input(g: Array, w: Array, geometry: Geometry, wrong: Array, bias: Array | None = None) -> Array:
+    """Return the gradient by the input."""
+    C, K = geometry.C, geometry.K
+    cut = _cut(geometry, g.itemsize, K, K)
+    x = arena.empty(geometry.x_shape, g.dtype)
+    U, start = _weights(w, bias, cut, K, C, K, K, 1)
+    panels = len(start) // cut.NR - 1
+    windows = panels * cut.images * (cut.tiles_high * M + TAPS - 1) * (cut.TW * M + TAPS - 1)
+    _run(cut, geometry, False, (g, U, start, x, x[:0]), 1, (windows, 0), wrong)
+    return x
+
+
+def _run(
+    cut: Cut,
+    geometry: Geometry,
+    windows: bool,
+    arrays: tuple[Array, ...],
+    slope: float,
+    room: tuple[int, int],
+    wrong: Array,
+) -> None:
+    """Let threads write their shares of the output or of the gradient by the input.
+
+    A thread has room for so many results, with NR filters each, and for so many winners.
+    """
+    image, result = _images(geometry) if windows else _images(geometry)[::-1]
+    v0 = cut.pixels(image[2], TAPS - 1 if windows else 0, cut.lanes, wrong.itemsize)
     s0 = v0 + POINTS * cut.apart
     c0 = s0 + POINTS * cut.s_apart
-    cells = cut.images * max(OH, cut.tiles_high * M) * OW
-    w0 = c0 + (cells + M * OW + M) * NR  # tiles reach beyond the last row and column
-    size, wrong = w0 + cells // Q**2 * NR, _watch(x.dtype)
-    weights = _weights(w, bias, cut, 1, K, C, 1, TAPS * TAPS)
-    arrays = x.reshape(-1), *weights, y.reshape(-1), index.reshape(-1).view(x.dtype)
-    tables = *_rows(cut, NR), _numbers(C), *_windows(cut.images, OH, OW)
-    args = tuple(cut), tuple(geometry), *arrays, x.dtype.type(slope), tables, (v0, s0, c0, w0)
-    units = N // cut.images * cut.bands * -(-K // NR)
+    w0 = c0 + room[0] * cut.NR
+    size, dtype = w0 + room[1] * cut.NR, wrong.dtype
+    distances = _distances(cut.tiles, cut.pitch), _distances(cut.tiles, cut.NR), np.arange(image[0])
+    tables = *distances, *_windows(cut.images, geometry.OH, geometry.OW)
+    flat = (array.reshape(-1) for array in arrays)
+    args = tuple(cut), windows, image, result, *flat, dtype.type(slope), tables, (v0, s0, c0, w0)
+    units = geometry.N // cut.images * -(-result[0] // cut.NR) * (cut.bands if windows else 1)
     split(
-        lambda part, *some: forward_tiles(*args, wrong[part], workspace(size, x.dtype), *some),
+        lambda part, *some: convolve_tiles(*args, wrong[part], workspace(size, dtype), *some),
         units,
         _threads(geometry),
     )
-    return None if np.isnan(wrong).any() else (y, index if pooled else None)
 
 
-def _input(g: Array, w: Array, geometry: Geometry, bias: Array | None) -> Array | None:
-    """Return the gradient by the input, or None if some result is not finite."""
-    N, C, *_, K, _, _, _, _, _, _, _, _, _, _, OW = geometry
-    cut = _cut(geometry, g.itemsize, K, K)
-    NR = filters_of(g.itemsize)
-    panels = -(-C // NR)
-    x = arena.empty(geometry.x_shape, g.dtype)
-    rows, columns = cut.tiles_high * M, cut.TW * M
-    v0 = _lines((cut.images * columns + OW) * rows * cut.lanes, g.itemsize)
-    s0 = v0 + POINTS * cut.apart
-    x0 = s0 + POINTS * cut.s_apart
-    size = x0 + panels * cut.images * (rows + TAPS - 1) * (columns + TAPS - 1) * NR
-    wrong, tables = _watch(g.dtype), (*_rows(cut, NR), _numbers(K))
-    arrays = g.reshape(-1), *_weights(w, bias, cut, K, C, K, K, 1), x.reshape(-1)
-    args = tuple(cut), tuple(geometry), *arrays, tables, (v0, s0, x0)
-    split(
-        lambda part, *some: input_tiles(*args, wrong[part], workspace(size, g.dtype), *some),
-        N // cut.images * panels,
-        _threads(geometry),
-    )
-    return None if np.isnan(wrong).any() else x
-
-
-def _weight(x: Array, g: Array, geometry: Geometry) -> Array | None:
-    """Return the gradient by the weights, or None if some result is not finite."""
-    N, C, _, W, K, *_, OW = geometry
+def _weight(x: Array, g: Array, geometry: Geometry, wrong: Array) -> Array:
+    """Return the gradient by the weights."""
+    (C, _, W, *_), (K, _, OW, *_) = x_image, g_image = _images(geometry)
     cut = _cut(geometry, x.itemsize, C, C)
-    NR = filters_of(x.itemsize)
-    panels, jobs = -(-K // NR), N // cut.images * cut.bands
+    NR, panels, jobs = cut.NR, -(-K // cut.NR), geometry.N // cut.images * cut.bands
     of_part = panels * POINTS * cut.u_apart
     # The batch is cut by its size alone: the sums are the same bits for every number of threads.
     parts = max(1, min(MOST_PARTS, jobs, SUMS // (of_part * x.itemsize)))
-    rows, columns = cut.tiles_high * M, cut.TW * M
-    v0 = _lines((cut.images * (columns + TAPS - 1) + W) * (rows + TAPS - 1) * cut.lanes, x.itemsize)
+    v0 = cut.pixels(W, TAPS - 1, cut.lanes, x.itemsize)
     g0 = v0 + POINTS * cut.apart
-    s0 = g0 + _lines((cut.images * columns + OW) * rows * NR, x.itemsize)
+    s0 = g0 + cut.pixels(OW, 0, NR, x.itemsize)
     size = s0 + POINTS * cut.s_apart
     sums, zeros = aligned(parts * of_part, x.dtype), np.zeros(NR, x.dtype)
     tables = _distances(C, 1), _distances(C, NR), _distances(cut.tiles, cut.pitch)[: cut.tiles]
-    args = tuple(cut), tuple(geometry), x.reshape(-1), g.reshape(-1), zeros, sums, parts, tables, (v0, g0, s0)
+    arrays = x_image, x.reshape(-1), g_image, g.reshape(-1), zeros, sums
+    args = tuple(cut), *arrays, jobs, parts, tables, (v0, g0, s0)
     split(
         lambda _, *some: weight_tiles(*args, workspace(size, x.dtype), *some),
         parts * panels,
         _threads(geometry),
     )
-    w, wrong = arena.empty(geometry.w_shape, x.dtype), _watch(x.dtype)
-    taps = C * TAPS * TAPS * NR
-    of_taps = sums, w.reshape(-1), C, K, cut.u_apart, zeros, parts
+    w = arena.empty(geometry.w_shape, x.dtype)
+    to_add = sums, w.reshape(-1), C, K, cut.u_apart, zeros, parts
     split(
-        lambda part, *some: taps_of_sums(*of_taps, wrong[part], workspace(taps, x.dtype), *some),
+        lambda part, *some: taps_of_sums(
+            *to_add, wrong[part], workspace(C * TAPS * TAPS * NR, x.dtype), *some
+        ),
         panels,
         1 + parts * of_part // convolution.ADDED,
     )
-    return None if np.isnan(wrong).any() else w
+    return w
+
+
+def _images(geometry: Geometry) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return channels, height, width and border of the image, and of its output."""
+    _, C, H, W, K, _, _, _, _, PH, PW, _, _, _, OH, OW = geometry
+    return (C, H, W, PH, PW), (K, OH, OW, 0, 0)
 
 
 @lru_cache(maxsize=1024)
@@ -227,7 +258,7 @@ def _cut(geometry: Geometry, itemsize: int, channels: int, each: int, pooled: bo
     apart, s_apart, u_apart = (
         _apart(n, itemsize) for n in (images * high * TW * pitch, images * high * TW * NR, each * NR)
     )
-    return Cut(TH, TW, high, images, lanes, pitch, apart, s_apart, u_apart, -(-TH // high))
+    return Cut(NR, TH, TW, high, images, lanes, pitch, apart, s_apart, u_apart, -(-TH // high))
 
 
 def _apart(count: int, itemsize: int) -> int:
@@ -241,14 +272,6 @@ def _distances(count: int, apart: int) -> Array:
     return table(np.arange(count) * apart)
 
 
-def _rows(cut: Cut, NR: int) -> tuple[Array, Array]:
-    """Return the distances of tiles, and of their sums."""
-    return _distances(cut.tiles, cut.pitch), _distances(cut.tiles, NR)
-
-
-_numbers = lru_cache(maxsize=256)(np.arange)
-
-
 @lru_cache(maxsize=256)
 def _windows(images: int, OH: int, OW: int) -> tuple[Array, Array]:
     """Return the numbers h*OW + w of the first cells of 2x2 windows, and where they are among all cells."""
@@ -259,28 +282,16 @@ def _windows(images: int, OH: int, OW: int) -> tuple[Array, Array]:
 
 def _weights(
     w: Array, bias: Array | None, cut: Cut, each: int, filters: int, number: int, tap: int, of_number: int
-) -> tuple[Array, Array, Array]:
-    """Return w (each, filters, taps) at all points: (panels of filters, points, number, NR).
+) -> tuple[Array, Array]:
+    """Return w (each, filters, taps) at all points, (panels of filters, points, number, NR), and the bias.
 
-    And what is added to the results of each panel, and zeros for one panel.
+    The bias, or zeros, is in panels, with one more panel of zeros.
     """
-    NR = filters_of(w.itemsize)
-    at_taps, start = packed(w, bias, 1, each, filters, w.size // (each * filters), NR)
-    U = aligned(-(-filters // NR) * POINTS * cut.u_apart, w.dtype)
-    args = at_taps, U, number, tap, of_number, cut.u_apart, NR
-    split(lambda _, *some: weights_at_points(*args, *some), -(-filters // NR), 1 + U.size // SERIAL)
-    return U, start, start[-NR:]
-
-
-def _watch(dtype: np.dtype) -> Array:
-    """Return a vector for each thread that holds NaN in the end if a result is no finite number."""
-    # Two lines of the cache for each: threads that write to one line wait for each other.
-    return np.zeros((get_num_threads(), 2 * LINE // dtype.itemsize), dtype)
-
-
-def _lines(count: int, itemsize: int) -> int:
-    """Return the count, rounded up to whole lines of the cache."""
-    return -(-count * itemsize // LINE) * LINE // itemsize
+    at_taps, start = packed(w, bias, 1, each, filters, w.size // (each * filters), cut.NR)
+    panels, sizes = -(-filters // cut.NR), (number, tap, of_number, cut.u_apart, cut.NR)
+    U = aligned(panels * POINTS * cut.u_apart, w.dtype)
+    split(lambda _, *some: weights_at_points(at_taps, U, *sizes, *some), panels, 1 + U.size // SERIAL)
+    return U, start
 
 
 def _threads(geometry: Geometry) -> int:

@@ -31,63 +31,39 @@ points_to_taps = two_sided(transposed(FORM.G), last=True)
 
 
 @compiled
-def lay_out_pixels(pixels, to, source, s0, H, W, PH, PW, apart, images, first, rows, columns, C, lanes):
-    """Copy rows first.. of images, with a border of zeros, to `pixels`: (images, rows, columns, lanes).
+def tiles_at_points(cut, image, windows, source, n, c0, C, band, scratch, pixels, to, lanes, pitch, apart):
+    """Transform a band of tiles, for the channels c0.. of the images n..; return how many tiles.
 
-    An image begins `apart` numbers after the one before. `pixels` is 0 where nothing is ever written. What
-    lies behind the pixels is overwritten.
+    They are windows, or else cells. `image` says of what size the images are, and how wide their border of
+    zeros is. Their rows are laid out in scratch[pixels:] first, (images, rows, columns, lanes): it is 0 where
+    nothing is ever written, and what lies behind is overwritten. The results are in scratch[to:].
     """
-    between, wide = to + images * rows * columns * lanes, min(W, columns - PW)
+    channels, H, W, PH, PW = image
+    _, TH, TW, tiles_high, images, _, _, _, _, _, _ = cut
+    more, first = TAPS - 1 if windows else 0, band * tiles_high * M
+    high, rows, columns = min(tiles_high, TH - band * tiles_high), tiles_high * M + more, TW * M + more
+    between, wide = pixels + images * rows * columns * lanes, min(W, columns - PW)
     top, bottom = min(rows, max(0, PH - first)), max(0, min(rows, PH + H - first))
     for i in range(images):
         if top < bottom:
-            at = s0 + i * apart + (first + top - PH) * W
-            transpose(pixels, between, lanes, source, at, H * W, (bottom - top) * W, C)
+            at = (((n + i) * channels + c0) * H + first + top - PH) * W
+            transpose(scratch, between, lanes, source, at, H * W, (bottom - top) * W, C)
         for row in range(rows):
-            at = to + ((i * rows + row) * columns + PW) * lanes
+            at = pixels + ((i * rows + row) * columns + PW) * lanes
             if top <= row < bottom:
-                copy_row(pixels, at, pixels, between + (row - top) * W * lanes, wide * lanes)
+                copy_row(scratch, at, scratch, between + (row - top) * W * lanes, wide * lanes)
             else:
-                pixels[at : at + wide * lanes] = 0
-
-
-@compiled
-def windows_at_points(cut, geometry, x, n, band, scratch, to):
-    """Transform the windows of a band of tiles in the images n..; return how many tiles."""
-    _, C, H, W, _, _, _, _, _, PH, PW, _, _, _, _, _ = geometry
-    TH, TW, tiles_high, images, lanes, pitch, apart, _, _, _ = cut
-    high = min(tiles_high, TH - band * tiles_high)
-    rows, columns, first = tiles_high * M + TAPS - 1, TW * M + TAPS - 1, band * tiles_high * M
-    at, size = n - n, C * H * W
-    lay_out_pixels(scratch, at, x, n * size, H, W, PH, PW, size, images, first, rows, columns, C, lanes)
-    for i in range(images):
-        for th in range(high):
-            for tw in range(TW):
-                at = ((i * rows + th * M) * columns + tw * M) * lanes
-                v0 = to + ((i * high + th) * TW + tw) * pitch
-                window_to_points(
-                    lanes, scratch, (at, columns * lanes, lanes), scratch, (v0, R * apart, apart)
-                )
-    return images * high * TW
-
-
-@compiled
-def cells_at_points(cut, geometry, g, n, k0, k, band, scratch, pixels, to, lanes, pitch, apart):
-    """Transform the cells of a band of tiles, for k filters of the images n..; return how many tiles."""
-    _, _, _, _, K, _, _, _, _, _, _, _, _, _, OH, OW = geometry
-    TH, TW, tiles_high, images, _, _, _, _, _, _ = cut
-    high = min(tiles_high, TH - band * tiles_high)
-    rows, columns, P, border = tiles_high * M, TW * M, OH * OW, n - n
-    at, first = (n * K + k0) * P, band * rows
-    lay_out_pixels(
-        scratch, pixels, g, at, OH, OW, border, border, K * P, images, first, rows, columns, k, lanes
-    )
-    for i in range(images):
-        for th in range(high):
-            for tw in range(TW):
-                at = pixels + ((i * rows + th * M) * columns + tw * M) * lanes
-                v0 = to + ((i * high + th) * TW + tw) * pitch
-                cells_to_points(lanes, scratch, (at, columns * lanes, lanes), scratch, (v0, R * apart, apart))
+                scratch[at : at + wide * lanes] = 0
+        for tile in range(high * TW):
+            at = pixels + ((i * rows + tile // TW * M) * columns + tile % TW * M) * lanes
+            numbers, points = (
+                (at, columns * lanes, lanes),
+                (to + (i * high * TW + tile) * pitch, R * apart, apart),
+            )
+            if windows:
+                window_to_points(lanes, scratch, numbers, scratch, points)
+            else:
+                cells_to_points(lanes, scratch, numbers, scratch, points)
     return images * high * TW
 
 
@@ -104,8 +80,12 @@ def weights_at_points(packed, U, each, tap, number, apart, NR, first, last):
 
 
 @compiled
-def products(a, a0, a_apart, rows, count, steps, v, v0, v_apart, sums, s0, s_apart, places, zeros, fresh):
-    """Multiply the numbers of each point by its weights: sums (points, rows, NR); from 0 on, if `fresh`."""
+def products(numbers, rows, count, steps, weights, results, places, zeros, fresh):
+    """Multiply the numbers of each point by its weights: results (points, rows, NR); from 0 on, if `fresh`.
+
+    Of all three we are given the array, where the first point begins in it, and how far apart points are.
+    """
+    (a, a0, a_apart), (v, v0, v_apart), (sums, s0, s_apart) = numbers, weights, results
     NR = len(zeros)
     most = PANEL // (NR * a.itemsize)
     for point in range(POINTS):
