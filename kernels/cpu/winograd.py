@@ -152,7 +152,7 @@ def _forward(
     cut, Q = _cut(geometry, x.itemsize, C, C, pooled), 2 if pooled else 1
     y = arena.empty((N, K, OH // Q, OW // Q), x.dtype)
     index = arena.empty(y.shape if pooled else (0,), convolution.INDICES[x.itemsize])
-    arrays = x, *_weights(w, bias, cut, 1, K, C, 1, TAPS * TAPS), y, index.view(x.dtype)
+    arrays = x, *_weights(w, bias, cut, 1, K), y, index.view(x.dtype)
     cells = cut.images * max(OH, cut.tiles_high * M) * OW
     room = cells + M * OW + M, cells // Q**2  # tiles reach beyond the last row and column
     _run(cut, geometry, True, arrays, slope, room, wrong)
@@ -164,7 +164,7 @@ def _input(g: Array, w: Array, geometry: Geometry, wrong: Array, bias: Array | N
     C, K = geometry.C, geometry.K
     cut = _cut(geometry, g.itemsize, K, K)
     x = arena.empty(geometry.x_shape, g.dtype)
-    U, start = _weights(w, bias, cut, K, C, K, K, 1)
+    U, start = _weights(w, bias, cut, K, C)
     panels = len(start) // cut.NR - 1
     windows = panels * cut.images * (cut.tiles_high * M + TAPS - 1) * (cut.TW * M + TAPS - 1)
     _run(cut, geometry, False, (g, U, start, x, x[:0]), 1, (windows, 0), wrong)
@@ -280,17 +280,16 @@ def _windows(images: int, OH: int, OW: int) -> tuple[Array, Array]:
     return np.ravel(0 * image + cell), np.ravel(image * OH * OW + cell)
 
 
-def _weights(
-    w: Array, bias: Array | None, cut: Cut, each: int, filters: int, number: int, tap: int, of_number: int
-) -> tuple[Array, Array]:
-    """Return w (each, filters, taps) at all points, (panels of filters, points, number, NR), and the bias.
+def _weights(w: Array, bias: Array | None, cut: Cut, each: int, filters: int) -> tuple[Array, Array]:
+    """Return w (each, filters, taps) at all points, (panels of filters, points, numbers, NR), and the bias.
 
-    The bias, or zeros, is in panels, with one more panel of zeros.
+    If `each` is 1, the taps are those of all numbers. The bias is in panels, with one more of zeros.
     """
-    at_taps, start = packed(w, bias, 1, each, filters, w.size // (each * filters), cut.NR)
-    panels, sizes = -(-filters // cut.NR), (number, tap, of_number, cut.u_apart, cut.NR)
+    taps, panels = w.size // (each * filters), -(-filters // cut.NR)
+    at_taps, start = packed(w, bias, 1, each, filters, taps, cut.NR)
     U = aligned(panels * POINTS * cut.u_apart, w.dtype)
-    split(lambda _, *some: weights_at_points(at_taps, U, *sizes, *some), panels, 1 + U.size // SERIAL)
+    args = at_taps, U, w.size // (filters * TAPS * TAPS), each, cut.u_apart, cut.NR
+    split(lambda _, *some: weights_at_points(*args, *some), panels, 1 + U.size // SERIAL)
     return U, start
 
 

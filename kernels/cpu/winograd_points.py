@@ -68,15 +68,17 @@ def tiles_at_points(cut, image, windows, source, n, c0, C, band, scratch, pixels
 
 
 @compiled
-def weights_at_points(packed, U, each, tap, number, apart, NR, first, last):
-    """Transform the taps of the panels first.. of w to U (panels, points, each, NR).
+def weights_at_points(packed, U, numbers, each, apart, NR, first, last):
+    """Transform the taps of the panels first.. of w to U (panels, points, numbers, NR).
 
-    In a panel, tap t of number c is vector t*tap + c*number. The points are `apart` numbers from each other.
+    A panel is (taps, each, NR), or (numbers, taps, 1, NR) if `each` is 1. Points are `apart` numbers apart.
     """
+    T = TAPS * TAPS
     for panel in range(first, last):
-        for c in range(each):
-            at, to = (panel * TAPS * TAPS * each + c * number) * NR, panel * POINTS * apart + c * NR
-            taps_to_points(NR, packed, (at, TAPS * tap * NR, tap * NR), U, (to, R * apart, apart))
+        for c in range(numbers):
+            at = (panel * T * numbers + c * (T if each == 1 else 1)) * NR
+            to = panel * POINTS * apart + c * NR
+            taps_to_points(NR, packed, (at, TAPS * each * NR, each * NR), U, (to, R * apart, apart))
 
 
 @compiled
