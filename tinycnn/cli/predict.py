@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinycnn.data.picture import has_bright_border
 from tinycnn.fit import load_classifier
 from tinycnn.fit.folder import newest_run
 from tinycnn.fit.saved import load_picture
@@ -15,8 +16,6 @@ from .common import Say, add_backend
 
 HELP = "classify pictures with a trained network"
 EXAMPLE = "tinycnn predict seven.png --run runs/cnn28-digits"
-
-BRIGHT = 0.5  # of a border, 0 to 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
     for path, picture, p in zip(args.images, pictures, probabilities, strict=True):
         best = np.argsort(-p)[:3]
         say(f"{path}: {names[best[0]]}  " + "  ".join(f"{names[k]} {p[k]:.1%}" for k in best))
-        if saved.data == "digits" and not args.invert and _border(picture).mean() > BRIGHT:
+        if saved.data == "digits" and not args.invert and has_bright_border(picture):
             say("  its border is bright, the digits it learned are bright on dark: try --invert")
         predictions.append(
             {
@@ -50,10 +49,3 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
             }
         )
     return {"run": str(folder), "predictions": predictions}
-
-
-def _border(picture: np.ndarray) -> np.ndarray:
-    """Return the outermost cells of (C, H, W)."""
-    inside = np.zeros(picture.shape, bool)
-    inside[:, 1:-1, 1:-1] = True
-    return picture[~inside]

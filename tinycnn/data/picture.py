@@ -84,3 +84,10 @@ def _grey_or_rgb(picture: Image) -> Image:
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
+
+
+def has_bright_border(picture: np.ndarray) -> bool:
+    """Return whether the border of a picture (C, H, W) in [0, 1] is bright: drawings are dark on bright."""
+    inside = np.zeros(picture.shape, bool)
+    inside[:, 1:-1, 1:-1] = True
+    return bool(picture[~inside].mean() > 0.5)

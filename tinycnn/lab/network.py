@@ -117,8 +117,9 @@ class Start:
             self._schedule.step()
             self.done += 1
             right = float(np.mean(logits.numpy().argmax(1) == labels.numpy()))
-            keep = 0.9 if self.done > 1 else 0.0
-            self.loss = loss.item() if self.done == 1 else keep * self.loss + (1 - keep) * loss.item()
-            self.accuracy = right if self.done == 1 else keep * self.accuracy + (1 - keep) * right
+            if self.done == 1:
+                self.loss, self.accuracy = loss.item(), right
+            self.loss += 0.1 * (loss.item() - self.loss)
+            self.accuracy += 0.1 * (right - self.accuracy)
         if self.finished:
             model.zero_grad()

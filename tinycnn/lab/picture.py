@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinycnn.data.picture import read_picture
+from tinycnn.data.picture import has_bright_border, read_picture
 
 from .network import Shape
 
 MOST_PIXELS = 16_000_000
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "PPM")
-BRIGHT = 0.5  # of a border, 0 to 1: dark on bright, but digits are learned bright on dark
 
 
 def from_pixels(text: str, shape: Shape) -> np.ndarray:
@@ -68,7 +67,7 @@ def from_file(text: str, shape: Shape) -> tuple[np.ndarray, bool]:
         except ValueError as error:
             raise ValueError(str(error).replace(str(path), "the picture")) from None
     array = np.moveaxis(array.reshape(H, W, C), 2, 0).astype(np.float32) / np.float32(255)
-    inverted = C == 1 and bool(_border(array).mean() > BRIGHT)
+    inverted = C == 1 and has_bright_border(array)
     return (1 - array if inverted else array), inverted
 
 
@@ -85,9 +84,3 @@ def _bytes(text: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ValueError("the picture is no base64") from None
-
-
-def _border(picture: np.ndarray) -> np.ndarray:
-    return np.concatenate(
-        [picture[:, 0].ravel(), picture[:, -1].ravel(), picture[:, :, 0].ravel(), picture[:, :, -1].ravel()]
-    )
