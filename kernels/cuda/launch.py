@@ -145,8 +145,13 @@ class Launch:
         try:
             return self._by_cupy()
         except Exception as error:
-            start = self._by_numba()  # if the kernel itself is at fault, this raises as well
             reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            if _capturing():  # Numba would have to load it as well
+                raise RuntimeError(
+                    f"the kernel {self.kernel.function.__name__} cannot be loaded while a stream captures "
+                    f"({reason}): start it once before, as tinycnn.graphed does in its first calls"
+                ) from error
+            start = self._by_numba()  # if the kernel itself is at fault, this raises as well
             warnings.warn(
                 f"CuPy cannot start a kernel that Numba compiled ({reason}); Numba starts it, which takes "
                 "several times as long",
@@ -185,6 +190,13 @@ class Launch:
 
 
 _launch = lru_cache(LAUNCHES)(Launch)
+
+
+def _capturing() -> bool:
+    """Return whether CuPy's current stream records a CUDA graph."""
+    from cupy.cuda import get_current_stream
+
+    return bool(get_current_stream().is_capturing())
 
 
 def _elsewhere(arrays: tuple[Any, ...], gpu: int) -> ValueError:

@@ -24,8 +24,12 @@ r*s is at most one part in 4 million of a*b, and is left out. Three products ins
 exact as one of float32: the error is a few times as large, and the sums keep the bound that all rungs are
 held to (`tf32x3`). The small products are added first.
 
+A and B may be a little larger than a and b. Near the largest float32 number A*B could then be infinite while
+a*b is not. In such a product one factor is about 2**64 or larger: its large part is made smaller than itself
+by a little more than rounding can add to the other's (`in_parts`).
+
 An infinite a has no such parts: a - A would be NaN, and A times an s of 0 as well. So its large part is 1,
-its small part a itself (`in_parts`). Then r*B is what a*b would be, infinite with the right sign, or NaN if b
+its small part a itself. Then r*B is what a*b would be, infinite with the right sign, or NaN if b
 is 0, and the other products are finite.
 
 All three directions and the products of dense layers are computed so, from compute capability 8.0 on; on
@@ -57,17 +61,18 @@ WEIGHT_TILES = (Tile(128, 64, 8, 4, 8), Tile(64, 64, 8, 4, 8))
 STEP = 8  # products of each sum that one instruction adds
 PADDING = 8  # float32 behind every row in shared memory
 LEAST_PARTS = 8  # the sums of a gradient by the weights can be cut into as many parts, for more blocks
-ONE, BELOW_ONE = np.float32(1), np.float32(1 - 2**-11)
+ONE, BELOW_ONE = np.float32(1), np.float32(1 - 2**-10)
+HUGE = np.float32(2**64 * (1 - 2**-10))  # a product that is nearly the largest number has such a factor
 
 
 @device
 def in_parts(x):
     """Return x as a large and a small TF32 number."""
     large = to_tf32(x)
-    if large - large != ZERO:  # it is infinite or NaN
-        if x - x == ZERO:  # x is neither, but was rounded up to infinity
+    if abs(x) >= HUGE:
+        if x - x == ZERO:
             large = to_tf32(x * BELOW_ONE)
-        elif x > ZERO:
+        elif x > ZERO:  # infinite
             large = ONE
         else:
             large = -ONE

@@ -134,6 +134,24 @@ def test_numbers_that_are_not_finite_are_as_in_float32(gpu):
     assert_allclose(gpu.back(ours), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, -1)], ids=str)
+def test_a_product_that_float32_can_hold_is_finite(gpu, rng, signs):
+    """Of factors of all sizes whose product is nearly the largest number, however TF32 rounds each."""
+    most = float(np.finfo("f").max)
+    a = np.concatenate(
+        [rng.uniform(1, 2, 28) * 2.0 ** rng.integers(1, 127, 28), [2**63.99, 2**64, 2**127, most]]
+    )
+    a = a.astype("f").astype("d")
+    share = 1 - 2.0 ** -rng.integers(10, 20, a.size)  # of the largest number
+    b = (share * most / a).astype("f").astype("d")
+    products_of_float32 = np.float32(a * b)
+    assert np.isfinite(products_of_float32).all()
+    left, right = np.diag(signs[0] * a).astype("f"), np.diag(signs[1] * b).astype("f")
+    for first, second in ((left, right), (right, left)):
+        ours = products.linear(gpu.to(first), gpu.to(second).T, None, False, SMALL, 1, tensor_cores.tf32x3)
+        assert_allclose(np.diag(gpu.back(ours)), signs[0] * signs[1] * products_of_float32, rtol=16 * EPS)
+
+
 @pytest.mark.parametrize("name", GEOMETRIES)
 def test_three_products_are_as_exact_as_float32(gpu, rng, name):
     within_the_bound_of_float32(both_directions(gpu, rng, tensor_cores.tf32x3, name))

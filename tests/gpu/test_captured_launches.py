@@ -246,6 +246,27 @@ def test_a_dense_layers_bias_takes_no_launch_of_its_own(gpu):
     assert after == before - 2
 
 
+def test_a_kernel_that_was_not_loaded_before_is_why_there_is_no_graph(gpu):
+    """The recording says which one it is, and the step is made as it is."""
+    other, calls = Kernel(ones.function, 32), []
+
+    def step(x):
+        calls.append(other if len(calls) >= WARM_UPS else loaded_before)
+        calls[-1].launch((1,), (32,), x.data)
+        return x
+
+    x = Tensor(np.zeros((2, 2), "f"))
+    fast = tinycnn.graphed(step, x)
+    for _ in range(WARM_UPS):
+        fast(x)
+    with pytest.warns(RuntimeWarning, match="the kernel <lambda> cannot be loaded while a stream captures"):
+        fast(x)
+    assert "start it once before" in fast.reason
+    started.clear()
+    fast(x)
+    assert len(started) == 1
+
+
 REFUSED = {
     "loading a kernel": (lambda x: never_loaded.load(("f",)), "loading a module while a stream"),
     "the ordinary pool": (

@@ -1,8 +1,9 @@
 """How CuPy loads and starts kernels that Numba compiled, for the stand-in: real launch code, no GPU.
 
 What CUDA refuses is refused here: a grid or block that is too large, more shared memory than a block gets, an
-array that is not where a kernel could read it; and, while a stream captures, loading a module. What a kernel
-would compute is not computed. Every start is noted, with its kernel, its sizes and what it was given.
+array that is not where a kernel could read it; and, while a stream captures, loading a module. Every start is
+noted, with its kernel, its sizes and what it was given. What a kernel would compute is not computed, unless
+`simulated` says so: then Numba's simulator computes it, at every start, those of a replayed graph included.
 """
 
 import gc
@@ -32,6 +33,7 @@ class Start(NamedTuple):
 
 started: list[Start] = []  # outside of graphs, and by a replay
 loaded: list[str] = []  # kernels, once for every kind of arguments
+simulated = [False]
 
 
 class Module:
@@ -46,9 +48,22 @@ class Module:
 
         def function(grid, block, arguments, shared=0):
             _check(name, grid, block, arguments, shared)
-            strict_graphs.start(started.append, Start(name, grid, block, shared, arguments))
+            strict_graphs.start(_start, Start(name, grid, block, shared, arguments), self.cubin)
 
         return function
+
+
+def _start(start, cubin):
+    started.append(start)
+    if simulated[0]:
+        kernel, kinds = cubin
+        arrays = [a.host for a in start.arguments if isinstance(a, strict_cupy.ndarray)]
+        numbers = [int(n) for n in start.arguments[len(arrays) :]]
+        given = [
+            numbers.pop(0) if k is None else tuple(numbers.pop(0) for _ in range(k))
+            for k in kinds[len(arrays) :]
+        ]
+        kernel.simulate(start.grid, start.block, start.shared, (*arrays, *given))
 
 
 def _check(name, grid, block, arguments, shared):
