@@ -67,16 +67,14 @@ def estimates(shape, direction, variants):
     """Return the estimated us of those variants that are chosen from."""
     for variant in variants:
         sizes, stages, pieces = re.fullmatch(r"([\dx]+)(?:a(\d))?(?:/(\d+))?", variant).groups()
-        p, stages = int(pieces or 1), int(stages or 1)
-        rungs = (weight_tiles.TILES, weight_tiles.ASYNC) if direction == "weight" else (register_tiles.TILES,)
-        table = dict(zip((1, async_tiles.STAGES), rungs, strict=False)).get(stages, {})
-        tile = {"x".join(map(str, tile[:3])): tile for tile in table}.get(sizes)
-        if tile is None:
-            continue
         if direction == "weight":
-            yield variant, weight_tiles.estimate(geometry_of(shape), tile, p, stages)
+            work, rungs = weight_tiles.work_of(geometry_of(shape)), (weight_tiles.TILES, async_tiles.TILES)
         else:
-            yield variant, register_tiles.estimate(gather_of(shape, direction), tile, p)
+            work, rungs = gather_of(shape, direction).work, (register_tiles.TILES,)
+        table = dict(zip((1, async_tiles.STAGES), rungs, strict=False)).get(int(stages or 1), {})
+        for tile, pace in table.items():
+            if "x".join(map(str, tile[:3])) == sizes:
+                yield variant, work.time(tile, int(pieces or 1), pace)
 
 
 def test_there_are_measurements():
@@ -89,7 +87,7 @@ def test_the_choice_was_measured_and_is_nearly_the_fastest_of_all(key):
     _, shape, direction = key
     times = weight_times(key) if direction == "weight" else MEASURED[key]
     if direction == "weight":
-        choice = named(*weight_tiles.choices(geometry_of(shape), async_tiles.STAGES)[0], async_tiles.STAGES)
+        choice = named(*weight_tiles.choices(geometry_of(shape), async_tiles.TILES)[0], async_tiles.STAGES)
     else:
         choice = named(*register_tiles.choices(gather_of(shape, direction))[0])
     best = min(times, key=times.get)
@@ -116,14 +114,12 @@ def test_estimates_are_of_the_right_size(key):
 def test_which_rung_serves_the_gradient_by_the_weights(monkeypatch, capability, kernel):
     """Rung 7, if the GPU has copies that nobody waits for."""
     launched = []
-    monkeypatch.setattr(weight_tiles, "capability", lambda: capability)
+    monkeypatch.setattr(async_tiles, "capability", lambda: capability)
     monkeypatch.setattr(
         Launch, "__call__", lambda launch, *_: launched.append(launch.kernel.function.__name__)
     )
     x, g = np.zeros((32, 32, 13, 13), "f"), np.zeros((32, 64, 11, 11), "f")
-    EPILOGUE._write(
-        "weight", x, g, np.zeros((64, 32, 3, 3), "f"), geometry_of("N32 C32 13x13 K64 3x3"), None, False
-    )
+    EPILOGUE._write("weight", x, g, np.zeros((64, 32, 3, 3), "f"), geometry_of("N32 C32 13x13 K64 3x3"))
     assert launched[0] == kernel
 
 

@@ -1,7 +1,6 @@
 """Whether a result is right, and the same twice; and what the compiled kernels use."""
 
 import gc
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 
 from tinycnn.kernels.cuda.launch import Kernel
 
-from .machine import broken, on_cpu, say
+from .machine import on_cpu, say, telling
 
 BOUND = 1e-5  # of the relative error of a float32 result
 TF32_BOUND = 1e-3  # if every factor is rounded to 1 part in 2048
@@ -27,16 +26,11 @@ def check(
     """Say whether two runs of a work give the exact result, but for rounding, and the same bits."""
     row = {"part": "smoke", "rung": rung, "variant": name, "direction": direction, **row}
     began = time.perf_counter()
-    try:
+    with telling(row):
         first, second = on_cpu(work()).copy(), on_cpu(work())
         error = float(np.linalg.norm(first - exact) / np.linalg.norm(exact))
         same, seconds = bool((first == second).all()), round(time.perf_counter() - began, 2)
-        ok = error < bound(name) and same
-        say(**row, ok=ok, error=error, same_twice=same, seconds=seconds)
-    except Exception as problem:
-        say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
-        if broken():
-            sys.exit(3)
+        say(**row, ok=error < bound(name) and same, error=error, same_twice=same, seconds=seconds)
 
 
 def registers(rung: str) -> None:

@@ -1,6 +1,5 @@
 """The CUDA kernels of single convolutions: whether they are right, and how fast."""
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,12 +8,11 @@ import numpy as np
 from benchmarks.measuring.works import GPU_CONVOLUTIONS, Convolution
 from tinycnn.kernels import im2col
 from tinycnn.kernels.cuda import OPT_IN, RUNGS
-from tinycnn.kernels.cuda.ladder import rung_of
 from tinycnn.kernels.geometry import conv2d_geometry
 
 from .checks import bound, check, registers
-from .machine import SIMULATED, Clock, broken, library, on_cpu, say
-from .variants import on_tensor_cores, variants
+from .machine import SIMULATED, Clock, library, on_cpu, say, telling
+from .variants import Named, on_tensor_cores, variants
 
 # x, w, options: full tiles, parts of tiles, stride, groups, dilation, 1x1, few results, one image
 SMOKE: list[tuple[Any, Any, dict[str, Any]]] = [
@@ -60,17 +58,27 @@ def smoke(rung: str) -> None:
         exact = calls(im2col, *(a.astype("float64") for a in (x, w, g)), geometry)
         arrays = to(x), to(w), to(g)
         if rung == "variants":
-            works = list(variants(geometry, *arrays))
+            works = variants(geometry, *arrays)
+        elif rung in OPT_IN:
+            works = opt_in(rung, geometry, *arrays)
         else:
-            serving = rung_of(rung)
-            works = [(d, rung, work) for d, work in calls(serving, *arrays, geometry).items()]
-        if rung in OPT_IN:
-            chosen_tiles = [] if SIMULATED else works  # these are too large for the simulator
-            works = [*chosen_tiles, *on_tensor_cores(rung, geometry, *arrays)]
+            works = named(rung, calls(RUNGS[rung], *arrays, geometry))
         for direction, name, work in works:
             check(rung, name, direction, work, exact[direction](), x=x_shape, w=w_shape)
     if not SIMULATED:
         registers(rung)
+
+
+def named(name: str, works: dict[str, Callable[[], Any]]) -> Iterator[Named]:
+    """Yield the directions of a convolution as `variants` does."""
+    yield from ((direction, name, work) for direction, work in works.items())
+
+
+def opt_in(rung: str, geometry: Any, *arrays: Any) -> Iterator[Named]:
+    """Yield rung 8 with the tile that it chooses, which is too large for the simulator, and with each."""
+    if not SIMULATED:
+        yield from named(rung, calls(OPT_IN[rung], *arrays, geometry))
+    yield from on_tensor_cores(rung, geometry, *arrays)
 
 
 def shapes(names: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
@@ -79,72 +87,61 @@ def shapes(names: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
         (c,) = (c for c in GPU_CONVOLUTIONS if f"{c.H}x{c.W}" == name)
         if SIMULATED:
             c = Convolution(1, min(c.C, 4), 4, 4, 5, c.KH, c.KW, c.stride, c.padding)
-        yield (
-            c,
-            conv2d_geometry(
-                (c.N, c.C, c.H, c.W), (c.K, c.C, c.KH, c.KW), (c.stride,) * 2, (c.padding,) * 2, (1, 1), 1
-            ),
-        )
+        sizes = (c.N, c.C, c.H, c.W), (c.K, c.C, c.KH, c.KW)
+        yield c, conv2d_geometry(*sizes, (c.stride,) * 2, (c.padding,) * 2, (1, 1), 1)
+
+
+def convolutions(names: tuple[str, ...]) -> Iterator[tuple[Any, Clock, Any, tuple[Any, ...]]]:
+    """Yield each named convolution with a clock, its geometry, and x, w and g on the GPU."""
+    clock = Clock()
+    for c, geometry in shapes(names):
+        yield c, clock, geometry, tuple(map(library().asarray, operands(geometry)))
 
 
 def time_all(part: str, c: Any, clock: Clock, works: Any, truth: dict[str, Any]) -> None:
     """Say how long each piece of work takes, and how far it is from the truth."""
     for direction, name, work in works:
         row = {"part": part, "shape": str(c), "direction": direction, "variant": name, "flop": c.flop}
-        try:
+        with telling(row):
             done = work()
             right = truth.setdefault(direction, done)
             error = float(abs(done - right).max() / abs(right).max())
             reading = clock(work)
             tflops = round(c.flop / reading["gpu_us"] / 1e6, 2)
             say(**row, ok=error < 10 * bound(name), error=error, tflops=tflops, **reading)
-        except Exception as problem:
-            say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:300])
-            if broken():
-                sys.exit(3)
 
 
 def chosen(*names: str) -> None:
     """Time im2col + cuBLAS and our own choice, in all directions."""
-    clock = Clock()
-    for c, geometry in shapes(names):
-        arrays = tuple(map(library().asarray, operands(geometry)))
+    for c, clock, geometry, arrays in convolutions(names):
         truth: dict[str, Any] = {}
         for name, kernels in (("im2col+cuBLAS", im2col), ("chosen", RUNGS["epilogue"])):
-            works = [(d, name, work) for d, work in calls(kernels, *arrays, geometry).items()]
-            time_all("chosen", c, clock, works, truth)
-        few = calls(RUNGS["coalesced"], *arrays, geometry)["input"]
+            time_all("chosen", c, clock, named(name, calls(kernels, *arrays, geometry)), truth)
         if c.C < 4:
-            time_all("chosen", c, clock, [("input", "coalesced", few)], truth)
+            few = {"input": calls(RUNGS["coalesced"], *arrays, geometry)["input"]}
+            time_all("chosen", c, clock, named("coalesced", few), truth)
 
 
 def tensor_cores(*names: str) -> None:
     """Time rung 8 beside im2col + cuBLAS: the choice and every tile, in 3xTF32 and in TF32."""
-    clock = Clock()
-    for c, geometry in shapes(names[:1] if SIMULATED else names):
-        arrays = tuple(map(library().asarray, operands(geometry)))
+    for c, clock, geometry, arrays in convolutions(names[:1] if SIMULATED else names):
         truth: dict[str, Any] = {}
-        for name, kernels in (("im2col+cuBLAS", im2col), *OPT_IN.items()):
-            works = [(d, name, work) for d, work in calls(kernels, *arrays, geometry).items()]
-            if name in OPT_IN:
-                chosen_tiles = [] if SIMULATED else works
-                works = [*chosen_tiles, *on_tensor_cores(name, geometry, *arrays)]
-            time_all("tensor cores", c, clock, works, truth)
+        works = named("im2col+cuBLAS", calls(im2col, *arrays, geometry))
+        time_all("tensor cores", c, clock, works, truth)
+        for rung in OPT_IN:
+            time_all("tensor cores", c, clock, opt_in(rung, geometry, *arrays), truth)
 
 
 def tiles(*names: str) -> None:
     """Time every tile, and several numbers of pieces."""
-    clock = Clock()
-    for c, geometry in shapes(names):
-        arrays = tuple(map(library().asarray, operands(geometry)))
+    for c, clock, geometry, arrays in convolutions(names):
         truth = {d: work() for d, work in calls(im2col, *arrays, geometry).items()}
         time_all("tiles", c, clock, variants(geometry, *arrays), truth)
 
 
 def one(*names: str) -> None:
     """Run each direction of a convolution a few times, for a profiler to look at."""
-    for _, geometry in shapes(names):
-        arrays = tuple(map(library().asarray, operands(geometry)))
+    for _, _, geometry, arrays in convolutions(names):
         for work in calls(RUNGS["epilogue"], *arrays, geometry).values():
             for _ in range(3):
                 on_cpu(work())

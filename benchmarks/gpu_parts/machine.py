@@ -5,8 +5,10 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -80,6 +82,17 @@ def broken() -> bool:
         return float(library().ones(4).sum()) != 4
     except Exception:
         return True
+
+
+@contextmanager
+def telling(row: dict[str, Any]) -> Iterator[None]:
+    """Say what went wrong inside the ``with`` block, in `row`; end the process if its GPU is lost."""
+    try:
+        yield
+    except Exception as problem:
+        say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
+        if broken():
+            sys.exit(3)
 
 
 class Clock:

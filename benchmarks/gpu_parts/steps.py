@@ -2,7 +2,6 @@
 
 import cProfile
 import pstats
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 
 import tinycnn
 from benchmarks.measuring import gpu_pytorch, inputs, on_pytorch, on_tinycnn
-from benchmarks.measuring.works import GPU_WORKS, Work
+from benchmarks.measuring.works import GPU_WORKS
+from tinycnn import Tensor
 
 from .convolutions import operands, shapes
-from .machine import SIMULATED, broken, library, say
+from .machine import SIMULATED, library, say, telling
 
 
 def cudnn(*names: str) -> None:
@@ -76,7 +76,7 @@ def steps(contestant: str, *names: str) -> None:
     for name in names:
         work = GPU_WORKS[name]
         row = {"part": "steps", "contestant": contestant, "work": name}
-        try:
+        with telling(row):
             began = time.perf_counter()
             arrays = inputs.make(work)
             if SIMULATED:
@@ -86,10 +86,6 @@ def steps(contestant: str, *names: str) -> None:
             first = time.perf_counter() - began
             say(**row, losses=losses, first_three_seconds=round(first, 2))
             say(**row, **step_times(run, wait))
-        except Exception as problem:
-            say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
-            if contestant == "tinycnn" and broken():
-                sys.exit(3)
 
 
 def step_times(run: Callable[[], Any], wait: Callable[[], None]) -> dict[str, Any]:
@@ -118,11 +114,6 @@ def step_times(run: Callable[[], Any], wait: Callable[[], None]) -> dict[str, An
     }
 
 
-def step_of(work: Work, arrays: inputs.Arrays) -> Callable[..., Any]:
-    """Return a function that makes a step with a batch and returns its loss, or the losses of D and G."""
-    return on_tinycnn.gan_step(arrays) if work.kind == "gan" else on_tinycnn.training_step(work, arrays)
-
-
 def total(losses: Any) -> float:
     """Return a loss, or the sum of several."""
     return sum(loss.item() for loss in losses) if isinstance(losses, tuple) else losses.item()
@@ -132,23 +123,20 @@ def graphs(*names: str) -> None:
     """Time whole training steps as a CUDA graph, and compare the losses with those of the step as it is."""
     _, wait = engine_for("tinycnn")
     for name in names:
-        row = {"part": "graphs", "work": name}
-        try:
-            work = GPU_WORKS[name]
+        row, work = {"part": "graphs", "work": name}, GPU_WORKS[name]
+        with telling(row):
             arrays = inputs.make(work)
-            given = "xz" if work.kind == "gan" else "xy"
-            batch = [tinycnn.Tensor(arrays[key][0][:2] if SIMULATED else arrays[key][0]) for key in given]
-            plain, step = (step_of(work, arrays) for _ in range(2))
+            gan = work.kind == "gan"
+            batch = [Tensor(arrays[key][0][: 2 if SIMULATED else None]) for key in ("xz" if gan else "xy")]
+            plain, step = (
+                on_tinycnn.gan_step(arrays) if gan else on_tinycnn.training_step(work, arrays) for _ in "12"
+            )
             fast = tinycnn.graphed(step, *batch)
             losses = [(total(plain(*batch)), total(fast(*batch))) for _ in range(8)]
             far = max(abs(a - b) / abs(a) for a, b in losses)
             say(**row, ok=far < 1e-3, reason=fast.reason, losses=[b for _, b in losses], farthest=far)
             say(**row, how="as it is", **step_times(lambda p=plain, b=batch: p(*b), wait))
             say(**row, how="graph", **step_times(lambda f=fast, b=batch: f(*b), wait))
-        except Exception as problem:
-            say(**row, ok=False, problem=f"{type(problem).__name__}: {problem}"[:400])
-            if broken():
-                sys.exit(3)
 
 
 def profile(name: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from math import prod
 from typing import Any
 
-from tinycnn.kernels.cuda import few_results, tensor_cores
+from tinycnn.kernels.cuda import async_tiles, few_results, tensor_cores
 from tinycnn.kernels.cuda import register_tiles as sums
 from tinycnn.kernels.cuda import weight_tiles as weights
 from tinycnn.kernels.cuda.gather import Gather
@@ -12,104 +12,82 @@ from tinycnn.kernels.cuda.tile_product import Tile
 
 from .machine import SIMULATED, library
 
-# Tiles beside those that are chosen from, and numbers of stages: 1 is rung 5, more are rung 7.
-BIG, MIDDLE, FLAT = Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 128, 8, 8, 4)
+Named = tuple[str, str, Callable[[], Any]]  # direction, name of the variant, work
+
+# Tiles that are chosen from, and others beside them; "a3" are the three stages of rung 7.
+BIG, MIDDLE = Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4)
 BIG16, MIDDLE16 = Tile(128, 128, 16, 8, 8), Tile(64, 64, 16, 8, 4)
-SUMS = [
-    *((tile, 1) for tile in (few_results.TILE, *sums.TILES)),
-    *((tile, 3) for tile in (BIG, MIDDLE, FLAT, MIDDLE16, BIG16)),
-    *((BIG, 4), (MIDDLE, 4)),
-    *((tile, 1) for tile in (Tile(32, 32, 8, 4, 4), BIG, MIDDLE)),
-]
+SUMS = [few_results.TILE, *sums.TILES, Tile(32, 32, 8, 4, 4), BIG, MIDDLE]
 WEIGHTS = [
-    *((tile, 1) for tile in (*weights.TILES, BIG16, MIDDLE16)),
-    *((tile, 3) for tile in (BIG, MIDDLE, MIDDLE16)),
-    (BIG, 4),
+    *((tile, "", weights.parts_kernel) for tile in (*weights.TILES, BIG16, MIDDLE16)),
+    *((tile, "a3", async_tiles.async_kernel) for tile in (BIG, MIDDLE, MIDDLE16)),
 ]
-TENSOR_CORES = tensor_cores.TILES
+TENSOR_CORES, WEIGHTS_ON_TENSOR_CORES = tensor_cores.TILES, tensor_cores.WEIGHT_TILES
 if SIMULATED:
     small = Tile(16, 16, 4, 4, 4)
-    TENSOR_CORES = (Tile(16, 16, 8, 2, 4),)
-    SUMS, WEIGHTS = [(few_results.TILE, 1), (small, 1), (small, 3)], [(small, 1), (small, 3)]
+    SUMS = [few_results.TILE, small]
+    WEIGHTS = [(small, "", weights.parts_kernel), (small, "a3", async_tiles.async_kernel)]
+    TENSOR_CORES = WEIGHTS_ON_TENSOR_CORES = (Tile(16, 16, 8, 2, 4),)
 MOST_BLOCKS = 2000  # with more than these, pieces only make more to add
 
 
-def variants(geometry: Any, x: Any, w: Any, g: Any) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """Yield tiles, stages and pieces: direction, name, work."""
-    xp = library()
-    yield from of_sums(geometry, x, w, g, (xp.empty_like(g), xp.empty_like(x)))
-    out = xp.empty_like(w)
-    for tile, stages in WEIGHTS:
-        across, down, G = weights.grid(geometry, tile)
+def variants(geometry: Any, x: Any, w: Any, g: Any) -> Iterator[Named]:
+    """Yield tiles, stages and pieces."""
+    for direction, gather, like, *given in gathers(geometry, x, w, g):
+        for tile in SUMS:
+            few = tile == few_results.TILE
+            if (few and gather.M > few_results.MOST) or (not few and gather.M < 3):
+                continue
+            steps, blocks = -(-gather.C // tile.BK), prod(gather.work.grid(tile))
+            for pieces in (1, 2, 4, 8, 32):
+                if pieces == 1 or (pieces <= steps and blocks * pieces <= MOST_BLOCKS):
+                    work = into(like, sums.write_sums, *given, tile, pieces=pieces)
+                    yield direction, name_of(tile, "", pieces), work
+    for tile, stages, make in WEIGHTS:
+        blocks = prod(weights.work_of(geometry).grid(tile))
         steps = -(-geometry.N * geometry.OH * geometry.OW // tile.BK)
         at_once = 264 if tile.threads == 256 else 528
         for rounds in (1, 2, 4):
-            pieces = max(1, min(steps, rounds * at_once // (across * down * G)))
-
-            def add_up(tile=tile, pieces=pieces, stages=stages) -> Any:
-                assert weights.write_weight(x, g, out, geometry, tile, pieces, stages)
-                return out
-
-            yield "weight", name_of(tile, stages, pieces), add_up
+            pieces = max(1, min(steps, rounds * at_once // blocks))
+            work = into(w, weights.write_weight, x, g, geometry, tile, pieces, make=make)
+            yield "weight", name_of(tile, stages, pieces), work
 
 
-def of_sums(
-    geometry: Any, x: Any, w: Any, g: Any, outs: tuple[Any, Any]
-) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-    """Yield those of the output and of the gradient by the input."""
-    for tile, stages in SUMS:
-        few = tile == few_results.TILE
-        for direction, source, out, gather, transposed in (
-            ("forward", x, outs[0], Gather.output(geometry), False),
-            ("input", g, outs[1], Gather.input(geometry), True),
-        ):
-            if (few and gather.M > few_results.MOST) or (not few and gather.M < 3):
-                continue
-            steps, blocks = -(-gather.C // tile.BK), prod(sums.grid(gather, tile))
-            for pieces in (1, 2, 4, 8, 32):
-                if pieces > 1 and (pieces > steps or blocks * pieces > MOST_BLOCKS):
-                    continue
-
-                def work(
-                    a=source, out=out, gather=gather, turn=transposed, tile=tile, p=pieces, stages=stages
-                ) -> Any:
-                    assert sums.write_sums(a, w, out, gather, turn, tile, pieces=p, stages=stages)
-                    return out
-
-                yield direction, name_of(tile, stages, pieces), work
-
-
-def on_tensor_cores(
-    rung: str, geometry: Any, x: Any, w: Any, g: Any
-) -> Iterator[tuple[str, str, Callable[[], Any]]]:
+def on_tensor_cores(rung: str, geometry: Any, x: Any, w: Any, g: Any) -> Iterator[Named]:
     """Yield the tiles of rung 8, "tf32x3" or "tf32", each with the sum in one piece and in several."""
-    product_of, xp = getattr(tensor_cores, rung), library()
-    for direction, source, out, gather in (
-        ("forward", x, xp.empty_like(g), Gather.output(geometry)),
-        ("input", g, xp.empty_like(x), Gather.input(geometry)),
-    ):
+    product_of = getattr(tensor_cores, rung)
+    for direction, gather, like, *given in gathers(geometry, x, w, g):
         for tile in TENSOR_CORES:
             for pieces in (1, 2):
-                if pieces > -(-gather.C // tile.BK):
-                    continue
-
-                def work(a=source, out=out, gather=gather, d=direction, tile=tile, p=pieces) -> Any:
-                    turn = d == "input"
-                    assert sums.write_sums(a, w, out, gather, turn, tile, pieces=p, product_of=product_of)
-                    return out
-
-                yield direction, f"{rung} {name_of(tile, 1, pieces)}", work
-    out = xp.empty_like(w)
-    for tile in TENSOR_CORES if SIMULATED else tensor_cores.WEIGHT_TILES:
-        for pieces in (1, weights.splits(geometry, tile)[-1]):
-
-            def add_up(tile=tile, pieces=pieces) -> Any:
-                assert weights.write_weight(x, g, out, geometry, tile, pieces, product_of=product_of)
-                return out
-
-            yield "weight", f"{rung} {name_of(tile, 1, pieces)}", add_up
+                if pieces <= -(-gather.C // tile.BK):
+                    work = into(like, sums.write_sums, *given, tile, pieces=pieces, product_of=product_of)
+                    yield direction, f"{rung} {name_of(tile, '', pieces)}", work
+    for tile in WEIGHTS_ON_TENSOR_CORES:
+        for pieces in (1, weights.splits(weights.work_of(geometry), tile)[-1]):
+            work = into(w, weights.write_weight, x, g, geometry, tile, pieces, product_of=product_of)
+            yield "weight", f"{rung} {name_of(tile, '', pieces)}", work
 
 
-def name_of(tile: Tile, stages: int, pieces: int) -> str:
+def gathers(geometry: Any, x: Any, w: Any, g: Any) -> Iterator[tuple[Any, ...]]:
+    """Yield direction, sum, an array like the result, and what `write_sums` is given beside it."""
+    for direction, gather, source, like in (
+        ("forward", Gather.output(geometry), x, g),
+        ("input", Gather.input(geometry), g, x),
+    ):
+        yield direction, gather, like, source, w, gather, direction == "input"
+
+
+def into(like: Any, write: Callable[..., bool], a: Any, b: Any, *rest: Any, **how: Any) -> Callable[[], Any]:
+    """Return the work that writes to an array like `like` from a and b."""
+    out = library().empty_like(like)
+
+    def work() -> Any:
+        assert write(a, b, out, *rest, **how)
+        return out
+
+    return work
+
+
+def name_of(tile: Tile, stages: str, pieces: int) -> str:
     """Return "128x128x8/2" for two pieces, with "a3" behind the tile for three stages of rung 7."""
-    return "x".join(map(str, tile[:3])) + (f"a{stages}" if stages > 1 else "") + f"/{pieces}"
+    return "x".join(map(str, tile[:3])) + f"{stages}/{pieces}"

@@ -7,7 +7,7 @@
 `implicit_gemm`                   rung 4: a matrix product whose second matrix is never written
 `register_tiles`, `weight_tiles`  rung 5: 64 sums in registers, loads of 128 bits, everything unrolled
 `epilogue`                        rung 6: bias and ReLU before the sums are written
-`async_tiles`, `async_weights`    rung 7: copies that nobody waits for; it serves the gradient by the weights
+`async_tiles`                     rung 7: copies that nobody waits for; it serves the gradient by the weights
 `tensor_cores`                    rung 8: tensor cores, with 3xTF32 or TF32; only for those who ask for it
 ================================= =======================================================================
 

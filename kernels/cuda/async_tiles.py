@@ -1,4 +1,4 @@
-"""Rung 7: copies that nobody waits for (cp.async), into three tiles in turn.
+"""Rung 7: copies that nobody waits for (cp.async), into three tiles in turn, for the gradient by the weights.
 
 In rung 5 a block loads a tile, waits for it, multiplies, and waits again before the tile may be overwritten.
 Here there are several tiles in shared memory (stages). While one is multiplied, the next ones are on their
@@ -6,25 +6,29 @@ way: the threads only say what is to be copied from where to where. The copy pas
 are all needed for sums, and fills in zeros itself if a cell lies outside the input. One barrier a step is
 left: it says that all threads' copies of the next tile have arrived, and that all are done with the last one.
 
-All else is as in rung 5: the same weights, the same product, the same sums. GPUs from compute capability 8.0
-on can do it. On an H200 it was no faster here than rung 5, which serves; see `async_weights` for where it is.
+All else is as in rung 5: the same cells in the same places, the same product, the same sums. GPUs from
+compute capability 8.0 on can do it. On an H200 it was up to 1.2 times as fast as rung 5, so it serves this
+direction. For the output and the gradient by the input it was no faster there, and rung 5 serves these.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
-from .direct import unravel
-from .parts import no_change
+from ..arrays import Array
+from ..geometry import Geometry
+from . import weight_tiles
+from .launch import LAUNCHES
+from .pace import Pace, capability
+from .parts import Sums, no_change
 from .target import (
     FLOAT32,
-    VECTOR,
+    INT32,
     ZERO,
     Kernel,
     all_but,
     commit_copies,
     copy4_or_zero,
-    copy16,
     cuda,
     device,
     divide,
@@ -32,97 +36,65 @@ from .target import (
     kernel,
     shared,
 )
-from .tile_product import Tile, product
+from .tile_product import Tile, padded_product, writing
 
+TILES = {Tile(128, 128, 8, 8, 8): Pace(2, 1.00, 1.055, 0.57), Tile(64, 64, 8, 8, 4): Pace(4, 1.09, 0.325, 0)}
 STAGES = 3
 CAPABILITY = (8, 0)  # of the first GPUs with such copies
 
 
 @device
-def meets(position, period):
-    """Whether `period` divides: if not, this row of the kernel meets no cell of the class."""
-    return divide(position, period) * period == position
+def copy_or_zero(memory, to, source, cell, there):
+    """Begin to copy ``source[cell]`` to shared memory; a 0, if `there` is 0 and not 1."""
+    copy4_or_zero(memory, to, source, int32(cell * there), there)
 
 
 @cache
-def async_kernel(tile: Tile, finish=no_change, stages: int = STAGES) -> Kernel:
-    """Make the kernel; its arguments are those of `register_tiles.gather_kernel`."""
+def async_kernel(tile: Tile, product_of=padded_product) -> Kernel:
+    """Make the kernel; its arguments are those of `weight_tiles.parts_kernel`."""
     BM, BN, BK, TM, TN = tile
-    THREADS = tile.threads
-    COLUMNS, ROWS = tile.columns, tile.rows
-    B, STAGE = BK * BM, BK * (BM + BN)  # where the source's tile begins in a stage, and how long a stage is
-    LOADS_A, LOADS_B = -(-BK * BM // VECTOR // THREADS), BK * BN // THREADS
-    STRIDE_A, STRIDE_B = THREADS * VECTOR // BM, THREADS // BN  # rows that all threads copy at once
-    SUMS, AHEAD, END = TM * TN, stages - 1, stages * STAGE
-    ALL_LOAD = THREADS * VECTOR <= BK * BM
-    shared_floats = shared(END)
-    add_product, wait = product(tile, BM, BN), all_but(stages - 2)
+    by = product_of(tile)
+    loader = weight_tiles.Loader(tile, by, copy_or_zero)
+    WINDOWS, find, load = loader.windows, loader.find, loader.load
+    REGISTERS_A, REGISTERS_B, SUMS = by.registers_a, by.registers_b, TM * TN
+    first_a, first_b, add_product = by.first_a, by.first_b, by.add_product
+    STAGE = BK * (by.row_a + by.row_b)  # how long a stage is
+    AHEAD, END = STAGES - 1, STAGES * STAGE
+    shared_floats, wait, write = shared(END), all_but(STAGES - 2), writing(tile, by, no_change)
 
-    @kernel(THREADS, tile.resident)
-    def kernel_of_async_sums(source, weights, bias, out, gather, CP, MP, pieces, piece):
-        N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
+    @kernel(tile.threads, tile.resident)
+    def kernel_of_async_parts(x, g, parts, geometry, pieces, piece):
+        N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
+        CG, KG = divide(C, G), divide(K, G)
         memory = shared_floats()
         sums = cuda.local.array(SUMS, FLOAT32)
-        a = cuda.local.array(TM, FLOAT32)
-        b = cuda.local.array(TN, FLOAT32)
+        a = cuda.local.array(REGISTERS_A, FLOAT32)
+        b = cuda.local.array(REGISTERS_B, FLOAT32)
         for i in range(SUMS):
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
-        m0, p0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
-        rest, part = divide(int32(cuda.blockIdx.z), pieces), int32(cuda.blockIdx.z % pieces)
-        group, ah, aw = unravel(rest, AH, AW)
-        rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
-        if rows == 0 or columns == 0:
-            return  # the result is smaller than the stride
+        m0, q0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
+        group = divide(int32(cuda.blockIdx.z), pieces)
+        part = int32(cuda.blockIdx.z - group * pieces)
 
-        # What this thread copies: four weights of some row of the tile, and one pixel of the source.
-        a_row, a_column = divide(thread, BM // VECTOR), int32(thread % (BM // VECTOR) * VECTOR)
-        b_row, b_column = divide(thread, BN), int32(thread % BN)
-        n, row, column = unravel(p0 + b_column, rows, columns)
-        a_to, b_to = int32(a_row * BM + a_column), int32(B + b_row * BN + b_column)
-        a_first = int32(divide(thread, COLUMNS) * VECTOR)
-        b_first = int32(B + thread % COLUMNS * VECTOR)
-        plane = int32(H * W)
-        image = int32((n * G + group) * C * plane)
-        first, last = int32(part * piece), int32(min(int32((part + 1) * piece), CP))  # of the channels
+        lane, row = int32(thread % BK), divide(thread, BK)
+        down = cuda.local.array(WINDOWS, INT32)
+        right = cuda.local.array(WINDOWS, INT32)
+        offset = cuda.local.array(WINDOWS, INT32)
+        find(geometry, group, int32(q0 + row), down, right, offset)
+        filter, filters = int32(group * KG + m0 + row), int32(KG - m0 - row)
+        a_first, b_first = first_a(thread), first_b(thread)
 
-        # The walk along (r, s, c): how long it is, and where it begins.
-        taps_h, taps_w, r, s0 = int32(0), int32(0), KH, KW
-        for other in range(int32(0), KH):
-            if meets(int32(ah + FIRST_H + other * PITCH_H), AH):
-                taps_h, r = int32(taps_h + 1), int32(min(r, other))
-        for other in range(int32(0), KW):
-            if meets(int32(aw + FIRST_W + other * PITCH_W), AW):
-                taps_w, s0 = int32(taps_w + 1), int32(min(s0, other))
-        steps = int32(taps_h * taps_w * divide(last - first + BK - 1, int32(BK)))
-        s, c0 = s0, first
-
-        copied, put, get = int32(0), int32(0), int32(0)
+        first, end = int32(part * piece), int32(min(int32((part + 1) * piece), N * OH * OW))
+        steps = int32(0)
+        if end > first:
+            steps = divide(end - first + BK - 1, int32(BK))
+        put, get = int32(0), int32(0)  # the stages that are copied to and multiplied from
         for step in range(int32(-AHEAD), steps):
-            if copied < steps:
-                i = int32(row * STEP_H + divide(ah + FIRST_H + r * PITCH_H, AH))
-                j = int32(column * STEP_W + divide(aw + FIRST_W + s * PITCH_W, AW))
-                inside = n < N and i >= 0 and i < H and j >= 0 and j < W
-                weight = int32((((group * KH + r) * KW + s) * CP + c0 + a_row) * MP + m0 + a_column)
-                cell = int32(image + i * W + j + (c0 + b_row) * plane)
-                for load in range(LOADS_A):
-                    if ALL_LOAD or a_row + load * STRIDE_A < BK:
-                        to = int32(put + a_to + load * STRIDE_A * BM)
-                        copy16(memory, to, weights, int32(weight + load * STRIDE_A * MP))
-                for load in range(LOADS_B):
-                    there = int32(inside and c0 + b_row + load * STRIDE_B < C)
-                    to = int32(put + b_to + load * STRIDE_B * BN)
-                    copy4_or_zero(memory, to, source, int32((cell + load * STRIDE_B * plane) * there), there)
-                c0 = int32(c0 + BK)
-                if c0 >= last:
-                    c0, s = first, int32(s + 1)
-                    while s < KW and not meets(int32(aw + FIRST_W + s * PITCH_W), AW):
-                        s = int32(s + 1)
-                    if s >= KW:
-                        s, r = s0, int32(r + 1)
-                        while r < KH and not meets(int32(ah + FIRST_H + r * PITCH_H), AH):
-                            r = int32(r + 1)
-                copied, put = int32(copied + 1), int32(put + STAGE)
+            if step + AHEAD < steps:
+                p = int32(first + (step + AHEAD) * BK + lane)
+                load(memory, put, x, g, geometry, p, end, filter, filters, thread, down, right, offset)
+                put = int32(put + STAGE)
                 if put == END:
                     put = int32(0)
             commit_copies()
@@ -133,19 +105,22 @@ def async_kernel(tile: Tile, finish=no_change, stages: int = STAGES) -> Kernel:
                     get = int32(0)
             wait()
             cuda.syncthreads()
+        write(parts, int32(part * K + group * KG), sums, parts, m0, q0, KG, int32(CG * KH * KW), thread)
 
-        for x in range(TN):
-            p = int32(p0 + x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
-            n, row, column = unravel(p, rows, columns)
-            if n < N:
-                pixel = int32((row * AH + ah) * OW + column * AW + aw)
-                for y in range(TM):
-                    m = int32(
-                        m0 + y // VECTOR * VECTOR * ROWS + divide(thread, COLUMNS) * VECTOR + y % VECTOR
-                    )
-                    if m < M:
-                        channel = int32(group * M + m)
-                        value = finish(sums[y * TN + x], bias, channel)
-                        out[int32(((part * N + n) * G * M + channel) * OH * OW + pixel)] = value
+    return kernel_of_async_parts
 
-    return kernel_of_async_sums
+
+@lru_cache(LAUNCHES)
+def plan(geometry: Geometry) -> Sums | None:
+    """Return how to compute the gradient in the fastest way; None if it does not fit a grid."""
+    best = weight_tiles.choices(geometry, TILES)
+    plans = (weight_tiles.plan(geometry, tile, pieces, make=async_kernel) for tile, pieces in best)
+    return next(filter(None, plans), None)
+
+
+def write_weight(x: Array, g: Array, w: Array, geometry: Geometry) -> bool:
+    """Write w = conv2d_weight(x, g); or return False, if the GPU has no copies that nobody waits for."""
+    if capability() < CAPABILITY or (planned := plan(geometry)) is None:
+        return False
+    planned.write((x, g), w, w)
+    return True

@@ -8,11 +8,12 @@ threads of a warp all want the same four, and one load of 128 bits sends them to
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 from .direct import unravel
-from .gather import Gather
-from .pace import cores
+from .gather import part_of_block
+from .pace import Work, cores
 from .parts import no_change
 from .target import VECTOR, ZERO, Kernel, cuda, divide, int32, kernel, load4
 from .tile_product import Tile
@@ -23,11 +24,10 @@ TILE = Tile(MOST, THREADS, 1, MOST, 1)  # what a block computes
 BLOCKS_A_CORE, MOST_PIECES = 4, 64  # so many blocks shall be there, if it takes no more pieces
 
 
-def pieces(gather: Gather) -> int:
+def pieces(work: Work) -> int:
     """Return into how many pieces the sum over channels is cut, so that all multiprocessors have work."""
-    blocks = -(-gather.pixels // THREADS) * gather.G * gather.AH * gather.AW
-    wanted = min(MOST_PIECES, gather.C, -(-BLOCKS_A_CORE * cores() // max(1, blocks)))
-    return -(-gather.C // -(-gather.C // wanted))  # none of them empty
+    blocks = max(1, math.prod(work.grid(TILE)))
+    return work.full(TILE, min(MOST_PIECES, -(-BLOCKS_A_CORE * cores() // blocks)))
 
 
 @cache
@@ -37,9 +37,7 @@ def few_kernel(finish=no_change) -> Kernel:
     @kernel(THREADS)
     def kernel_of_few(source, weights, bias, out, gather, CP, MP, pieces, piece):
         N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
-        rest, part = divide(int32(cuda.blockIdx.z), pieces), int32(cuda.blockIdx.z % pieces)
-        group, ah, aw = unravel(rest, AH, AW)
-        rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
+        part, group, ah, aw, rows, columns = part_of_block(gather, pieces, int32(cuda.blockIdx.z))
         if rows == 0 or columns == 0:
             return  # the result is smaller than the stride
         n, row, column = unravel(int32(cuda.grid(1)), rows, columns)

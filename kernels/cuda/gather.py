@@ -6,7 +6,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..geometry import Geometry
+from .direct import unravel
 from .launch import LAUNCHES
+from .pace import Work
+from .target import device, divide, int32
 
 
 class Gather(NamedTuple):
@@ -50,16 +53,21 @@ class Gather(NamedTuple):
         return Gather(N, K // G, OH, OW, C // G, H, W, KH, KW, G, SH, SW, 1, 1, PH, PW, -DH, -DW)
 
     @property
-    def pixels(self) -> int:
-        """Cells of the result of one class and channel, in all images."""
-        return self.N * -(-self.OH // self.AH) * -(-self.OW // self.AW)
-
-    @property
-    def taps(self) -> int:
-        """How many (r, s) meet the cells of one class, at most."""
-        return -(-self.KH // self.AH) * -(-self.KW // self.AW)
-
-    @property
     def out_shape(self) -> tuple[int, int, int, int]:
         """The shape of the result."""
         return self.N, self.G * self.M, self.OH, self.OW
+
+    @property
+    def work(self) -> Work:
+        """The sums: results of a group by pixels of a class, which meet so many (r, s) at most."""
+        pixels = self.N * -(-self.OH // self.AH) * -(-self.OW // self.AW)
+        taps = -(-self.KH // self.AH) * -(-self.KW // self.AW)
+        return Work(self.M, pixels, self.C, self.G * self.AH * self.AW, taps)
+
+
+@device
+def part_of_block(gather, pieces, z):
+    """Return the piece, group and class (ah, aw) of block `z`, and the rows and columns of that class."""
+    N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
+    group, ah, aw = unravel(divide(z, pieces), AH, AW)
+    return int32(z % pieces), group, ah, aw, divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)

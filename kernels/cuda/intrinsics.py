@@ -75,19 +75,6 @@ def divide(typing_context, a, b):
 
 
 @intrinsic
-def copy16(typing_context, p, i, q, j):
-    """Begin to copy four float32 from ``q[j]`` to ``p[i]`` in shared memory, multiples of 16 bytes both."""
-
-    def build(context, builder, signature, arguments):
-        p, i, q, j = arguments
-        text = "cp.async.cg.shared.global [$0], [$1], 16;"
-        _assembly(builder, text, "r,l", _shared_address(builder, p, i), _address(builder, q, j))
-        return context.get_dummy_value()
-
-    return types.void(p, i, q, j), build
-
-
-@intrinsic
 def copy4_or_zero(typing_context, p, i, q, j, there):
     """Begin to copy a float32 from ``q[j]`` to ``p[i]`` in shared memory; a 0, if `there` is 0 and not 1."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from ..arrays import Array
 from ..geometry import Geometry
 from . import (
+    async_tiles,
     coalesced,
     direct,
     epilogue,
@@ -19,10 +21,9 @@ from . import (
 )
 from .operands import finish, ready, result
 
-# Writes the third array from the first two; returns whether it could, at this geometry.
-Write = Callable[[Array, Array, Array, Geometry], bool]
-# The same, with a bias to add, one number a channel or None, and whether to apply ReLU.
-WriteAll = Callable[[Array, Array, Array, Geometry, Array | None, bool], bool]
+# Writes the third array from the first two; returns whether it could, at this geometry. With an epilogue it
+# takes a bias to add as well, one number a channel or None, and whether to apply ReLU.
+Write = Callable[..., bool]
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ class Rung:
     output: Write | None = None
     input: Write | None = None
     weight: Write | None = None
-    output_and_epilogue: WriteAll | None = None
-    input_and_epilogue: WriteAll | None = None
+    epilogue: bool = False  # of output and input: bias and ReLU are part of the same kernel
 
     def conv2d(
         self, x: Array, w: Array, geometry: Geometry, bias: Array | None = None, relu: bool = False
@@ -45,7 +45,7 @@ class Rung:
         """
         x, w = ready(x, w)
         y = result(x, geometry.y_shape)
-        self._write("output", x, w, y, geometry, bias, relu)
+        self._write("output", x, w, y, geometry, *_ending(y, bias, relu))
         return y
 
     def conv2d_input(
@@ -57,38 +57,42 @@ class Rung:
         """
         g, w = ready(g, w)
         x = result(g, geometry.x_shape)
-        self._write("input", g, w, x, geometry, bias, relu)
+        self._write("input", g, w, x, geometry, *_ending(x, bias, relu))
         return x
 
     def conv2d_weight(self, x: Array, g: Array, geometry: Geometry) -> Array:
         """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
         x, g = ready(x, g)
         w = result(x, geometry.w_shape)
-        self._write("weight", x, g, w, geometry, None, False)
+        self._write("weight", x, g, w, geometry)
         return w
 
     def _write(
-        self,
-        direction: str,
-        a: Array,
-        b: Array,
-        out: Array,
-        geometry: Geometry,
-        bias: Array | None,
-        relu: bool,
+        self, direction: str, a: Array, b: Array, out: Array, geometry: Geometry, *ending: Any
     ) -> None:
-        if bias is not None:
-            (bias,) = ready(bias)
-            if bias.shape != out.shape[1:2]:
-                raise ValueError(f"the bias must have the shape {out.shape[1:2]}, got {bias.shape}")
-        with_epilogue: WriteAll | None = getattr(self, f"{direction}_and_epilogue", None)
-        if with_epilogue and with_epilogue(a, b, out, geometry, bias, relu):
-            return
-        plain: Write | None = getattr(self, direction)
-        if plain and plain(a, b, out, geometry):
-            finish(out, bias, relu)
+        """Write `out` from `a` and `b`; `ending` is its bias and whether ReLU is applied, if it has one."""
+        write: Write | None = getattr(self, direction)
+        with_ending = ending if self.epilogue else ()
+        if write and write(a, b, out, geometry, *with_ending):
+            if ending and not with_ending:
+                finish(out, *ending)
         elif self.below:
-            self.below._write(direction, a, b, out, geometry, bias, relu)
+            self.below._write(direction, a, b, out, geometry, *ending)
+
+
+def _ending(out: Array, bias: Array | None, relu: bool) -> tuple[Array | None, bool]:
+    """Return bias and ReLU, as kernels take them, of a result.
+
+    Raises
+    ------
+    ValueError
+        If the bias has not one number for each channel.
+    """
+    if bias is not None:
+        (bias,) = ready(bias)
+        if bias.shape != out.shape[1:2]:
+            raise ValueError(f"the bias must have the shape {out.shape[1:2]}, got {bias.shape}")
+    return bias, relu
 
 
 DIRECT = Rung(None, *direct.WRITES)
@@ -98,16 +102,13 @@ GEMM = Rung(SHARED, implicit_gemm.write_output)
 REGISTERS = Rung(GEMM, register_tiles.write_output, register_tiles.write_input, weight_tiles.write_weight)
 # The top: rung 6, and rung 7 for the gradient by the weights, the direction in which a GPU found it faster.
 EPILOGUE = Rung(
-    REGISTERS,
-    weight=weight_tiles.write_weight_async,
-    output_and_epilogue=epilogue.write_output,
-    input_and_epilogue=epilogue.write_input,
+    REGISTERS, epilogue.write_output, epilogue.write_input, async_tiles.write_weight, epilogue=True
 )
 
 # Rung 8, and what is less exact than it: each only for those who ask for it by name.
 OPT_IN = {
-    "tf32x3": replace(EPILOGUE, below=EPILOGUE, **tensor_cores.WRITES[tensor_cores.tf32x3]),
-    "tf32": replace(EPILOGUE, below=EPILOGUE, **tensor_cores.WRITES[tensor_cores.tf32]),
+    product_of.__name__: Rung(EPILOGUE, **writes, epilogue=True)
+    for product_of, writes in tensor_cores.WRITES.items()
 }
 
 
@@ -125,12 +126,7 @@ class Ladder(dict[str, Rung]):
 
 
 RUNGS = Ladder(
-    direct=DIRECT,
-    coalesced=COALESCED,
-    shared=SHARED,
-    gemm=GEMM,
-    registers=REGISTERS,
-    epilogue=EPILOGUE,
+    direct=DIRECT, coalesced=COALESCED, shared=SHARED, gemm=GEMM, registers=REGISTERS, epilogue=EPILOGUE
 )
 
 

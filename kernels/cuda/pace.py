@@ -14,9 +14,12 @@ its second launch takes, so `ADDING_START` is longer than that launch.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
 
+from .tile_product import Tile
 from .toolchain import SIMULATED
 
 CORES = 132  # multiprocessors of an H100 or H200
@@ -34,22 +37,43 @@ class Pace(NamedTuple):
     extra: float  # steps' worth of time that a block takes to begin and to write its results
 
 
-def steps_time(blocks: int, steps: float, pace: Pace) -> float:
-    """Return the us that `blocks` of so many steps take: those of the busiest multiprocessor."""
-    rounds, rest = divmod(-(-blocks // cores()), pace.resident)
-    round_time = pace.resident * pace.together
-    time = rounds * round_time
-    if rest:
-        growth = (round_time - pace.alone) / max(1, pace.resident - 1)
-        time += pace.alone + (rest - 1) * growth
-    return START + (steps + pace.extra) * time
+class Work(NamedTuple):
+    """What blocks compute: matrices of sums, in tiles; the terms of a sum may be cut into pieces."""
 
+    rows: int  # of a matrix: along BM
+    columns: int  # along BN
+    terms: int  # of a sum
+    matrices: int = 1  # groups, and classes of a stride
+    walks: int = 1  # how often a block walks along the terms
 
-def adding_time(size: int, pieces: int) -> float:
-    """Return the us that it takes to write the parts of a result of so many cells, and to add them."""
-    if pieces == 1:
-        return 0.0
-    return ADDING_START + 8 * size * pieces / ADDING_BYTES + 0.02 * pieces
+    def grid(self, tile: Tile) -> tuple[int, int, int]:
+        """Return the blocks along columns, rows and matrices, without pieces."""
+        return -(-self.columns // tile.BN), -(-self.rows // tile.BM), self.matrices
+
+    def full(self, tile: Tile, wanted: int) -> int:
+        """Return how many pieces there are, at most `wanted`, if none is empty."""
+        steps = -(-self.terms // tile.BK)
+        return -(-steps // -(-steps // max(1, min(wanted, steps)))) if steps else 1
+
+    def time(self, tile: Tile, pieces: int, pace: Pace) -> float:
+        """Return how many us all sums take, estimated: as long as the busiest multiprocessor."""
+        rounds, rest = divmod(-(-math.prod(self.grid(tile)) * pieces // cores()), pace.resident)
+        round_time = pace.resident * pace.together
+        time = rounds * round_time
+        if rest:
+            growth = (round_time - pace.alone) / max(1, pace.resident - 1)
+            time += pace.alone + (rest - 1) * growth
+        steps = self.walks * -(-self.terms // (tile.BK * pieces))
+        size = self.rows * self.columns * self.matrices
+        adding = ADDING_START + 8 * size * pieces / ADDING_BYTES + 0.02 * pieces if pieces > 1 else 0.0
+        return START + (steps + pace.extra) * time + adding
+
+    def choices(
+        self, tiles: Mapping[Tile, Pace], splits: Callable[[Work, Tile], Iterable[int]]
+    ) -> list[tuple[Tile, int]]:
+        """Return tiles and into how many pieces to cut the sums, one of the `splits`; the fastest first."""
+        found = sorted((self.time(t, p, pace), t, p) for t, pace in tiles.items() for p in splits(self, t))
+        return [(tile, pieces) for _, tile, pieces in found]
 
 
 @cache

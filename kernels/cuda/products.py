@@ -20,7 +20,7 @@ recorded: there these kernels are needed. The rung ``registers`` uses them every
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from functools import cache, lru_cache
 
 from ..arrays import Array, array_module
@@ -28,10 +28,10 @@ from . import tensor_cores
 from .epilogue import FINISH
 from .launch import LAUNCHES
 from .operands import fits, ready, result, too_large
-from .pace import capability, cores
+from .pace import Work, capability, cores
 from .parts import Sums, no_change
 from .target import FLOAT32, MOST_BLOCKS, ZERO, Kernel, cuda, device, divide, int32, kernel, shared
-from .tile_product import Tile, padded_product
+from .tile_product import Tile, load_or_zero, padded_product, writing
 
 # For large and for small results. No GPU has compared them: they are tiles of `weight_tiles`, and one that
 # is a quarter of the smaller.
@@ -63,10 +63,8 @@ def loading(tile: Tile, LENGTH: int, along_k: bool, BEGIN: int, ROW: int):
             else:
                 k, m = int32(row + step * STEP), lane
                 cell = int32((first + k) * row_length + start + m)
-            value = ZERO
-            if first + k < end and start + m < size:
-                value = matrix[cell]
-            memory[int32(BEGIN + k * ROW + m)] = value
+            there = int32(first + k < end and start + m < size)
+            load_or_zero(memory, int32(BEGIN + k * ROW + m), matrix, cell, there)
 
     return load
 
@@ -82,18 +80,15 @@ def product_kernel(
     sum is written as ``finish(sum, bias, n)``. `product_of` says how a block multiplies two tiles.
     """
     BM, BN, BK, TM, TN = tile
-    THREADS = tile.threads
     by = product_of(tile)
-    REGISTERS_A, REGISTERS_B = by.registers_a, by.registers_b
-    first_a, first_b, place_y, place_x = by.first_a, by.first_b, by.place_y, by.place_x
+    REGISTERS_A, REGISTERS_B, SUMS = by.registers_a, by.registers_b, TM * TN
+    first_a, first_b, add_product = by.first_a, by.first_b, by.add_product
     B = BK * by.row_a  # where the tile of b (BK, BN) begins in shared memory, behind that of a (BK, BM)
-    SUMS = TM * TN
-    shared_floats = shared(BK * (by.row_a + by.row_b))
-    add_product = by.add_product
+    shared_floats, write = shared(BK * (by.row_a + by.row_b)), writing(tile, by, finish)
     load_a = loading(tile, BM, a_along_k, 0, by.row_a)
     load_b = loading(tile, BN, b_along_k, B, by.row_b)
 
-    @kernel(THREADS, tile.resident)
+    @kernel(tile.threads, tile.resident)
     def kernel_of_product(a, b, bias, out, M, N, K, A_ROW, B_ROW, piece):
         memory = shared_floats()
         sums = cuda.local.array(SUMS, FLOAT32)
@@ -113,12 +108,7 @@ def product_kernel(
             add_product(memory, a_first, b_first, of_a, of_b, sums)
             cuda.syncthreads()
 
-        for y in range(TM):
-            m = int32(m0 + place_y(thread, y))
-            for x in range(TN):
-                n = int32(n0 + place_x(thread, x))
-                if m < M and n < N:
-                    out[int32((part * M + m) * N + n)] = finish(sums[y * TN + x], bias, n)
+        write(out, int32(part * M), sums, bias, m0, n0, M, N, thread)
 
     return kernel_of_product
 
@@ -139,11 +129,15 @@ def plan(
     grid holds.
     """
     M, N, K = sizes
+    work = Work(M, N, K)
     if tile is None:
-        tile = _tile(M, N, TILES if product_of is padded_product else tensor_cores.TILES)
-    if pieces is None:
-        pieces = _pieces(M, N, K, tile)
-    across, down = -(-N // tile.BN), -(-M // tile.BM)
+        tiles = TILES if product_of is padded_product else tensor_cores.TILES
+        # The largest of which there are as many as multiprocessors; else the smallest.
+        tile = next((t for t in tiles if math.prod(work.grid(t)) >= cores()), tiles[-1])
+    across, down, _ = work.grid(tile)
+    if pieces is None:  # so many that all multiprocessors have work
+        steps, blocks = -(-K // tile.BK), max(1, across * down)
+        pieces = work.full(tile, min(MOST_PIECES, steps // LEAST_STEPS, cores() // blocks))
     if max(down, pieces) > MOST_BLOCKS or too_large((pieces, M, N)):
         return None
     piece = max(1, -(-K // (pieces * tile.BK))) * tile.BK  # of the sum: whole tiles
@@ -155,31 +149,9 @@ def plan(
     return Sums.of(multiply, pieces, (M, N, 1, 1), finish)
 
 
-def _tile(M: int, N: int, tiles: Sequence[Tile]) -> Tile:
-    """Return the largest tile of which there are as many as multiprocessors; else the smallest."""
-    for tile in tiles:
-        if cores() <= -(-M // tile.BM) * -(-N // tile.BN):
-            return tile
-    return tiles[-1]
-
-
-def _pieces(M: int, N: int, K: int, tile: Tile) -> int:
-    """Return into how many pieces the sum is cut, so that all multiprocessors have work."""
-    blocks, steps = max(1, -(-M // tile.BM) * -(-N // tile.BN)), -(-K // tile.BK)
-    wanted = max(1, min(MOST_PIECES, steps // LEAST_STEPS, cores() // blocks))
-    return -(-steps // -(-steps // wanted)) if steps else 1  # none of them empty
-
-
 def matmul(a: Array, b: Array, product_of=padded_product) -> Array:
     """Return a (M, K) @ b (K, N), float32, by our own kernel; anything else by CuPy (or NumPy)."""
-    if not (a.ndim == b.ndim == 2 and fits(a, b)) or too_large((a.shape[0], b.shape[1])):
-        return a @ b
-    return linear(a, b.T, product_of=serving(product_of))
-
-
-def serving(product_of):
-    """Return the product that this GPU has: that of rung 5 where there are no tensor cores for TF32."""
-    return product_of if capability() >= tensor_cores.CAPABILITY else padded_product
+    return dense(a, b.T, None, product_of) if a.ndim == b.ndim == 2 else a @ b
 
 
 def dense(x: Array, w: Array, bias: Array | None = None, product_of=padded_product) -> Array:
@@ -187,7 +159,9 @@ def dense(x: Array, w: Array, bias: Array | None = None, product_of=padded_produ
     if not fits(x, w, *(() if bias is None else (bias,))) or too_large((x.shape[0], w.shape[0])):
         y = x @ w.T
         return y if bias is None else y + bias
-    return linear(x, w, bias, product_of=serving(product_of))
+    if capability() < tensor_cores.CAPABILITY:
+        product_of = padded_product  # the GPU has no tensor cores for TF32
+    return linear(x, w, bias, product_of=product_of)
 
 
 def linear(

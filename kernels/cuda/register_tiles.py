@@ -29,13 +29,13 @@ from typing import NamedTuple
 
 from ..arrays import Array
 from ..geometry import Geometry
-from . import async_tiles, few_results
+from . import few_results
 from .direct import unravel
-from .gather import Gather
+from .gather import Gather, part_of_block
 from .launch import LAUNCHES, Launch
 from .lay_out import laying_out
-from .operands import LIMIT, result
-from .pace import Pace, adding_time, steps_time
+from .operands import result, too_large
+from .pace import Pace
 from .parts import Sums, no_change
 from .target import (
     FLOAT32,
@@ -102,9 +102,7 @@ def gather_kernel(tile: Tile, finish=no_change, product_of=register_product) -> 
             sums[i] = ZERO
         thread = int32(cuda.threadIdx.x)
         m0, p0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
-        rest, part = divide(int32(cuda.blockIdx.z), pieces), int32(cuda.blockIdx.z % pieces)
-        group, ah, aw = unravel(rest, AH, AW)
-        rows, columns = divide(OH - ah + AH - 1, AH), divide(OW - aw + AW - 1, AW)  # of this class
+        part, group, ah, aw, rows, columns = part_of_block(gather, pieces, int32(cuda.blockIdx.z))
         if rows == 0 or columns == 0:
             return  # the result is smaller than the stride
 
@@ -179,69 +177,40 @@ def plan(
     finish=no_change,
     tile: Tile | None = None,
     pieces: int | None = None,
-    stages: int = 1,
     product_of=register_product,
 ) -> Plan | None:
     """Return how to compute all sums, by default with the fastest tile; None if they do not fit one.
 
-    `transposed` if w's first channels, the filters, are summed over. With more `stages` than one by rung 7;
-    `product_of` is that of rung 5 or 8.
+    `transposed` if w's first channels, the filters, are summed over; `product_of` is that of rung 5 or 8.
     """
+    C, M, G, taps, out_shape = gather.C, gather.M, gather.G, gather.KH * gather.KW, gather.out_shape
     best = choices(gather) if tile is None else [(tile, pieces or 1)]
     for tile, pieces in best:
-        C, M, G, taps = gather.C, gather.M, gather.G, gather.KH * gather.KW
         CP, MP = -(-C // tile.BK) * tile.BK, -(-M // tile.BM) * tile.BM
-        weights_shape = G, gather.KH, gather.KW, CP, MP
+        across, down, others = gather.work.grid(tile)
         few = tile == few_results.TILE
-        if few and M > few_results.MOST:
+        if (few and M > few_results.MOST) or max(down, others * pieces) > MOST_BLOCKS:
             continue
-        blocks = grid(gather, tile, pieces)
-        if max(blocks[1:]) > MOST_BLOCKS or G * taps * CP * MP >= LIMIT or pieces * _size(gather) >= LIMIT:
+        if too_large((G, taps, CP, MP), (pieces, *out_shape)):
             continue
-        lay_out = laying_out(G, taps, C, M, CP, MP, transposed)
-        piece = -(-CP // tile.BK // pieces) * tile.BK  # channels of each
         finish_here = finish if pieces == 1 else no_change
-        if few:
-            chosen = few_results.few_kernel(finish_here)
-        elif stages > 1:
-            chosen = async_tiles.async_kernel(tile, finish_here, stages)
-        else:
-            chosen = gather_kernel(tile, finish_here, product_of)
+        chosen = few_results.few_kernel(finish_here) if few else gather_kernel(tile, finish_here, product_of)
+        piece = -(-CP // tile.BK // pieces) * tile.BK  # channels of each
         numbers = (gather, CP, MP, pieces, piece)
-        multiply = chosen.prepared(blocks, (chosen.threads,), "ffff", numbers)
-        return Plan(weights_shape, lay_out, Sums.of(multiply, pieces, gather.out_shape, finish))
+        multiply = chosen.prepared((across, down, others * pieces), (chosen.threads,), "ffff", numbers)
+        return Plan(
+            (G, gather.KH, gather.KW, CP, MP),
+            laying_out(G, taps, C, M, CP, MP, transposed),
+            Sums.of(multiply, pieces, out_shape, finish),
+        )
     return None
 
 
 def choices(gather: Gather) -> list[tuple[Tile, int]]:
     """Return tiles and into how many pieces the sum is cut, by the time that they are estimated to take."""
-    found = sorted((estimate(gather, t, p), t, p) for t in TILES for p in splits(gather, t))
-    few = [(few_results.TILE, few_results.pieces(gather))] if gather.M <= few_results.MOST else []
-    return few + [(tile, pieces) for _, tile, pieces in found]
-
-
-def splits(gather: Gather, tile: Tile) -> list[int]:
-    """Return into how many pieces the sum over channels may be cut."""
-    steps = -(-gather.C // tile.BK)
-    return [p for p in PIECES if p == 1 or (p <= steps and -(-steps // -(-steps // p)) == p)]  # none empty
-
-
-def estimate(gather: Gather, tile: Tile, pieces: int = 1) -> float:
-    """Return how many us all sums take, see `pace`."""
-    across, down, others = grid(gather, tile, pieces)
-    steps_of_all = -(-gather.C // tile.BK)
-    steps = gather.taps * -(-steps_of_all // pieces)
-    return steps_time(across * down * others, steps, TILES[tile]) + adding_time(_size(gather), pieces)
-
-
-def grid(gather: Gather, tile: Tile, pieces: int = 1) -> tuple[int, int, int]:
-    """Return the blocks along pixels of a class, results, and groups with classes and pieces."""
-    across, down = -(-gather.pixels // tile.BN), -(-gather.M // tile.BM)
-    return across, down, gather.G * gather.AH * gather.AW * pieces
-
-
-def _size(gather: Gather) -> int:
-    return gather.N * gather.G * gather.M * gather.OH * gather.OW
+    work = gather.work
+    few = [(few_results.TILE, few_results.pieces(work))] if gather.M <= few_results.MOST else []
+    return few + work.choices(TILES, lambda work, tile: (p for p in PIECES if work.full(tile, p) == p))
 
 
 def write_sums(
@@ -254,11 +223,10 @@ def write_sums(
     finish=no_change,
     bias: Array | None = None,
     pieces: int | None = None,
-    stages: int = 1,
     product_of=register_product,
 ) -> bool:
     """Write all sums, each through `finish`; or return False, if they do not fit the tiles."""
-    planned = plan(gather, transposed, finish, tile, pieces, stages, product_of)
+    planned = plan(gather, transposed, finish, tile, pieces, product_of)
     if planned is None:
         return False
     weights = result(w, planned.weights_shape)

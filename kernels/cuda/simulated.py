@@ -46,11 +46,6 @@ def divide(a: int, b: int) -> int:
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
-def copy16(p: Any, i: int, q: Any, j: int) -> None:
-    """Copy four numbers from ``q[j]`` to ``p[i]``, at once."""
-    store4(p, i, load4(q, j))
-
-
 def copy4_or_zero(p: Any, i: int, q: Any, j: int, there: int) -> None:
     """Copy a number from ``q[j]`` to ``p[i]``, at once; a 0, if `there` is 0."""
     p[i] = q[j] if there else 0

@@ -8,7 +8,7 @@
     the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
 ``shared``, ``load4``, ``store4``, ``divide``, ``to_tf32``, ``mma``
     what Numba has no name for, built from its `intrinsic`
-``copy16``, ``copy4_or_zero``, ``commit_copies``, ``all_but``
+``copy4_or_zero``, ``commit_copies``, ``all_but``
     copies that run while the threads compute, built in the same way
 
 A kernel sees every array as a pointer to its first element: a launch then passes one address an array instead
@@ -43,10 +43,9 @@ _words: Any = importlib.import_module(".simulated" if SIMULATED else ".intrinsic
 device, shared, load4, store4, divide = (
     getattr(_words, name) for name in ("device", "shared", "load4", "store4", "divide")
 )
-copy16, copy4_or_zero, commit_copies, all_but = (
-    getattr(_words, name) for name in ("copy16", "copy4_or_zero", "commit_copies", "all_but")
+copy4_or_zero, commit_copies, all_but, to_tf32, mma = (
+    getattr(_words, name) for name in ("copy4_or_zero", "commit_copies", "all_but", "to_tf32", "mma")
 )
-to_tf32, mma = _words.to_tf32, _words.mma
 
 __all__ = [
     "FLOAT32",
@@ -62,7 +61,6 @@ __all__ = [
     "all_but",
     "commit_copies",
     "copy4_or_zero",
-    "copy16",
     "cuda",
     "device",
     "divide",

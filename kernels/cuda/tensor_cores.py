@@ -39,6 +39,7 @@ its sums was seen; the twin in `simulated` rounds to the nearest after every add
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache, partial
 
@@ -50,7 +51,7 @@ from . import weight_tiles
 from .epilogue import FINISH
 from .gather import Gather
 from .pace import capability, cores
-from .register_tiles import grid, write_sums
+from .register_tiles import write_sums
 from .target import ZERO, device, divide, int32, mma, to_tf32
 from .tile_product import BlockProduct, Tile, repeated
 
@@ -164,7 +165,7 @@ def tf32(tile: Tile) -> BlockProduct:
 
 def write(
     product_of,
-    direction: str,
+    transposed: bool,
     source: Array,
     w: Array,
     out: Array,
@@ -175,28 +176,26 @@ def write(
     """Write the output, or the gradient by the input; or return False, if the GPU has no TF32."""
     if capability() < CAPABILITY:
         return False
-    gather = Gather.output(geometry) if direction == "output" else Gather.input(geometry)
-    across, down, others = grid(gather, TILES[0])
-    tile = TILES[0] if across * down * others >= cores() else TILES[1]
+    gather = Gather.input(geometry) if transposed else Gather.output(geometry)
+    tile = TILES[0] if math.prod(gather.work.grid(TILES[0])) >= cores() else TILES[1]
     finish = FINISH[bias is not None, relu]
-    return write_sums(source, w, out, gather, direction == "input", tile, finish, bias, product_of=product_of)
+    return write_sums(source, w, out, gather, transposed, tile, finish, bias, product_of=product_of)
 
 
 def write_weight(product_of, x: Array, g: Array, w: Array, geometry: Geometry) -> bool:
     """Write the gradient by the weights; or return False, if the GPU has no TF32."""
     if capability() < CAPABILITY:
         return False
-    large, small = WEIGHT_TILES
-    across, down, G = weight_tiles.grid(geometry, large)
-    tile = small if across * down * G * LEAST_PARTS < cores() else large
-    pieces = weight_tiles.splits(geometry, tile)[-1]
+    work, (large, small) = weight_tiles.work_of(geometry), WEIGHT_TILES
+    tile = small if math.prod(work.grid(large)) * LEAST_PARTS < cores() else large
+    pieces = weight_tiles.splits(work, tile)[-1]
     return weight_tiles.write_weight(x, g, w, geometry, tile, pieces, product_of=product_of)
 
 
 WRITES: dict[Callable[..., BlockProduct], dict[str, Callable[..., bool]]] = {
     product_of: {
-        "output_and_epilogue": partial(write, product_of, "output"),
-        "input_and_epilogue": partial(write, product_of, "input"),
+        "output": partial(write, product_of, False),
+        "input": partial(write, product_of, True),
         "weight": partial(write_weight, product_of),
     }
     for product_of in (tf32x3, tf32)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
-from .target import VECTOR, device, divide, int32, load4
+from .target import VECTOR, ZERO, device, divide, int32, load4
 
 RESIDENT_THREADS = 512  # of a multiprocessor: each then has up to 128 registers
 
@@ -102,6 +102,35 @@ def padded_product(tile: Tile) -> BlockProduct:
     different banks.
     """
     return register_product(tile, 4)
+
+
+@device
+def load_or_zero(memory, to, source, cell, there):
+    """Write ``source[cell]`` to shared memory; a 0, if `there` is 0 and not 1."""
+    value = ZERO
+    if there:
+        value = source[cell]
+    memory[to] = value
+
+
+def writing(tile: Tile, by: BlockProduct, finish: Callable[..., float]) -> Callable[..., None]:
+    """Return a function for kernels: a block writes its sums to a matrix (M, N), in row `first` of `out`.
+
+    Each sum is written as ``finish(sum, bias, n)``.
+    """
+    TM, TN = tile.TM, tile.TN
+    place_y, place_x = by.place_y, by.place_x
+
+    @device
+    def write(out, first, sums, bias, m0, n0, M, N, thread):
+        for y in range(TM):
+            m = int32(m0 + place_y(thread, y))
+            for x in range(TN):
+                n = int32(n0 + place_x(thread, x))
+                if m < M and n < N:
+                    out[int32((first + m) * N + n)] = finish(sums[y * TN + x], bias, n)
+
+    return write
 
 
 def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:

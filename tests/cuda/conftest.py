@@ -33,7 +33,7 @@ def gpu():
 
 def small_rungs():
     """The rungs with tiles so small that the tests' convolutions take several, some of them not full."""
-    from tinycnn.kernels.cuda import epilogue, few_results, implicit_gemm, ladder, shared_tiles
+    from tinycnn.kernels.cuda import async_tiles, epilogue, few_results, implicit_gemm, ladder, shared_tiles
     from tinycnn.kernels.cuda.gather import Gather
     from tinycnn.kernels.cuda.tile_product import Tile
 
@@ -52,26 +52,24 @@ def small_rungs():
             partial(write, Gather.input, True, tile, pieces),
             None if few else partial(write_weight, tile, pieces),
         )
-    for tile, pieces, stages in (Tile(16, 16, 4, 4, 4), 1, 3), (Tile(32, 16, 2, 8, 4), 2, 4):
+    for tile, pieces in (Tile(16, 16, 4, 4, 4), 1), (Tile(32, 16, 2, 8, 4), 2):
         rungs[f"async {tile.BM}x{tile.BN}x{tile.BK}"] = ladder.Rung(
-            direct,
-            partial(write, Gather.output, False, tile, pieces, stages=stages),
-            partial(write, Gather.input, True, tile, pieces, stages=stages),
-            partial(write_weight, tile, pieces, stages=stages),
+            direct, weight=partial(write_weight, tile, pieces, make=async_tiles.async_kernel)
         )
     rungs["epilogue"] = ladder.Rung(
         direct,
-        output_and_epilogue=partial(write_with_epilogue, Gather.output, False, Tile(16, 16, 4, 4, 4)),
-        input_and_epilogue=partial(write_with_epilogue, Gather.input, True, Tile(16, 16, 4, 4, 4)),
+        partial(write_with_epilogue, Gather.output, False, Tile(16, 16, 4, 4, 4)),
+        partial(write_with_epilogue, Gather.input, True, Tile(16, 16, 4, 4, 4)),
+        epilogue=True,
     )
     assert set(epilogue.FINISH) == {(bias, relu) for bias in (False, True) for relu in (False, True)}
     return rungs
 
 
-def write(gather, transposed, tile, pieces, a, b, out, geometry, stages=1):
+def write(gather, transposed, tile, pieces, a, b, out, geometry):
     from tinycnn.kernels.cuda.register_tiles import write_sums
 
-    return write_sums(a, b, out, gather(geometry), transposed, tile, pieces=pieces, stages=stages)
+    return write_sums(a, b, out, gather(geometry), transposed, tile, pieces=pieces)
 
 
 def write_with_epilogue(gather, transposed, tile, a, b, out, geometry, bias, relu):
@@ -83,8 +81,8 @@ def write_with_epilogue(gather, transposed, tile, a, b, out, geometry, bias, rel
     return True
 
 
-def write_weight(tile, pieces, x, g, w, geometry, stages=1):
+def write_weight(tile, pieces, x, g, w, geometry, **make):
     from tinycnn.kernels.cuda import weight_tiles
 
-    assert weight_tiles.write_weight(x, g, w, geometry, tile, pieces, stages)
+    assert weight_tiles.write_weight(x, g, w, geometry, tile, pieces, **make)
     return True

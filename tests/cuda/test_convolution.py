@@ -123,7 +123,7 @@ def test_the_sum_over_pixels_is_the_same_bits_every_time(gpu, rng):
 
 def test_tiles_of_their_own_size(gpu, rng):
     """The tiles that a GPU gets, a block or two of each."""
-    from tinycnn.kernels.cuda import register_tiles, weight_tiles
+    from tinycnn.kernels.cuda import async_tiles, register_tiles, weight_tiles
     from tinycnn.kernels.cuda.gather import Gather
 
     x, w = (rng.standard_normal(s).astype("f") for s in ((1, 3, 6, 24), (33, 3, 2, 1)))
@@ -134,10 +134,14 @@ def test_tiles_of_their_own_size(gpu, rng):
         gather = Gather.output(geometry)
         assert register_tiles.write_sums(gpu.to(x), gpu.to(w), out, gather, False, tile)
         assert_allclose(gpu.back(out), y, atol=1e-5)
-    for tile, stages in (*((t, 1) for t in weight_tiles.TILES), *((t, 3) for t in weight_tiles.ASYNC)):
-        out = gpu.to(np.full_like(w, np.nan))
-        assert weight_tiles.write_weight(gpu.to(x), gpu.to(y), out, geometry, tile, 2, stages)
-        assert_allclose(gpu.back(out), IM2COL.conv2d_weight(x, y, geometry), rtol=1e-4)
+    for tiles, make in (
+        (weight_tiles.TILES, weight_tiles.parts_kernel),
+        (async_tiles.TILES, async_tiles.async_kernel),
+    ):
+        for tile in tiles:
+            out = gpu.to(np.full_like(w, np.nan))
+            assert weight_tiles.write_weight(gpu.to(x), gpu.to(y), out, geometry, tile, 2, make=make)
+            assert_allclose(gpu.back(out), IM2COL.conv2d_weight(x, y, geometry), rtol=1e-4)
 
 
 def test_a_patch_too_large_for_shared_memory_is_done_a_rung_below(gpu, rng):

@@ -99,10 +99,19 @@ def _zeros(shape, dtype=float):
 
 def forget():
     """Forget what was planned, loaded and asked with another driver."""
-    from tinycnn.kernels.cuda import channel_sums, launch, pace, products, register_tiles, weight_tiles
+    from tinycnn.kernels.cuda import (
+        async_tiles,
+        channel_sums,
+        launch,
+        pace,
+        products,
+        register_tiles,
+        weight_tiles,
+    )
 
     of_channels = channel_sums.plan_sums, channel_sums.plan_moments
-    for kept in (launch._launch, register_tiles.plan, weight_tiles.plan, products.plan, *of_channels):
+    plans = (module.plan for module in (async_tiles, products, register_tiles, weight_tiles))
+    for kept in (launch._launch, *plans, *of_channels):
         kept.cache_clear()
     for asked in (pace.cores, pace._capability):
         asked.cache_clear()
