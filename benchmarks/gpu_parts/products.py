@@ -65,7 +65,7 @@ def works(layer: Dense, tiles: bool) -> Iterator[tuple[str, str, Callable[[], An
                     yield (
                         direction,
                         name,
-                        lambda a=a, b=b, t=tile, p=pieces: ours.linear(a, b, None, False, t, p),
+                        lambda a=a, b=b, t=tile, p=pieces: ours.linear(a, b, None, t, p),
                     )
 
 

@@ -9,7 +9,6 @@ kept; a launch then hands over the arrays' addresses and nothing else.
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -141,29 +140,18 @@ class Launch:
         start(*arrays)
 
     def _start(self) -> Callable[..., None]:
-        """Return what starts the kernel on the current GPU: CuPy, or else Numba."""
-        try:
-            return self._by_cupy()
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-            if _capturing():  # Numba would have to load it as well
-                raise RuntimeError(
-                    f"the kernel {self.kernel.function.__name__} cannot be loaded while a stream captures "
-                    f"({reason}): start it once before, as tinycnn.graphed does in its first calls"
-                ) from error
-            start = self._by_numba()  # if the kernel itself is at fault, this raises as well
-            warnings.warn(
-                f"CuPy cannot start a kernel that Numba compiled ({reason}); Numba starts it, which takes "
-                "several times as long",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-            return start
-
-    def _by_cupy(self) -> Callable[..., None]:
+        """Return what starts the kernel on the current GPU."""
         from cupy.cuda import function as cupy_function
 
-        function, grid, block, shared = self.kernel.load(self.kinds), self.grid, self.block, self.shared
+        try:
+            function = self.kernel.load(self.kinds)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise RuntimeError(
+                f"the kernel {self.kernel.function.__name__} cannot be loaded: {reason}. If a stream "
+                "captures, none can be: start it once before, as tinycnn.graphed does in its first calls"
+            ) from error
+        grid, block, shared = self.grid, self.block, self.shared
         flat = (n for number in self.numbers for n in (number if isinstance(number, tuple) else (number,)))
         # An array of one element is passed by value. CuPy would wrap each in every launch: here it is once.
         wrap = getattr(cupy_function, "CNumpyArray", lambda array: array)
@@ -174,29 +162,8 @@ class Launch:
 
         return start
 
-    def _by_numba(self) -> Callable[..., None]:
-        from cupy.cuda import get_current_stream
-
-        signature = types.void(*map(type_of, self.kinds))
-        compiled = cuda.jit(signature, launch_bounds=self.kernel.bounds)(self.kernel.function)
-
-        def start(*arrays: Any) -> None:
-            stream = get_current_stream().ptr
-            on = cuda.external_stream(stream) if stream else 0
-            pointers = (array.data.ptr for array in arrays)
-            compiled[self.grid, self.block, on, self.shared](*pointers, *self.numbers)
-
-        return start
-
 
 _launch = lru_cache(LAUNCHES)(Launch)
-
-
-def _capturing() -> bool:
-    """Return whether CuPy's current stream records a CUDA graph."""
-    from cupy.cuda import get_current_stream
-
-    return bool(get_current_stream().is_capturing())
 
 
 def _elsewhere(arrays: tuple[Any, ...], gpu: int) -> ValueError:

@@ -1,4 +1,4 @@
-"""The weights of a convolution as rungs 5 to 7 read them: padded to whole tiles, results innermost.
+"""The weights of a convolution as rungs 5, 6 and 8 read them: padded to whole tiles, results innermost.
 
 They are laid out once a call. After that, each row of a tile is one run of memory, and no thread has to ask
 whether a weight is there.

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from functools import cache, lru_cache
 
-from ..arrays import Array, array_module
+from ..arrays import Array
 from . import tensor_cores
 from .epilogue import FINISH
 from .launch import LAUNCHES
@@ -157,8 +157,7 @@ def matmul(a: Array, b: Array, product_of=padded_product) -> Array:
 def dense(x: Array, w: Array, bias: Array | None = None, product_of=padded_product) -> Array:
     """Return x @ w.T + bias in one launch, or two if its sums are cut; anything but float32 by CuPy."""
     if not fits(x, w, *(() if bias is None else (bias,))) or too_large((x.shape[0], w.shape[0])):
-        y = x @ w.T
-        return y if bias is None else y + bias
+        return x @ w.T if bias is None else x @ w.T + bias
     if capability() < tensor_cores.CAPABILITY:
         product_of = padded_product  # the GPU has no tensor cores for TF32
     return linear(x, w, bias, product_of=product_of)
@@ -168,12 +167,11 @@ def linear(
     x: Array,
     w: Array,
     bias: Array | None = None,
-    relu: bool = False,
     tile: Tile | None = None,
     pieces: int | None = None,
     product_of=padded_product,
 ) -> Array:
-    """Return x @ w.T + bias, of x (N, in), w (out, in) and bias (out,): Eq. 3. And apply ReLU, if asked for.
+    """Return x @ w.T + bias, of x (N, in), w (out, in) and bias (out,): Eq. 3.
 
     `x` and `w` may be turned views: ``linear(g, w.T)`` is g @ w, ``linear(g.T, x.T)`` is g.T @ x.
 
@@ -195,11 +193,9 @@ def linear(
         (bias,) = ready(bias)
         if bias.shape != (N,):
             raise ValueError(f"the bias must have the shape {(N,)}, got {bias.shape}")
-    planned = plan((M, N, K), a_turned, b_turned, FINISH[bias is not None, relu], tile, pieces, product_of)
+    planned = plan((M, N, K), a_turned, b_turned, FINISH[bias is not None, False], tile, pieces, product_of)
     if planned is None:
-        y = array_module(a).matmul(x, w.T)
-        y = y if bias is None else y + bias
-        return array_module(a).maximum(y, 0) if relu else y
+        return x @ w.T if bias is None else x @ w.T + bias
     something = y if bias is None else bias  # if there is no bias, `finish` reads none
     planned.write((a, b, something), something, y)
     return y

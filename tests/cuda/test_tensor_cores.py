@@ -114,7 +114,7 @@ def test_dense_products_are_as_exact_as_float32(gpu, rng, tile, pieces, turned):
     left, right = (
         gpu.to(np.ascontiguousarray(m.T)).T if t else gpu.to(m) for m, t in zip((a, b), turned, strict=True)
     )
-    ours = products.linear(left, right.T, None, False, tile, pieces, tensor_cores.tf32x3)
+    ours = products.linear(left, right.T, None, tile, pieces, tensor_cores.tf32x3)
     exact, magnitude = a.astype("d") @ b, np.abs(a.astype("d")) @ np.abs(b)
     within_the_bound_of_float32([(gpu.back(ours), exact, magnitude)])
 
@@ -130,7 +130,7 @@ def test_numbers_that_are_not_finite_are_as_in_float32(gpu):
     with np.errstate(all="ignore"):
         expected = numbers[:, None] * numbers + np.float32(4)
     assert np.isnan(expected).any()
-    ours = products.linear(gpu.to(a), gpu.to(b).T, None, False, SMALL, 1, tensor_cores.tf32x3)
+    ours = products.linear(gpu.to(a), gpu.to(b).T, None, SMALL, 1, tensor_cores.tf32x3)
     assert_allclose(gpu.back(ours), expected, rtol=1e-6)
 
 
@@ -148,7 +148,7 @@ def test_a_product_that_float32_can_hold_is_finite(gpu, rng, signs):
     assert np.isfinite(products_of_float32).all()
     left, right = np.diag(signs[0] * a).astype("f"), np.diag(signs[1] * b).astype("f")
     for first, second in ((left, right), (right, left)):
-        ours = products.linear(gpu.to(first), gpu.to(second).T, None, False, SMALL, 1, tensor_cores.tf32x3)
+        ours = products.linear(gpu.to(first), gpu.to(second).T, None, SMALL, 1, tensor_cores.tf32x3)
         assert_allclose(np.diag(gpu.back(ours)), signs[0] * signs[1] * products_of_float32, rtol=16 * EPS)
 
 

@@ -58,9 +58,6 @@ class Stream:
         graph.end()
         return graph
 
-    def is_capturing(self):
-        return any(graph.stream is self for graph in capturing)
-
     def record(self, event=None):
         refuse("an event")
         return self
