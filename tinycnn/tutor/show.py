@@ -8,7 +8,7 @@ import numpy as np
 
 from tinycnn.schema import plain
 
-from .sandbox.encoding import Other
+from .sandbox.encoding import text_of
 from .verdict import Verdict
 
 LONGEST = 600  # characters of one argument
@@ -77,7 +77,7 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         text = ", ".join(map(_text, value))
         return f"[{text}]" if isinstance(value, list) else f"({text})"
-    text = value.text if isinstance(value, Other) else getattr(value, "__name__", None) or str(value)
+    text = text_of(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 

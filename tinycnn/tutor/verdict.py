@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .sandbox.encoding import Other
+from .sandbox.encoding import text_of
 
 if TYPE_CHECKING:
     from tinycnn.explain import Step
@@ -102,4 +102,4 @@ def _plain(value: Any) -> Any:
         return str(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return value.text if isinstance(value, Other) else getattr(value, "__name__", None) or str(value)
+    return text_of(value)

@@ -43,23 +43,6 @@ def _engine_error(confidence, right, bins):
     return expected_calibration_error(1 - right, np.column_stack([confidence, rest]), bins)
 
 
-def _unweighted(confidence, right, bins):
-    edges = np.arange(1, bins) / bins
-    where = np.searchsorted(edges, confidence)
-    return np.mean([abs((right - confidence)[where == m].mean()) for m in np.unique(where)])
-
-
-def _equally_full(confidence, right, bins):
-    order = np.argsort(confidence, kind="stable")
-    parts = [part for part in np.array_split(order, bins) if len(part)]
-    return sum(len(p) * abs(right[p].mean() - confidence[p].mean()) for p in parts) / len(confidence)
-
-
-def _largest_gap(confidence, right, bins):
-    where = np.searchsorted(np.arange(1, bins) / bins, confidence)
-    return max(abs((right - confidence)[where == m].mean()) for m in np.unique(where))
-
-
 CALIBRATION_ERROR = Exercise(
     calibration_error,
     _calibration_cases,
@@ -75,9 +58,11 @@ CALIBRATION_ERROR = Exercise(
         "Take the absolute difference of the two means in every bin that is not empty. Add them up, each "
         "times the share of the images that are in its bin.",
     ),
-    mistakes=read_mistakes(
-        """
+    mistakes=read_mistakes("""
     unweighted: You take the plain mean over the bins. Weigh each bin with its share of the images.
+        return total ->
+            where = np.searchsorted(np.arange(1, bins) / bins, confidence)
+            return np.mean([abs((right - confidence)[where == m].mean()) for m in np.unique(where)])
     mean_over_all_bins: You divide the sum of the gaps by the number of bins. Weigh each gap with its share of
         the images.
         inside.mean() * gap -> gap / bins
@@ -98,6 +83,9 @@ CALIBRATION_ERROR = Exercise(
             (right[inside].mean() - confidence[inside].mean()) ** 2
     largest_gap: You return the largest gap: that is the maximum calibration error. The expected one is a
         weighted mean.
+        return total ->
+            where = np.searchsorted(np.arange(1, bins) / bins, confidence)
+            return max(abs((right - confidence)[where == m].mean()) for m in np.unique(where))
     without_bins: You compare the accuracy of all images with their mean confidence. Do so in each bin.
         return total -> return abs(right.mean() - confidence.mean())
     each_image: You compare each answer with its own confidence. Take the means over a bin first: a single
@@ -122,11 +110,11 @@ CALIBRATION_ERROR = Exercise(
     first_bin: You leave out the first bin. Go through all of them, from 0 on.
         range(bins) -> range(1, bins)
     equally_full: Your bins hold equally many images. They should be equally wide.
-        """,
-        unweighted=[_unweighted],
-        largest_gap=[_largest_gap],
-        equally_full=[_equally_full],
-    ),
+        return total ->
+            parts = np.array_split(np.argsort(confidence, kind="stable"), bins)
+            gaps = [len(p) * abs(right[p].mean() - confidence[p].mean()) for p in parts if len(p)]
+            return sum(gaps) / len(confidence)
+    """),
 )
 
 

@@ -24,6 +24,11 @@ class Other:
         return self.text
 
 
+def text_of(value: Any) -> str:
+    """Return how a value is called, or else how it prints."""
+    return value.text if isinstance(value, Other) else getattr(value, "__name__", None) or str(value)
+
+
 def encode(value: Any) -> Any:
     """Return `value` as what `json` can write: numbers, text, arrays, and lists of these; else its name."""
     if value is None or isinstance(value, bool | str):
