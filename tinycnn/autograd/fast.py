@@ -59,6 +59,8 @@ class Contributions(NamedTuple):
 def call(self: Function, *inputs: Any) -> Any:
     """Compute and record: the same as `Function.__call__`."""
     count = len(inputs)
+    if count == 0 or type(inputs[0]) is ndarray:
+        return _call_on_arrays(self, *inputs)
     two = count == 2
     needs: tuple[bool, ...]
     try:
@@ -67,21 +69,14 @@ def call(self: Function, *inputs: Any) -> Any:
             u, v = a._data, b._data
             needs = need_a, need_b = a._requires_grad, b._requires_grad
             usual = u.dtype is v.dtype and type(u) is type(v) is ndarray
-        elif count == 1:
-            (a,) = inputs
-            u = a._data
-            arrays, needs = (u,), (a._requires_grad,)
-            usual = type(u) is ndarray
-        elif count:
+        else:
             a = inputs[0]
-            arrays = tuple([x._data for x in inputs])
+            arrays = [x._data for x in inputs]
             needs = tuple([x._requires_grad for x in inputs])
             u = arrays[0]
             usual = not [v for v in arrays if type(v) is not ndarray or v.dtype is not u.dtype]
-        else:
-            return _plain_call(self)
     except AttributeError:
-        return _call_with_constants(self, *inputs) if two else _call_on_arrays(self, *inputs)
+        return _call_with_constants(self, *inputs) if two else _plain_call(self, *inputs)
     mode = modes()
     if not usual or self.parents or mode.observers is not _always or (self.floats and u.dtype.kind != "f"):
         return _plain_call(self, *inputs)
@@ -105,8 +100,6 @@ def call(self: Function, *inputs: Any) -> Any:
     self.recorded_at = next(clock)
     if two:
         self.parents = (a.creator or a) if need_a else None, (b.creator or b) if need_b else None
-    elif count == 1:
-        self.parents = (a.creator or a,)
     else:
         self.parents = [(x.creator or x) if need else None for x, need in zip(inputs, needs, strict=True)]
     self.shape, self.dtype = y.shape, dtype
@@ -117,20 +110,17 @@ def call(self: Function, *inputs: Any) -> Any:
 
 
 def _call_with_constants(self: Function, a: Any, b: Any) -> Any:
-    """Call with numbers or arrays made into tensors, if one of the two inputs is a tensor."""
+    """Call with a number or an array made into a tensor, if one of the two inputs is a tensor."""
     like = a if isinstance(a, Tensor) else b if isinstance(b, Tensor) else None
     if like is None:
-        return _call_on_arrays(self, a, b)
+        return _plain_call(self, a, b)
     return call(self, self.tensor(a, like), self.tensor(b, like))
 
 
 def _call_on_arrays(self: Function, *inputs: Any) -> Any:
     """Call without any look at what they are, if all inputs are NumPy arrays of one float type."""
-    dtype = getattr(inputs[0], "dtype", None)
-    for x in inputs:
-        if type(x) is not ndarray or x.dtype is not dtype:
-            return _plain_call(self, *inputs)
-    if dtype is None or dtype.kind != "f" or modes().observers is not _always:
+    unusual = [x for x in inputs if type(x) is not ndarray or x.dtype is not inputs[0].dtype]
+    if unusual or not inputs or inputs[0].dtype.kind != "f" or modes().observers is not _always:
         return _plain_call(self, *inputs)
     try:
         y = self.forward(*inputs)

@@ -58,7 +58,9 @@ class Pooled(NamedTuple):
         x, w = (kept.data for kept in convolution._kept or ())
         (index,) = (kept.data for kept in pooling._kept or ())
         x, g, y, index = x[some], g[some], y[some], index[some]
-        kernels, sizes = kernels_for(x, g), self.geometry._replace(N=len(g))
+        kernels, sizes = kernels_for(x, g), self.geometry
+        if len(g) < sizes.N:
+            sizes = sizes._replace(N=len(g))
         g = kernels.leaky_gate(g, y, self.slope) if self.slope else kernels.gate(g, y)
         need_x, need_w, *need_bias = convolution.needs_input_grad
         by_bias = [kernels.channel_sum(g) if need else None for need in need_bias]
