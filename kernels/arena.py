@@ -63,7 +63,8 @@ def is_alone(array: Array) -> bool:
         return True
     if not isinstance(array.base, np.ndarray):
         return False
-    referring = _references([array.base], 0) - _UNUSED  # arrays, and for a block the list of blocks
+    base = [array.base]
+    referring = sys.getrefcount(base[0]) - _UNUSED  # arrays, and for a block the list of blocks
     return referring == 1 + any(array.base is block for block in _blocks.get(array.base.nbytes, ()))
 
 
@@ -97,17 +98,14 @@ def _pop(blocks: list[np.ndarray], i: int) -> list[np.ndarray]:
 
 def _is_free(blocks: list[np.ndarray], i: int) -> bool:
     """Return whether only the list refers to its block `i`."""
-    return _references(blocks, i) == _UNUSED
-
-
-def _references(blocks: list[np.ndarray], i: int) -> int:
     try:
-        return sys.getrefcount(blocks[i])
+        return sys.getrefcount(blocks[i]) == _UNUSED
     except IndexError:  # somebody took one meanwhile
-        return -1
+        return False
 
 
-_UNUSED = _references([np.empty(0)], 0)  # what is counted if only the list refers to a block
+_block = [np.empty(0)]
+_UNUSED = sys.getrefcount(_block[0])  # what is counted if only a list refers to a block
 
 
 def _forget(most: int) -> None:

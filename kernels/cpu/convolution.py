@@ -109,7 +109,7 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     split(
         lambda _, *units: weight_blocks(*args, workspace(plan.scratch, x.dtype), *units),
         groups * parts,
-        _threads(plan),
+        1 + plan.work // SERIAL,
     )
     to_add = sums, w.reshape(-1), layout, T, parts
     split(lambda _, *units: add_parts(*to_add, *units), groups * panels, 1 + sums.size // ADDED)
@@ -131,18 +131,13 @@ def _run(
     split(
         lambda _, *units: blocks(*args, workspace(plan.scratch, result.dtype), *units),
         plan.units,
-        _threads(plan),
+        1 + plan.work // SERIAL,
     )
 
 
 def _groups(geometry: Geometry) -> int:
     """Return in how many groups weights are packed: in one, if each channel has a filter of its own."""
     return 1 if is_depthwise(geometry) else geometry.G
-
-
-def _threads(plan: Plan) -> int:
-    """Return how many threads the work is worth."""
-    return 1 + plan.work // SERIAL
 
 
 def prepared(a: Array, b: Array) -> tuple[Array, Array]:

@@ -66,8 +66,14 @@ def adam_of_all(parameters: Sequence[Sequence[Array]], numbers: Sequence[Sequenc
     Return whether that was done: False if there are penalties, or if arrays cannot be changed where they lie.
     """
     # Flattening an array that is not contiguous makes a copy, and the step would be written into the copy.
-    usual = all(_in_place(a) for theta, _, m, v in parameters for a in (theta, m, v))
-    if not usual or any(l2 or l1 for l2, l1, *_ in numbers):
+    unusual = [
+        a
+        for theta, _, m, v in parameters
+        for a in (theta, m, v)
+        if type(a) is not np.ndarray
+        or not (a.flags.carray and a.dtype.isnative and a.dtype is theta.dtype and a.dtype.char in "fd")
+    ]
+    if unusual or [row for row in numbers if row[0] or row[1]]:
         return False
     constants: dict[Any, Array] = {}
     for (theta, g, m, v), row in zip(parameters, numbers, strict=True):
@@ -76,11 +82,6 @@ def adam_of_all(parameters: Sequence[Sequence[Array]], numbers: Sequence[Sequenc
             constants[key] = np.array(row[2:], theta.dtype)
         _split(_adam, theta, ready(g, theta.dtype), m, v, constants[key])
     return True
-
-
-def _in_place(a: Array) -> bool:
-    """Return whether a compiled pass can change an array where it lies."""
-    return type(a) is np.ndarray and a.dtype.char in "fd" and a.flags.carray and a.dtype.isnative
 
 
 def _split(kernel, first: Array, *others: Any) -> None:

@@ -30,7 +30,9 @@ def split(job: Job, count: int, most: int | None = None) -> None:
     most
         How many parts there are at most. Small work is done before a thread has been told of it.
     """
-    parts = min(get_num_threads(), count, count if most is None else most)
+    parts = count if most is None else min(count, most)
+    if parts > 1:
+        parts = min(parts, get_num_threads())
     if parts <= 1 or sys.is_finalizing():  # Python is ending, and with it the helpers: a __del__ computes
         job(0, 0, count)
         return

@@ -55,9 +55,8 @@ class Pooled(NamedTuple):
         The gradient of the bias is a sum. Pooling scatters zeros between its terms: so it is computed before.
         """
         pooling, convolution = self.nodes
-        x, w = (kept.data for kept in convolution._kept or ())
-        (index,) = (kept.data for kept in pooling._kept or ())
-        x, g, y, index = x[some], g[some], y[some], index[some]
+        (image, weight), (winners,) = convolution._kept or (), pooling._kept or ()
+        x, w, g, y, index = image._data[some], weight._data, g[some], y[some], winners._data[some]
         kernels, sizes = kernels_for(x, g), self.geometry
         if len(g) < sizes.N:
             sizes = sizes._replace(N=len(g))
