@@ -13,7 +13,6 @@ import numpy as np
 import tinycnn
 from tinycnn.fit.evaluation import CHUNK, evaluation_mode, infer
 from tinycnn.host import as_numpy
-from tinycnn.modes import no_grad
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
@@ -36,8 +35,9 @@ def saliency(model: Module, images: Any, classes: Any = None) -> np.ndarray:
     ----------
     Simonyan et al. 2014, Deep inside convolutional networks.
     """
+    x = _images(images)
     with evaluation_mode(model):
-        return _slopes(model, _images(images), _classes(model, images, classes))
+        return _slopes(model, x, _classes(model, x, classes))
 
 
 def smooth_grad(
@@ -65,7 +65,6 @@ def smooth_grad(
     return total / samples
 
 
-@no_grad()
 def occlusion(
     model: Module, images: Any, classes: Any = None, side: int = 7, stride: int = 3, value: float = 0.0
 ) -> Occlusion:
@@ -84,15 +83,14 @@ def occlusion(
         raise ValueError(f"side={side}, stride={stride}: the patch must fit into the image, {H}x{W}")
     places = [(i, j) for i in range(0, H - side + 1, stride) for j in range(0, W - side + 1, stride)]
     columns = (W - side) // stride + 1
-    with evaluation_mode(model):
-        k = _classes(model, x, classes)
-        whole = _lead(model, x, k)
-        drops = []
-        for image, of, lead in zip(x, k, whole, strict=True):
-            covered = np.repeat(image[None], len(places), axis=0)
-            for n, (i, j) in enumerate(places):
-                covered[n, :, i : i + side, j : j + side] = value
-            drops.append(lead - _lead(model, covered, np.full(len(places), of)))
+    k = _classes(model, x, classes)
+    whole = _lead(model, x, k)
+    drops = []
+    for image, of, lead in zip(x, k, whole, strict=True):
+        covered = np.repeat(image[None], len(places), axis=0)
+        for n, (i, j) in enumerate(places):
+            covered[n, :, i : i + side, j : j + side] = value
+        drops.append(lead - _lead(model, covered, np.full(len(places), of)))
     return Occlusion(np.stack(drops).reshape(len(x), -1, columns), whole, side, stride)
 
 
@@ -166,9 +164,9 @@ def _images(images: Any) -> np.ndarray:
     return x.astype(np.result_type(x.dtype, np.float32))  # a copy
 
 
-def _classes(model: Module, images: Any, classes: Any) -> np.ndarray:
+def _classes(model: Module, x: np.ndarray, classes: Any) -> np.ndarray:
     """Return one class per image, (N,); by default the likeliest."""
-    logits = _logits(model, _images(images))
+    logits = _logits(model, x)
     if logits.ndim != 2:
         raise ValueError(f"the model must return logits (N, K), it returns {logits.shape}")
     if classes is None:

@@ -203,7 +203,7 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
         """Write weights and pictures at the end, and return the result."""
 
 
-def names_of(classes: Sequence[str]) -> str:
-    """Return the names of classes for a message, at most the first ten."""
-    listed = ", ".join(plain(name, 20) for name in classes[:10])
+def names_of(classes: Sequence[str], longest: int = 20) -> str:
+    """Return the names of classes for a message, each shortened, at most the first ten."""
+    listed = ", ".join(plain(name, longest) for name in classes[:10])
     return listed + ", …" * (len(classes) > 10)

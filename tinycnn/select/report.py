@@ -12,6 +12,7 @@ import numpy as np
 from tinycnn import metrics
 from tinycnn.data import DataLoader, Dataset
 from tinycnn.fit.evaluation import Evaluation, evaluate
+from tinycnn.fit.run import names_of
 from tinycnn.nn import Module
 from tinycnn.schema import plain
 
@@ -101,11 +102,17 @@ class Report:
     def notes(self) -> list[str]:
         """Return what is undefined, in sentences."""
         labelled, predicted = self.confusion_matrix.sum(axis=1), self.confusion_matrix.sum(axis=0)
+        missing, unsaid = (
+            names_of([name for name, n in zip(self.classes, counts, strict=True) if not n], LONGEST)
+            for counts in (labelled, predicted)
+        )
         said = []
-        if never := _names(self.classes, labelled == 0):
-            said.append(f"no test image is of {never}: recall and AUC are undefined")
-        if never := _names(self.classes, predicted == 0):
-            said.append(f"never predicted: {never}; the precision is undefined, and counts as 0 in the means")
+        if missing:
+            said.append(f"no test image is of {missing}: recall and AUC are undefined")
+        if unsaid:
+            said.append(
+                f"never predicted: {unsaid}; the precision is undefined, and counts as 0 in the means"
+            )
         if self.interval is None:
             said.append("an interval needs right and wrong predictions: the bootstrap repeats what it sees")
         return said
@@ -168,11 +175,6 @@ def judge(model: Module, dataset: Dataset) -> Report:
 def interval_text(interval: metrics.Interval) -> str:
     """Return an interval of an accuracy in words."""
     return f"95 % bootstrap interval {interval.low:.2%} to {interval.high:.2%}"
-
-
-def _names(classes: Sequence[str], chosen: np.ndarray, most: int = 10) -> str:
-    names = [plain(classes[int(k)], LONGEST) for k in np.flatnonzero(chosen)]
-    return ", ".join(names[:most]) + ", …" * (len(names) > most)
 
 
 def _mean(values: np.ndarray) -> float:

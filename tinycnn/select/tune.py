@@ -98,8 +98,10 @@ class Search:
         self.trials = self._saved()
         train, _ = load_settings_data(settings)  # the test images are not used
         seed = search.search_seed
-        once = [stratified_split(train, HELD_OUT, seed)] if not search.folds else []
-        self.parts = once or list(folds_of(train, search.folds, seed))
+        if search.folds:
+            self.parts = list(folds_of(train, search.folds, seed))
+        else:
+            self.parts = [stratified_split(train, HELD_OUT, seed)]
 
     @property
     def best(self) -> Trial:
