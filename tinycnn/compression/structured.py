@@ -19,7 +19,11 @@ from .pruning import check_share
 _POOLINGS = (nn.MaxPool2d, nn.MinPool2d, nn.AvgPool2d, nn.SumPool2d, nn.GlobalAvgPool2d, nn.GlobalMaxPool2d)
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Softplus)
 CHANNEL_BY_CHANNEL: tuple[type[Module], ...] = (
-    *(nn.Identity, nn.Dropout, nn.Upsample, *_POOLINGS, *_ACTIVATIONS),
+    nn.Identity,
+    nn.Dropout,
+    nn.Upsample,
+    *_POOLINGS,
+    *_ACTIVATIONS,
     *(getattr(nn, card.layer) for card in CARDS.values() if card.layer),
 )
 

@@ -1,19 +1,15 @@
 """Read NumPy's files, .npy and .npz: only numbers, never a pickle. Headers are checked against the size."""
 
-from __future__ import annotations
-
 import io
 import math
+import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from tinycnn.data import files
 from tinycnn.data.files import MAX_DEFLATE_RATIO, naming, read_exactly
-
-if TYPE_CHECKING:
-    import zipfile
 
 MAX_HEADER = 12 + 10_000  # bytes: magic, version and length, then as much as NumPy parses
 
@@ -38,8 +34,6 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     It raises what `read_npy` does, for the archive and every array in it; also if all together would unpack
     to more than 768 MiB, which is checked before any memory is allocated.
     """
-    import zipfile
-
     path = Path(path)
     files.require_regular_file(path)
     with path.open("rb") as raw, naming(path), zipfile.ZipFile(raw) as archive:
@@ -52,8 +46,6 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    import zipfile
-
     with naming(member.filename):
         ratios = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MAX_DEFLATE_RATIO}
         if member.flag_bits & 1 or member.compress_type not in ratios:

@@ -67,8 +67,7 @@ class SavedClassifier:
 
     def test_data(self, source: str | None = None) -> tuple[Dataset, str]:
         """Return the test part of `data_sets`, and the note."""
-        _, test, note = self.data_sets(source)
-        return test, note
+        return self.data_sets(source)[1:]
 
     def evaluate(self, test: Dataset) -> Evaluation:
         """Return how well it does on data that `test_data` returned."""

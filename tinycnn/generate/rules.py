@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray
-Rule = Callable[[Array, Array], Array]
 
 
 def gradients(i: Array, j: Array) -> Array:

@@ -100,7 +100,7 @@ def _scores(axes: Axes, report: Report) -> None:
     axes.bar(places - 0.2, 100 * each.precision[order], 0.4, label="precision", color="#1f5fa8")
     axes.bar(places + 0.2, 100 * each.recall[order], 0.4, label="recall", color="#e08a00")
     undefined = np.isnan(each.precision[order])
-    axes.plot(places[undefined] - 0.2, np.zeros(undefined.sum()), "x", color=WRONG, label=None)
+    axes.plot(places[undefined] - 0.2, np.zeros(undefined.sum()), "x", color=WRONG)
     names = [shown(report.classes[k]) for k in order]
     axes.set_xticks(places, names, rotation=0 if max(map(len, names)) < 4 else 60, **name_style())
     lowest = np.nanmin([*each.precision[order], *each.recall[order], 1.0])

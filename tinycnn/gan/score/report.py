@@ -46,21 +46,26 @@ class GanReport:
 
     def lines(self) -> list[str]:
         """Return the table."""
-        g, r = self.generated, self.real
-        least = int(g.coverage.argmin())
-        rows = [
-            ("", "generated", "real"),
-            (f"1-NN error (labels: {self.labelled_by})", *(f"{m.neighbour_error:.2%}" for m in (g, r))),
-            ("Frechet distance, cnn28 features", f"{g.frechet:.3f}", f"{r.frechet:.3f}"),
-            (f"classifier score, 1 to {len(g.coverage)}", f"{g.score:.2f}", f"{r.score:.2f}"),
-            ("judged confident (p > 0.9) by cnn28", f"{g.confident:.1%}", f"{r.confident:.1%}"),
-            (f"rarest class ({self.classes[least]})", f"{g.coverage[least]:.1%}", f"{r.coverage[least]:.1%}"),
-            (
-                "Parzen log-likelihood (nats)",
-                *(f"{p.mean:.0f} +- {p.error:.0f}" for p in (g.parzen, r.parzen)),
-            ),
+        least = int(self.generated.coverage.argmin())
+        titles = [
+            "",
+            f"1-NN error (labels: {self.labelled_by})",
+            "Frechet distance, cnn28 features",
+            f"classifier score, 1 to {len(self.generated.coverage)}",
+            "judged confident (p > 0.9) by cnn28",
+            f"rarest class ({self.classes[least]})",
+            "Parzen log-likelihood (nats)",
         ]
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
+
+        def column(title: str, m: Measured) -> list[str]:
+            parzen = f"{m.parzen.mean:.0f} +- {m.parzen.error:.0f}"
+            numbers = [f"{m.neighbour_error:.2%}", f"{m.frechet:.3f}", f"{m.score:.2f}"]
+            shares = [f"{m.confident:.1%}", f"{m.coverage[least]:.1%}"]
+            return [title, *numbers, *shares, parzen]
+
+        columns = titles, column("generated", self.generated), column("real", self.real)
+        widths = [max(map(len, texts)) for texts in columns]
+        rows = zip(*columns, strict=True)
         table = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
         return [
             f"{self.images:,} generated images, and as many real training images, against "
@@ -120,7 +125,9 @@ def measure(
         return Measured(
             nearest_neighbour_error(x, truth, test_images, test.labels),
             frechet_distance(judged.features, test_features),
-            *(judged.score, judged.confident, judged.coverage),
+            judged.score,
+            judged.confident,
+            judged.coverage,
             parzen(x, validation, test_images),
         )
 
@@ -138,8 +145,7 @@ def coverage_chart(report: GanReport) -> Figure:
     axes.bar(k + 0.2, 100 * report.real.coverage, 0.4, label="real", color="#b0b0b0")
     axes.axhline(100 * LEAST_SHARE, color="#c8102e", linewidth=1, linestyle=":", label=f"{LEAST_SHARE:.0%}")
     axes.set_xticks(k, report.classes)
-    axes.set_xlabel("class, as cnn28 judges")
-    axes.set_ylabel("share of images (%)")
+    axes.set(xlabel="class, as cnn28 judges", ylabel="share of images (%)")
     axes.set_title(f"{report.generated.confident:.0%} of the generated images judged confident (p > 0.9)")
     axes.margins(y=0.2)  # room for the legend
     axes.legend(loc="upper center", ncols=3)
