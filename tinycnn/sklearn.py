@@ -95,7 +95,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Train for one more epoch on these rows, as of `fit`; the first call begins a new network.
 
-        It needs `classes`, all that will ever come. Raises ValueError as `fit`, and for other labels.
+        That call needs `classes`, all that will ever come. Raises ValueError for what `fit` refuses, and for
+        other labels.
         """
         first = not hasattr(self, "module_")
         if first and classes is None:

@@ -15,10 +15,7 @@ from tinycnn.kernels.arrays import Array, array_module
 class Augment:
     """Random flips, rotations and shifts, in this order, drawn for each picture separately.
 
-    Raises
-    ------
-    TypeError, ValueError
-        For a negative or fractional `shift`, and a `rotate` outside 0 .. 180.
+    Raises TypeError or ValueError for a negative or fractional `shift`, and a `rotate` outside 0 .. 180.
     """
 
     shift: int = 0  #: the largest, in whole pixels, up, down, left and right

@@ -133,6 +133,6 @@ def _read_pictures(paths: list[Path], size: tuple[int, int] | None, channels: in
 
 
 def visible(folder: Path) -> list[Path]:
-    """Return what is in a folder, sorted by name; without what is hidden, by a dot or usually."""
+    """Return what is in a folder, sorted by name, but for names with a dot in front and those in `HIDDEN`."""
     paths = (path for path in folder.iterdir() if not path.name.startswith("."))
     return sorted(path for path in paths if path.name.lower() not in HIDDEN)

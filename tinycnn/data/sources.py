@@ -30,11 +30,8 @@ def load(
     is written "./digits". For size and channels see `image_folder`: they are for folders of pictures only.
     For the rest see `stratified_split`: it is for a folder without a split of its own.
 
-    Raises
-    ------
-    ValueError
-        If `source` is none of these, a file is damaged (see there), or `size` or `channels` is given for
-        something else than a folder of pictures.
+    Raises ValueError if `source` is none of these, a file is damaged (see there), or `size` or `channels` is
+    given for something else than a folder of pictures.
     """
     folder = Path(source)
     kind = kind_of(source)

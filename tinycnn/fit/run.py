@@ -67,12 +67,8 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
     def new(cls, folder: str | Path | None = None, **settings: Any) -> Self:
         """Return a run that has not begun; `settings` are those that differ from their defaults.
 
-        It writes into `folder`, by default a new one in runs/.
-
-        Raises
-        ------
-        RunError
-            If a setting is out of range, the data do not fit, or there is a run in the folder.
+        It writes into `folder`, by default a new one in runs/. Raises RunError if a setting is out of range,
+        the data do not fit, or there is a run in the folder.
         """
         chosen = cls.kind(**settings)
         if folder is not None:
@@ -85,12 +81,8 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
     def resume(cls, folder: str | Path, **given: Any) -> Self:
         """Return the run in a folder, continued from its checkpoint; it began with the settings `given`.
 
-        Raises
-        ------
-        RunError
-            If there is no run, it began with other settings, or the data have changed since.
-        ValueError
-            If the checkpoint is damaged, or is not of such a run.
+        Raises RunError if there is no run, it began with other settings, or the data have changed since;
+        ValueError if the checkpoint is damaged, or is not of such a run.
         """
         folder = Path(folder)
         path = folder / CHECKPOINT

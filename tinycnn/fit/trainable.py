@@ -19,7 +19,7 @@ class Trainable(ABC):
     train: DataLoader  #: the batches of every epoch
     epochs: int  #: how many to run
     epoch: int  #: how many are complete
-    batch: int  #: and how many batches of the one after that
+    batch: int  #: how many batches of the next one are done
     history: list[dict[str, float]]  #: a record per epoch: epoch (from 1), what `end_epoch` returned, seconds
     stop: str  #: why to stop after this batch; empty while training goes on. Callbacks may set it
     #: The weights of the best epoch so far, if a callback keeps them. They are in its checkpoints, too.

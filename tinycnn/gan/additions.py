@@ -157,7 +157,7 @@ class ExponentialMovingAverage(Addition, Generic[Network]):
 
 @dataclass
 class GanWithAdditions(Gan):
-    """A GAN whose step has labels, a gradient penalty, features to match, or additions, in this order."""
+    """A GAN whose step has labels, a gradient penalty, features to match, or additions (in their order)."""
 
     additions: Sequence[Addition] = ()
 

@@ -87,7 +87,7 @@ class Generator(nn.Sequential):
         return max((options["latent"] + options["num_classes"]) * K * side * side, K * K // 2 * 16)
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
-        """Return images; raise ValueError unless z is (N, latent), and labels are there if they must be."""
+        """Return images; raise ValueError unless z is (N, latent), and labels (N,) if it is conditional."""
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"Generator: z must be (N, latent) with latent={self.latent}, got {z.shape}")
         if self.choose is not None:

@@ -33,10 +33,7 @@ def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.
     texts, the names of the classes: then class 0 is the first name in the order of `sorted`. K is at most
     4,096; by default one more than the largest number seen.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If they are no integers, differ in shape, are empty, or are out of range.
+    Raises TypeError or ValueError if they are no integers, differ in shape, are empty, or are out of range.
     """
     labels, predictions, _ = _numbered(labels, predictions)
     if labels.shape == predictions.shape == (0,):  # an empty list is one of floats
