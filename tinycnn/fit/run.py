@@ -135,16 +135,9 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
     def train(self, say: Callable[[str], None] = print, progress: bool = True) -> Result:
         """Train to the end, and fill the folder; `say` takes each line of the report.
 
-        With `progress` there is a progress bar, if stderr is a terminal.
-
-        Raises
-        ------
-        RunError
-            If another run took the folder in the meantime.
-        StoppedRun
-            If Ctrl-C or another signal stopped it; it can be resumed.
-        DivergedError
-            If the loss became NaN or infinite; the last checkpoint stays.
+        With `progress` there is a progress bar, if stderr is a terminal. Raises RunError if another run took
+        the folder in the meantime; StoppedRun if Ctrl-C or another signal stopped it: it can be resumed; and
+        DivergedError if the loss became NaN or infinite: the last checkpoint stays.
         """
         folder, config = self._claim(), self.config
         for note in self.notes:
