@@ -21,10 +21,10 @@ def from_arrays(
 ) -> Dataset:
     """Return a `Dataset` of arrays in one of the usual layouts and ranges.
 
-    Images are (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 or 3. Integers are grey levels from 0, black,
-    to 255, white. Floats are in [0, 1], or in 0 .. 255 if the largest is at least 128. Rounding errors of up
-    to 0.001 of white are clipped. If the largest value is between 1 and 128 (for integers: between 0 and
-    128), it is not clear which value is white, so the images are refused.
+    Images are (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 or 3. Integers are grey levels from 0,
+    black, to 255, white. Floats are in [0, 1], or in 0 .. 255 if the largest is at least 128. Rounding errors
+    of up to 0.001 of white are clipped. If the largest value is between 1 and 128 (for integers: between 0
+    and 128), it is not clear which value is white, so the images are refused.
 
     Labels are (N,), integers from 0; the names of the classes are by default "0", "1", ... up to the largest
     label, at most 1,000. Labels without names that count from 1 get a warning: class "0" has no pictures.
