@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from tests.helpers.stop_at import StopAt
 from tinycnn import nn, optim, storage
 from tinycnn.fit import Callback, Checkpoint, EarlyStopping, Training, fit, load_checkpoint, save_checkpoint
 from tinycnn.storage import load_arrays, save_arrays, write_atomically
@@ -17,17 +18,6 @@ KINDS = {
     "momentum": lambda params, lr: optim.SGD(params, lr, momentum=0.9, nesterov=True),
     "sgd": optim.SGD,
 }
-
-
-class StopAt(Callback):
-    """Send this process Ctrl-C after one batch."""
-
-    def __init__(self, epoch, batch):
-        self.at = epoch, batch
-
-    def on_batch_end(self, training):
-        if (training.epoch, training.batch) == self.at:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def weights(training):

@@ -1,27 +1,14 @@
-import os
-import signal
-
 import numpy as np
 import pytest
 
 import tinycnn
+from tests.helpers.stop_at import StopAt
 from tinycnn import optim
 from tinycnn.data import DataLoader, Dataset
 from tinycnn.fit import Callback, Checkpoint, DivergedError, fit, load_checkpoint
 from tinycnn.gan import LOSSES, Discriminator, GanTraining, Generator, additions, sample, scale
 from tinycnn.gan.additions import move
 from tinycnn.tensor import Tensor
-
-
-class StopAt(Callback):
-    """Send this process Ctrl-C after one batch."""
-
-    def __init__(self, epoch, batch):
-        self.at = epoch, batch
-
-    def on_batch_end(self, training):
-        if (training.epoch, training.batch) == self.at:
-            os.kill(os.getpid(), signal.SIGINT)
 
 
 def weights(gan):
