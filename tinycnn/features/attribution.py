@@ -25,7 +25,7 @@ class Occlusion(NamedTuple):
     drop: np.ndarray  #: (N, rows, columns), one number for each place of the patch
     lead: (
         np.ndarray
-    )  #: (N,): s_k - max_{j != k} s_j without a patch. If the drop is larger, another class wins
+    )  #: (N,), s_k - max_{j != k} s_j without a patch. If the drop is larger, another class wins
     side: int  #: of the patch, in pixels
     stride: int  #: it begins at pixel (row * stride, column * stride)
 

@@ -16,7 +16,7 @@ METRICS = ("euclidean", "cosine")
 class Nearest:
     """The nearest of some images to each of others."""
 
-    index: np.ndarray  #: (N,): which image; (N, k) from `Index.search`, the nearest first
+    index: np.ndarray  #: (N,), which image; (N, k) from `Index.search`, the nearest first
     distance: np.ndarray  #: the same shape
 
 

@@ -17,8 +17,8 @@ class PCA:
     """The directions in which vectors spread most; `fit` finds them."""
 
     mean: np.ndarray  #: (D,), of the vectors that it was fitted to
-    components: np.ndarray  #: (k, D): orthonormal rows, the direction of the largest variance first
-    variance_share: np.ndarray  #: (k,): the part of the whole variance that lies in each direction
+    components: np.ndarray  #: (k, D), orthonormal rows, the direction of the largest variance first
+    variance_share: np.ndarray  #: (k,), the part of the whole variance that lies in each direction
 
     @classmethod
     def fit(cls, vectors: Any, k: int = 2) -> PCA:

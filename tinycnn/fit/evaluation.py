@@ -62,7 +62,7 @@ def evaluation_mode(model: Module) -> Iterator[None]:
 def infer(
     model: Module, f: Callable[..., Tensor], inputs: Any, *others: Any, chunk: int = CHUNK
 ) -> np.ndarray:
-    """Return f(inputs, *others), computed for `chunk` rows of each at a time, as one NumPy array.
+    """Return ``f(inputs, *others)``, computed for `chunk` rows of each at a time, as one NumPy array.
 
     `model` is in evaluation mode meanwhile; `f` gets the inputs as a tensor.
     """

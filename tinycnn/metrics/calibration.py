@@ -12,7 +12,7 @@ from .classification import check_scores
 class Reliability(NamedTuple):
     """A reliability diagram: one entry for each bin of confidence, (bins,)."""
 
-    edges: np.ndarray  #: (bins + 1,): bin m holds confidences in (edges[m], edges[m+1]]
+    edges: np.ndarray  #: (bins + 1,), bin m holds confidences in (edges[m], edges[m+1]]
     confidence: np.ndarray  #: their mean in each bin; NaN if it is empty
     accuracy: np.ndarray  #: the share of right predictions, likewise
     images: np.ndarray  #: how many predictions are in each bin
