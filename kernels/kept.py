@@ -94,8 +94,7 @@ def _remove_old(used: Path) -> None:
         for other in used.parent.iterdir():
             match = NAME.fullmatch(other.name)
             same_kind = match is not None and match[1] == named[1]
-            before_there_were_versions = other.name == named[1]
-            if (same_kind or before_there_were_versions) and other != used and not other.is_symlink():
+            if same_kind and other != used and not other.is_symlink():
                 with suppress(OSError):  # another process has just removed it
                     found.append((other.stat().st_mtime_ns, other))
     for _, old in sorted(found, reverse=True)[VERSIONS - 1 :]:

@@ -40,7 +40,7 @@ FEW = 12  # channels of a group, at most: for more, vectors of channels are fast
 
 def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Convolve `x` (N, C, H, W) with `w` (K, C/G, KH, KW) and add `bias` (K,): (N, K, OH, OW). Eq. 1."""
-    return _forward(x, w, geometry, bias, 1, pooled=False)[0]
+    return conv2d_epilogue(x, w, geometry, bias, 1, pooled=False)[0]
 
 
 def conv2d_epilogue(
@@ -56,13 +56,6 @@ def conv2d_epilogue(
         Whether of each 2x2 window of the output the largest is taken: (N, K, OH//2, OW//2). The winners are
         those of `max_pool2d`. None if it is not pooled.
     """
-    return _forward(x, w, geometry, bias, slope, pooled)
-
-
-def _forward(
-    x: Array, w: Array, geometry: Geometry, bias: Array | None, slope: float, pooled: bool
-) -> tuple[Array, Array | None]:
-    """Return the output and the winners of its pooling, if there is one."""
     x, w = prepared(x, w)
     plan, G = forward_plan(geometry, x.itemsize, BLOCK, pooled), _groups(geometry)
     N, K, OH, OW = geometry.y_shape

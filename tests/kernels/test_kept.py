@@ -73,17 +73,6 @@ def test_nothing_else_is_removed(folder, tmp_path):
     assert (mine / "notes.txt").exists()
 
 
-def test_code_of_cuda_from_before_there_were_versions_is_removed(folder):
-    for i in range(1, 6):
-        old(folder, i, "cuda")
-    before = folder / "cuda"
-    before.mkdir()
-    (before / "kernel.cubin").write_bytes(b"code")
-    os.utime(before, ns=(0, 0))
-    kept.write(kept.folder_of(version("new"), "cuda") / "kernel.cubin", b"code")
-    assert not before.exists()
-
-
 PROGRAM = """
 import hashlib, sys
 from tinycnn.kernels import kept

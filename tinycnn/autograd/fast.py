@@ -12,9 +12,8 @@ What is watched (`detect_anomaly`), recorded (`create_graph`) or fails goes the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 from numpy import ndarray
 
@@ -35,6 +34,9 @@ _always = modes().observers  # nobody else looks on
 _ALL = (), (0,), (0, 1)  # what is kept if all inputs are: none, one or two
 
 
+Contributions = tuple[Sequence[Array | None], Sequence[Node | None]]  # gradients, and where they go
+
+
 class Shortcut(Protocol):
     """What several nodes in a row contribute, computed at once when the gradient arrives at the first.
 
@@ -47,13 +49,6 @@ class Shortcut(Protocol):
     def backward(self, g: Array, /, *kept: Array) -> Contributions:
         """Return it for those that the gradient reaches behind the nodes; `kept` is the first node's."""
         ...
-
-
-class Contributions(NamedTuple):
-    """Gradients, and where they go."""
-
-    shares: tuple[Array | None, ...]
-    parents: Sequence[Node | None]
 
 
 def call(self: Function, *inputs: Any) -> Any:
@@ -229,23 +224,11 @@ def _own(g: Array, taken: set[int]) -> Tensor:
     return wrap(array)
 
 
-@contextmanager
-def switched(on: bool) -> Iterator[None]:
-    """Go the fast way, or the plain one, inside the ``with`` block."""
-    before = Function.__call__, backward.walk
-    switch(on)
-    try:
-        yield
-    finally:
-        Function.__call__, backward.walk = before  # type: ignore[method-assign]
-
-
 def switch(on: bool) -> None:
     """Go the fast way, or the plain one, from here on."""
     Function.__call__ = call if on else _plain_call  # type: ignore[method-assign]
     backward.walk = walk if on else _plain_walk
 
 
-tell(
-    lambda kernels: switch(kernels is None or kernels.name != "plain")
-)  # the plain kernels come with the plain engine
+# The plain kernels come with the plain engine.
+tell(lambda kernels: switch(kernels is None or kernels.name != "plain"))

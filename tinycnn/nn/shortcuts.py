@@ -47,7 +47,7 @@ class Pooled(NamedTuple):
             sums = [a if b is None else a + b for a, b in zip(sums, more, strict=True)]
             if by_x is not None:
                 by_x[n : n + each] = share
-        return Contributions((by_x, *sums), self.nodes[1].parents)
+        return (by_x, *sums), self.nodes[1].parents
 
     def of_images(self, some: slice, g: Array, y: Array) -> Sequence[Array | None]:
         """Return what some images contribute.
@@ -85,7 +85,7 @@ class Normalised(NamedTuple):
         g, z = g.reshape(y.shape), z.reshape(y.shape)
         shares = self.kernel(g, y, z, weight, batch.variance, batch.eps, self.slope)
         parents = (batch.parents[0] if affine.parents[0] else None, *affine.parents[1:])
-        return Contributions(shares, parents)
+        return shares, parents
 
 
 def activated(node: Function, slope: float, result: Tensor) -> Function:
