@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import tinycnn
 from tinycnn import nn, optim
 from tinycnn.tensor import Tensor
 
@@ -130,6 +131,30 @@ def test_a_parameter_of_any_layout_is_trained(rule, options, layout, rng):
             optimizer.step()
         trained.append(array)
     assert_allclose(trained[1], trained[0], rtol=1e-12)
+
+
+@pytest.mark.usefixtures("on_numpy")
+@pytest.mark.parametrize("layout", ["as they are", "one in columns"])
+@pytest.mark.parametrize(("name", "options"), RULES.values(), ids=RULES)
+def test_small_and_large_parameters_together_are_those_of_the_plain_kernels(name, options, layout, rng):
+    shapes, trained = [(3,), (40, 40), (2, 3), (70_000,)], []
+    start = [rng.standard_normal(shape).astype("float32") for shape in shapes]
+    gradients = [[rng.standard_normal(shape).astype("float32") for shape in shapes] for _ in range(3)]
+    for kernels in ("plain", "auto"):
+        arrays = [a.copy() for a in start]
+        if layout == "one in columns":
+            arrays[1] = np.asfortranarray(arrays[1])
+        with tinycnn.using(kernels=kernels):
+            parameters = [Tensor(a, requires_grad=True) for a in arrays]
+            optimizer = getattr(optim, name)(parameters, **options)
+            for step, of_step in enumerate(gradients):
+                for p, g in zip(parameters, of_step, strict=True):
+                    p.grad = None if step == 1 and p is parameters[2] else Tensor(g)
+                optimizer.step()
+        trained.append(arrays)
+        assert optimizer.steps == [3, 3, 2, 3]
+    for ours, plain in zip(*trained, strict=True):
+        assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
 
 
 def test_a_parameter_without_a_gradient_stays():

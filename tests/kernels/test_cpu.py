@@ -130,6 +130,7 @@ SHAPES = [
     (11, 37, 30_001),  # long: few rows, and few terms
     (530, 3, 2_050),
     (2_050, 530, 3),
+    (700, 90, 40),  # few columns: threads share the rows
 ]
 
 
