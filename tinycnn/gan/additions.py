@@ -165,7 +165,7 @@ class GanWithAdditions(Gan):
         """Check nothing: what a plain GAN does not do is done here."""
 
     @property
-    def average(self) -> ExponentialMovingAverage[Any] | None:
+    def moving_average(self) -> ExponentialMovingAverage[Any] | None:
         """The moving average of G, if that is one of the additions."""
         return next((a for a in self.additions if isinstance(a, ExponentialMovingAverage)), None)
 

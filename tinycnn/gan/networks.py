@@ -11,7 +11,7 @@ Radford et al. 2015, Unsupervised representation learning with deep convolutiona
 networks; Mirza & Osindero 2014, Conditional generative adversarial nets.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from tinycnn import functional as F
@@ -31,7 +31,18 @@ COUNT = Integer(0, 1_000_000)
 SHAPE = ListOf(COUNT, 3, 3)
 
 
-class Generator(nn.Sequential):
+class _WithOptions(nn.Sequential):
+    """A network that knows what it was made from."""
+
+    OPTIONS: ClassVar[Fields]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments that this network was made with; JSON can hold them."""
+        return {name: getattr(self, name) for name in self.OPTIONS.kinds}
+
+
+class Generator(_WithOptions):
     """G: z (N, latent) -> images (N, C, H, W) in [-1, 1].
 
     Parameters
@@ -80,11 +91,12 @@ class Generator(nn.Sequential):
         super().__init__(*layers)
 
     @classmethod
-    def size(cls, options: Mapping[str, Any]) -> int:
+    def size(cls, **options: Any) -> int:
         """Return how many weights the largest layer of such a network has, without making it."""
         doublings = check_image_shape(options["image_shape"])
         side, K = options["image_shape"][1] >> doublings, options["width"] << (doublings - 1)
-        return max((options["latent"] + options["num_classes"]) * K * side * side, K * K // 2 * 16)
+        first = (options["latent"] + options.get("num_classes", 0)) * K * side * side
+        return max(first, K * K // 2 * 16)
 
     def forward(self, z: Tensor, labels: Any = None) -> Tensor:
         """Return images; raise ValueError unless z is (N, latent), and labels (N,) if it is conditional."""
@@ -99,7 +111,7 @@ class Generator(nn.Sequential):
         return super().forward(z)
 
 
-class Discriminator(nn.Sequential):
+class Discriminator(_WithOptions):
     """D: images (N, C, H, W) in [-1, 1] -> logits (N, 1), positive for "real".
 
     Parameters
@@ -147,12 +159,12 @@ class Discriminator(nn.Sequential):
         self.class_pictures = nn.Linear(num_classes, H * W, bias=False) if num_classes else None
 
     @classmethod
-    def size(cls, options: Mapping[str, Any]) -> int:
+    def size(cls, **options: Any) -> int:
         """Return how many weights the largest layer of such a network has, without making it."""
         halvings = count_halvings(options["image_shape"], options.get("convolutions"))
         H, K = options["image_shape"][1], options["width"] << (halvings - 1)
         last = K * (H >> halvings) ** 2 * options.get("outputs", 1)
-        return max(K // 2 * K * 16, last, options["num_classes"] * H * H)
+        return max(K // 2 * K * 16, last, options.get("num_classes", 0) * H * H)
 
     def forward(self, x: Tensor, labels: Any = None) -> Tensor:
         """Return logits (N, outputs); raise ValueError for another (C, H, W), or wrong labels."""

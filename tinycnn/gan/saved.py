@@ -20,8 +20,7 @@ Network = TypeVar("Network", Generator, Discriminator)
 def save_networks(folder: str | Path, G: Generator, D: Discriminator, config: Mapping[str, Any]) -> None:
     """Write both networks, and with each of them how it is made and `config`; raise OSError if that fails."""
     for file, network in ((GENERATOR, G), (DISCRIMINATOR, D)):
-        options = {name: getattr(network, name) for name in network.OPTIONS.kinds}
-        save_weights(Path(folder) / file, network, {**config, "network": options})
+        save_weights(Path(folder) / file, network, {**config, "network": network.options})
 
 
 def load_generator(run: str | Path) -> tuple[Generator, dict[str, Any]]:
@@ -46,7 +45,7 @@ def _load(run: Path, name: str, kind: type[Network]) -> tuple[Network, dict[str,
         known = Fields({"network": kind.OPTIONS}, {"data": Text(), "classes": CLASSES}).check(config)
         options = known.pop("network")
         options["image_shape"] = tuple(options["image_shape"])
-        weights, there = kind.size(options), sum(array.size for array in arrays.values())
+        weights, there = kind.size(**options), sum(array.size for array in arrays.values())
         if weights > there:
             raise ValueError(f"a layer of its network has {weights:,} weights, and the file {there:,} in all")
         network = kind(**options)

@@ -16,7 +16,7 @@ from tinycnn import functional as F
 from tinycnn import optim
 from tinycnn.autograd import grad
 from tinycnn.modes import no_grad
-from tinycnn.nn import LeakyReLU, Linear, ReLU, Sequential
+from tinycnn.nn import LeakyReLU, Linear, Module, ReLU, Sequential
 from tinycnn.plot import blank_figure, pixels
 from tinycnn.tensor import Tensor
 
@@ -92,6 +92,12 @@ class ToyGan(GanWithAdditions):
         additions, rng = [ExponentialMovingAverage(G, 0.99)], np.random.default_rng(seed)
         return cls(G, D, G_optimizer, D_optimizer, rule, additions, DENSITIES[density], rng)
 
+    @property
+    def average(self) -> Module:
+        """The generator that the picture's samples come from."""
+        average = self.moving_average
+        return self.G if average is None else average.model
+
     def train(self, steps: int, batch_size: int = 256) -> None:
         """Make so many steps of G, each after as many of D as the loss wants."""
         for _ in range(steps):
@@ -109,8 +115,7 @@ class ToyGan(GanWithAdditions):
     def samples(self, n: int, seed: int = 0) -> np.ndarray:
         """Return n generated points, (n, 2). The training's random numbers are not used."""
         z = np.random.default_rng(seed).standard_normal((n, LATENT), np.float32)
-        assert self.average is not None
-        return self.average.model(Tensor(z)).numpy()
+        return self.average(Tensor(z)).numpy()
 
     @no_grad()
     def belief(self) -> np.ndarray:

@@ -51,12 +51,15 @@ class Sums:
         self.D_fake = self.D_fake + F.mean(fake).data
         self.D_steps += 1
 
+    def numbers(self) -> dict[str, float]:
+        """Return the sums as Python's numbers, which waits for a GPU."""
+        sums = _backend.numbers(*(getattr(self, name) for name in NUMBERS))
+        return dict(zip(NUMBERS, sums, strict=True))
+
     def means(self) -> dict[str, float]:
         """Return the means; without G_loss if G made no step."""
         steps = dict.fromkeys(NUMBERS, self.D_steps) | {"G_loss": self.G_steps}
-        made = [name for name in NUMBERS if steps[name]]
-        sums = _backend.numbers(*(getattr(self, name) for name in made))
-        return {name: total / steps[name] for name, total in zip(made, sums, strict=True)}
+        return {name: total / steps[name] for name, total in self.numbers().items() if steps[name]}
 
 
 @dataclass
@@ -102,7 +105,7 @@ class GanTraining(Trainable):
     @property
     def average(self) -> ExponentialMovingAverage[Any] | None:
         """The moving average of G, if that is one of the additions."""
-        return self.gan.average if isinstance(self.gan, GanWithAdditions) else None
+        return self.gan.moving_average if isinstance(self.gan, GanWithAdditions) else None
 
     @property
     def sampler(self) -> Generator:
@@ -177,11 +180,10 @@ class GanTraining(Trainable):
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         arrays, optimizers = state_of(self.networks(), self._optimizers())
-        totals = _backend.numbers(*(getattr(self.sums, name) for name in NUMBERS))
         return arrays, {
             "average_steps": 0 if self.average is None else self.average.steps,
             "schedules": [schedule.state_dict() for schedule in self.schedules],
-            "sums": vars(self.sums) | dict(zip(NUMBERS, totals, strict=True)),
+            "sums": vars(self.sums) | self.sums.numbers(),
             "curve": self.curve,
             **optimizers,
         }
