@@ -1,4 +1,4 @@
-"""Sums, means, parts, other orders and powers: the numbers shown are the engine's."""
+"""Sums, means, parts, other orders, differences, quotients and powers: the numbers are the engine's."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinycnn
-from tests.helpers.explained import check_panels, check_sum, evaluate
+from tests.helpers.explained import check_panels, check_sum, evaluate, printed
 from tests.helpers.geometries import SEEDS
 from tinycnn import Tensor
 from tinycnn import functional as F
@@ -78,3 +78,27 @@ def test_powers(b, rng):
     for step, value in zip(steps.steps_of("y"), y.numpy().ravel(), strict=True):
         assert evaluate(step.numbers) == pytest.approx((value, value), rel=0.01)
     assert len(steps) == y.numpy().size + sum(t.numel() for t in leaves.values())
+
+
+@pytest.mark.parametrize("function", [F.sub, F.div], ids=["sub", "div"])
+@pytest.mark.parametrize("shape", [(2, 3), (3,), (2, 1), ()])
+def test_differences_and_quotients(function, shape, rng):
+    a = Tensor(rng.uniform(0.5, 2, (2, 3)), requires_grad=True)
+    b = Tensor(rng.uniform(-2, -0.5, shape), requires_grad=True)
+    y, g = function(a, b), rng.standard_normal((2, 3))
+    back = tinycnn.grad(y, [a, b], g)
+    steps = explain(function, a, b, backward=True, gradient=g)
+    check_panels(steps)
+    arrays = {"a": a, "b": b, "y": y} | dict(zip(("dL/da", "dL/db"), back, strict=True))
+    arrays = {name: t.numpy() for name, t in arrays.items()} | {"g": g}
+    for name in ("y", "dL/da", "dL/db"):
+        assert len(steps.steps_of(name)) == arrays[name].size
+        for step, value in zip(steps.steps_of(name), arrays[name].ravel(), strict=True):
+            if step.terms:
+                check_sum(step, arrays)
+            else:
+                computed, last = evaluate(step.numbers)
+                assert printed(last) == printed(value)
+                assert computed == pytest.approx(value, rel=0.01, abs=2e-3)
+            marked = {role for panel in step.panels for role in panel.marks.values()}
+            assert marked >= {"read", "result"}  # each step shows what it reads

@@ -14,10 +14,11 @@ from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
 from .calls import leaf
-from .cells import largest, tag
+from .cells import largest
 from .recorder import Recorder
-from .steps import Explanation, Panel, Term, number
+from .steps import Explanation, Panel, number
 from .training import update_steps
+from .update import Before
 from .watch import Watch
 
 
@@ -44,8 +45,7 @@ def gan_step(gan: Gan, real: Any, z: Any) -> Explanation:
     with observed(watch):
         fake = gan.generate(z)
         rec.arrays["G(z)"] = fake.numpy()
-        rec.add(
-            "forward",
+        rec.forward(
             "G makes images from noise",
             "G(z), z ~ N(0, I)",
             f"{len(z)} vectors z become {len(fake)} images of shape {fake.shape[1:]}",
@@ -53,25 +53,19 @@ def gan_step(gan: Gan, real: Any, z: Any) -> Explanation:
             [_rows(rec, "noise", "z", "read"), _rows(rec, "generated", "G(z)", "result")],
             cites=12,
         )
-        said: list[Any] = []
-        later = Recorder("D", {}, rec.arrays)
-        update_steps(later, gan.D, gan.D_optimizer, lambda: said.append(gan.train_D(real, fake)), "D", most=1)
-        judged = said[0]
-        _judged(rec, watch, judged)
-        rec.arrays |= later.arrays
-        rec.steps += later.steps
+        before = Before.of(gan.D_optimizer)
+        _judged(rec, watch, gan.train_D(real, fake))
+        update_steps(rec, gan.D, gan.D_optimizer, before, "D", most=1)
         heard.clear()
-        later = Recorder("G", {}, rec.arrays)
-        update_steps(later, gan.G, gan.G_optimizer, lambda: said.append(gan.train_G(real, fake)), "G", most=1)
-        _fooled(rec, watch, fake, heard[0], said[1])
-        rec.arrays |= later.arrays
-        rec.steps += later.steps
+        before = Before.of(gan.G_optimizer)
+        loss = gan.train_G(real, fake)
+        _fooled(rec, watch, fake, heard[0], loss)
+        update_steps(rec, gan.G, gan.G_optimizer, before, "G", most=1)
     remove()
     after = _probabilities(gan.D(gan.generate(z)))
     rec.arrays["D'(G'(z))"] = after
     means = [number(rec.arrays[name].mean()) for name in ("D(G(z))", "D'(G(z))", "D'(G'(z))")]
-    rec.add(
-        "update",
+    rec.update(
         "what both have learned, on the same noise z",
         "D(G(z)),  D'(G(z)) after D's step,  D'(G'(z)) after G's step",
         f"on average {means[0]}, then {means[1]}, then {means[2]}",
@@ -98,8 +92,7 @@ def _judged(rec: Recorder, watch: Watch, judged: Any) -> None:
         rec.arrays[f"dL_D/dlogit({name})"] = watch.arrived[logits.creator].ravel()
     rec.arrays["L_D"] = judged.loss.numpy()
     said = ", ".join(f"mean D({a}) = {number(rec.arrays[f'D({a})'].mean())}" for a in ("x", "G(z)"))
-    rec.add(
-        "forward",
+    rec.forward(
         "D says how likely each image is real",
         "D(image) = σ(logit)",
         said,
@@ -107,8 +100,7 @@ def _judged(rec: Recorder, watch: Watch, judged: Any) -> None:
         [_rows(rec, f"of {a}", f"D({a})", "result") for a in ("x", "G(z)")],
         cites=13,
     )
-    rec.add(
-        "forward",
+    rec.forward(
         "the loss of D",
         "L_D = -mean log D(x) - mean log(1 - D(G(z)))",
         f"L_D = {number(judged.loss.item())}",
@@ -116,8 +108,7 @@ def _judged(rec: Recorder, watch: Watch, judged: Any) -> None:
         [*(_rows(rec, f"of {a}", f"D({a})", "read") for a in ("x", "G(z)")), _rows(rec, "", "L_D", "result")],
         cites=12,
     )
-    rec.add(
-        "backward",
+    rec.backward(
         "D's gradient, and where it stops",
         "dL_D/dlogit = (D(x) - 1) / N for real images,  D(G(z)) / N for generated ones",
         "; ".join(f"{a}: {number(rec.arrays[f'dL_D/dlogit({a})'][0])} for image 0" for a in ("x", "G(z)")),
@@ -133,8 +124,7 @@ def _fooled(rec: Recorder, watch: Watch, fake: Tensor, logits: Tensor, loss: Ten
     said = rec.arrays["D'(G(z))"] = _probabilities(logits)
     rec.arrays["L_G"] = loss.numpy()
     rec.arrays["dL_G/dG(z)"] = watch.arrived[fake.creator]  # type: ignore[index]
-    rec.add(
-        "forward",
+    rec.forward(
         "the loss of G, by the D that has just learned",
         "L_G = -mean log D'(G(z))",
         f"L_G = {number(loss.item())},  mean D'(G(z)) = {number(said.mean())}",
@@ -142,8 +132,7 @@ def _fooled(rec: Recorder, watch: Watch, fake: Tensor, logits: Tensor, loss: Ten
         [_rows(rec, "of D after its step", "D'(G(z))", "read"), _rows(rec, "", "L_G", "result")],
         cites=12,
     )
-    rec.add(
-        "backward",
+    rec.backward(
         "G's gradient comes through D",
         "dL_G/dG(z) = dL_G/dlogit · dlogit/dG(z)",
         f"‖dL_G/dG(z)‖ = {number(float(np.linalg.norm(rec.arrays['dL_G/dG(z)'].ravel())))}",
@@ -184,8 +173,7 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
     )
     rec.arrays |= {"x̂": x.numpy(), "s": slope.numpy(), "|s|": norm.numpy(), "e": each.numpy()}
     rec.arrays |= {"penalty": total.numpy(), "N": np.array(N)}
-    rec.add(
-        "forward",
+    rec.forward(
         "points between real and generated images",
         "x̂ = t·x + (1 - t)·G(z)",
         f"t = ({', '.join(number(v) for v in share)})",
@@ -196,8 +184,7 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
             _rows(rec, "between", "x̂", "result"),
         ],
     )
-    rec.add(
-        "backward",
+    rec.backward(
         "the slope of the critic there: a first gradient",
         "s = d critic(x̂) / dx̂",
         f"|s| = ({', '.join(number(v) for v in norm.numpy())})",
@@ -209,15 +196,14 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
             _rows(rec, "", "|s|", "result"),
         ],
     )
-    terms = [Term((rec.quantity("e", (n,)),), rec.quantity("N"), tag(n)) for n in range(N)]
-    rec.add_sum(
-        "forward",
+    terms, result = rec.terms(((("e", (n,)),) for n in range(N)), rec.quantity("N")), rec.quantity("penalty")
+    rec.forward(
         "the penalty: how far the slopes are from 1",
         "penalty = Σ_n e[n] / N,  e = (|s| - 1)²",
-        rec.quantity("penalty"),
-        terms,
+        rec.sum_in_numbers(result, terms),
         "A critic whose slope is 1 everywhere measures a distance between the two distributions.",
-        [*rec.panels_of(terms, {"e": "(|s| - 1)²"}), _rows(rec, "", "penalty", "result")],
+        [*rec.panels_of(terms, {"e": "(|s| - 1)²"}), rec.cell(result)],
+        terms,
     )
     total.backward()
     for name, p in critic.named_parameters():  # type: ignore[attr-defined]
@@ -225,16 +211,14 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
             continue
         g, array = p.grad.numpy(), f"dpenalty/d{name}"
         rec.arrays |= {name: p.numpy(), array: g}
-        index = largest(g)
-        most = rec.quantity(array, index)
-        rec.add(
-            "backward",
+        most = rec.quantity(array, largest(g))
+        rec.backward(
             f"{array}: a gradient of a gradient",
             f"{array} = Σ_n 2·(|s| - 1) / N · d|s|/d{name}",
             f"largest: {most.name} = {number(most.value)}",
             "The second walk goes through the first one. It changes the weights so that the slopes come "
             "nearer to 1.",
-            [rec.panel("", name, index[:-2]), rec.cell("", array, index)],
+            [rec.panel("", name, most.index[:-2]), rec.cell(most)],
         )
     return rec.explanation("penalty")
 

@@ -1,5 +1,6 @@
 """Run an operation on the engine and keep everything it computed, forward and backward."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,9 +36,9 @@ class Call:
         """The number of the documented equation, from the operation's card."""
         return CARDS[self.operation].equation if self.operation in CARDS else None
 
-    def recorder(self, arrays: Mapping[str, np.ndarray]) -> Recorder:
-        """Return a recorder for the steps of this call."""
-        return Recorder(self.operation, self.shown, arrays, self.cells, self.equation)
+    def recorder(self, arrays: Mapping[str, np.ndarray], titles: Mapping[str, str] | None = None) -> Recorder:
+        """Return a recorder for the steps of this call; `titles` are those of its panels."""
+        return Recorder(self.operation, self.shown, arrays, self.cells, self.equation, titles)
 
 
 def leaf(value: Any) -> Tensor:
@@ -50,7 +51,9 @@ def leaf(value: Any) -> Tensor:
     return Tensor(array.copy(), requires_grad=True, backend="numpy")
 
 
-def run(call: Call, names: Mapping[str, str], result: str = "y") -> tuple[dict[str, np.ndarray], Watch]:
+def run(
+    call: Call, names: Mapping[str, str], titles: Mapping[str, str] | None = None, result: str = "y"
+) -> tuple[Recorder, Watch]:
     """Run the operation forward, and backward if asked, on copies of its inputs.
 
     Parameters
@@ -58,14 +61,17 @@ def run(call: Call, names: Mapping[str, str], result: str = "y") -> tuple[dict[s
     call
         The operation and its arguments.
     names
-        The differentiable arguments, and what equations call them: ``{"x": "x", "weight": "w"}``.
+        The differentiable arguments, and what equations call them: ``{"x": "x", "weight": "w"}``; the
+        members of a list called x are x0, x1, ...
+    titles
+        What panels say of each array.
     result
         What equations call the result.
 
     Returns
     -------
-    arrays
-        The inputs and the result by these names; after backward ``g`` and ``dL/dx`` of each input.
+    rec
+        Has the inputs and the result by these names; after backward ``g`` and ``dL/dx`` of each input.
     watch
         Every operation of the engine that ran.
 
@@ -78,12 +84,18 @@ def run(call: Call, names: Mapping[str, str], result: str = "y") -> tuple[dict[s
         arg: value.to("numpy") if isinstance(value, Tensor) else value
         for arg, value in call.arguments.items()
     }
-    leaves = {name: leaf(arguments[arg]) for arg, name in names.items() if arguments[arg] is not None}
+    leaves: dict[str, Tensor] = {}
     for arg, name in names.items():
-        arguments[arg] = leaves.get(name)
+        if arg == "tensors":  # several in a list
+            several = {f"{name}{n}": leaf(x) for n, x in enumerate(arguments[arg])}
+            arguments[arg] = list(several.values())
+            leaves |= several
+        elif arguments[arg] is not None:
+            leaves[name] = arguments[arg] = leaf(arguments[arg])
+    bound = inspect.BoundArguments(inspect.signature(call.function), arguments)
     watch = Watch()
     with observed(watch):
-        y = call.function(**arguments)
+        y = call.function(*bound.args, **bound.kwargs)
         arrays = {name: x.numpy() for name, x in leaves.items()} | {result: y.numpy()}
         if call.backward:
             arrays["g"] = gradient_of(y, call.gradient)
@@ -91,7 +103,7 @@ def run(call: Call, names: Mapping[str, str], result: str = "y") -> tuple[dict[s
     for name, x in leaves.items():
         if x.grad is not None:
             arrays[f"dL/d{name}"] = x.grad.numpy()
-    return arrays, watch
+    return call.recorder(arrays, titles), watch
 
 
 def gradient_of(y: Tensor, gradient: Any) -> np.ndarray:

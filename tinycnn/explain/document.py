@@ -77,10 +77,8 @@ def read_json(text: str) -> Explanation:
         If it is no such document, or one of another version.
     """
     document = json.loads(text)
-    if not isinstance(document, dict) or (document.get("schema"), document.get("version")) != (
-        SCHEMA,
-        VERSION,
-    ):
+    known = {"schema": SCHEMA, "version": VERSION}
+    if not isinstance(document, dict) or {name: document.get(name) for name in known} != known:
         raise ValueError(f"no explanation: the schema must be {SCHEMA!r}, version {VERSION}")
     arrays = {
         name: np.array(_numbers(a["values"]), a["dtype"]).reshape(a["shape"])
@@ -99,45 +97,33 @@ def _step(step: Step, values: bool) -> dict[str, Any]:
         "mathml": pieces(step.equation),
         "numbers": step.numbers,
         "sentence": step.sentence,
-        "terms": [
-            {
-                "factors": [_quantity(q) for q in term.factors],
-                "divisor": None if term.divisor is None else _quantity(term.divisor),
-                "tag": term.tag,
-                "value": _plain(term.value),
-            }
-            for term in step.terms
-        ],
+        "terms": [{**_plain(vars(term)), "value": _plain(term.value)} for term in step.terms],
         "panels": [_panel(panel, values) for panel in step.panels],
     }
 
 
-def _quantity(q: Quantity) -> dict[str, Any]:
-    return {"array": q.array, "index": list(q.index), "value": _plain(q.value)}
-
-
 def _panel(panel: Panel, values: bool) -> dict[str, Any]:
-    return {
-        "title": panel.title,
-        "array": panel.array,
-        "index": list(panel.index),
-        "values": _plain(panel.values) if values else None,
-        "padding": list(panel.padding),
-        "marks": [{"cell": list(cell), "role": role} for cell, role in panel.marks.items()],
-        "tags": [{"cell": list(cell), "tag": letter} for cell, letter in panel.tags.items()],
-        "frames": [
-            {"tag": letter, "first": list(first), "last": list(last)}
-            for letter, (first, last) in panel.frames.items()
-        ],
-        "pending": sorted(list(cell) for cell in panel.pending),
-        "picture": panel.picture,
-    }
+    frames = [{"tag": tag, "first": first, "last": last} for tag, (first, last) in panel.frames.items()]
+    return _plain(
+        vars(panel)
+        | {
+            "values": panel.values if values else None,
+            "marks": [{"cell": cell, "role": role} for cell, role in panel.marks.items()],
+            "tags": [{"cell": cell, "tag": letter} for cell, letter in panel.tags.items()],
+            "frames": frames,
+            "pending": sorted(panel.pending),
+        }
+    )
 
 
 def _plain(value: Any) -> Any:
     """Return arrays and NumPy numbers as lists and Python numbers, NaN and infinities as strings."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
+    if isinstance(value, Quantity):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {name: _plain(v) for name, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -154,17 +140,14 @@ def _numbers(value: Any) -> Any:
 
 
 def _read_step(step: dict[str, Any]) -> Step:
-    terms = [
-        Term(
-            tuple(_read_quantity(q) for q in term["factors"]),
-            None if term["divisor"] is None else _read_quantity(term["divisor"]),
-            term["tag"],
-        )
-        for term in step["terms"]
-    ]
-    panels = tuple(_read_panel(panel) for panel in step["panels"])
     texts = {name: step[name] for name in ("phase", "title", "equation", "numbers", "sentence")}
-    return Step(**texts, panels=panels, terms=tuple(terms))
+    panels, terms = map(_read_panel, step["panels"]), map(_read_term, step["terms"])
+    return Step(**texts, panels=tuple(panels), terms=tuple(terms))
+
+
+def _read_term(term: dict[str, Any]) -> Term:
+    divisor = term["divisor"] and _read_quantity(term["divisor"])
+    return Term(tuple(map(_read_quantity, term["factors"])), divisor, term["tag"])
 
 
 def _read_quantity(q: dict[str, Any]) -> Quantity:
@@ -172,24 +155,14 @@ def _read_quantity(q: dict[str, Any]) -> Quantity:
 
 
 def _read_panel(panel: dict[str, Any]) -> Panel:
-    return Panel(
-        panel["title"],
-        panel["array"],
-        tuple(panel["index"]),
-        _read_values(panel["values"]),
-        _pair(panel["padding"]),
-        {_pair(m["cell"]): m["role"] for m in panel["marks"]},
-        {_pair(t["cell"]): t["tag"] for t in panel["tags"]},
-        {f["tag"]: (_pair(f["first"]), _pair(f["last"])) for f in panel["frames"]},
-        frozenset(_pair(cell) for cell in panel["pending"]),
-        panel["picture"],
-    )
-
-
-def _read_values(values: Any) -> np.ndarray:
-    """Return the values of a panel; of one that was written without them, an array without cells."""
-    return np.zeros((0, 0)) if values is None else np.array(_numbers(values), float)
-
-
-def _pair(values: list[int]) -> tuple[int, int]:
-    return values[0], values[1]
+    values = panel["values"]
+    read = {
+        "index": tuple(panel["index"]),
+        "values": np.zeros((0, 0)) if values is None else np.array(_numbers(values), float),
+        "padding": tuple(panel["padding"]),
+        "marks": {tuple(m["cell"]): m["role"] for m in panel["marks"]},
+        "tags": {tuple(t["cell"]): t["tag"] for t in panel["tags"]},
+        "frames": {f["tag"]: (tuple(f["first"]), tuple(f["last"])) for f in panel["frames"]},
+        "pending": frozenset(map(tuple, panel["pending"])),
+    }
+    return Panel(**panel | read)

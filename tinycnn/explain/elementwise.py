@@ -1,7 +1,8 @@
-"""Steps of activations, which do the same to every number by itself, forward and backward."""
+"""Steps of activations and dropout, which treat every number by itself, forward and backward."""
 
 from dataclasses import replace
 
+from tinycnn.functional.arithmetic import Mul
 from tinycnn.functional.cards import CARDS
 
 from .calls import Call, run
@@ -15,6 +16,7 @@ SENTENCES = {
     "sigmoid": "The slope y·(1 - y) is at most 1/4, and nearly 0 if y is near 0 or 1: little comes back.",
     "tanh": "The slope 1 - y² is 1 in the middle, and nearly 0 if y is near -1 or 1.",
 }
+DROPPED = "The same factor as forward: what was dropped did nothing to L, and learns nothing."
 SLOPE = "What g is multiplied with is the slope: y changes by this much for each unit that x grows."
 
 
@@ -22,41 +24,58 @@ def elementwise(call: Call) -> Explanation:
     """Explain an operation that does the same to every number by itself, of x of any shape."""
     equation, derivative = stated(CARDS[call.operation].of)
     constants = {"slope": float(call.arguments.get("negative_slope", 0))}
-    arrays, _ = run(call, {"x": "x"})
-    forward, backward = right_side(equation), right_side(derivative)
+    rec, _ = run(call, {"x": "x"})
+    backward = right_side(derivative)
     if call.backward and call.operation not in SENTENCES:
-        arrays["dy/dx"] = run(replace(call, gradient=None), {"x": "x"})[0]["dL/dx"]
-    rec = call.recorder(arrays)
-    rec.step_through_arrays("y")
-    for index in rec.asked("y"):
-        x, y = rec.quantity("x", index), rec.quantity("y", index)
-        rec.add(
-            "forward",
-            f"{y.name}: {call.operation} of {x.name}",
+        rec.arrays["dy/dx"] = run(replace(call, gradient=None), {"x": "x"})[0].arrays["dL/dx"]
+    rec.step_through("y")
+    for y in rec.asked("y"):
+        x = rec.quantity("x", y.index)
+        rec.add_value(
+            y,
+            f"{call.operation} of {x.name}",
             equation,
-            f"{y.name} = {put_in(forward, constants | {'x': x.value})} = {number(y.value)}",
+            put_in(right_side(equation), constants | {"x": x.value}),
             "Every number by itself: its neighbours do not matter.",
-            [
-                rec.cell("input", "x", index, "read"),
-                rec.cell("output", "y", index),
-            ],
+            [x],
         )
-    by = "y" if "y" in backward else "x"
-    for index in rec.asked("dL/dx"):
-        result, values = rec.quantity("dL/dx", index), {a: float(arrays[a][index]) for a in ("g", "x", "y")}
+    for result in rec.asked("dL/dx"):
+        parts = {name: rec.quantity(name, result.index) for name in ("g", "x", "y")}
+        values = {name: q.value for name, q in parts.items()}
         numbers = put_in(backward, constants | values)
-        if "dy/dx" in arrays:
-            numbers += f" = {put_in('g·slope', {'g': values['g'], 'slope': float(arrays['dy/dx'][index])})}"
-        rec.add(
-            "backward",
-            f"{result.name}: what x{result.name[5:]} did to L",
+        if "dy/dx" in rec.arrays:
+            slope = {"g": values["g"], "slope": rec.quantity("dy/dx", result.index).value}
+            numbers += f" = {put_in('g·slope', slope)}"
+        rec.add_value(
+            result,
+            f"what {result.name[4:]} did to L",
             derivative,
-            f"{result.name} = {numbers} = {number(result.value)}",
+            numbers,
             SENTENCES.get(call.operation, SLOPE),
-            [
-                rec.cell("dL/dy", "g", index, "read"),
-                rec.cell("output" if by == "y" else "input", by, index, "weight"),
-                rec.cell("gradient", "dL/dx", index),
-            ],
+            [parts["g"], parts["y" if "y" in backward else "x"]],
         )
+    return rec.explanation()
+
+
+def dropout(call: Call) -> Explanation:
+    """Explain `tinycnn.functional.dropout` in training, of x of any shape."""
+    if not call["training"] or call["p"] == 0:
+        raise ValueError("dropout: without training, or with p=0, y is x: there is nothing to explain")
+    rec, watch = run(call, {"x": "x"}, {"k": "drawn factors"})
+    rec.arrays["k"] = watch.first(Mul).inputs[1].numpy()  # what the engine drew, scaled
+    p = float(call["p"])
+    kept = f"It stays, and is divided by 1 - p = {number(1 - p)}, so that the mean over many draws is x."
+    dropped = f"With probability p = {p:g} it was dropped: the next layer has to do without it."
+    rec.step_through("y")
+    for array, by in (("y", "x"), ("dL/dx", "g")):
+        for result in rec.asked(array):
+            value, k = rec.quantity(by, result.index), rec.quantity("k", result.index)
+            rec.add_value(
+                result,
+                "kept" if k.value else "dropped",
+                f"{array} = {by}·k,  k = 0 with probability p, else 1 / (1 - p)",
+                put_in(f"{by}·k", {by: value.value, "k": k.value}),
+                DROPPED if by == "g" else kept if k.value else dropped,
+                [value, k],
+            )
     return rec.explanation()

@@ -1,6 +1,7 @@
 """Each operation on small numbers that can be checked by hand, or on one's own."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,27 +57,21 @@ def _col2im(n: Setup) -> Call:
     return col2im, (im2col(x, (size, size), **n.window()), x.shape[2:], (size, size)), n.window()
 
 
-def _pool(statistic: str | None = None) -> Callable[[Setup], Call]:
-    def call(n: Setup) -> Call:
-        which = statistic or n.statistic or "max"
-        options: dict[str, Any] = {"stride": n.stride, "padding": n.padding or 0}
-        if n.dilation:
-            if which not in ("max", "min"):
-                raise ValueError(f"dilation is for the maximum and the minimum, not for {which}")
-            options["dilation"] = n.dilation
-        return POOLS[which], (n.images(size=4), n.kernel_size(2)), options
-
-    return call
+def _pool(statistic: str | None, n: Setup) -> Call:
+    which = statistic or n.statistic or "max"
+    options: dict[str, Any] = {"stride": n.stride, "padding": n.padding or 0}
+    if n.dilation:
+        if which not in ("max", "min"):
+            raise ValueError(f"dilation is for the maximum and the minimum, not for {which}")
+        options["dilation"] = n.dilation
+    return POOLS[which], (n.images(size=4), n.kernel_size(2)), options
 
 
-def _global_pool(statistic: str | None = None) -> Callable[[Setup], Call]:
-    def call(n: Setup) -> Call:
-        which = statistic or n.statistic or "avg"
-        if which not in GLOBAL_POOLS:
-            raise ValueError(f"statistic {which}: a global pool takes {' or '.join(GLOBAL_POOLS)}")
-        return GLOBAL_POOLS[which], (n.images(size=3),), {}
-
-    return call
+def _global_pool(statistic: str | None, n: Setup) -> Call:
+    which = statistic or n.statistic or "avg"
+    if which not in GLOBAL_POOLS:
+        raise ValueError(f"statistic {which}: a global pool takes {' or '.join(GLOBAL_POOLS)}")
+    return GLOBAL_POOLS[which], (n.images(size=3),), {}
 
 
 def _dense(n: Setup) -> Call:
@@ -85,48 +80,31 @@ def _dense(n: Setup) -> Call:
     return F.linear, (x, w, n.factors((len(w),))), {}
 
 
+def _cross_entropy(n: Setup, pixels: bool = False) -> Call:
+    side = n.size or 2
+    z = n.some((n.batch_size or 1, 3, side, side), -2, 3) if pixels else n.rows(size=3)
+    options = {"label_smoothing": n.label_smoothing} if n.label_smoothing else {}
+    return F.cross_entropy, (z, n.rng.integers(0, z.shape[1], (len(z), *z.shape[2:]))), options
+
+
+def _normalised(function: Callable[..., Tensor], n: Setup) -> Call:
+    x = n.images(size=2, batch=2)
+    affine = n.some(x.shape[1:2], 1, 3), n.some(x.shape[1:2], -2, 2)
+    if function is F.batch_norm:
+        return function, (x, None, None, *affine, True), {}
+    return function, (x, *affine), {}
+
+
 def _of_rows(function: Callable[..., Tensor], *more: Any) -> Example:
     return Example(lambda n: (function, (n.rows(size=3), *more), {}), ROWS)
 
 
-def _loss(function: Callable[..., Tensor]) -> Example:
-    """Return the example of a loss that compares numbers, with targets of 0 and 1."""
+def _of_two(function: Callable[..., Tensor], low: int, high: int) -> Example:
+    """Return the example of an operation on rows and as many numbers from `low` to `high`, or without 0."""
 
     def call(n: Setup) -> Call:
         x = n.rows(size=3)
-        return function, (x, n.some(x.shape, 0, 1)), {}
-
-    return Example(call, ROWS)
-
-
-def _cross_entropy(n: Setup) -> Call:
-    z = n.rows(size=3)
-    options = {"label_smoothing": n.label_smoothing} if n.label_smoothing else {}
-    return F.cross_entropy, (z, n.rng.integers(0, z.shape[1], len(z))), options
-
-
-def _pixel_cross_entropy(n: Setup) -> Call:
-    side = n.size or 2
-    z = n.some((n.batch_size or 1, 3, side, side), -2, 3)
-    options = {"label_smoothing": n.label_smoothing} if n.label_smoothing else {}
-    return F.cross_entropy, (z, n.rng.integers(0, 3, (len(z), side, side))), options
-
-
-def _batch_norm(n: Setup) -> Call:
-    x = n.images(size=2, batch=2)
-    C = x.shape[1:2]
-    return F.batch_norm, (x, None, None, n.some(C, 1, 3), n.some(C, -2, 2), True), {}
-
-
-def _instance_norm(n: Setup) -> Call:
-    x = n.images(size=2, batch=2)
-    return F.instance_norm, (x, n.some(x.shape[1:2], 1, 3), n.some(x.shape[1:2], -2, 2)), {}
-
-
-def _two(operation: Callable[..., Any]) -> Example:
-    def call(n: Setup) -> Call:
-        a = n.rows(size=3)
-        return operation, (a, n.some(a.shape, -2, 3)), {}
+        return function, (x, n.factors(x.shape) if function is F.div else n.some(x.shape, low, high)), {}
 
     return Example(call, ROWS)
 
@@ -136,19 +114,15 @@ def _concatenate(n: Setup) -> Call:
     return F.concatenate, ([x, n.some(x.shape, -2, 3)], 1), {}
 
 
-def _update(rule: str) -> Example:
-    """Return the example of an optimizer's second update, so that there is a state to see."""
-
-    def call(n: Setup) -> Call:
-        theta = Tensor(n.factors((n.size or 3,)), requires_grad=True)
-        optimizer = optimizer_of(rule, [theta], n.lr)
-        for step in range(2):
-            theta.grad = Tensor(n.factors(theta.shape))
-            if step == 0:
-                optimizer.step()
-        return optimizer, (), {}
-
-    return Example(call, ("size", "lr", "cells"), backward=False)
+def _update(rule: str, n: Setup) -> Call:
+    """Return an optimizer before its second update, so that there is a state to see."""
+    theta = Tensor(n.factors((n.size or 3,)), requires_grad=True)
+    optimizer = optimizer_of(rule, [theta], n.lr)
+    for step in range(2):
+        theta.grad = Tensor(n.factors(theta.shape))
+        if step == 0:
+            optimizer.step()
+    return optimizer, (), {}
 
 
 def optimizer_of(rule: str, parameters: list[Any], lr: float | None) -> Optimizer:
@@ -162,38 +136,36 @@ def optimizer_of(rule: str, parameters: list[Any], lr: float | None) -> Optimize
 
 IMAGES = ("size", "batch_size", "channels", "input", "cells")
 ROWS = ("size", "batch_size", "input", "cells")
+RULES = ("sgd", "momentum", "adam", "penalties")
+LOSSES = ("binary_cross_entropy_with_logits", "mse_loss", "l1_loss")
 WINDOW = ("kernel", "stride", "padding", "dilation")
 EXAMPLES = {
     "conv2d": Example(_conv, (*IMAGES, *WINDOW, "filters", "groups", "weight")),
     "conv_transpose2d": Example(_conv_transpose, (*IMAGES, *WINDOW, "filters", "weight")),
     "im2col": Example(_im2col, (*IMAGES, *WINDOW), backward=False),
     "col2im": Example(_col2im, (*IMAGES, *WINDOW), backward=False),
-    **{f"{which}_pool2d": Example(_pool(which), (*IMAGES, *WINDOW)) for which in POOLS},
-    **{f"global_{which}_pool2d": Example(_global_pool(which), IMAGES) for which in GLOBAL_POOLS},
-    "pool": Example(_pool(), (*IMAGES, *WINDOW, "statistic")),
-    "global_pool": Example(_global_pool(), (*IMAGES, "statistic")),
+    **{f"{which}_pool2d": Example(partial(_pool, which), (*IMAGES, *WINDOW)) for which in POOLS},
+    **{f"global_{which}_pool2d": Example(partial(_global_pool, which), IMAGES) for which in GLOBAL_POOLS},
+    "pool": Example(partial(_pool, None), (*IMAGES, *WINDOW, "statistic")),
+    "global_pool": Example(partial(_global_pool, None), (*IMAGES, "statistic")),
     "linear": Example(_dense, (*ROWS, "filters", "weight")),
     **{card.name: _of_rows(card.function) for card in CARDS.values() if card.elementwise},
     "softmax": _of_rows(F.softmax, 1),
     "cross_entropy": Example(_cross_entropy, (*ROWS, "label_smoothing")),
-    "pixel_cross_entropy": Example(_pixel_cross_entropy, ("size", "batch_size", "label_smoothing", "cells")),
-    "binary_cross_entropy_with_logits": _loss(F.binary_cross_entropy_with_logits),
-    "mse_loss": _loss(F.mse_loss),
-    "l1_loss": _loss(F.l1_loss),
-    "batch_norm": Example(_batch_norm, IMAGES),
-    "instance_norm": Example(_instance_norm, IMAGES),
-    "add": _two(F.add),
-    "mul": _two(F.mul),
+    "pixel_cross_entropy": Example(
+        partial(_cross_entropy, pixels=True), ("size", "batch_size", "label_smoothing", "cells")
+    ),
+    **{name: _of_two(getattr(F, name), 0, 1) for name in LOSSES},  # the targets are 0 and 1
+    "batch_norm": Example(partial(_normalised, F.batch_norm), IMAGES),
+    "instance_norm": Example(partial(_normalised, F.instance_norm), IMAGES),
+    **{name: _of_two(getattr(F, name), -2, 3) for name in ("add", "sub", "mul", "div")},
     "concatenate": Example(_concatenate, IMAGES),
     "sum": Example(lambda n: (F.sum, (n.images(size=2), (2, 3)), {}), IMAGES),
     "mean": Example(lambda n: (F.mean, (n.images(size=2), (2, 3)), {}), IMAGES),
-    "index": Example(lambda n: (F.index, (n.rows(size=3), (slice(None), [0, 2, 2])), {}), ROWS),
-    "permute": Example(lambda n: (F.permute, (n.rows(size=3), 1, 0), {}), ROWS),
-    "pow": Example(lambda n: (F.pow, (n.rows(size=3), 2.0), {}), ROWS),
-    "sgd": _update("sgd"),
-    "momentum": _update("momentum"),
-    "adam": _update("adam"),
-    "penalties": _update("penalties"),
+    "index": _of_rows(F.index, (slice(None), [0, 2, 2])),
+    "permute": _of_rows(F.permute, 1, 0),
+    "pow": _of_rows(F.pow, 2.0),
+    **{rule: Example(partial(_update, rule), ("size", "lr", "cells"), backward=False) for rule in RULES},
     "dropout": Example(lambda n: (F.dropout, (n.rows(size=3),), {"p": n.p or 0.5}), (*ROWS, "p")),
 }
 
@@ -225,8 +197,6 @@ def example(operation: str, **options: Any) -> Explanation:
     setup = Setup(**options)
     function, inputs, settings = EXAMPLES[operation].call(setup)
     steps: dict[str, Any] = {"cells": setup.cells}
-    if isinstance(function, Optimizer):
-        return explain(function, **steps)
     if not EXAMPLES[operation].backward:
         return explain(function, *inputs, **settings, **steps)
     y = function(*(Tensor(a) if isinstance(a, np.ndarray) else a for a in inputs), **settings)

@@ -8,7 +8,7 @@ import numpy as np
 from tinycnn.features import Index as Search
 from tinycnn.features.extract import find_layer, last_hidden
 from tinycnn.host import as_numpy
-from tinycnn.nn import Module
+from tinycnn.nn import Conv2d, Linear, Module
 from tinycnn.nn.summary import computing_modules
 from tinycnn.tensor import Tensor
 
@@ -17,8 +17,9 @@ from .equations import put_in, right_side, stated
 from .layers import (
     NUMBERS_UP_TO,
     Layer,
+    backward_of,
     card_of,
-    forward,
+    forward_of,
     in_numbers,
     keep_gradients,
     maps,
@@ -26,14 +27,12 @@ from .layers import (
     run_layers,
     weighted_terms,
 )
-from .layers import backward as backward_step
 from .recorder import Recorder
 from .steps import Explanation, Panel, Term, number
 
-ALL_UNITS = (
-    6  # features in a vector, at most, if each has a step; of longer vectors, only the strongest have one
-)
+ALL_UNITS = 6  # features in a vector, at most, if each has a step; of longer ones, the strongest have one
 STRONGEST = 2
+WEIGHTED = (Linear, Conv2d)
 ALL_TERMS = 12  # products in a sum, at most, if each has a letter
 
 
@@ -89,8 +88,7 @@ def features(
     vectors = parts.last.y.numpy().reshape(len(array), -1)
     rec.arrays |= {"F": vectors}
     for before in parts.before:
-        forward(rec, before)
-    best = int(np.abs(vectors[0]).argmax())
+        forward_of(rec, before)
     units = np.argsort(-vectors[0], kind="stable")[:STRONGEST]
     if vectors.shape[1] <= ALL_UNITS:
         units = np.arange(vectors.shape[1])
@@ -100,7 +98,7 @@ def features(
     _vector(rec, parts)
     _similarities(rec, vectors)
     if backward:
-        _back(rec, layers, parts, best)
+        _back(rec, layers, parts)
     return rec.explanation("F")
 
 
@@ -109,18 +107,14 @@ def _parts(layers: list[Layer], chosen: Module) -> Parts:
     at = max((i for i, layer in enumerate(layers) if layer.module is chosen), default=None)
     if at is None:
         raise ValueError("the layer exists, but the model's forward does not call it")
-    last = layers[at]
-    if _is_weighted(last):
+    last, card = layers[at], card_of(chosen)
+    if isinstance(chosen, WEIGHTED):
         return Parts(layers[:at], last, None)
-    if at and _is_weighted(layers[at - 1]) and last.source == layers[at - 1].result:
-        card = card_of(chosen)
-        if card is not None and card.elementwise:
-            return Parts(layers[: at - 1], layers[at - 1], last)
+    before = layers[at - 1] if at else None
+    follows = before and isinstance(before.module, WEIGHTED) and last.source == before.result
+    if follows and card is not None and card.elementwise:
+        return Parts(layers[: at - 1], before, last)
     return Parts(layers[:at], None, last)
-
-
-def _is_weighted(layer: Layer) -> bool:
-    return type(layer.module).__name__ in ("Linear", "Conv2d")
 
 
 def _unit(rec: Recorder, parts: Parts, j: int) -> None:
@@ -128,10 +122,9 @@ def _unit(rec: Recorder, parts: Parts, j: int) -> None:
     last, F = parts.last, rec.quantity("F", (0, j))
     index = tuple(map(int, np.unravel_index(j, last.y.shape[1:])))
     result = rec.panel("the feature vector of image 0", "F", (0,), {(0, j): "result"})
-    if parts.weighted is None:
-        source = last.source
-        rec.add(
-            "forward",
+    weighted, source = parts.weighted, last.source
+    if weighted is None:
+        rec.forward(
             f"feature {j} of image 0",
             f"F(x) = {last.title}(x),  x = {source}",
             f"{F.name} = {number(F.value)}",
@@ -140,7 +133,6 @@ def _unit(rec: Recorder, parts: Parts, j: int) -> None:
             cites=14,
         )
         return
-    weighted = parts.weighted
     terms = weighted_terms(weighted, (0, *index), rec)
     z = rec.quantity(weighted.result, (0, *index))
     rec.must_add_up(terms, z)
@@ -151,14 +143,12 @@ def _unit(rec: Recorder, parts: Parts, j: int) -> None:
     else:
         numbers += f";  {F.name} = {number(F.value)}"
         sentence = "There is no f here: the weighted sum itself is the feature."
-    rec.add(
-        "forward",
+    rec.forward(
         f"feature {j} of image 0: a weighted sum, then f" if parts.f else f"feature {j}: a weighted sum",
         f"F(x) = f(W_F·x + b_F),  x = {weighted.source}",
         numbers,
         sentence,
         [*_read(rec, weighted, terms), result],
-        terms=(),
         cites=14,
     )
 
@@ -195,8 +185,7 @@ def _vector(rec: Recorder, parts: Parts) -> None:
     lengths = np.linalg.norm(vectors, axis=1)
     rec.arrays["|F|"] = lengths
     squares = [Term((rec.quantity("F", (0, j)),) * 2) for j in range(D) if vectors[0, j]]
-    rec.add(
-        "forward",
+    rec.forward(
         f"the feature vector of image 0: {D} numbers",
         "|F| = √(Σ_j F_j²)",
         f"|F[0]| = √({in_numbers(squares)}) = {number(lengths[0])}",
@@ -204,7 +193,7 @@ def _vector(rec: Recorder, parts: Parts) -> None:
         f"numbers are not 0. The same is done for the {N - 1} other image{'s' * (N > 2)}: a row of F each.",
         [
             rec.panel("one row for each image", "F", (), {(0, j): "read" for j in range(D)}),
-            rec.panel("lengths", "|F|", (), {(0, 0): "result"}),
+            rec.cell(rec.quantity("|F|", (0,)), title="lengths"),
         ],
         cites=14,
     )
@@ -214,38 +203,31 @@ def _similarities(rec: Recorder, vectors: np.ndarray) -> None:
     """Add a step for the cosine of image 0 with each other image, and one for the largest."""
     N, D = vectors.shape
     found = Search(vectors[1:], "cosine").search(vectors[:1], k=N - 1)
-    cosines = np.empty(N, np.float32)
-    cosines[0] = 1
+    cosines, lengths_of = np.ones(N, np.float32), rec.arrays["|F|"]
     cosines[1 + found.index[0]] = 1 - found.distance[0]
-    rec.arrays |= {"cos": cosines, "|F[0]|·|F|": (rec.arrays["|F|"][0] * rec.arrays["|F|"])}
+    rec.arrays |= {"cos": cosines, "|F[0]|·|F|": lengths_of[0] * lengths_of}
     rec.hide("cos", [(m,) for m in range(1, N)])
     for m in range(1, N):
         cosine, lengths = rec.quantity("cos", (m,)), rec.quantity("|F[0]|·|F|", (m,))
-        products = [Term((rec.quantity("F", (0, j)), rec.quantity("F", (m, j)))) for j in range(D)]
+        products = [rec.term(("F", (0, j)), ("F", (m, j))) for j in range(D)]
         products = [term for term in products if term.value]
         read = {(n, j): role for n, role in ((0, "read"), (m, "weight")) for j in range(D)}
-        numbers = f"({in_numbers(products)}) / {number(lengths.value)} = {number(cosine.value)}"
-        numbers = f"{cosine.name} = {numbers}"
         if lengths.value:
             rec.must_add_up([Term(t.factors, lengths) for t in products], cosine, scale=1)
+            numbers = f"({in_numbers(products)}) / {number(lengths.value)} = {number(cosine.value)}"
         else:
-            numbers = f"{cosine.name} = 0 / 0, counted as 0: a vector of zeros has no direction"
-        rec.add(
-            "forward",
+            numbers = "0 / 0, counted as 0: a vector of zeros has no direction"
+        rec.forward(
             f"how similar are image 0 and image {m}?",
             "cos = Σ_j F[0,j]·F[m,j] / (|F[0]|·|F[m]|)",
-            numbers,
+            f"{cosine.name} = {numbers}",
             f"Only features that are not 0 in both images count: {len(products)} of {D}. If both vectors "
             "have the same direction, cos is 1; if they have no feature in common, it is 0.",
-            [
-                rec.panel("one row for each image", "F", (), read),
-                rec.panel("with each image", "cos", (), {(0, m): "result"}),
-            ],
+            [rec.panel("one row for each image", "F", (), read), rec.cell(cosine, title="with each image")],
             cites=14,
         )
     best = 1 + int(found.index[0, 0])
-    rec.add(
-        "forward",
+    rec.forward(
         f"the nearest image: {best}",
         "nearest = argmax_m cos[m],  m ≠ 0",
         f"cos[{best}] = {number(cosines[best])} is the largest of "
@@ -256,31 +238,29 @@ def _similarities(rec: Recorder, vectors: np.ndarray) -> None:
     )
 
 
-def _back(rec: Recorder, layers: list[Layer], parts: Parts, j: int) -> None:
-    """Add the steps of the gradient of image 0's feature j, from the features to the pixels."""
-    y = parts.last.y
+def _back(rec: Recorder, layers: list[Layer], parts: Parts) -> None:
+    """Add the steps of the gradient of image 0's strongest feature, from the features to the pixels."""
+    y, j = parts.last.y, int(np.abs(rec.arrays["F"][0]).argmax())
     seed = np.zeros((len(y), rec.arrays["F"].shape[1]), np.float32)
     seed[0, j] = 1
     y.backward(seed.reshape(y.shape))
     keep_gradients(rec, layers)
     rec.arrays["dL/dF"] = seed
-    rec.add(
-        "backward",
+    rec.backward(
         f"let L be feature {j} of image 0, its strongest",
         "L = F[0,j],  dL/dF = 1 there, else 0",
         f"L = {number(rec.arrays['F'][0, j])}",
         "The gradient of a feature says how it would change with every pixel: what it looks at.",
-        [rec.panel("", "dL/dF", (), {(0, j): "result"})],
+        [rec.cell(rec.quantity("dL/dF", (0, j)))],
         cites=14,
     )
     for layer in reversed(layers[: layers.index(parts.last) + 1]):
-        backward_step(rec, layer)
+        backward_of(rec, layer)
     strongest = rec.quantity("dL/da0", (0, *largest(rec.arrays["dL/da0"][0])))
     plane, cell = strongest.index[:2], cell_of(strongest.index)
     is_large = max(rec.arrays["a0"].shape[2:]) > NUMBERS_UP_TO
     change = "larger" if strongest.value > 0 else "smaller"
-    rec.add(
-        "backward",
+    rec.backward(
         "the pixel that this feature depends on most",
         "dL/dx, x = a0: the saliency of the feature",
         f"{strongest.name} = {number(strongest.value)}",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinycnn.plot import blank_figure, described
 
-from .panels import HEIGHT, MARGIN, WIDTH, draw_panels, is_product
-from .steps import ROLES, Step, Term, number
+from .panels import HEIGHT, MARGIN, WIDTH, draw_panels, is_product, rectangle
+from .steps import Step, Term, number
 from .styles import FAINT, GREY, PHASES, STYLES
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ def draw(step: Step, caption: str = "", progress: float | None = None) -> Figure
     progress
         How far an animation is, from 0 to 1: a bar along the upper edge.
     """
-    from matplotlib.patches import Rectangle
-
     figure = blank_figure(WIDTH, HEIGHT, layout=None)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
@@ -42,7 +40,7 @@ def draw(step: Step, caption: str = "", progress: float | None = None) -> Figure
     colour = PHASES[step.phase]
     if progress is not None:
         for width, shade in ((WIDTH, "#dddddd"), (WIDTH * progress, colour)):
-            axes.add_patch(Rectangle((0, HEIGHT - 0.09), width, 0.09, facecolor=shade, edgecolor="none"))
+            rectangle(axes, 0, HEIGHT - 0.09, width, 0.09, facecolor=shade, edgecolor="none")
     y = HEIGHT - 0.5
     chip = {"boxstyle": "round,pad=0.35", "facecolor": colour, "edgecolor": "none"}
     axes.text(MARGIN + 0.1, y, step.phase, color="white", fontsize=13, weight="bold", va="center", bbox=chip)
@@ -126,27 +124,12 @@ def _table(terms: tuple[Term, ...]) -> Iterator[str]:
 
 
 def _legend(axes: Axes, step: Step) -> None:
-    from matplotlib.patches import Rectangle
-
-    used = {role for panel in step.panels for role in panel.marks.values()}
-    entries = [(role, text) for role, text in ROLES.items() if role in used]
-    if any(panel.padding != (0, 0) for panel in step.panels):
-        entries.append(("padding", "padding: 0"))
-    if any(panel.pending for panel in step.panels):
-        entries.append(("pending", "? later"))
     x = MARGIN
-    for role, text in entries:
-        if role in STYLES:
-            fill, edge, line, width = STYLES[role]
-            style: dict[str, Any] = {
-                "facecolor": fill,
-                "edgecolor": edge,
-                "linestyle": line,
-                "linewidth": width,
-            }
-        else:
-            style = {"facecolor": "#eeeeee", "edgecolor": FAINT, "hatch": "////" if role == "padding" else ""}
-        axes.add_patch(Rectangle((x, 0.16), 0.26, 0.2, **style))
+    for role, text in step.legend({"padding": "padding: 0", "pending": "? later"}).items():
+        fill, edge, line, width = STYLES.get(role, ("#eeeeee", FAINT, "-", 1.0))
+        style: dict[str, Any] = {"facecolor": fill, "edgecolor": edge, "linestyle": line, "linewidth": width}
+        style |= {"hatch": "////"} if role == "padding" else {}
+        rectangle(axes, x, 0.16, 0.26, 0.2, **style)
         axes.text(x + 0.36, 0.26, text, fontsize=11, color=GREY, va="center")
         x += 0.36 + 0.076 * len(text) + 0.3
     if any(panel.tags for panel in step.panels):

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tinycnn.autograd import Function, grad, topological_order
+from tinycnn.autograd import grad, topological_order
 from tinycnn.modes import observed
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
+from .cells import norm
 from .steps import number
 from .watch import Node, Watch
 
@@ -128,25 +129,18 @@ def graph(
     named = dict(names.named_parameters()) if isinstance(names, Module) else dict(names or {})
     called = {id(tensor): name for name, tensor in named.items()}
     functions = topological_order([output.creator])[::-1]  # inputs first
-    leaves = list(
-        dict.fromkeys(
-            p for f in functions for p in f.parents if p is not None and not isinstance(p, Function)
-        )
-    )
-    found = _gradients(output, leaves) if gradients else {}
-    positions: dict[Node, int] = {}
-    nodes: list[GraphNode] = []
-    for t, leaf in enumerate(leaves):
-        positions[leaf] = len(nodes)
-        given = found.get(leaf, None if leaf.grad is None else leaf.grad.numpy())
-        name, gradient = called.get(id(leaf), f"leaf {t}"), "" if given is None else _numbers(given)
-        nodes.append(GraphNode(name, leaf.shape, True, _numbers(leaf.numpy()), gradient))
-    edges = []
+    leaves = list(dict.fromkeys(p for f in functions for p in f.parents if isinstance(p, Tensor)))
+    found: dict[Node, np.ndarray] = {x: x.grad.numpy() for x in leaves if x.grad is not None}
+    if gradients:
+        found |= _gradients(output, leaves)
+    nodes = []
+    for t, x in enumerate(leaves):
+        name = called.get(id(x), f"leaf {t}")
+        nodes.append(GraphNode(name, x.shape, True, _numbers(x.numpy()), _numbers(found.get(x))))
     for f in functions:
-        positions[f] = len(nodes)
-        value, gradient = (_numbers(known[f]) if f in known else "" for known in (values, found))
-        nodes.append(GraphNode(f.name, f.shape, False, value, gradient))
-        edges += [(positions[p], positions[f]) for p in f.parents if p is not None]
+        nodes.append(GraphNode(f.name, f.shape, False, _numbers(values.get(f)), _numbers(found.get(f))))
+    positions = {node: at for at, node in enumerate([*leaves, *functions])}
+    edges = [(positions[p], positions[f]) for f in functions for p in f.parents if p is not None]
     return Graph(tuple(nodes), tuple(edges))
 
 
@@ -159,8 +153,10 @@ def _gradients(output: Tensor, leaves: Sequence[Tensor]) -> dict[Node, np.ndarra
     return watch.arrived | of_leaves
 
 
-def _numbers(values: np.ndarray) -> str:
-    """Return the elements of a small array, the norm of a larger one."""
+def _numbers(values: np.ndarray | None) -> str:
+    """Return the elements of a small array, the norm of a larger one; nothing if it is not known."""
+    if values is None:
+        return ""
     if values.size <= VALUES_UP_TO:
         return "= " + ", ".join(number(v) for v in values.ravel())
-    return f"norm {number(float(np.sqrt((values.astype(np.float64) ** 2).sum())))}"
+    return f"norm {norm(values)}"

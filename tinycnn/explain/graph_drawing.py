@@ -6,7 +6,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinycnn.plot import blank_figure, described
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 Place = tuple[float, int]  # column and row
 
+HEADING = "Forward goes down, backward goes up. Each box is an operation, with its result and its leaves."
 MAX_NODES = 150  # a picture with more cannot be read
+LINE: dict[str, Any] = {"color": "#444444", "lw": 1.4}
+ARROW = LINE | {"arrowstyle": "-|>", "mutation_scale": 16, "shrinkA": 0, "shrinkB": 0}
 ASCII = str.maketrans({"┌": "+", "┐": "+", "└": "+", "┘": "+", "─": "-", "│": "|", "┬": "+", "▼": "v"})
 
 
@@ -34,29 +37,23 @@ def boxes(graph: Graph, width: int = 80, ascii_only: bool = False) -> str:
     inside = max(20, width - 4)
     texts = []
     for at in results:
-        inputs = [a for a, b in graph.edges if b == at]
-        node = graph.nodes[at]
+        inputs, node = [a for a, b in graph.edges if b == at], graph.nodes[at]
         lines = [f"{called[at]} = {node.name}({', '.join(called[a] for a in inputs)})"]
         lines.append("   ".join(node.lines[1:]))
-        lines += [
-            f"  {called[a]}: {'   '.join(graph.nodes[a].lines[1:])}"
-            for a in dict.fromkeys(inputs)
-            if graph.nodes[a].is_leaf
-        ]
-        texts.append(
-            [part for line in lines for part in textwrap.wrap(line, inside, subsequent_indent="    ")]
-        )
+        leaves = [a for a in dict.fromkeys(inputs) if graph.nodes[a].is_leaf]
+        lines += [f"  {called[a]}: {'   '.join(graph.nodes[a].lines[1:])}" for a in leaves]
+        wrapped = (textwrap.wrap(line, inside, subsequent_indent="    ") for line in lines)
+        texts.append(list(chain.from_iterable(wrapped)))
     widest = max((len(line) for lines in texts for line in lines), default=0)
-    drawn = ["Forward goes down, backward goes up. Each box is an operation, with its result and its leaves."]
+    drawn = textwrap.wrap(HEADING, width)
     middle = (widest + 2) // 2
-    for at, lines in zip(results, texts, strict=True):
-        following = results[results.index(at) + 1 :][:1]
-        goes_on = bool(following) and (at, following[0]) in graph.edges
+    for at, following, lines in zip(results, [*results[1:], None], texts, strict=False):
+        goes_on = (at, following) in graph.edges
         bottom = "─" * middle + ("┬" if goes_on else "─") + "─" * (widest + 1 - middle)
         drawn += [f"┌{'─' * (widest + 2)}┐", *(f"│ {line:<{widest}} │" for line in lines), f"└{bottom}┘"]
         if goes_on:
             drawn.append(" " * (middle + 1) + "▼")
-    text = "\n".join([*textwrap.wrap(drawn[0], width), *drawn[1:]])
+    text = "\n".join(drawn)
     return text.translate(ASCII) if ascii_only else text
 
 
@@ -97,16 +94,15 @@ def draw(graph: Graph) -> Figure:
         )
         for at, line in enumerate(node.lines):
             is_gradient = line.startswith("grad ")
-            axes.text(
-                middle[0],
-                middle[1] + half - 0.17 - 0.225 * at,
-                line,
-                fontsize=_size(line),
-                weight="bold" if at == 0 or is_gradient else "normal",
-                color="#b34e00" if is_gradient else "black",
-                ha="center",
-                va="center",
-            )
+            text_style: dict[str, Any] = {
+                "color": "#b34e00" if is_gradient else "black",
+                "ha": "center",
+                "va": "center",
+            }
+            weight = "bold" if at == 0 or is_gradient else "normal"
+            size = 12.0 * min(1.0, 20 / len(line))
+            place = middle[0], middle[1] + half - 0.17 - 0.225 * at
+            axes.text(*place, line, fontsize=size, weight=weight, **text_style)
     for (a, b), bends in zip(graph.edges, routes, strict=True):
         start = boxes[a][0], boxes[a][1] - boxes[a][2] - 0.03
         end = boxes[b][0], boxes[b][1] + boxes[b][2] + 0.03
@@ -117,22 +113,8 @@ def draw(graph: Graph) -> Figure:
         start, end = (start[0] + spread, start[1]), (end[0] + spread, end[1])
         points = [start, *inner, end]
         if inner:
-            axes.plot(
-                *zip(*points[:-1], strict=True),
-                color="#444444",
-                lw=1.4,
-                zorder=0,
-                solid_joinstyle="round",
-            )
-        arrow = {
-            "arrowstyle": "-|>",
-            "color": "#444444",
-            "lw": 1.4,
-            "mutation_scale": 16,
-            "shrinkA": 0,
-            "shrinkB": 0,
-        }
-        axes.annotate("", xy=end, xytext=points[-2], arrowprops=arrow, zorder=0)
+            axes.plot(*zip(*points[:-1], strict=True), zorder=0, solid_joinstyle="round", **LINE)
+        axes.annotate("", xy=end, xytext=points[-2], arrowprops=ARROW, zorder=0)
     return described(figure, in_words(graph))
 
 
@@ -199,7 +181,3 @@ def _spread(rows: Sequence[Sequence[int]], column: list[float]) -> None:
 
 def _middle(column: Sequence[float], neighbours: Sequence[int], otherwise: float) -> float:
     return sum(column[a] for a in neighbours) / len(neighbours) if neighbours else otherwise
-
-
-def _size(line: str) -> float:
-    return 12.0 if len(line) <= 20 else 12.0 * 20 / len(line)

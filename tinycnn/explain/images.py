@@ -12,22 +12,23 @@ from .equations import put_in
 from .recorder import Recorder
 from .steps import Explanation, number
 
+TITLES = {"f": "what the rule says", "x": "image"}
+
 
 def random_pixels(height: int, width: int, seed: int = 0) -> Explanation:
     """Explain `tinycnn.generate.random_image`: one step for each pixel of a grey image."""
     x = random_image(height, width, seed=seed)
-    rec = Recorder("random_image", {"seed": seed}, {"x": x}, None, 9)
-    rec.step_through({"x": x.shape})
-    for index in rec.asked("x"):
-        value, so_far = rec.quantity("x", index), x.ravel()[: len(rec.steps) + 1]
-        rec.add(
-            "forward",
+    rec = Recorder("random_image", {"seed": seed}, {"x": x}, None, 9, {"x": "random image"})
+    rec.step_through("x")
+    for value in rec.asked("x"):
+        so_far = x.ravel()[: len(rec.steps) + 1]
+        rec.forward(
             f"{value.name}: a number is drawn",
             "x_ij = U(0, 255)",
             f"{value.name} = {number(value.value)}",
             "Each of the 256 grey values is equally likely, whatever the neighbours are. The mean so far "
             f"is {number(float(so_far.mean()))}; of many it is 127.5. The seed {seed} gives the same again.",
-            [rec.cell("random image", "x", index)],
+            [rec.cell(value)],
         )
     return rec.explanation("x")
 
@@ -52,19 +53,19 @@ def rule_pixels(rule: Callable[..., Any], height: int, width: int, **options: An
     x = rule_image(lambda i, j: rule(i, j, **options), height, width)
     formula = (inspect.getdoc(rule) or "").partition("\n")[0].rstrip(".")
     has_formula = "i /" in formula or "i +" in formula
-    rec = Recorder(getattr(rule, "__name__", "rule"), options, {"f": f, "x": x}, None, 10)
-    rec.step_through({"x": x.shape})
-    for index in rec.asked("x"):
-        values = {"i": float(index[0]), "j": float(index[1]), **{k: float(v) for k, v in options.items()}}
-        pixel, share = rec.quantity("x", index), rec.quantity("f", index)
+    rec = Recorder(getattr(rule, "__name__", "rule"), options, {"f": f, "x": x}, None, 10, TITLES)
+    rec.step_through("x")
+    for pixel in rec.asked("x"):
+        row, column = pixel.index
+        share = rec.quantity("f", pixel.index)
+        values = {name: float(value) for name, value in {"i": row, "j": column, **options}.items()}
         put = f" = {put_in(formula, values)}" if has_formula else ""
-        rec.add(
-            "forward",
-            f"{pixel.name}: the rule at row {index[0]}, column {index[1]}",
+        rec.forward(
+            f"{pixel.name}: the rule at row {row}, column {column}",
             f"x_ij = f(i, j),  f = {formula}" if formula else "x_ij = f(i, j)",
-            f"f({index[0]}, {index[1]}){put} = {number(share.value)};  {pixel.name} = {number(pixel.value)}",
+            f"f({row}, {column}){put} = {number(share.value)};  {pixel.name} = {number(pixel.value)}",
             "Nothing is random and nothing is learned: the place of a pixel alone says what it is. A value "
             "of f from 0 to 1 becomes a grey value from 0 to 255.",
-            [rec.cell("what the rule says", "f", index, "read"), rec.cell("image", "x", index)],
+            [rec.cell(share, "read"), rec.cell(pixel)],
         )
     return rec.explanation("x")

@@ -1,147 +1,142 @@
-"""Steps of operations on two arrays or more, as where ways of a network meet: add, mul, concatenate."""
+"""Steps of two arrays cell by cell, as where ways of a network meet: add, sub, mul, div, pow."""
 
+import re
 from collections.abc import Sequence
-from itertools import product
+from typing import NamedTuple
 
-from tinycnn import functional as F
+import numpy as np
 
-from .calls import Call, gradient_of, leaf, run
-from .cells import tag
+from .calls import Call, run
+from .cells import flat, lettered
+from .equations import put_in
 from .recorder import Recorder
-from .steps import Explanation, Index, Panel, Quantity, Term
+from .steps import Explanation, Index, Quantity, Term
+
+
+class Rule(NamedTuple):
+    """What y is, and what g is multiplied with on its way back to a and to b, with the sentences to it."""
+
+    title: str
+    equation: str
+    sentence: str
+    to_a: str
+    to_b: str
+    back: str
+
+
+SAME_PLACE = "The cell of a and the cell of b in the same place are"
+RULES = {
+    "add": Rule(
+        "the sum of two cells",
+        "a + b",
+        f"{SAME_PLACE} added.",
+        "g",
+        "g",
+        "y grows as much as each of its summands: g comes back whole to both.",
+    ),
+    "sub": Rule(
+        "the difference of two cells",
+        "a - b",
+        "The cell of b is taken off the cell of a in the same place.",
+        "g",
+        "-g",
+        "y grows as much as a and shrinks as much as b grows: g comes back whole to a, and to b as -g.",
+    ),
+    "mul": Rule(
+        "the product of two cells",
+        "a · b",
+        f"{SAME_PLACE} multiplied.",
+        "g·b",
+        "g·a",
+        "y grows by the other factor for each unit, so g is multiplied by it.",
+    ),
+    "div": Rule(
+        "the quotient of two cells",
+        "a / b",
+        "The cell of a is divided by the cell of b in the same place.",
+        "g / b",
+        "-g·y / b",
+        "For each unit of a, y grows by 1 / b; for each unit of b, y falls by y / b.",
+    ),
+    "pow": Rule(
+        "{a} to the power of {b}",
+        "a^b",
+        "Every number by itself: its neighbours do not matter.",
+        "g·b·a^(b - 1)",
+        "g·y·log a",
+        "g is multiplied by how much y changes for each unit of {name}.",
+    ),
+}
+SHOWN_USES = 8  # of a number that is broadcast
 
 
 def arithmetic(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.add` or `tinycnn.functional.mul`; shapes may be broadcast."""
-    arrays, _ = run(call, {"a": "a", "b": "b"})
-    added = call.operation == "add"
-    rec = call.recorder(arrays)
-    rec.step_through_arrays("y")
-    for index in rec.asked("y"):
-        parts = [rec.quantity(name, source(index, arrays[name].shape)) for name in ("a", "b")]
-        terms = [Term((q,)) for q in parts] if added else [Term(tuple(parts))]
-        rec.add_sum(
-            "forward",
-            f"{rec.quantity('y', index).name}: the {'sum' if added else 'product'} of two cells",
-            f"y = a {'+' if added else '·'} b",
-            rec.quantity("y", index),
-            terms,
-            "The cell of a and the cell of b in the same place are added."
-            if added
-            else "The cell of a and the cell of b in the same place are multiplied.",
-            [*(rec.cell("input", q.array, q.index, "read") for q in parts), rec.cell("output", "y", index)],
-        )
-    for name, other in (("a", "b"), ("b", "a")):
-        for index in rec.asked(f"dL/d{name}"):
-            uses = users(index, arrays[name].shape, arrays["y"].shape)
-            terms = []
-            for t, use in enumerate(uses):
-                factors = [rec.quantity("g", use)]
-                if not added:
-                    factors.append(rec.quantity(other, source(use, arrays[other].shape)))
-                terms.append(Term(tuple(factors), tag=tag(t)))
-            equation = "g" if added else f"g·{other}"
-            rec.add_sum(
-                "backward",
-                f"{rec.quantity(f'dL/d{name}', index).name}: what comes back to {name}",
-                f"dL/d{name} = {equation if len(uses) == 1 else f'Σ {equation}'}",
-                rec.quantity(f"dL/d{name}", index),
-                terms,
-                _sentence(added, len(uses)),
-                _gradient_panels(rec, terms, f"dL/d{name}", index),
-            )
+    """Explain `tinycnn.functional.add`, ``sub``, ``mul``, ``div`` or ``pow``; shapes may be broadcast."""
+    rule, names = RULES[call.operation], ("a", "b")
+    exponents = [a for a in names if call.operation == "pow" and isinstance(call[a], int | float)]
+    arguments = {name: name for name in names if name not in exponents}
+    rec, _ = run(call, arguments, dict.fromkeys(names, "input"))
+    arrays = rec.arrays = {name: np.asarray(call[name], float) for name in exponents} | rec.arrays
+    rec.step_through("y")
+    # Which cell of an array is broadcast to each cell of y, counted along the array.
+    sources = {
+        name: np.broadcast_to(np.arange(x.size).reshape(x.shape), arrays["y"].shape)
+        for name, x in arrays.items()
+        if name in (*names, "g", "y")
+    }
+
+    def at(name: str, place: Index) -> Quantity:
+        """Return the cell of an array that is used for the cell `place` of y."""
+        return rec.quantity(name, np.unravel_index(sources[name][place], arrays[name].shape))
+
+    for y in rec.asked("y"):
+        a, b = (at(name, y.index) for name in names)
+        title, equation = rule.title.format(a=a.name, b=b.name), f"y = {rule.equation}"
+        panels = [rec.cell(q, "read") for q in (a, b)]
+        if call.operation in ("add", "mul"):
+            terms = [Term((a,)), Term((b,))] if call.operation == "add" else [Term((a, b))]
+            rec.add_sum(y, title, equation, terms, rule.sentence, panels)
+        else:
+            numbers = put_in(rule.equation, {"a": a.value, "b": b.value})
+            rec.add_value(y, title, equation, numbers, rule.sentence, panels)
+    for name, derivative in zip(names, (rule.to_a, rule.to_b), strict=True):
+        for result in rec.asked(f"dL/d{name}"):
+            places = np.argwhere(sources[name] == flat(result.index, arrays[name].shape))
+            uses = [{q: at(q, tuple(place)) for q in sources} for place in places]
+            _gradient(rec, result, derivative, uses, rule.back.format(name=name))
     return rec.explanation()
 
 
-def _sentence(added: bool, uses: int) -> str:
-    many = f" The cell was used {uses} times, and what comes back adds up." if uses > 1 else ""
-    if added:
-        return f"y grows as much as each of its summands: g comes back whole to both.{many}"
-    return f"y grows by the other factor for each unit, so g is multiplied by it.{many}"
-
-
-def concatenate(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.concatenate`: the inputs are called x0, x1, ..."""
-    leaves = {f"x{n}": leaf(t) for n, t in enumerate(call["tensors"])}
-    y = F.concatenate(list(leaves.values()), call["dim"])
-    arrays = {**{name: x.numpy() for name, x in leaves.items()}, "y": y.numpy()}
-    if call.backward:
-        arrays["g"] = gradient_of(y, call.gradient)
-        y.backward(arrays["g"])
-        arrays |= {f"dL/d{name}": x.grad.numpy() for name, x in leaves.items() if x.grad is not None}
-    rec = call.recorder(arrays)
-    rec.step_through_arrays("y")
-    dim = call["dim"] % y.ndim
-    starts, end = {}, 0
-    for name, x in leaves.items():
-        starts[name], end = end, end + x.shape[dim]
-
-    def moved(index: Index, by: int) -> Index:
-        return (*index[:dim], index[dim] + by, *index[dim + 1 :])
-
-    for index in rec.asked("y"):
-        name = [name for name, start in starts.items() if start <= index[dim]][-1]
-        part = rec.quantity(name, moved(index, -starts[name]))
-        rec.add_sum(
-            "forward",
-            f"{rec.quantity('y', index).name}: the same number, beside others",
-            f"y = [{', '.join(leaves)}] along dimension {dim}",
-            rec.quantity("y", index),
-            [Term((part,))],
-            "Nothing is computed: the arrays are put one behind the other, and the next layer sees them all.",
-            [rec.cell("input", part.array, part.index, "read"), rec.cell("output", "y", index)],
-        )
-    for name, start in starts.items():
-        for index in rec.asked(f"dL/d{name}"):
-            terms = [Term((rec.quantity("g", moved(index, start)),), tag=tag(0))]
-            rec.add_sum(
-                "backward",
-                f"{rec.quantity(f'dL/d{name}', index).name}: its slice of g",
-                f"dL/d{name} = g at the place where {name} stands in y",
-                rec.quantity(f"dL/d{name}", index),
-                terms,
-                "The number was only moved, so its gradient is moved back.",
-                _gradient_panels(rec, terms, f"dL/d{name}", index),
-            )
-    return rec.explanation()
+def _gradient(
+    rec: Recorder, result: Quantity, derivative: str, uses: list[dict[str, Quantity]], sentence: str
+) -> None:
+    """Explain one element of a gradient: the sum of what each use of the number sends back."""
+    name, many = result.array[-1], len(uses) > 1
+    sign, formula = ("-", derivative[1:]) if derivative.startswith("-") else ("", derivative)
+    letters = re.findall("[abgy]", formula.replace("log", ""))[:2]
+    terms = lettered([[use[a] for a in letters] for use in uses])
+    title = f"what comes back to {name}"
+    equation = f"dL/d{name} = {sign}{'Σ ' * many}{formula}"
+    if many:
+        sentence += f" The cell was used {len(uses)} times, and what comes back adds up."
+    if derivative == "·".join(letters):
+        rec.add_sum(result, title, equation, terms, sentence)
+        return
+    parts = [put_in(formula, {a: q.value for a, q in use.items()}) for use in uses[:SHOWN_USES]]
+    parts += [f"{len(uses) - SHOWN_USES} more terms"] * (len(uses) > SHOWN_USES)
+    total = " + ".join(parts)
+    numbers = f"{sign}({total})" if sign and (many or total.startswith("-")) else sign + total
+    rec.add_value(result, title, equation, numbers, sentence, rec.panels_of(terms))
 
 
 def total(rec: Recorder, result: Quantity, parts: Sequence[Quantity]) -> None:
     """Add the step of a gradient that is the sum of what several uses of a number send back."""
-    rec.add_sum(
-        "backward",
+    terms = [Term((q,)) for q in parts]
+    rec.backward(
         f"{result.name}: the sum over its {len(parts)} uses",
         f"{result.array} = " + " + ".join(q.array for q in parts),
-        result,
-        [Term((q,)) for q in parts],
+        rec.sum_in_numbers(result, terms),
         "The number was used more than once. Each use changes L, and the changes ADD up.",
         [],
+        terms,
     )
-
-
-def source(index: Index, shape: tuple[int, ...]) -> Index:
-    """Return which element of an array of this shape is broadcast to `index` of the result.
-
-    >>> source((1, 2, 3), (5, 1))
-    (2, 0)
-    """
-    last = index[len(index) - len(shape) :]
-    return tuple(0 if size == 1 else i for i, size in zip(last, shape, strict=True))
-
-
-def users(index: Index, shape: tuple[int, ...], to: tuple[int, ...]) -> list[Index]:
-    """Return the elements of a result of shape `to` that `index` of an array of this shape is broadcast to.
-
-    >>> users((2, 0), (5, 1), (5, 3))
-    [(2, 0), (2, 1), (2, 2)]
-    """
-    before = len(to) - len(shape)
-    ranges = [range(size) for size in to[:before]]
-    for i, own, size in zip(index, shape, to[before:], strict=True):
-        ranges.append(range(size) if own == 1 != size else range(i, i + 1))
-    return list(product(*ranges))
-
-
-def _gradient_panels(rec: Recorder, terms: list[Term], name: str, index: Index) -> list[Panel]:
-    titles = {q.array: "input" for term in terms for q in term.factors} | {"g": "dL/dy"}
-    return [*rec.panels_of(terms, titles), rec.cell("gradient", name, index)]

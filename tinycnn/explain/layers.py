@@ -1,6 +1,6 @@
-"""Steps of the layers of a network, forward and backward, as they ran."""
+"""Steps of a whole network on one image, layer by layer, forward and backward, as they ran."""
 
-import math
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,11 @@ from tinycnn.nn.layers import ReLU
 from tinycnn.nn.summary import computing_modules
 from tinycnn.tensor import Tensor
 
-from .cells import largest
+from .calls import gradient_of
+from .cells import largest, norm
 from .equations import stated
 from .recorder import Recorder
-from .steps import Index, Panel, Quantity, Term, number
+from .steps import Explanation, Index, Panel, Quantity, Term, number
 from .windows import Windows, products
 
 SHOWN_TERMS = 6  # of a sum that has hundreds, the largest
@@ -77,6 +78,47 @@ class Layer:
         return f"{self.name} {type(self.module).__name__}".strip()
 
 
+def network(model: Module, x: Any, *, backward: bool = False, gradient: Any = None) -> Explanation:
+    """Explain `model` on one image, layer by layer; the model itself stays as it is.
+
+    The image is called ``a0``, the outputs of the layers ``a1``, ``a2``, ... in the order they ran. What goes
+    into layer 2 and is no layer's output (a sum, say) is called ``x2``.
+
+    Parameters
+    ----------
+    model
+        Any module.
+    x
+        One image, (C, H, W) or (1, C, H, W); of a model that takes rows, (in,) or (1, in).
+    backward, gradient
+        See `explain`.
+
+    Raises
+    ------
+    ValueError
+        For more than one image.
+    """
+    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32)
+    if array.ndim in (1, 3):
+        array = array[None]
+    if array.ndim not in (2, 4) or len(array) != 1:
+        raise ValueError(f"a network is explained on one image, (C, H, W) or (1, C, H, W), got {array.shape}")
+    model = copy.deepcopy(model).to("numpy")
+    image = Tensor(array.astype(np.float32), requires_grad=True, backend="numpy")
+    layers, y = run_layers(model, image)
+    rec = recorder_of(type(model).__name__, image, layers)
+    for layer in layers:
+        forward_of(rec, layer)
+    if backward:
+        seed = np.zeros(y.shape, y.dtype)
+        seed.ravel()[y.numpy().argmax()] = 1
+        y.backward(seed if gradient is None else gradient_of(y, gradient))
+        keep_gradients(rec, layers)
+        for layer in reversed(layers):
+            backward_of(rec, layer)
+    return rec.explanation(f"a{len(layers)}")
+
+
 def run_layers(model: Module, x: Tensor, *others: Any) -> tuple[list[Layer], Tensor]:
     """Return each call of a module that computes in ``model(x, *others)``, in order, and the output."""
     layers: list[Layer] = []
@@ -120,12 +162,11 @@ def keep_gradients(rec: Recorder, layers: list[Layer]) -> None:
                 rec.arrays[f"dL/d{layer.name}.{name}"] = p.grad.numpy()
 
 
-def forward(rec: Recorder, layer: Layer) -> None:
+def forward_of(rec: Recorder, layer: Layer) -> None:
     """Add the forward step of a layer: its largest output, with the terms it is the sum of."""
     source, result = layer.source, layer.result
     y = layer.y.numpy()
-    best = largest(y[0])
-    strongest = rec.quantity(result, (0, *best))
+    strongest = rec.quantity(result, (0, *largest(y[0])))
     terms = weighted_terms(layer, strongest.index, rec)
     numbers, marks = f"largest: {strongest.name} = {number(strongest.value)}", []
     if terms:
@@ -143,45 +184,39 @@ def forward(rec: Recorder, layer: Layer) -> None:
         sentence += f" {zeros:,} of {y[0].size:,} numbers are not above 0 and become 0."
     equation = _equations(layer.module)[0]
     same = layer.x.shape[1] == layer.y.shape[1] and not terms
-    channel = [] if layer.y.ndim < 4 else [best[0]]
-    panels = maps(rec, source, "in", marks, "read", channel if same else [])
-    panels += maps(rec, result, "out", [strongest], "result", channel)
-    rec.add(
-        "forward",
+    channel = [] if layer.y.ndim < 4 else [strongest.index[1]]
+    rec.forward(
         f"{layer.title}: {source} -> {result}",
         f"{equation},  x = {source}, y = {result}",
         numbers,
         sentence,
-        panels,
+        maps(rec, source, "in", marks, "read", channel if same else [])
+        + maps(rec, result, "out", [strongest], "result", channel),
         cites=_number(layer.module),
     )
 
 
-def backward(rec: Recorder, layer: Layer) -> None:
+def backward_of(rec: Recorder, layer: Layer) -> None:
     """Add the backward step of a layer: the gradient that arrives, and the one that goes on."""
     source = layer.source
     arriving, leaving = f"dL/d{layer.result}", f"dL/d{source}"
     if arriving not in rec.arrays or leaving not in rec.arrays:
         return
-    norms = [f"‖{arriving}‖ = {_norm(rec, arriving)}", f"‖{leaving}‖ = {_norm(rec, leaving)}"]
     names = [f"dL/d{layer.name}.{name}" for name, _ in layer.module.named_parameters()]
-    norms += [f"‖{name}‖ = {_norm(rec, name)}" for name in names if name in rec.arrays]
-    g = rec.arrays[leaving]
-    best = largest(g[0])
-    strongest = rec.quantity(leaving, (0, *best))
+    shown = [arriving, leaving, *(name for name in names if name in rec.arrays)]
+    strongest = rec.quantity(leaving, (0, *largest(rec.arrays[leaving][0])))
     same = layer.x.shape[1] == layer.y.shape[1] and layer.x.ndim == layer.y.ndim == 4
-    channel = [best[0]] if same else []
+    channel = [strongest.index[1]] if same else []
     equation = _equations(layer.module)[1]
     sentence = "g comes from above and is passed on to the layer's input"
     sentence += ", and to its weights." if names else "; there are no weights."
     sentence += f" {leaving} is the sum over all uses of {source}."
     if source == "a0":
         sentence += " What reaches the input says how L would change with each of its cells."
-    rec.add(
-        "backward",
+    rec.backward(
         f"{layer.title}: {arriving} -> {leaving}",
         f"{equation},  g = {arriving}, x = {source}",
-        ";  ".join(norms),
+        ";  ".join(f"‖{name}‖ = {norm(rec.arrays[name])}" for name in shown),
         sentence,
         maps(rec, arriving, "arrives", [], "read", channel)
         + maps(rec, leaving, "goes on", [strongest], "result", channel),
@@ -243,10 +278,6 @@ def maps(
         )
         for c in sorted(list(dict.fromkeys(wanted))[:SHOWN_MAPS])
     ]
-
-
-def _norm(rec: Recorder, array: str) -> str:
-    return number(math.sqrt(float((rec.arrays[array].astype(np.float64) ** 2).sum())))
 
 
 def _by(t: Tensor) -> str:

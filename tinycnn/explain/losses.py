@@ -8,12 +8,18 @@ from tinycnn import functional as F
 from tinycnn.tensor import Tensor, as_tensor
 
 from .calls import Call, run
-from .cells import tag
 from .equations import put_in, right_side
 from .recorder import Recorder
-from .steps import Explanation, Term, number
+from .steps import Explanation
 from .watch import Watch
 
+TITLES = {
+    "x": "output of the network",
+    "z": "logits",
+    "σ(z)": "probabilities",
+    "t": "target",
+    "L": "the losses",
+}
 # The indices of an array by its dimensions, as equations write them.
 LETTERS = {0: "", 1: "n", 2: "n,i", 3: "n,h,w", 4: "n,c,h,w"}
 
@@ -46,47 +52,35 @@ def compare(call: Call) -> Explanation:
     rule, total = RULES[call.operation], name_of_total(call)
     refuse_weights(call, "weight", "pos_weight")
     logits = "σ" in rule.derivative
-    x = "z" if logits else "x"
-    arrays, watch = run(call, {next(iter(call.arguments)): x}, total)
-    like = Tensor(arrays[x], backend="numpy")
-    arrays["t"] = as_tensor(call["target"], like=like).numpy()
+    x, of = ("z", "σ(z)") if logits else ("x", "x")
+    rec, watch = run(call, {next(iter(call.arguments)): x}, TITLES, total)
+    like = Tensor(rec.arrays[x], backend="numpy")
+    rec.arrays["t"] = as_tensor(call["target"], like=like).numpy()
     if logits:
-        arrays["σ(z)"] = F.sigmoid(like).numpy()
-    add_each_loss(call, arrays, watch)
-    rec = call.recorder(arrays)
-    rec.step_through_arrays(*dict.fromkeys(["L", total]))
+        rec.arrays[of] = F.sigmoid(like).numpy()
+    add_each_loss(call, rec.arrays, watch)
+    rec.step_through(*dict.fromkeys(["L", total]))
     last = f"L = {rule.equation.rpartition(' = ')[2]}"
-    for index in rec.asked("L"):
-        loss = rec.quantity("L", index)
-        numbers = put_in(right_side(last), {name: float(arrays[name][index]) for name in (x, "t")})
-        rec.add(
-            "forward",
-            f"{loss.name}: how far {x}{loss.name[1:]} is from its target",
+    for loss in rec.asked("L"):
+        read = [rec.quantity(name, loss.index) for name in (x, "t")]
+        rec.add_value(
+            loss,
+            f"how far {read[0].name} is from its target",
             rule.equation,
-            f"{loss.name} = {numbers} = {number(loss.value)}",
-            f"One number: the smaller, the closer {'σ(z)' if logits else x} is to what the target says.",
-            [
-                rec.cell("logits" if logits else "output of the network", x, index, "read"),
-                rec.cell("target", "t", index, "weight"),
-                rec.cell("the losses", "L", index),
-            ],
+            put_in(right_side(last), {q.array: q.value for q in read}),
+            f"One number: the smaller, the closer {of} is to what the target says.",
+            read,
         )
     reduce_losses(rec, total)
-    of = "σ(z)" if logits else x
-    for index in rec.asked(f"dL/d{x}"):
-        result = rec.quantity(f"dL/d{x}", index)
-        values = {name: float(arrays[name][index]) for name in ("g", of, "t")}
-        rec.add(
-            "backward",
-            f"{result.name}: what {result.name[4:]} did to the loss",
+    for result in rec.asked(f"dL/d{x}"):
+        read = [rec.quantity(name, result.index) for name in (of, "t", "g")]
+        rec.add_value(
+            result,
+            f"what {result.name[4:]} did to the loss",
             rule.derivative + said_of_g(rec, total),
-            f"{result.name} = {put_in(right_side(rule.derivative), values)} = {number(result.value)}",
+            put_in(right_side(rule.derivative), {q.array: q.value for q in read}),
             rule.sentence,
-            [
-                rec.cell("probabilities" if logits else "output of the network", of, index, "read"),
-                rec.cell("target", "t", index, "weight"),
-                rec.cell("gradient", f"dL/d{x}", index),
-            ],
+            read[:2],
         )
     return rec.explanation(total)
 
@@ -134,17 +128,13 @@ def reduce_losses(rec: Recorder, total: str) -> None:
         divisor = rec.quantity(count)
         what = "images" if count == "N" else "losses"
         end = f" / {count},  {count} = {losses.size} {what}"
-    indices = list(np.ndindex(*losses.shape))
-    terms = [Term((rec.quantity("L", at),), divisor, tag(t)) for t, at in enumerate(indices)]
-    rec.add_sum(
-        "forward",
+    terms = rec.terms(((("L", at),) for at in np.ndindex(*losses.shape)), divisor)
+    result = rec.quantity(total)
+    rec.forward(
         f"the {total[:-3]} over the batch",
         f"{total} = Σ_{{{letters}}} L[{letters}]{end}",
-        rec.quantity(total),
-        terms,
+        rec.sum_in_numbers(result, terms),
         "One number for the whole batch: this is what training makes small.",
-        [
-            *rec.panels_of(terms, {"L": "the losses"}),
-            rec.panel("of the batch", total, (), {(0, 0): "result"}),
-        ],
+        [*rec.panels_of(terms), rec.cell(result, title="of the batch")],
+        terms,
     )

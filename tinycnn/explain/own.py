@@ -27,12 +27,7 @@ MEANS = {"blur": 9}  # what the sum of the products is divided by
 def read_input(path: Path, size: int | None = None) -> np.ndarray:
     """Return the array of a .npy file, or a picture as (C, H, W), whole numbers from 0 to 255, C = 1 or 3.
 
-    Parameters
-    ----------
-    path
-        Of the file.
-    size
-        H and W to which a picture is resized.
+    A picture is resized to H = W = `size`.
 
     Raises
     ------
@@ -120,12 +115,7 @@ def _makes_module(value: Any, where: str) -> bool:
 def network(name: str | None, run_folder: Path | None = None) -> tuple[Module, tuple[int, int, int] | None]:
     """Return a network and the (C, H, W) it takes: one of `tinycnn.models`, a trained one, or one's own.
 
-    Parameters
-    ----------
-    name
-        In `tinycnn.models.MODELS`, or ``file.py:name``; cnn28 by default. Of one's own the size is not known.
-    run_folder
-        Of a training run, whose network is taken.
+    `name` is in `tinycnn.models.MODELS`, or ``file.py:name``, whose size is not known; cnn28 by default.
 
     Raises
     ------

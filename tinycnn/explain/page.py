@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from .steps import ROLES, Explanation, Panel, Step, number
+from .steps import Explanation, Panel, Step, element_name, number
 from .styles import PHASES, STYLES
 
 ROWS, COLUMNS = 12, 14  # of a panel that is shown whole
@@ -101,10 +101,8 @@ def page(explanation: Explanation) -> str:
     """Return the page, which needs no network."""
     steps_of: dict[str, int] = {}
     for n, step in enumerate(explanation, 1):
-        for panel in step.panels:
-            for cell, role in panel.marks.items():
-                if role == "result":
-                    steps_of.setdefault(_name(panel, cell), n)
+        for result in step.results:
+            steps_of.setdefault(element_name(*result), n)
     roles = "\n".join(
         f".{role} {{ background: {fill}; box-shadow: inset 0 0 0 2px {edge}; font-weight: bold; "
         f"border-color: {edge}; border-style: {'solid' if line == '-' else 'dashed'}; "
@@ -163,20 +161,13 @@ def _cell(panel: Panel, cell: tuple[int, int], n: int, steps_of: Mapping[str, in
     kinds += ["padding"] if panel.is_padding(*cell) else ["pending"] if cell in panel.pending else []
     text = panel.text(*cell)
     if not panel.is_padding(*cell):
-        name = _name(panel, cell)
+        name = element_name(panel.array, panel.element(cell))
         to = steps_of.get(name) or steps_of.get(f"dL/d{name}")
         if to and to != n:
             text = f'<a href="#step-{to}">{text}</a>'
     letter = panel.tags.get(cell)
     said = f' class="{" ".join(kinds)}"' if kinds else ""
     return f"<td{said}>{f'<sup>{letter}</sup>' if letter else ''}{text}</td>"
-
-
-def _name(panel: Panel, cell: tuple[int, int]) -> str:
-    """Return the name of a cell's element, as steps write it."""
-    i, j = cell
-    index = (*panel.index, i, j) if panel.index or panel.values.shape[0] > 1 else (j,)
-    return f"{panel.array}[{','.join(map(str, index))}]"
 
 
 def _picture(panel: Panel) -> str:
@@ -216,18 +207,16 @@ def _runs(which: np.ndarray) -> Iterator[str]:
 def _shade(level: int, signed: bool) -> str:
     """Return a colour: from black to white, or from blue over white to red."""
     share = level / (LEVELS - 1)
-    if not signed:
-        return f"#{round(255 * share):02x}" + f"{round(255 * share):02x}" * 2
-    fade = math.sqrt(abs(share))
-    ends = (178, 24, 43) if share > 0 else (33, 102, 172)
-    return "#" + "".join(f"{round(255 + (end - 255) * fade):02x}" for end in ends)
+    ends, fade = (255, 255, 255), share
+    if signed:
+        ends, fade = ((178, 24, 43) if share > 0 else (33, 102, 172)), math.sqrt(abs(share))
+    start = 255 if signed else 0
+    return "#" + "".join(f"{round(start + (end - start) * fade):02x}" for end in ends)
 
 
 def _legend(step: Step) -> str:
-    used = {role for panel in step.panels for role in panel.marks.values()}
-    parts = [f'<span class="{role}">&nbsp;</span>{text}' for role, text in ROLES.items() if role in used]
-    if any(panel.padding != (0, 0) for panel in step.panels):
-        parts.append('<span class="padding">&nbsp;</span>padding: 0')
-    if any(panel.pending for panel in step.panels):
-        parts.append("? computed later")
-    return " &nbsp; ".join(parts)
+    entries = step.legend({"padding": "padding: 0", "pending": "? computed later"})
+    return " &nbsp; ".join(
+        text if kind == "pending" else f'<span class="{kind}">&nbsp;</span>{text}'
+        for kind, text in entries.items()
+    )

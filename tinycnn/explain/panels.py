@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -181,12 +181,16 @@ def _sign(step: Step, columns: list[list[Panel]], at: int) -> str:
     return "+" if [there] in parts and any(here in part for part in parts) else ""
 
 
-def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
-    """Draw the cells of the part shown with their numbers; row and column numbers stand outside."""
+def rectangle(axes: Axes, x: float, y: float, width: float, height: float, **style: Any) -> None:
+    """Add a rectangle with its lower left corner at (x, y)."""
     from matplotlib.patches import Rectangle
 
-    panel, wide = box.panel, cell * box.aspect
-    size = box.points(cell)
+    axes.add_patch(Rectangle((x, y), width, height, **style))
+
+
+def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
+    """Draw the cells of the part shown with their numbers; row and column numbers stand outside."""
+    panel, wide, size = box.panel, cell * box.aspect, box.points(cell)
     small = max(5.0, min(10.0, cell * 72 * 0.24))
     faint: dict[str, Any] = {"fontsize": small, "color": GREY}
     for a, i in enumerate(box.rows):
@@ -194,42 +198,28 @@ def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
     for b, j in enumerate(box.columns):
         axes.text(left + (b + 0.5) * wide, top + 0.04, f"{j}", ha="center", va="bottom", **faint)
     marked = []
-    for a, i in enumerate(box.rows):
-        for b, j in enumerate(box.columns):
-            corner, role, letter = (
-                (left + b * wide, top - (a + 1) * cell),
-                panel.marks.get((i, j)),
-                panel.tags.get((i, j)),
-            )
-            style = _cell_style(panel, (i, j), role)
-            axes.add_patch(Rectangle(corner, wide, cell, edgecolor=FAINT, linewidth=0.8, **style))
-            if role:
-                marked.append((corner, role))
-            middle = corner[0] + wide / 2, corner[1] + cell * (0.42 if letter else 0.5)
-            colour = "white" if role == "result" else "black"
-            if (i, j) in panel.pending or panel.is_padding(i, j):
-                colour = GREY
-            weight = "bold" if role else "normal"
-            text: dict[str, Any] = {
-                "fontsize": size,
-                "color": colour,
-                "weight": weight,
-                "ha": "center",
-                "va": "center",
-            }
-            axes.text(*middle, panel.text(i, j), **text)
-            if letter:
-                at = corner[0] + 0.1 * cell, corner[1] + 0.92 * cell
-                colour = "white" if role == "result" else STYLES[role or "read"][1]
-                text = {"fontsize": max(small, size * 0.58), "color": colour, "weight": "bold", "va": "top"}
-                axes.text(*at, letter, **text)
+    for (a, i), (b, j) in product(enumerate(box.rows), enumerate(box.columns)):
+        x, y = left + b * wide, top - (a + 1) * cell
+        role, letter = panel.marks.get((i, j)), panel.tags.get((i, j))
+        rectangle(axes, x, y, wide, cell, edgecolor=FAINT, linewidth=0.8, **_cell_style(panel, (i, j), role))
+        if role:
+            marked.append((x, y, role))
+        colour = "white" if role == "result" else "black"
+        text: dict[str, Any] = {
+            "color": GREY if (i, j) in panel.pending or panel.is_padding(i, j) else colour,
+            "weight": "bold" if role else "normal",
+        }
+        middle = x + wide / 2, y + cell * (0.42 if letter else 0.5)
+        axes.text(*middle, panel.text(i, j), fontsize=size, ha="center", va="center", **text)
+        if letter:
+            text = {"color": "white" if role == "result" else STYLES[role or "read"][1], "weight": "bold"}
+            at = x + 0.1 * cell, y + 0.92 * cell
+            axes.text(*at, letter, fontsize=max(small, size * 0.58), va="top", **text)
     inset = 0.03 * cell
-    for (x, y), role in marked:  # on top of their neighbours' edges
+    for x, y, role in marked:  # on top of their neighbours' edges
         _, edge, line, width = STYLES[role]
-        style = {"edgecolor": edge, "linestyle": line, "linewidth": width}
-        axes.add_patch(
-            Rectangle((x + inset, y + inset), wide - 2 * inset, cell - 2 * inset, fill=False, **style)
-        )
+        style = {"edgecolor": edge, "linestyle": line, "linewidth": width, "fill": False}
+        rectangle(axes, x + inset, y + inset, wide - 2 * inset, cell - 2 * inset, **style)
     if len(panel.frames) <= FRAMES:
         _frames(axes, box, left, top, cell)
     if box.is_part:
@@ -239,26 +229,17 @@ def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
 
 def _frames(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
     """Outline windows, each a little further inside than the one before, its tag on its corner."""
-    from matplotlib.patches import Rectangle
-
-    rows, columns, wide = box.rows, box.columns, cell * box.aspect
+    rows, columns, wide, edge = box.rows, box.columns, cell * box.aspect, STYLES["read"][1]
+    chip = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": edge, "linewidth": 1}
+    text: dict[str, Any] = {"fontsize": max(6.0, cell * 15), "color": edge, "weight": "bold"}
     for t, (letter, ((i, j), (k, m))) in enumerate(box.panel.frames.items()):
         inset = (0.05 + 0.06 * t) * cell
         first, last = max(j, columns.start), min(m, columns.stop - 1)
         upper, lower = max(i, rows.start), min(k, rows.stop - 1)
         x, y = left + (first - columns.start) * wide + inset, top - (lower - rows.start + 1) * cell + inset
         width, height = (last - first + 1) * wide - 2 * inset, (lower - upper + 1) * cell - 2 * inset
-        edge = STYLES["read"][1]
-        axes.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=edge, linewidth=1.6, zorder=4))
-        chip = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": edge, "linewidth": 1}
-        text: dict[str, Any] = {
-            "fontsize": max(6.0, cell * 15),
-            "color": edge,
-            "weight": "bold",
-            "ha": "center",
-            "va": "center",
-        }
-        axes.text(x, y + height, letter, bbox=chip, zorder=5, **text)
+        rectangle(axes, x, y, width, height, fill=False, edgecolor=edge, linewidth=1.6, zorder=4)
+        axes.text(x, y + height, letter, bbox=chip, zorder=5, ha="center", va="center", **text)
 
 
 def _cell_style(panel: Panel, cell: Cell, role: str | None) -> dict[str, Any]:
@@ -271,24 +252,21 @@ def _cell_style(panel: Panel, cell: Cell, role: str | None) -> dict[str, Any]:
 
 def _picture(axes: Axes, panel: Panel, left: float, bottom: float, width: float, height: float) -> None:
     """Draw the cells as grey values, or, if some are negative, from blue over white to red."""
-    from matplotlib.patches import Rectangle
-
     values = np.ma.masked_invalid(panel.values)
+    largest = (float(np.abs(values).max()) if values.count() else 1.0) or 1.0
     signed = panel.array.startswith("dL/") or (values.count() and values.min() < 0)
-    largest = float(np.abs(values).max()) if values.count() else 1.0
-    shades: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": largest or 1.0}
-    if signed:
-        shades = {"cmap": "RdBu_r", "vmin": -(largest or 1.0), "vmax": largest or 1.0}
+    shades: dict[str, Any] = {"cmap": "RdBu_r" if signed else "gray", "vmin": -largest if signed else 0}
     extent = (left, left + width, bottom, bottom + height)
-    axes.imshow(values, extent=extent, interpolation="nearest", aspect="auto", zorder=1, **shades)
+    shades |= {"vmax": largest, "interpolation": "nearest", "aspect": "auto", "zorder": 1}
+    axes.imshow(values, extent=extent, **shades)
     axes.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
     H, W = panel.values.shape
     dx, dy = width / W, height / H
-    axes.add_patch(Rectangle((left, bottom), width, height, fill=False, edgecolor=GREY, linewidth=0.8))
+    rectangle(axes, left, bottom, width, height, fill=False, edgecolor=GREY, linewidth=0.8)
     for role in dict.fromkeys(panel.marks.values()):
         cells = [cell for cell, mark in panel.marks.items() if mark == role]
         (i, j), (k, m) = map(min, zip(*cells, strict=True)), map(max, zip(*cells, strict=True))
-        corner = left + (j - 0.5) * dx, bottom + (H - 1 - k - 0.5) * dy
-        size = (m - j + 2) * dx, (k - i + 2) * dy
+        x, y = left + (j - 0.5) * dx, bottom + (H - 1 - k - 0.5) * dy
         for colour, line in (("white", 4.5), (STYLES[role][1], 2.2)):
-            axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=line, zorder=3))
+            style = {"fill": False, "edgecolor": colour, "linewidth": line, "zorder": 3}
+            rectangle(axes, x, y, (m - j + 2) * dx, (k - i + 2) * dy, **style)

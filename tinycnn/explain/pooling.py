@@ -9,41 +9,78 @@ from tinycnn.kernels.geometry import Geometry, pool2d_geometry
 from .calls import Call, run
 from .cells import tag
 from .recorder import Plane, Recorder
-from .steps import Cell, Explanation, Index, Term, number
+from .steps import Cell, Explanation, Quantity, Term, number
 from .windows import Windows
 
 
 def extreme_pool2d(call: Call) -> Explanation:
     """Explain `tinycnn.functional.max_pool2d`, ``min_pool2d`` or ``global_max_pool2d``."""
     which = call.operation.removeprefix("global_")[:3]
-    arrays, _ = run(call, {"x": "x"})
-    geometry = _geometry(call, arrays["x"].shape)
-    kernels = kernels_for(arrays["x"])
-    _, won = (kernels.max_pool2d if which == "max" else kernels.min_pool2d)(arrays["x"], geometry)
-    rec, windows = call.recorder(arrays), Windows(geometry)
-    rec.step_through_arrays("y")
-    for at in rec.asked("y"):
-        _extreme(rec, which, at, windows, won)
-    for at in rec.asked("dL/dx"):
-        _winners(rec, at, windows, won)
+    rec, _ = run(call, {"x": "x"})
+    x = rec.arrays["x"]
+    geometry, kernels = _geometry(call, x.shape), kernels_for(x)
+    _, won = (kernels.max_pool2d if which == "max" else kernels.min_pool2d)(x, geometry)
+    windows = Windows(geometry)
+    rec.step_through("y")
+    for y in rec.asked("y"):
+        _extreme(rec, which, y, windows, divmod(int(won[y.index]), geometry.W))
+    for result in rec.asked("dL/dx"):
+        n, c, i, j = result.index
+        over = windows.over(i, j)
+        mine = [window for window in over if int(won[n, c, *window]) == i * geometry.W + j]
+        _gradient(
+            rec,
+            result,
+            windows,
+            mine,
+            f"the windows that x[{n},{c},{i},{j}] won",
+            "dL/dx[n,c,i,j] = Σ g[n,c,oh,ow] over the windows (oh, ow) that x[n,c,i,j] won",
+            f"The cell lies in {len(over)} window{'s' * (len(over) != 1)} and won {len(mine)}. Where it won, "
+            "y is a copy of it and g comes back whole; where it lost, y does not change with it: 0.",
+        )
     return rec.explanation()
 
 
 def sum_pool2d(call: Call) -> Explanation:
     """Explain `tinycnn.functional.sum_pool2d`, ``avg_pool2d`` or ``global_avg_pool2d``."""
-    arrays, watch = run(call, {"x": "x"})
+    rec, watch = run(call, {"x": "x"})
+    arrays = rec.arrays
     geometry = _geometry(call, arrays["x"].shape)
     if call.operation == "avg_pool2d":  # how many cells each window's sum is divided by
         divisor = watch.first(Div).inputs[1].numpy()
         arrays["M"] = np.broadcast_to(divisor, arrays["y"].shape)[0, 0].astype(int)
     elif call.operation == "global_avg_pool2d":
         arrays["M"] = np.array([[geometry.H * geometry.W]])
-    rec, windows = call.recorder(arrays), Windows(geometry)
-    rec.step_through_arrays("y")
-    for at in rec.asked("y"):
-        _sum(rec, at, windows)
-    for at in rec.asked("dL/dx"):
-        _spread(rec, at, windows)
+    windows = Windows(geometry)
+    rec.step_through("y")
+    by = " / M" if "M" in arrays else ""
+    for y in rec.asked("y"):
+        n, c, oh, ow = y.index
+        M = _divisor(rec, (oh, ow))
+        divided = f": it is divided by M = {number(M.value)}" if M else ""
+        terms = rec.terms(((("x", (n, c, *cell)),) for cell in windows.inner_cells(oh, ow)), M)
+        marks: dict[Plane, dict[Cell, str]] = {(0, "x", (n, c)): dict.fromkeys(windows.cells(oh, ow), "read")}
+        rec.add_sum(
+            y,
+            f"window ({oh}, {ow})",
+            f"y[n,c,oh,ow] = Σ_{{r,s}} x[n, c, oh·SH-PH+r, ow·SW-PW+s]{by}",
+            terms,
+            f"Every cell of the window counts the same{divided}.",
+            rec.panels_of(terms, marks=marks, padding=(geometry.PH, geometry.PW)),
+        )
+    for result in rec.asked("dL/dx"):
+        n, c, i, j = result.index
+        over = windows.over(i, j)
+        _gradient(
+            rec,
+            result,
+            windows,
+            over,
+            f"the windows over x[{n},{c},{i},{j}]",
+            f"dL/dx[n,c,i,j] = Σ g[n,c,oh,ow]{by} over all windows (oh, ow) with the cell",
+            f"The cell was added to {len(over)} output{'s' * (len(over) != 1)}; from each its share of g "
+            "comes back.",
+        )
     return rec.explanation()
 
 
@@ -56,122 +93,49 @@ def _geometry(call: Call, shape: tuple[int, ...]) -> Geometry:
     )
 
 
-def _extreme(rec: Recorder, which: str, index: Index, windows: Windows, won: np.ndarray) -> None:
-    n, c, oh, ow = index
+def _divisor(rec: Recorder, window: Cell) -> Quantity | None:
+    return rec.quantity("M", window) if "M" in rec.arrays else None
+
+
+def _extreme(rec: Recorder, which: str, y: Quantity, windows: Windows, winner: Cell) -> None:
+    n, c, oh, ow = y.index
     geometry, cells = windows.geometry, windows.inner_cells(oh, ow)
-    winner = divmod(int(won[index]), geometry.W)
     values = [rec.quantity("x", (n, c, *cell)).value for cell in cells]
-    result = rec.quantity("y", index)
-    ties = values.count(result.value)
+    ties = values.count(y.value)
     more = f" {ties} cells share it; the first of them is the winner." if ties > 1 else ""
-    if np.isnan(result.value):
+    if np.isnan(y.value):
         more = " A NaN wins over any number, so that it is not hidden."
-    rec.add(
-        "forward",
-        f"{result.name}: window ({oh}, {ow})",
+    marks, padding = dict.fromkeys(cells, "read") | {winner: "winner"}, (geometry.PH, geometry.PW)
+    rec.add_value(
+        y,
+        f"window ({oh}, {ow})",
         f"y[n,c,oh,ow] = {which} over r,s of x[n, c, oh·SH-PH+r·DH, ow·SW-PW+s·DW]",
-        f"{result.name} = {which}({', '.join(map(number, values))}) = {number(result.value)}",
+        f"{which}({', '.join(map(number, values))})",
         f"Of the {len(cells)} cells of the window, x[{n},{c},{winner[0]},{winner[1]}] wins.{more} Its place "
         "is remembered: in the backward pass the gradient goes there, and nowhere else.",
-        [
-            rec.panel(
-                "input",
-                "x",
-                (n, c),
-                dict.fromkeys(cells, "read") | {winner: "winner"},
-                padding=(geometry.PH, geometry.PW),
-            ),
-            rec.cell("output", "y", index),
-        ],
-    )
-
-
-def _winners(rec: Recorder, index: Index, windows: Windows, won: np.ndarray) -> None:
-    n, c, i, j = index
-    over = windows.over(i, j)
-    mine = [window for window in over if int(won[n, c, *window]) == i * windows.geometry.W + j]
-    terms = [Term((rec.quantity("g", (n, c, *window)),), tag=tag(t)) for t, window in enumerate(mine)]
-    _gradient(
-        rec,
-        index,
-        windows,
-        mine,
-        terms,
-        f"the windows that x[{n},{c},{i},{j}] won",
-        "dL/dx[n,c,i,j] = Σ g[n,c,oh,ow] over the windows (oh, ow) that x[n,c,i,j] won",
-        f"The cell lies in {len(over)} window{'s' * (len(over) != 1)} and won {len(terms)}. Where it won, y "
-        "is a copy of it and g comes back whole; where it lost, y does not change with it: 0.",
-    )
-
-
-def _sum(rec: Recorder, index: Index, windows: Windows) -> None:
-    n, c, oh, ow = index
-    geometry = windows.geometry
-    divisor = rec.quantity("M", (oh, ow)) if "M" in rec.arrays else None
-    inner = windows.inner_cells(oh, ow)
-    terms = [Term((rec.quantity("x", (n, c, *cell)),), divisor, tag(t)) for t, cell in enumerate(inner)]
-    marks: dict[Plane, dict[Cell, str]] = {(0, "x", (n, c)): dict.fromkeys(windows.cells(oh, ow), "read")}
-    result = rec.quantity("y", index)
-    rec.add_sum(
-        "forward",
-        f"{result.name}: window ({oh}, {ow})",
-        f"y[n,c,oh,ow] = Σ_{{r,s}} x[n, c, oh·SH-PH+r, ow·SW-PW+s]{' / M' if divisor else ''}",
-        result,
-        terms,
-        "Every cell of the window counts the same"
-        f"{f': it is divided by M = {number(divisor.value)}' if divisor else ''}.",
-        [
-            *rec.panels_of(terms, {"x": "input"}, marks, {"x": (geometry.PH, geometry.PW)}),
-            rec.cell("output", "y", index),
-        ],
-    )
-
-
-def _spread(rec: Recorder, index: Index, windows: Windows) -> None:
-    n, c, i, j = index
-    over, mean = windows.over(i, j), "M" in rec.arrays
-    terms = [
-        Term((rec.quantity("g", (n, c, *window)),), rec.quantity("M", window) if mean else None, tag(t))
-        for t, window in enumerate(over)
-    ]
-    _gradient(
-        rec,
-        index,
-        windows,
-        over,
-        terms,
-        f"the windows over x[{n},{c},{i},{j}]",
-        f"dL/dx[n,c,i,j] = Σ g[n,c,oh,ow]{' / M' if mean else ''} over all windows (oh, ow) with the cell",
-        f"The cell was added to {len(terms)} output{'s' * (len(terms) != 1)}; from each its share of g "
-        "comes back.",
+        [rec.panel("input", "x", (n, c), marks, padding=padding)],
     )
 
 
 def _gradient(
     rec: Recorder,
-    index: Index,
+    result: Quantity,
     windows: Windows,
-    mine: list[tuple[int, int]],
-    terms: list[Term],
+    mine: list[Cell],
     title: str,
     equation: str,
     sentence: str,
 ) -> None:
     """Explain one element of dL/dx: the sum of g over the windows `mine`."""
-    n, c, i, j = index
+    n, c, i, j = result.index
+    terms = [
+        Term((rec.quantity("g", (n, c, *window)),), _divisor(rec, window), tag(t))
+        for t, window in enumerate(mine)
+    ]
     padding = windows.geometry.PH, windows.geometry.PW
     frames = {tag(t): windows.frame(*window) for t, window in enumerate(mine)}
-    result = rec.quantity("dL/dx", index)
-    rec.add_sum(
-        "backward",
-        f"{result.name}: {title}",
-        equation,
-        result,
-        terms,
-        sentence,
-        [
-            rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
-            *rec.panels_of(terms, {"g": "these windows: dL/dy"}, {(0, "g", (n, c)): {}}),
-            rec.cell("gradient", "dL/dx", index),
-        ],
-    )
+    panels = [
+        rec.panel("the cell", "x", (n, c), {(i, j): "asked"}, padding=padding, frames=frames),
+        *rec.panels_of(terms, {"g": "these windows: dL/dy"}, {(0, "g", (n, c)): {}}),
+    ]
+    rec.add_sum(result, title, equation, terms, sentence, panels)

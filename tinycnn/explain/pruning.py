@@ -33,8 +33,7 @@ def pruning(model: Module, sparsity: float, scope: str = "global") -> Explanatio
         of = f"{whole} weights of all layers" if scope == "global" else f"{mask.size} weights of this layer"
         cut_most = np.abs(old)[~mask].max() if (~mask).any() else 0.0
         smallest = np.abs(old)[mask].min() if mask.any() else np.inf
-        rec.add(
-            "update",
+        rec.update(
             f"{name}: {int((~mask).sum())} of {mask.size} weights are cut",
             "w' = w·mask,  mask = 0 for the smallest |w|, else 1",
             f"largest |w| that is cut: {number(cut_most)};  smallest that stays: {number(smallest)}",

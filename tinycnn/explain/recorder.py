@@ -4,19 +4,22 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partialmethod
 from typing import Any
 
 import numpy as np
 
 from tinycnn.kernels.geometry import Pair
 
-from .cells import Cells, cell_of, indices
-from .steps import Cell, Explanation, Index, Panel, Quantity, Step, Term, number
+from .cells import Cells, cell_of, choose, lettered
+from .steps import Cell, Explanation, Index, Panel, Quantity, Step, Term, element_name, number
 
 MAX_STEPS = 256  # nobody steps through more
 MAX_TERMS = 50  # products that one screen holds
 ORDER = ("read", "weight")  # roles of a term's factors
+TITLES = {"x": "input", "y": "output", "g": "dL/dy"}  # what panels of these arrays say, unless told otherwise
 
+Products = Iterable[tuple[tuple[str, Index], ...]]  # of elements: the array and the index of each factor
 Plane = tuple[int, str, Index]  # the position of a factor in its term, the array, the leading indices
 
 _most_terms = ContextVar("most_terms", default=MAX_TERMS)
@@ -46,6 +49,8 @@ class Recorder:
         (``numpy.s_``); None for all. Of arrays that are not named, none.
     number
         The number of the documented equation, which every step cites.
+    titles
+        What panels say of each array; ``{0}``, ``{1}`` stand for the leading indices.
     """
 
     def __init__(
@@ -55,65 +60,54 @@ class Recorder:
         arrays: Mapping[str, np.ndarray],
         cells: Cells | None = None,
         number: int | None = None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         self.operation, self.options, self.arrays = operation, options, dict(arrays)
         self.number = number
+        gradients = {name: "gradient" for name in arrays if name.startswith("dL/")}
+        self.titles = TITLES | gradients | dict(titles or {})
         self.steps: list[Step] = []
         self._cells = cells
-        self._asked: dict[str, list[Index]] = {}
+        self._chosen: dict[str, list[Index]] = {}
         self._pending: dict[str, set[Index]] = {}
 
-    def step_through_arrays(self, *names: str) -> None:
-        """Choose the elements of these arrays, and of all gradients there are, that have a step."""
-        gradients = [name for name in self.arrays if name.startswith("dL/")]
-        self.step_through({name: self.arrays[name].shape for name in [*names, *gradients]})
-
-    def step_through(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Choose the elements of arrays of these shapes that have a step.
+    def step_through(self, *names: str, **shapes: tuple[int, ...]) -> None:
+        """Choose the elements that have a step: of these arrays or shapes, and of all gradients there are.
 
         Raises
         ------
         ValueError
             If they are more than `MAX_STEPS`, an array is unknown, or an index is out of range.
         """
-        unknown = [name for name in self._cells or () if name not in shapes]
-        if unknown:
-            raise ValueError(
-                f"{self.operation}: cells= names {', '.join(map(repr, unknown))}; "
-                f"there are steps for {', '.join(map(repr, shapes))}"
-            )
-        for name, shape in shapes.items():
-            if self._cells is None:
-                count = math.prod(shape)
-                self._asked[name] = list(np.ndindex(*shape)) if count <= MAX_STEPS else []
-            else:
-                self._asked[name] = indices(self.operation, name, self._cells.get(name, []), shape)
-        if self._cells is None:
-            total = sum(math.prod(shape) for shape in shapes.values())
-        else:
-            total = sum(map(len, self._asked.values()))
-        if total > MAX_STEPS:
-            each = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
-            first = next(iter(shapes))
-            corner = ", ".join("0" if d < len(shapes[first]) - 2 else ":2" for d in range(len(shapes[first])))
-            raise ValueError(
-                f"{self.operation}: one step for every element of {each} would be {total:,} steps; the "
-                f"limit is {MAX_STEPS}, because nobody steps through more. Choose a part with cells, as in "
-                f"cells={{{first!r}: numpy.s_[{corner}]}}, or crop the input"
-            )
-        self._pending = {name: set(asked) for name, asked in self._asked.items()}
+        gradients = [name for name in self.arrays if name.startswith("dL/")]
+        shapes = {name: self.arrays[name].shape for name in [*names, *gradients]} | shapes
+        self._chosen = choose(self.operation, self._cells, shapes, MAX_STEPS)
+        self._pending = {name: set(chosen) for name, chosen in self._chosen.items()}
 
     def hide(self, array: str, hidden: Iterable[Index]) -> None:
         """Let these elements be pending until the step that computes them."""
         self._pending[array] = set(hidden)
 
-    def asked(self, array: str) -> list[Index]:
-        """Return the indices to step through."""
-        return self._asked.get(array, [])
+    def chosen(self, array: str) -> list[Index]:
+        """Return the indices of `array` to step through."""
+        return self._chosen.get(array, [])
 
-    def quantity(self, array: str, index: Index = ()) -> Quantity:
+    def asked(self, array: str) -> list[Quantity]:
+        """Return the elements of `array` to step through."""
+        return [self.quantity(array, index) for index in self.chosen(array)]
+
+    def quantity(self, array: str, index: Sequence[int] = ()) -> Quantity:
         """Return one element."""
-        return Quantity(array, tuple(map(int, index)), float(self.arrays[array][tuple(index)]))
+        index = tuple(map(int, index))
+        return Quantity(array, index, float(self.arrays[array][index]))
+
+    def term(self, *factors: tuple[str, Index], divisor: Quantity | None = None) -> Term:
+        """Return the product of elements as a term without a letter."""
+        return Term(tuple(self.quantity(*q) for q in factors), divisor)
+
+    def terms(self, products: Products, divisor: Quantity | None = None) -> list[Term]:
+        """Return a term with a letter for each product of elements."""
+        return lettered([[self.quantity(*q) for q in factors] for factors in products], divisor)
 
     def panel(
         self,
@@ -127,71 +121,60 @@ class Recorder:
         frames: Mapping[str, tuple[Cell, Cell]] | None = None,
     ) -> Panel:
         """Return ``arrays[array][index]`` as a panel; what has its step later is pending."""
-        values = self.arrays[array][tuple(index)]
+        values, marks = self.arrays[array][tuple(index)], marks or {}
         values = values.reshape(1, -1) if values.ndim < 2 else values
-        pending = frozenset(
-            cell_of(later) for later in self._pending.get(array, ()) if later[: len(index)] == tuple(index)
-        )
-        pending -= {cell for cell, role in (marks or {}).items() if role == "result"}
-        title = f"{array}[{','.join(map(str, index))}] {title}" if index else f"{array} {title}"
+        later = [cell_of(at) for at in self._pending.get(array, ()) if at[: len(index)] == tuple(index)]
+        pending = frozenset(cell for cell in later if marks.get(cell) != "result")
+        title = f"{element_name(array, index)} {title}"
         return Panel(
-            title,
-            array,
-            tuple(index),
-            values,
-            padding,
-            marks or {},
-            tags or {},
-            frames or {},
-            pending,
-            picture,
+            title, array, tuple(index), values, padding, marks, tags or {}, frames or {}, pending, picture
         )
+
+    def cell(self, q: Quantity, role: str = "result", title: str | None = None) -> Panel:
+        """Return the panel that an element lies in, with its cell marked."""
+        title = self.titles.get(q.array, "") if title is None else title
+        return self.panel(title, q.array, q.index[:-2], {cell_of(q.index): role})
+
+    def cells(self, read: Sequence[Quantity | Panel]) -> list[Panel]:
+        """Return a panel for each element: the first is "read", the others are "used with it"."""
+        roles = ["read", *["weight"] * len(read)]
+        return [
+            q if isinstance(q, Panel) else self.cell(q, role) for q, role in zip(read, roles, strict=False)
+        ]
 
     def panels_of(
         self,
         terms: Sequence[Term],
-        titles: Mapping[str, str],
+        titles: Mapping[str, str] | None = None,
         marks: Mapping[Plane, Mapping[Cell, str]] | None = None,
-        padding: Mapping[str, Pair] | None = None,
+        padding: Pair = (0, 0),
     ) -> list[Panel]:
         """Return a panel for every plane that factors of `terms` lie in, with their cells marked.
 
         First factors are "read", second ones "used with it"; both carry the tag of their term. Factors of
-        terms without a tag (a bias) come last.
-
-        Parameters
-        ----------
-        terms
-            Of a sum.
-        titles
-            Of each array's panels; ``{0}``, ``{1}`` stand for the leading indices.
-        marks
-            Further marks, by the position of the factor, the array and the plane.
-        padding
-            Of each array.
+        terms without a tag (a bias) come last. `titles` stand in for the recorder's. `marks` are further
+        ones, by the position of the factor, the array and the plane; `padding` is that of their arrays.
         """
         marked = {key: dict(cells) for key, cells in (marks or {}).items()}
+        padded = {array for _, array, _ in marked}
         tags: dict[Plane, dict[Cell, str]] = {}
         for term in terms:
             for position, q in enumerate(term.factors):
                 key = (position if term.tag else len(ORDER), q.array, q.index[:-2])
                 marked.setdefault(key, {})[cell_of(q.index)] = ORDER[position] if term.tag else "weight"
                 tags.setdefault(key, {}).update({cell_of(q.index): term.tag} if term.tag else {})
+        titles = self.titles | dict(titles or {})
         return [
             self.panel(
                 titles[array].format(*plane),
                 array,
                 plane,
                 cells,
-                tags.get((position, array, plane), {}),
-                (padding or {}).get(array, (0, 0)),
+                tags.get((position, array, plane)),
+                padding if array in padded else (0, 0),
             )
             for (position, array, plane), cells in sorted(marked.items(), key=lambda item: item[0][0])
         ]
-
-    def cell(self, title: str, array: str, index: Index, role: str = "result") -> Panel:
-        """Return the panel that the element `index` lies in, with its cell marked."""
-        return self.panel(title, array, index[:-2], {cell_of(index): role})
 
     def add(
         self,
@@ -205,30 +188,60 @@ class Recorder:
         cites: int | None = None,
     ) -> None:
         """Append a step that cites Eq. `cites`. What it computes is known from now on, not pending."""
-        panels, cites = tuple(panels), cites or self.number
+        cites = cites or self.number
         if cites:
             equation += f"   (Eq. {cites})" if phase != "backward" else f"   (from Eq. {cites})"
-        self.steps.append(Step(phase, title, equation, numbers, sentence, panels, tuple(terms)))
-        for panel in panels:
+        step = Step(phase, title, equation, numbers, sentence, tuple(panels), tuple(terms))
+        self.steps.append(step)
+        for panel in step.panels:
             results = {cell for cell, role in panel.marks.items() if role == "result"}
-            self._pending[panel.array] = {
-                index
-                for index in self._pending.get(panel.array, ())
-                if index[: len(panel.index)] != panel.index or cell_of(index) not in results
-            }
+            later, shown = self._pending.get(panel.array, set()), panel.index
+            known = {at for at in later if at[: len(shown)] == shown and cell_of(at) in results}
+            self._pending[panel.array] = later - known
+
+    forward = partialmethod(add, "forward")
+    backward = partialmethod(add, "backward")
+    update = partialmethod(add, "update")
+
+    def add_value(
+        self,
+        result: Quantity,
+        title: str,
+        equation: str,
+        numbers: str,
+        sentence: str,
+        read: Sequence[Quantity | Panel] = (),
+        cites: int | None = None,
+    ) -> None:
+        """Append the step that computes the element `result`, a gradient's backward.
+
+        `numbers` is the equation's right side with numbers put in; `read` are the elements that stand in it.
+        """
+        numbers = f"{result.name} = {numbers} = {number(result.value)}"
+        panels = [*self.cells(read), self.cell(result)]
+        self.add(phase_of(result), f"{result.name}: {title}", equation, numbers, sentence, panels, (), cites)
 
     def add_sum(
         self,
-        phase: str,
+        result: Quantity,
         title: str,
         equation: str,
-        result: Quantity,
         terms: Sequence[Term],
         sentence: str,
-        panels: Iterable[Panel],
+        read: Sequence[Quantity | Panel] | None = None,
         cites: int | None = None,
     ) -> None:
-        """Append a step whose result is the sum of `terms`.
+        """Append the step that computes the element `result` as the sum of `terms`; see `sum_in_numbers`.
+
+        Without `read`, there is a panel for every plane that factors lie in.
+        """
+        numbers = self.sum_in_numbers(result, terms)
+        panels = [*(self.panels_of(terms) if read is None else self.cells(read)), self.cell(result)]
+        title = f"{result.name}: {title}"
+        self.add(phase_of(result), title, equation, numbers, sentence, panels, terms, cites)
+
+    def sum_in_numbers(self, result: Quantity, terms: Sequence[Term]) -> str:
+        """Return ``result = sum of terms = value`` in numbers.
 
         Raises
         ------
@@ -238,19 +251,18 @@ class Recorder:
             If they do not add up to the engine's result.
         """
         if len(terms) > (most := _most_terms.get()):
+            smallest = min(self._chosen, key=lambda name: len(self._chosen[name]), default="y")
             raise ValueError(
                 f"{self.operation}: {result.name} is a sum of {len(terms):,} terms; the limit is "
                 f"{most}, because a screen holds no more. Crop the input (fewer channels, rows and "
-                f"columns), or step through another array only: cells={{{self._smallest()!r}: [...]}}"
+                f"columns), or step through another array only: cells={{{smallest!r}: [...]}}"
             )
         self.must_add_up(terms, result)
         total, value = " + ".join(term.numbers for term in terms) or "0", number(result.value)
         if len(terms) == 1 and total == f"({value})":
             total = value  # one negative number needs no parentheses
         numbers = f"{result.name} = {total}"
-        if len(terms) > 1 or (terms and total != value):
-            numbers += f" = {value}"
-        self.add(phase, title, equation, numbers, sentence, panels, terms, cites)
+        return f"{numbers} = {value}" if len(terms) > 1 or (terms and total != value) else numbers
 
     def must_add_up(
         self, terms: Sequence[Term], result: Quantity, tolerance: float = 1, scale: float = 0
@@ -274,5 +286,7 @@ class Recorder:
         """Return what was collected."""
         return Explanation(self.operation, self.options, self.arrays, tuple(self.steps), output)
 
-    def _smallest(self) -> str:
-        return min(self._asked, key=lambda name: len(self._asked[name]), default="y")
+
+def phase_of(result: Quantity) -> str:
+    """Return the phase that computes an element; the names of gradients begin with d."""
+    return "backward" if result.array.startswith("d") else "forward"

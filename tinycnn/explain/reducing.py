@@ -1,101 +1,117 @@
-"""Steps of what often stands between layers: sums and means over dimensions, a part of an array, powers."""
+"""Steps of what adds up cells or only moves them: sum, mean, index, permute, concatenate."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinycnn import functional as F
+from tinycnn.tensor import Tensor
+
 from .calls import Call, run
-from .cells import tag
-from .joining import source, users
-from .recorder import Recorder
-from .steps import Explanation, Index, Quantity, Term, factor, number
+from .cells import flat
+from .steps import Explanation, Index, Quantity, Term
 
 
-def reduction(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.sum` or `tinycnn.functional.mean` over dimensions."""
-    arrays, _ = run(call, {"x": "x"})
-    into = _places(call, arrays["x"].shape)
-    M = arrays["x"].size // max(arrays["y"].size, 1)
-    mean = call.operation == "mean"
-    divisor = Quantity("M", (), float(M)) if mean else None
-    rec = call.recorder(arrays)
-    rec.step_through_arrays("y")
-    for index in rec.asked("y"):
-        result = rec.quantity("y", index)
-        place = np.ravel_multi_index(index, arrays["y"].shape) if index else 0
-        read = [rec.quantity("x", tuple(at)) for at in np.argwhere(into == place)]
-        terms = [Term((q,), divisor, tag(t)) for t, q in enumerate(read)]
-        rec.add_sum(
-            "forward",
-            f"{result.name}: the {call.operation} of {M} cells",
-            "y = Σ x / M" if mean else "y = Σ x",
-            result,
-            terms,
-            f"All cells along the dimensions that go away are added{f', and divided by M = {M}' * mean}.",
-            [*rec.panels_of(terms, {"x": "input"}), rec.cell("output", "y", index)],
-        )
-    for index in rec.asked("dL/dx"):
-        fed = np.unravel_index(into[index], arrays["y"].shape)
-        rec.add_sum(
-            "backward",
-            f"{rec.quantity('dL/dx', index).name}: its share of g",
-            "dL/dx = g / M" if mean else "dL/dx = g",
-            rec.quantity("dL/dx", index),
-            [Term((rec.quantity("g", fed),), divisor)],
-            f"A change of 1 in one of the {M} cells changes y by {'1 / M' if mean else '1'}.",
-            [rec.cell("gradient", "dL/dx", index)],
-        )
+class Said(NamedTuple):
+    """The title, the equation and the sentence of a step."""
+
+    title: str
+    equation: str
+    sentence: str
+
+
+READ = "Nothing is computed: the number is read from its place in x."
+FORWARD = {
+    "sum": Said("the sum of {M} cells", "y = Σ x", "All cells along the dimensions that go away are added."),
+    "mean": Said(
+        "the mean of {M} cells",
+        "y = Σ x / M",
+        "All cells along the dimensions that go away are added, and divided by M = {M}.",
+    ),
+    "index": Said("the same number, at another place", "y = x[key]", READ),
+    "permute": Said("the same number, at another place", "y = x, its dimensions in another order", READ),
+    "concatenate": Said(
+        "the same number, beside others",
+        "y = [{inputs}] along dimension {dim}",
+        "Nothing is computed: the arrays are put one behind the other, and the next layer sees them all.",
+    ),
+}
+BACKWARD = {
+    "sum": Said("its share of g", "dL/dx = g", "A change of 1 in one of the {M} cells changes y by 1."),
+    "mean": Said(
+        "its share of g", "dL/dx = g / M", "A change of 1 in one of the {M} cells changes y by 1 / M."
+    ),
+    "index": Said("what comes back from where it was read", "dL/dx = {g}", "{how_often}"),
+    "permute": Said("what comes back from where it was read", "dL/dx = {g}", "{how_often}"),
+    "concatenate": Said("its slice of g", "dL/d{x} = g at the place where {x} stands in y", "{how_often}"),
+}
+
+
+def gathered(call: Call) -> Explanation:
+    """Explain ``sum``, ``mean``, ``index``, ``permute`` or ``concatenate`` of `tinycnn.functional`.
+
+    Every cell of y is one cell of the inputs, or the sum or mean of several. Several inputs are called x0,
+    x1, ...
+    """
+    several = call.operation == "concatenate"
+    rec, _ = run(call, {"tensors" if several else "x": "x"})
+    arrays = rec.arrays
+    inputs = {name: x for name, x in arrays.items() if name.startswith("x")}
+    read, fed = _moves(call, list(inputs.values()))
+    starts = dict(zip(inputs, np.cumsum([0, *(x.size for x in inputs.values())]).tolist(), strict=False))
+    shape, reduces = arrays["y"].shape, call.operation in ("sum", "mean")
+    said: dict[str, Any] = {"inputs": ", ".join(inputs), "M": len(read) // max(arrays["y"].size, 1)}
+    divisor = Quantity("M", (), float(said["M"])) if call.operation == "mean" else None
+    if several:
+        said["dim"] = call["dim"] % len(shape)
+    rec.titles |= dict.fromkeys(inputs, "input")
+    rec.step_through("y")
+
+    def element(number: int) -> tuple[str, Index]:
+        name = [name for name, start in starts.items() if start <= number][-1]
+        return name, np.unravel_index(number - starts[name], inputs[name].shape)
+
+    title, equation, sentence = (text.format(**said) for text in FORWARD[call.operation])
+    for y in rec.asked("y"):
+        cells = [element(number) for number in read[fed == flat(y.index, shape)].tolist()]
+        if reduces:
+            rec.add_sum(y, title, equation, rec.terms(((cell,) for cell in cells), divisor), sentence)
+        else:
+            x = rec.quantity(*cells[0])
+            rec.add_sum(y, title, equation, [Term((x,))], sentence, [x])
+    for name, start in starts.items():
+        for result in rec.asked(f"dL/d{name}"):
+            uses = fed[read == start + flat(result.index, inputs[name].shape)]
+            terms = rec.terms(((("g", np.unravel_index(use, shape)),) for use in uses), divisor)
+            said |= {"x": name, "g": "g" if len(uses) == 1 else "Σ g", "how_often": _how_often(len(uses))}
+            title, equation, sentence = (text.format(**said) for text in BACKWARD[call.operation])
+            rec.add_sum(result, title, equation, terms, sentence)
     return rec.explanation()
 
 
-def _places(call: Call, shape: tuple[int, ...]) -> np.ndarray:
-    """Return, for each cell of x, which cell of y it is added to, counted along y."""
-    dims = call["dim"]
-    every = range(len(shape)) if dims is None else [dims] if isinstance(dims, int) else dims
-    gone = {d % len(shape) for d in every}
-    rest = tuple(1 if d in gone else size for d, size in enumerate(shape))
-    return np.broadcast_to(np.arange(np.prod(rest, dtype=int)).reshape(rest), shape)
+def _moves(call: Call, inputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of a cell that is read and the cell of y that it is added to.
 
-
-def moved(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.index` or `tinycnn.functional.permute`: each cell of y is a cell of x."""
-    more = tuple(call.arguments["dims"]) if call.operation == "permute" else ()
-    function = (lambda x: call.function(x, *more)) if more else call.function
-    given = {name: value for name, value in call.arguments.items() if name != "dims"}
-    arrays, _ = run(_with(call, function, given), {"x": "x"})
-    shape = arrays["x"].shape
-    numbers = np.arange(arrays["x"].size).reshape(shape)
-    origin = numbers[_plain(call["key"])] if "key" in given else np.asarray(function(numbers))
-    rec = call.recorder(arrays)
-    rec.step_through_arrays("y")
-    for index in rec.asked("y"):
-        result, read = rec.quantity("y", index), rec.quantity("x", np.unravel_index(origin[index], shape))
-        rec.add_sum(
-            "forward",
-            f"{result.name}: the same number, at another place",
-            "y = x[key]" if "key" in given else "y = x, its dimensions in another order",
-            result,
-            [Term((read,))],
-            "Nothing is computed: the number is read from its place in x.",
-            [rec.cell("input", "x", read.index, "read"), rec.cell("output", "y", index)],
-        )
-    for index in rec.asked("dL/dx"):
-        uses = np.argwhere(origin == numbers[index])
-        rec.add_sum(
-            "backward",
-            f"{rec.quantity('dL/dx', index).name}: what comes back from where it was read",
-            "dL/dx = Σ g" if len(uses) != 1 else "dL/dx = g",
-            rec.quantity("dL/dx", index),
-            [Term((rec.quantity("g", tuple(use)),), tag=tag(n)) for n, use in enumerate(uses)],
-            _read_how_often(len(uses)),
-            [rec.cell("gradient", "dL/dx", index)],
-        )
-    return rec.explanation()
-
-
-def _with(call: Call, function: Any, arguments: dict[str, Any]) -> Call:
-    return Call(call.operation, function, arguments, call.backward, call.gradient, call.cells, call.shown)
+    Cells are numbered in C order, those of several inputs one after the other.
+    """
+    x = inputs[0]
+    numbers = np.arange(x.size).reshape(x.shape)
+    if call.operation in ("sum", "mean"):
+        dims = call["dim"]
+        every = range(x.ndim) if dims is None else [dims] if isinstance(dims, int) else dims
+        gone = {d % x.ndim for d in every}
+        rest = tuple(1 if d in gone else size for d, size in enumerate(x.shape))
+        places = np.arange(np.prod(rest, dtype=int)).reshape(rest)
+        return numbers.ravel(), np.broadcast_to(places, x.shape).ravel()
+    if call.operation == "index":
+        origin = numbers[_plain(call["key"])]
+    elif call.operation == "permute":
+        origin = F.permute(Tensor(numbers, backend="numpy"), *call["dims"]).numpy()
+    else:
+        ends = np.cumsum([x.size for x in inputs])
+        parts = [np.arange(end - x.size, end).reshape(x.shape) for x, end in zip(inputs, ends, strict=True)]
+        origin = np.concatenate(parts, call["dim"])
+    return np.ravel(origin), np.arange(np.size(origin))
 
 
 def _plain(key: Any) -> Any:
@@ -105,55 +121,9 @@ def _plain(key: Any) -> Any:
     return key.numpy() if hasattr(key, "numpy") else key
 
 
-def _read_how_often(count: int) -> str:
+def _how_often(count: int) -> str:
     if count == 0:
         return "The number was not read, so L does not depend on it by this way."
     if count == 1:
         return "The number was only moved, so its gradient is moved back."
     return f"The number was read {count} times, and what comes back adds up."
-
-
-def power(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.pow`: a to the power of b; shapes may be broadcast."""
-    given = {name: call[name] for name in ("a", "b")}
-    arrays, _ = run(call, {name: name for name, value in given.items() if not isinstance(value, int | float)})
-    arrays = {name: np.asarray(value, float) for name, value in given.items() if name not in arrays} | arrays
-    rec = call.recorder(arrays)
-    rec.step_through_arrays("y")
-    for index in rec.asked("y"):
-        a, b = (rec.quantity(name, source(index, arrays[name].shape)) for name in ("a", "b"))
-        y = rec.quantity("y", index)
-        rec.add(
-            "forward",
-            f"{y.name}: {a.name} to the power of {b.name}",
-            "y = a^b",
-            f"{y.name} = {factor(a.value)}^{factor(b.value)} = {number(y.value)}",
-            "Every number by itself: its neighbours do not matter.",
-            [*(rec.cell("input", q.array, q.index, "read") for q in (a, b)), rec.cell("output", "y", index)],
-        )
-    for name in given:
-        for index in rec.asked(f"dL/d{name}"):
-            _power_backward(rec, name, index, users(index, arrays[name].shape, arrays["y"].shape))
-    return rec.explanation()
-
-
-def _power_backward(rec: Recorder, name: str, index: Index, uses: Sequence[Index]) -> None:
-    result, parts = rec.quantity(f"dL/d{name}", index), []
-    for use in uses:
-        a, b = (rec.quantity(n, source(use, rec.arrays[n].shape)) for n in ("a", "b"))
-        g, y = rec.quantity("g", use), rec.quantity("y", use)
-        if name == "a":
-            parts.append(f"{factor(g.value)}·{factor(b.value)}·{factor(a.value)}^{factor(b.value - 1)}")
-        else:
-            parts.append(f"{factor(g.value)}·{factor(y.value)}·log {factor(a.value)}")
-    equation = "g·b·a^(b - 1)" if name == "a" else "g·y·log a"
-    shown = " + ".join(parts[:8]) + (f" + {len(parts) - 8} more terms" if len(parts) > 8 else "")
-    rec.add(
-        "backward",
-        f"{result.name}: what comes back to {name}",
-        f"dL/d{name} = {equation if len(uses) == 1 else f'Σ {equation}'}",
-        f"{result.name} = {shown} = {number(result.value)}",
-        f"g is multiplied by how much y changes for each unit of {name}."
-        + (f" The cell was used {len(uses)} times, and what comes back adds up." if len(uses) > 1 else ""),
-        [rec.cell("gradient", f"dL/d{name}", index)],
-    )

@@ -16,11 +16,10 @@ from . import (
     convolution,
     cross_entropy,
     dense,
-    dropout,
     elementwise,
     joining,
+    layers,
     losses,
-    network,
     normalisation,
     pooling,
     reducing,
@@ -39,48 +38,27 @@ from .schedule import schedule
 from .scores import scores
 from .steps import Explanation
 
-EXPLAINERS: dict[Callable[..., Any], Callable[[Call], Explanation]] = {
-    F.conv2d: convolution.conv2d,
-    F.conv_transpose2d: convolution.conv_transpose2d,
-    im2col: columns.im2col,
-    col2im: columns.col2im,
-    F.max_pool2d: pooling.extreme_pool2d,
-    F.min_pool2d: pooling.extreme_pool2d,
-    F.sum_pool2d: pooling.sum_pool2d,
-    F.avg_pool2d: pooling.sum_pool2d,
-    F.global_max_pool2d: pooling.extreme_pool2d,
-    F.global_avg_pool2d: pooling.sum_pool2d,
-    F.linear: dense.linear,
-    F.dropout: dropout.dropout,
-    F.softmax: softmax.softmax,
-    F.cross_entropy: cross_entropy.cross_entropy,
-    F.binary_cross_entropy_with_logits: losses.compare,
-    F.mse_loss: losses.compare,
-    F.l1_loss: losses.compare,
-    F.batch_norm: normalisation.batch_norm,
-    F.instance_norm: normalisation.instance_norm,
-    F.add: joining.arithmetic,
-    F.mul: joining.arithmetic,
-    F.concatenate: joining.concatenate,
-    F.sum: reducing.reduction,
-    F.mean: reducing.reduction,
-    F.index: reducing.moved,
-    F.permute: reducing.moved,
-    F.pow: reducing.power,
+EXPLAINED_BY: dict[Callable[[Call], Explanation], tuple[Callable[..., Any], ...]] = {
+    convolution.convolution: (F.conv2d, F.conv_transpose2d),
+    columns.im2col: (im2col,),
+    columns.col2im: (col2im,),
+    pooling.extreme_pool2d: (F.max_pool2d, F.min_pool2d, F.global_max_pool2d),
+    pooling.sum_pool2d: (F.sum_pool2d, F.avg_pool2d, F.global_avg_pool2d),
+    dense.linear: (F.linear,),
+    elementwise.dropout: (F.dropout,),
+    softmax.softmax: (F.softmax,),
+    cross_entropy.cross_entropy: (F.cross_entropy,),
+    losses.compare: (F.binary_cross_entropy_with_logits, F.mse_loss, F.l1_loss),
+    normalisation.batch_norm: (F.batch_norm,),
+    normalisation.instance_norm: (F.instance_norm,),
+    joining.arithmetic: (F.add, F.sub, F.mul, F.div, F.pow),
+    reducing.gathered: (F.concatenate, F.sum, F.mean, F.index, F.permute),
+    elementwise.elementwise: tuple(card.function for card in CARDS.values() if card.elementwise),
 }
-EXPLAINERS |= {card.function: elementwise.elementwise for card in CARDS.values() if card.elementwise}
+EXPLAINERS = {function: explainer for explainer, functions in EXPLAINED_BY.items() for function in functions}
 # Explain more than one operation; they take arguments of their own.
-COMPOUND = (
-    training.training_step,
-    gan_step,
-    penalty,
-    features,
-    pruning,
-    schedule,
-    scores,
-    random_pixels,
-    rule_pixels,
-)
+COMPOUND = [training.training_step, gan_step, penalty, features, pruning, schedule, scores]
+COMPOUND += [random_pixels, rule_pixels]
 OPERATIONS = {function.__name__: function for function in EXPLAINERS}
 
 
@@ -135,7 +113,7 @@ def explain(
     if isinstance(operation, Module):
         if cells is not None:
             raise TypeError("a module is explained layer by layer: explain one layer's operation with cells=")
-        return network.network(operation, *args, backward=backward, gradient=gradient, **options)
+        return layers.network(operation, *args, backward=backward, gradient=gradient, **options)
     if any(operation is compound for compound in COMPOUND):
         return operation(*args, **options)
     if operation in ("autograd", Tensor.backward) or operation is walk.autograd:

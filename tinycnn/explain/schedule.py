@@ -30,19 +30,18 @@ def schedule(schedule: Schedule, count: int = 10) -> Explanation:
     times = [twin.t + t for t in range(count)]
     rates = np.array([twin.lr_at(t, base) for t in times])
     rec = Recorder(kind, {}, {"lr": rates})
-    rec.step_through({"lr": rates.shape})
+    rec.step_through("lr")
     for at, t in enumerate(times):
         values = options | {"base": base, "t": float(t), "pi": math.pi}
         numbers = f"{put_in(right_side(equation), values)} = " if has_formula else ""
         change = rates[at] / rates[at - 1] if at else 1.0
         said = f"{number(change)} times the rate before." if at else "This is where it begins."
-        rec.add(
-            "update",
+        rec.update(
             f"the learning rate at t = {t}",
             equation if has_formula else f"lr = {kind}.lr_at(t, base)",
             f"lr = {numbers}{number(rates[at])}",
             f"{said} A large rate at first goes far; a small one at the end lets the weights settle.",
-            [rec.panel("over the steps", "lr", (), {(0, at): "result"})],
+            [rec.cell(rec.quantity("lr", (at,)), title="over the steps")],
             cites=7,
         )
     return rec.explanation("lr")

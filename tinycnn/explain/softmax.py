@@ -8,16 +8,26 @@ from tinycnn import functional as F
 from tinycnn.tensor import Tensor
 
 from .calls import Call, run
-from .cells import difference, tag
+from .cells import difference, lettered, tag
 from .equations import put_in
 from .recorder import Recorder
-from .steps import Explanation, Index, Panel, Term, number
+from .steps import Cell, Explanation, Index, Panel, Quantity, Term, number
+
+TITLES = {
+    "z": "logits",
+    "m": "largest",
+    "s": "sum",
+    "e": "powers",
+    "p": "shares",
+    "g": "dL/dp",
+    "d": "weighted mean of g",
+}
 
 
 def softmax(call: Call) -> Explanation:
     """Explain `tinycnn.functional.softmax` of rows: logits z (N, K), dim 1, to shares p (N, K)."""
-    arrays, _ = run(call, {"x": "z"}, "p")
-    z = arrays["z"]
+    rec, _ = run(call, {"x": "z"}, TITLES, "p")
+    arrays, z = rec.arrays, rec.arrays["z"]
     if z.ndim != 2 or call["dim"] not in (1, -1):
         raise ValueError(
             f"softmax: steps are shown for rows, z (N, K) and dim=1, got shape {z.shape}, dim={call['dim']}"
@@ -25,18 +35,13 @@ def softmax(call: Call) -> Explanation:
     add_powers(arrays)
     if call.backward:
         arrays["d"] = F.sum(Tensor(arrays["g"] * arrays["p"]), 1).numpy()
-    rec = call.recorder(arrays)
-    rec.step_through_arrays("p")
-    for n in sorted({n for n, _ in rec.asked("p")}):
-        powers(rec, (n,))
-        for index in rec.asked("p"):
-            if index[0] == n:
-                _share(rec, index)
-    for n in sorted({n for n, _ in rec.asked("dL/dz")}):
-        _weighted_mean(rec, n)
-        for index in rec.asked("dL/dz"):
-            if index[0] == n:
-                _gradient(rec, index)
+    rec.step_through("p")
+    for array, begin, element in (("p", powers, _share), ("dL/dz", _weighted_mean, _gradient)):
+        for n in sorted({n for n, _ in rec.chosen(array)}):
+            begin(rec, (n,))
+            for result in rec.asked(array):
+                if result.index[0] == n:
+                    element(rec, result)
     return rec.explanation("p")
 
 
@@ -54,18 +59,19 @@ def with_class(at: Index, k: int) -> Index:
     return (at[0], k, *at[1:])
 
 
-def classes(rec: Recorder, at: Index) -> list[Index]:
-    """Return the indices of all classes at a place."""
-    return [with_class(at, k) for k in range(rec.arrays["z"].shape[1])]
+def classes(rec: Recorder, array: str, at: Index) -> list[Quantity]:
+    """Return the elements of `array` for all classes at a place."""
+    return [rec.quantity(array, with_class(at, k)) for k in range(rec.arrays["z"].shape[1])]
 
 
 def class_panels(
-    rec: Recorder, title: str, array: str, indices: Sequence[Index], role: str, letters: bool = False
+    rec: Recorder, elements: Sequence[Quantity], role: str, letters: bool = False
 ) -> list[Panel]:
     """Return the panels of classes at a place: a row of (N, K), a cell in each plane of (N, K, H, W)."""
-    planes: dict[Index, dict[tuple[int, int], int]] = {}
-    for index in indices:
-        planes.setdefault(index[:-2], {})[index[-2], index[-1]] = index[1]
+    planes: dict[Index, dict[Cell, int]] = {}
+    for q in elements:
+        planes.setdefault(q.index[:-2], {})[q.index[-2], q.index[-1]] = q.index[1]
+    array, title = elements[0].array, rec.titles[elements[0].array]
     return [
         rec.panel(
             f"{title}, class {plane[1]}" if plane else title,
@@ -78,93 +84,72 @@ def class_panels(
     ]
 
 
+def place_of(at: Index, row: str = "image") -> tuple[str, str, str]:
+    """Return the indices of a place and of one class there, as equations write them; and what it is."""
+    if len(at) == 1:
+        return "n", "n,k", f"{row} {at[0]}"
+    return "n,h,w", "n,k,h,w", f"pixel ({at[1]}, {at[2]}) of image {at[0]}"
+
+
 def powers(rec: Recorder, at: Index) -> None:
     """Add the two steps of a place: its powers of e, and their sum."""
-    m, s, every = rec.quantity("m", at), rec.quantity("s", at), classes(rec, at)
-    place, each = ("n", "n,k") if len(at) == 1 else ("n,h,w", "n,k,h,w")
-    where = f"row {at[0]}" if len(at) == 1 else f"pixel ({at[1]}, {at[2]}) of image {at[0]}"
-    exponents = ", ".join(f"e^({difference(rec.quantity('z', i).value, m.value)})" for i in every)
-    results = ", ".join(number(rec.arrays["e"][i]) for i in every)
-    rec.add(
-        "forward",
+    m, s = rec.quantity("m", at), rec.quantity("s", at)
+    z, e = classes(rec, "z", at), classes(rec, "e", at)
+    place, each, where = place_of(at, "row")
+    exponents = ", ".join(f"e^({difference(q.value, m.value)})" for q in z)
+    row = ",".join(map(str, (at[0], ":", *at[1:])))
+    rec.forward(
         f"{where}: e to the power of every z, the largest taken off first",
         f"e[{each}] = e^(z[{each}] - m[{place}]),  m[{place}] = max_k z[{each}]",
-        f"e[{','.join(map(str, (at[0], ':', *at[1:])))}] = ({exponents}) = ({results})",
+        f"e[{row}] = ({exponents}) = ({', '.join(number(q.value) for q in e)})",
         "If the same number m is taken off all of them, their shares do not change, since e^(z-m) = e^z / "
         "e^m. But now no power is above 1: nothing overflows.",
-        [
-            *class_panels(rec, "logits", "z", every, "read"),
-            rec.cell("largest", "m", at, "weight"),
-            *class_panels(rec, "powers", "e", every, "result"),
-        ],
+        [*class_panels(rec, z, "read"), rec.cell(m, "weight"), *class_panels(rec, e, "result")],
         cites=4,
     )
     rec.add_sum(
-        "forward",
-        f"{s.name}: the sum of {where}",
-        f"s[{place}] = Σ_k e[{each}]",
         s,
-        [Term((rec.quantity("e", i),), tag=tag(k)) for k, i in enumerate(every)],
+        f"the sum of {where}",
+        f"s[{place}] = Σ_k e[{each}]",
+        lettered([[q] for q in e]),
         "The sum that turns the powers into shares.",
-        [
-            *class_panels(rec, "powers", "e", every, "read", letters=True),
-            rec.cell("sum", "s", at, "result"),
-        ],
+        class_panels(rec, e, "read", letters=True),
         cites=4,
     )
 
 
-def _share(rec: Recorder, index: Index) -> None:
-    n, k = index
-    e, s, p = rec.quantity("e", index), rec.quantity("s", (n,)), rec.quantity("p", index)
+def _share(rec: Recorder, p: Quantity) -> None:
+    e, s = rec.quantity("e", p.index), rec.quantity("s", p.index[:1])
     rec.must_add_up([Term((e,), s)], p)
-    rec.add(
-        "forward",
-        f"{p.name}: the share of class {k}",
+    rec.add_value(
+        p,
+        f"the share of class {p.index[1]}",
         "p[n,k] = e[n,k] / s[n]",
-        f"{p.name} = {number(e.value)} / {number(s.value)} = {number(p.value)}",
+        f"{number(e.value)} / {number(s.value)}",
         "Shares are positive, and those of a row sum to 1.",
-        [
-            rec.panel("powers", "e", (), {(n, k): "read"}),
-            rec.panel("sum of the row", "s", (), {(0, n): "weight"}),
-            rec.cell("shares", "p", index),
-        ],
+        [e, rec.cell(s, "weight", "sum of the row")],
     )
 
 
-def _weighted_mean(rec: Recorder, n: int) -> None:
-    every = classes(rec, (n,))
-    terms = [Term((rec.quantity("g", i), rec.quantity("p", i)), tag=tag(k)) for k, i in enumerate(every)]
+def _weighted_mean(rec: Recorder, at: Index) -> None:
     rec.add_sum(
-        "backward",
-        f"d[{n}]: the mean of g, weighted with the shares",
+        rec.quantity("d", at),
+        "the mean of g, weighted with the shares",
         "d[n] = Σ_j g[n,j]·p[n,j],  g = dL/dp",
-        rec.quantity("d", (n,)),
-        terms,
+        lettered(list(zip(classes(rec, "g", at), classes(rec, "p", at), strict=True))),
         "All shares of a row move together, because they sum to 1: what one gains the others lose. d is "
         "what all of them have in common.",
-        [
-            *rec.panels_of(terms, {"g": "dL/dp", "p": "shares"}),
-            rec.panel("weighted mean of g", "d", (), {(0, n): "result"}),
-        ],
     )
 
 
-def _gradient(rec: Recorder, index: Index) -> None:
-    n, k = index
-    values = {"p": rec.quantity("p", index), "g": rec.quantity("g", index), "d": rec.quantity("d", (n,))}
-    result = rec.quantity("dL/dz", index)
-    numbers = put_in("p·(g - d)", {name: q.value for name, q in values.items()})
-    rec.add(
-        "backward",
-        f"{result.name}: what z[{n},{k}] did to L",
+def _gradient(rec: Recorder, result: Quantity) -> None:
+    n, k = result.index
+    g, p, d = rec.quantity("g", (n, k)), rec.quantity("p", (n, k)), rec.quantity("d", (n,))
+    rec.add_value(
+        result,
+        f"what z[{n},{k}] did to L",
         "dL/dz[n,k] = p[n,k]·(g[n,k] - d[n])",
-        f"{result.name} = {numbers} = {number(result.value)}",
+        put_in("p·(g - d)", {q.array: q.value for q in (p, g, d)}),
         "Only what g has above the weighted mean counts, and a small share moves little.",
-        [
-            rec.panel("dL/dp", "g", (), {(n, k): "read"}),
-            rec.panel("shares", "p", (), {(n, k): "weight"}),
-            rec.panel("weighted mean of g", "d", (), {(0, n): "weight"}),
-            rec.cell("gradient", "dL/dz", index),
-        ],
+        [g, p, d],
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .steps import Explanation, Index, Step
+from .steps import Explanation, Index
 
 HELP = "n: next   p: back   arrows: next cell   d: dL/dx   g G: ends   q: quit"
 HELP_BELOW = "n: next  p: back  arrows: next cell  d: dL/dx  space: {below} more lines  q: quit"
@@ -35,7 +35,7 @@ class Place:
         self.over = False  # whether to stop
         self._step_of: dict[tuple[str, Index], int] = {}
         for at, step in enumerate(self.steps):
-            for result in results(step):
+            for result in step.results:
                 self._step_of.setdefault(result, at)
 
     def press(self, key: str, below: int) -> bool:
@@ -65,7 +65,7 @@ class Place:
 
     def _neighbour(self, rows: int, columns: int) -> int:
         """Return the step of the neighbour of what this one computes; without one, sideways is a step on."""
-        for array, index in results(self.steps[self.at]):
+        for array, index in self.steps[self.at].results:
             by = (rows, columns) if len(index) > 1 else (columns,) * len(index)
             moved = (*index[:-2], *(i + d for i, d in zip(index[-2:], by, strict=True)))
             if moved != index and (array, moved) in self._step_of:
@@ -76,25 +76,14 @@ class Place:
         """Return the first step of dL/dx; from there that of the next gradient, in the end the first."""
         firsts: dict[str, int] = {}
         for at, step in enumerate(self.steps):
-            for array, _ in results(step):
+            for array, _ in step.results:
                 if array.startswith("dL/d"):
                     firsts.setdefault(array, at)
-        here = {array for array, _ in results(self.steps[self.at])}
+        here = dict(self.steps[self.at].results)
         order = sorted(firsts.values())
-        if here & set(firsts):
-            current = max(firsts[array] for array in here & set(firsts))
-            return next((at for at in order if at > current), order[0])
+        if current := [firsts[array] for array in here if array in firsts]:
+            return next((at for at in order if at > max(current)), order[0])
         return order[0] if order else self.at
-
-
-def results(step: Step) -> list[tuple[str, Index]]:
-    """Return the elements that a step computes: the array and the index."""
-    return [
-        (panel.array, (*panel.index, *cell) if panel.index or panel.values.shape[0] > 1 else cell[1:])
-        for panel in step.panels
-        for cell, role in panel.marks.items()
-        if role == "result"
-    ]
 
 
 @contextmanager

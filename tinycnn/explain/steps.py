@@ -41,6 +41,11 @@ def factor(value: float) -> str:
     return f"({text})" if text.startswith("-") else text
 
 
+def element_name(array: str, index: Index) -> str:
+    """Return an element's name as in the equation: ``x[0,0,2,1]``."""
+    return f"{array}[{','.join(map(str, index))}]" if index else array
+
+
 @dataclass(frozen=True)
 class Quantity:
     """One element of one of the explanation's arrays."""
@@ -52,7 +57,7 @@ class Quantity:
     @property
     def name(self) -> str:
         """As in the equation: ``x[0,0,2,1]``."""
-        return f"{self.array}[{','.join(map(str, self.index))}]" if self.index else self.array
+        return element_name(self.array, self.index)
 
 
 @dataclass(frozen=True)
@@ -66,22 +71,18 @@ class Term:
     @property
     def value(self) -> float:
         """The product, in double precision."""
-        product = math.prod(q.value for q in self.factors)
-        if self.divisor is None:
-            return product
-        return product / self.divisor.value
+        return math.prod(q.value for q in self.factors) / (self.divisor.value if self.divisor else 1)
 
     @property
     def symbols(self) -> str:
         """Names of what is multiplied."""
-        text = "·".join(q.name for q in self.factors)
-        return text if self.divisor is None else f"{text}/{self.divisor.name}"
+        return "·".join(q.name for q in self.factors) + (f"/{self.divisor.name}" if self.divisor else "")
 
     @property
     def numbers(self) -> str:
         """Values of what is multiplied."""
-        text = "·".join(factor(q.value) for q in self.factors)
-        return text if self.divisor is None else f"{text}/{number(self.divisor.value)}"
+        divisor = f"/{number(self.divisor.value)}" if self.divisor else ""
+        return "·".join(factor(q.value) for q in self.factors) + divisor
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,10 @@ class Panel:
             return "?"
         return "0" if self.is_padding(i, j) else number(self.values[i, j], 3)
 
+    def element(self, cell: Cell) -> Index:
+        """Return which element of its array stands in the cell."""
+        return (*self.index, *cell) if self.index or len(self.values) > 1 else cell[1:]
+
     def window(self, rows: int, columns: int) -> tuple[range, range]:
         """Return the part of at most so many rows and columns that shows the marked cells."""
         return (
@@ -187,6 +192,23 @@ class Step:
     panels: tuple[Panel, ...]
     terms: tuple[Term, ...] = ()
 
+    @property
+    def results(self) -> list[tuple[str, Index]]:
+        """The elements that it computes: the array and the index."""
+        return [
+            (panel.array, panel.element(cell))
+            for panel in self.panels
+            for cell, role in panel.marks.items()
+            if role == "result"
+        ]
+
+    def legend(self, texts: Mapping[str, str]) -> dict[str, str]:
+        """Return what the kinds of its cells mean: roles, "padding" and "pending", of which `texts` tell."""
+        used = {role for panel in self.panels for role in panel.marks.values()}
+        used |= {"padding" for panel in self.panels if panel.padding != (0, 0)}
+        used |= {"pending" for panel in self.panels if panel.pending}
+        return {kind: text for kind, text in {**ROLES, **texts}.items() if kind in used}
+
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
@@ -219,7 +241,7 @@ class Explanation:
 
     def steps_of(self, array: str) -> tuple[Step, ...]:
         """Return the steps that compute an element of `array`, e.g. ``dL/dx``."""
-        return tuple(step for step in self if array in _computed(step))
+        return tuple(step for step in self if array in dict(step.results))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -232,7 +254,3 @@ class Explanation:
 
     def __repr__(self) -> str:
         return f"Explanation({self.operation}, {len(self)} steps, arrays: {', '.join(self.arrays)})"
-
-
-def _computed(step: Step) -> set[str]:
-    return {panel.array for panel in step.panels if "result" in panel.marks.values()}

@@ -9,17 +9,17 @@ import math
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import IO, TYPE_CHECKING
+from itertools import zip_longest
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from .stepping import HELP, HELP_BELOW, Place, keys
-from .steps import ROLES, Cell, Explanation, Panel, Step, Term, number
+from .steps import Cell, Explanation, Panel, Step, Term, number
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
-
 BRACKETS = {"asked": "!!", "read": "[]", "weight": "()", "winner": "**", "result": "<>"}
 COLOURS = {
     "asked": "magenta",
@@ -38,6 +38,12 @@ NARROWEST = 24  # columns; a terminal that says it has fewer gets lines of this 
 ASCII = str.maketrans(
     {"Σ": "sum", "·": "*", "√": "sqrt", "²": "^2", "‖": "|", "ᵀ": "^T", "…": "...", "x̂"[1]: "^"}
 )
+
+
+def _text(text: str = "", style: Any = "") -> Text:
+    from rich.text import Text  # costs time, and not everybody prints
+
+    return Text(text, style)
 
 
 def show(
@@ -75,49 +81,38 @@ def render(step: Step, width: int = 80) -> list[Text]:
 
 def _heading(step: Step, width: int) -> list[Text]:
     """Return what stays in sight: phase, title and equation."""
-    from rich.text import Text
-
     width = max(width, NARROWEST)
-    lines = [Text(line, "bold") for line in _wrap(f"{step.phase}: {step.title}", width)]
-    return [*lines, *(Text(line, PHASES[step.phase]) for line in _wrap(step.equation, width))]
+    lines = [_text(line, "bold") for line in _wrap(f"{step.phase}: {step.title}", width)]
+    return [*lines, *(_text(line, PHASES[step.phase]) for line in _wrap(step.equation, width))]
 
 
 def _body(step: Step, width: int) -> list[Text]:
-    from rich.text import Text
-
     width = max(width, NARROWEST)
-    lines = [Text()]
+    lines = [_text()]
     for row in _rows_of_panels(step.panels, width):
-        lines += [*row, Text()]
-    lines += [Text(line, "dim") for line in _terms(step.terms, width)]
-    lines += [Text(line, "bold") for line in _wrap(step.numbers, width)]
-    lines += [Text(line) for line in _wrap(step.sentence, width)]
-    return lines + [Text(line, "dim") for line in _wrap(_legend(step), width)]
+        lines += [*row, _text()]
+    lines += [_text(line, "dim") for line in _terms(step.terms, width)]
+    lines += [_text(line, "bold") for line in _wrap(step.numbers, width)]
+    lines += [_text(line) for line in _wrap(step.sentence, width)]
+    return lines + [_text(line, "dim") for line in _wrap(_legend(step), width)]
 
 
 def _bar(explanation: Explanation, at: int, width: int) -> Text:
     """Return the line above a step: the operation, and how far it is."""
-    from rich.text import Text
-
     heading = f"--- {explanation.operation}, step {at + 1} of {len(explanation)} "
-    return Text(heading.ljust(width, "-")[:width], "dim")
+    return _text(heading.ljust(width, "-")[:width], "dim")
 
 
 def _print(explanation: Explanation, at: int, console: Console) -> None:
-    from rich.text import Text
-
     width = max(console.width, NARROWEST)
-    _print_lines([_bar(explanation, at, width), *render(explanation[at], width), Text()], console)
+    _print_lines([_bar(explanation, at, width), *render(explanation[at], width), _text()], console)
 
 
 def _print_lines(lines: Sequence[Text], console: Console) -> None:
-    from rich.text import Text
-
-    ascii_only = not (console.encoding or "utf-8").lower().startswith("utf")
     for line in lines:
-        if ascii_only:
+        if not (console.encoding or "utf-8").lower().startswith("utf"):
             plain = line.plain.translate(ASCII).encode("ascii", "replace").decode()
-            line = Text(plain, line.style)
+            line = _text(plain, line.style)
         console.print(line)
 
 
@@ -154,42 +149,32 @@ def _terms(terms: Sequence[Term], width: int) -> Iterator[str]:
 
 
 def _legend(step: Step) -> str:
-    used = {role for panel in step.panels for role in panel.marks.values()}
-    parts = [
-        f"{BRACKETS[role][0]} {BRACKETS[role][1]} {text}" for role, text in ROLES.items() if role in used
-    ]
-    if any(panel.padding != (0, 0) and not panel.picture for panel in step.panels):
-        parts.append(". padding, counts as 0")
-    if any(panel.pending for panel in step.panels):
-        parts.append("? comes later")
-    return "   ".join(parts)
+    entries = step.legend({"padding": "padding, counts as 0", "pending": "comes later"})
+    signs = {"padding": ".", "pending": "?"} | {role: " ".join(pair) for role, pair in BRACKETS.items()}
+    return "   ".join(f"{signs[kind]} {text}" for kind, text in entries.items())
 
 
 def _rows_of_panels(panels: Sequence[Panel], width: int) -> Iterator[list[Text]]:
     """Yield rows of panels side by side, as many as fit."""
     row: list[list[Text]] = []
     used = 0
-    for panel in panels:
-        block = _panel(panel, width)
-        wide = max(line.cell_len for line in block)
-        if row and used + len(GAP) + wide > width:
+    for block in (_panel(panel, width) for panel in panels):
+        wide = max(line.cell_len for line in block) + len(GAP)
+        if row and used + wide - len(GAP) > width:
             yield _side_by_side(row)
             row, used = [], 0
-        used += wide + (len(GAP) if row else 0)
+        used += wide
         row.append(block)
     if row:
         yield _side_by_side(row)
 
 
 def _side_by_side(blocks: list[list[Text]]) -> list[Text]:
-    from rich.text import Text
-
     widths = [max(line.cell_len for line in block) for block in blocks]
     lines = []
-    for at in range(max(map(len, blocks))):
-        line = Text()
-        for block, wide in zip(blocks, widths, strict=True):
-            part = block[at] if at < len(block) else Text()
+    for parts in zip_longest(*blocks, fillvalue=_text()):
+        line = _text()
+        for part, wide in zip(parts, widths, strict=True):
             line.append(part)
             line.append(" " * (wide - part.cell_len) + GAP)
         line.rstrip()
@@ -206,38 +191,29 @@ def _panel(panel: Panel, width: int) -> list[Text]:
     margin = max(len(str(i)) for i in rows) + 1
     fit = max(1, (width - margin) // cell)
     rows, columns = panel.window(ROWS, fit)
-    return [
-        *_title(panel, rows, columns, width),
-        *_numbers(panel, rows, columns, cell, margin),
-    ]
+    return [*_title(panel, rows, columns, width), *_numbers(panel, rows, columns, cell, margin)]
 
 
 def _title(panel: Panel, rows: range, columns: range, width: int) -> list[Text]:
-    from rich.text import Text
-
     title = panel.title
     if len(rows) < len(panel.rows):
         title += f", rows {rows[0]} to {rows[-1]} of {len(panel.rows)}"
     if len(columns) < len(panel.columns):
         title += f", columns {columns[0]} to {columns[-1]} of {len(panel.columns)}"
-    return [Text(line, "underline") for line in textwrap.wrap(title, min(width, 28))]
+    return [_text(line, "underline") for line in textwrap.wrap(title, min(width, 28))]
 
 
 def _numbers(panel: Panel, rows: range, columns: range, cell: int, margin: int) -> Iterator[Text]:
-    from rich.text import Text
-
     heads = "".join(f"{j:^{cell}}" for j in columns)
-    yield Text(" " * margin + heads.rstrip(), "dim")
+    yield _text(" " * margin + heads.rstrip(), "dim")
     for i in rows:
-        line = Text()
+        line = _text()
         line.append(f"{i:>{margin - 1}} ", "dim")
         for j in columns:
-            role = panel.marks.get((i, j))
-            left, right = tuple(BRACKETS[role] if role else "  ")
-            inside = f"{_inside(panel, (i, j)):>{cell - 2}}"
-            kind = role or ("pending" if (i, j) in panel.pending else "")
-            kind = kind or ("padding" if panel.is_padding(i, j) else "")
-            line.append(left + inside + right, COLOURS.get(kind, ""))
+            kind = "pending" if (i, j) in panel.pending else "padding" if panel.is_padding(i, j) else ""
+            kind = panel.marks.get((i, j), kind)
+            brackets, inside = BRACKETS.get(kind, "  "), _inside(panel, (i, j))
+            line.append(f"{brackets[0]}{inside:>{cell - 2}}{brackets[1]}", COLOURS.get(kind, ""))
         yield line
 
 
@@ -250,15 +226,13 @@ def _inside(panel: Panel, cell: Cell) -> str:
 
 def _picture(panel: Panel, width: int) -> list[Text]:
     """Return a picture in characters, the brighter the more ink, with every second row: they are tall."""
-    from rich.text import Text
-
     step = max(1, -(-len(panel.columns) // width))
     finite = panel.values[np.isfinite(panel.values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     lines = _title(panel, panel.rows, panel.columns, width)
-    lines.append(Text(f"{number(low, 3)} to {number(high, 3)}", "dim"))
+    lines.append(_text(f"{number(low, 3)} to {number(high, 3)}", "dim"))
     for i in panel.rows[:: 2 * step]:
-        line = Text()
+        line = _text()
         for j in panel.columns[::step]:
             roles = [
                 role for (a, b), role in panel.marks.items() if i <= a < i + 2 * step and j <= b < j + step

@@ -11,11 +11,11 @@ from tinycnn.nn import Module
 from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
-from .cells import largest
-from .layers import backward, forward, keep_gradients, recorder_of, run_layers
+from .cells import largest, norm
+from .layers import backward_of, forward_of, keep_gradients, recorder_of, run_layers
 from .recorder import Recorder
 from .steps import Explanation, Panel, number
-from .update import check_rule, element_update, state_arrays
+from .update import Before, check_rule, element_update
 
 
 def training_step(
@@ -55,86 +55,71 @@ def training_step(
     optimizer.zero_grad()
     if repeat > 1:
         return _several(model, optimizer, x, labels, loss, repeat)
-    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32)
-    batch = Tensor(array, requires_grad=True, backend="numpy")
+    batch = Tensor(_array(x), requires_grad=True, backend="numpy")
     layers, y = run_layers(model, batch)
     value = loss(y, labels)
     rec = recorder_of(f"training step of {type(model).__name__}", batch, layers)
     for layer in layers:
-        forward(rec, layer)
+        forward_of(rec, layer)
     rec.arrays["L"] = value.numpy().copy()
     last = f"a{len(layers)}"
     name = getattr(loss, "__name__", type(loss).__name__)
-    rec.add(
-        "forward",
+    rec.forward(
         f"the loss: {name}",
         f"L = {name}({last}, labels)",
         f"L = {number(value.item())}",
         f"One number says how wrong the {len(batch)} answers are. Everything that follows makes it smaller.",
-        [rec.panel("output of the network", last), rec.panel("loss", "L", (), {(0, 0): "result"})],
+        [rec.panel("output of the network", last), rec.cell(rec.quantity("L"), title="loss")],
         cites=6,
     )
     value.backward()
     keep_gradients(rec, layers)
     for layer in reversed(layers):
-        backward(rec, layer)
-    update_steps(rec, model, optimizer, optimizer.step)
+        backward_of(rec, layer)
+    before = Before.of(optimizer)
+    optimizer.step()
+    update_steps(rec, model, optimizer, before)
     rec.arrays["L'"] = loss(model(Tensor(batch.data, backend="numpy")), labels).numpy()
-    after = rec.quantity("L'").value
-    rec.add(
-        "update",
+    after = rec.quantity("L'")
+    rec.update(
         "the loss after the step, on the same batch",
         f"L' = {name}(model'(x), labels)",
-        f"L = {number(value.item())},  L' = {number(after)}",
+        f"L = {number(value.item())},  L' = {number(after.value)}",
         "It fell: the step went downhill."
-        if after < value.item()
+        if after.value < value.item()
         else "It did not fall: the step was too long, or the slope too uneven. A smaller lr would tell.",
-        [rec.panel("before", "L"), rec.panel("after", "L'", (), {(0, 0): "result"})],
+        [rec.panel("before", "L"), rec.cell(after, title="after")],
     )
     return rec.explanation("L'")
+
+
+def _array(x: Any) -> np.ndarray:
+    return x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32)
 
 
 def update_steps(
     rec: Recorder,
     model: Module,
     optimizer: Optimizer,
-    make_step: Callable[[], Any],
+    before: Before,
     prefix: str = "",
     most: int | None = None,
 ) -> None:
-    """Let `make_step` change the weights, and explain of each the element with the largest gradient.
+    """Explain of each parameter that a step has changed since `before` the element with the largest gradient.
 
-    Parameters
-    ----------
-    rec
-        Gets the steps.
-    model, optimizer
-        The optimizer must hold parameters of the model.
-    make_step
-        Calls ``optimizer.step()``; gradients may come into being in it.
-    prefix
-        Of the letters of the parameters, which are called theta0, theta1, ...
-    most
-        How many parameters are shown, those with the largest gradients; by default all.
+    At `most` so many are shown, those with the largest gradients. They are called theta0, theta1, ...; the
+    number follows the `prefix`.
     """
     names = {id(p): name for name, p in model.named_parameters()}
-    state = copy.deepcopy(optimizer.state_dict())
-    before = [p.numpy().copy() for p in optimizer.params]
-    make_step()
     after = optimizer.state_dict()
-    gradients = {
-        i: float(np.abs(p.grad.numpy()).max()) for i, p in enumerate(optimizer.params) if p.grad is not None
-    }
-    shown = sorted(gradients, key=lambda i: -gradients[i])[:most]
+    gradients = {i: p.grad.numpy() for i, p in enumerate(optimizer.params) if p.grad is not None}
+    shown = sorted(gradients, key=lambda i: -float(np.abs(gradients[i]).max()))[:most]
     for i in sorted(shown):
-        p, suffix = optimizer.params[i], f"{prefix}{i}"
-        assert p.grad is not None
-        g = p.grad.numpy().copy()
-        rec.arrays |= {f"theta{suffix}": before[i], f"g{suffix}": g, f"theta{suffix}'": p.numpy().copy()}
-        rec.arrays |= state_arrays(state, after, i, suffix)
-        element = largest(g)
-        called = f"{prefix} {names.get(id(p), '')}".strip()
-        element_update(rec, optimizer, f"theta{suffix}", element, optimizer.steps[i], called, i)
+        suffix = f"{prefix}{i}"
+        rec.arrays |= before.arrays(optimizer, after, i, suffix)
+        new = rec.quantity(f"theta{suffix}'", largest(gradients[i]))
+        called = f"{prefix} {names.get(id(optimizer.params[i]), '')}".strip()
+        element_update(rec, optimizer, i, new, called or new.name.replace("'", ""))
 
 
 def _several(
@@ -146,7 +131,7 @@ def _several(
     count: int,
 ) -> Explanation:
     """Make `count` training steps on one batch, and show of each what it changed."""
-    batch = Tensor(x.numpy() if isinstance(x, Tensor) else np.asarray(x, np.float32), backend="numpy")
+    batch = Tensor(_array(x), backend="numpy")
     parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     rec, losses = Recorder(f"{count} training steps of {type(model).__name__}", {}, {}), []
     for t in range(1, count + 1):
@@ -161,9 +146,8 @@ def _several(
         changes = [(name, old, p.numpy().copy()) for (name, p), old in zip(parameters, before, strict=True)]
         panels = [rec.panel("loss before each step, and after this one", f"L@{t}", (), {(0, t): "result"})]
         panels += _most_changed(rec, t, changes)
-        said = [f"{name}: {_size(new - old)} of {_size(old)}" for name, old, new in changes]
-        rec.add(
-            "update",
+        said = [f"{name}: {norm(new - old)} of {norm(old)}" for name, old, new in changes]
+        rec.update(
             f"training step {t} of {count}: the loss goes from {number(losses[-1])} to {number(after)}",
             "theta' = theta - lr·(what the rule makes of dL/dtheta)",
             f"‖theta' - theta‖ of ‖theta‖:  {';  '.join(said)}",
@@ -183,15 +167,8 @@ def _most_changed(rec: Recorder, t: int, changes: list[tuple[str, np.ndarray, np
     """Return the weight tensor with the largest change, before and after, with its element marked."""
     name, old, new = max(changes, key=lambda change: float(np.abs(change[2] - change[1]).max()))
     index = largest(new - old)
-    panels = []
-    for called, values, title, role in (
-        (f"{name}@{t}", old, "before: changes most", "read"),
-        (f"{name}'@{t}", new, "after", "result"),
-    ):
-        rec.arrays[called] = values
-        panels.append(rec.cell(title, called, index, role))
-    return panels
-
-
-def _size(values: np.ndarray) -> str:
-    return number(float(np.sqrt((values.astype(np.float64) ** 2).sum())))
+    rec.arrays |= {f"{name}@{t}": old, f"{name}'@{t}": new}
+    return [
+        rec.cell(rec.quantity(f"{name}@{t}", index), "read", "before: changes most"),
+        rec.cell(rec.quantity(f"{name}'@{t}", index), "result", "after"),
+    ]

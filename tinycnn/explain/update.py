@@ -14,7 +14,7 @@ from tinycnn.optim import SGD, Adam, AdamW, Optimizer
 from .cells import Cells
 from .equations import put_in
 from .recorder import Recorder
-from .steps import Explanation, Index, Quantity, Term, number
+from .steps import Explanation, Quantity, Term, number
 
 
 def update(optimizer: Optimizer, cells: Cells | None = None) -> Explanation:
@@ -33,24 +33,19 @@ def update(optimizer: Optimizer, cells: Cells | None = None) -> Explanation:
     if all(p.grad is None for p in optimizer.params):
         raise ValueError("no parameter has a gradient: call backward() before explaining the update")
     twin = copy.deepcopy(optimizer)
-    before = copy.deepcopy(optimizer.state_dict())
+    before = Before.of(twin)
     twin.step()
     after = twin.state_dict()
-    arrays: dict[str, np.ndarray] = {}
     names = _names(optimizer)
+    arrays: dict[str, np.ndarray] = {}
     for i, name in names.items():
-        suffix = name.removeprefix("theta")
-        old, new = optimizer.params[i], twin.params[i]
-        assert old.grad is not None
-        arrays[name] = old.numpy().copy()
-        arrays[f"g{suffix}"] = old.grad.numpy()
-        arrays[f"{name}'"] = new.numpy()
-        arrays |= state_arrays(before, after, i, suffix)
+        arrays |= before.arrays(twin, after, i, name.removeprefix("theta"))
     rec = Recorder(type(optimizer).__name__, _options(optimizer), arrays, cells)
-    rec.step_through({f"{name}'": arrays[name].shape for name in names.values()})
+    rec.step_through(*(f"{name}'" for name in names.values()))
     for i, name in names.items():
-        for index in rec.asked(f"{name}'"):
-            element_update(rec, twin, name, index, twin.steps[i], "", i)
+        for new in rec.asked(f"{name}'"):
+            called = rec.quantity(name, new.index).name
+            element_update(rec, twin, i, new, called)
     return rec.explanation(f"{next(iter(names.values()))}'")
 
 
@@ -64,29 +59,44 @@ def check_rule(optimizer: Optimizer) -> None:
         raise TypeError("the update of Adam with amsgrad cannot be explained; without it, it can")
 
 
-def state_arrays(
-    before: Mapping[str, Any], after: Mapping[str, Any], i: int, suffix: str
-) -> dict[str, np.ndarray]:
-    """Return what the rule keeps of parameter `i` before and after a step, by the equations' letters."""
-    arrays = {}
-    for slot, letter in (("velocity", "v"), ("m", "m"), ("v", "v")):
-        if f"{i}.{slot}" in after:
-            arrays[f"{letter}{suffix}"] = _backend.to_backend(before[f"{i}.{slot}"], "numpy")
-            arrays[f"{letter}{suffix}'"] = _backend.to_backend(after[f"{i}.{slot}"], "numpy")
-    return arrays
+class Before(NamedTuple):
+    """What an optimizer keeps, and its parameters, before a step."""
+
+    state: Mapping[str, Any]
+    weights: list[np.ndarray]
+
+    @classmethod
+    def of(cls, optimizer: Optimizer) -> "Before":
+        """Return copies of what there is now."""
+        return cls(copy.deepcopy(optimizer.state_dict()), [p.numpy().copy() for p in optimizer.params])
+
+    def arrays(
+        self, optimizer: Optimizer, after: Mapping[str, Any], i: int, suffix: str
+    ) -> dict[str, np.ndarray]:
+        """Return parameter `i`, its gradient and what the rule keeps of it, by the equations' letters.
+
+        `after` is the optimizer's state after the step; what is new has a prime.
+        """
+        p = optimizer.params[i]
+        assert p.grad is not None
+        arrays = {f"theta{suffix}": self.weights[i], f"g{suffix}": p.grad.numpy().copy()}
+        arrays[f"theta{suffix}'"] = p.numpy().copy()
+        for slot, letter in (("velocity", "v"), ("m", "m"), ("v", "v")):
+            for state, prime in ((self.state, ""), (after, "'")):
+                if f"{i}.{slot}" in after:
+                    arrays[f"{letter}{suffix}{prime}"] = _backend.to_backend(state[f"{i}.{slot}"], "numpy")
+        return arrays
 
 
-def element_update(
-    rec: Recorder, optimizer: Optimizer, name: str, index: Index, t: int, called: str, i: int
-) -> None:
-    """Add the step that changes one element of parameter `i`, called `name`, its step `t` from 1."""
-    suffix = name.removeprefix("theta")
-    new = rec.quantity(f"{name}'", index)
+def element_update(rec: Recorder, optimizer: Optimizer, i: int, new: Quantity, called: str) -> None:
+    """Add the step that computes `new`, one element of parameter `i` that `called` names."""
+    suffix, index = new.array.removeprefix("theta").removesuffix("'"), new.index
     group = optimizer.group_of(i)
     state = [letter for letter in ("m", "v") if f"{letter}{suffix}'" in rec.arrays]
-    values = {letter: rec.quantity(f"{letter}{suffix}", index).value for letter in ("theta", "g", *state)}
-    values |= {f"{letter}'": rec.quantity(f"{letter}{suffix}'", index).value for letter in state}
-    values |= {"lr": group["lr"], "t": t, "decay": group["weight_decay"], "l1": group["l1"]}
+    old, g = (rec.quantity(f"{letter}{suffix}", index) for letter in ("theta", "g"))
+    kept = {f"{a}{prime}": rec.quantity(f"{a}{suffix}{prime}", index) for prime in ("", "'") for a in state}
+    values = {"theta": old.value, "g": g.value, **{letter: q.value for letter, q in kept.items()}}
+    values |= {"lr": group["lr"], "t": optimizer.steps[i], "decay": group["weight_decay"], "l1": group["l1"]}
     sentence, lines = _penalties(optimizer, group), []
     if isinstance(optimizer, Adam):
         values |= {"beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]}
@@ -101,25 +111,26 @@ def element_update(
         values["momentum"] = group["momentum"]
         more, rule = SGD_RULES["Nesterov" if group["nesterov"] else "momentum" if group["momentum"] else ""]
         lines, sentence = [*lines, *rule], sentence + more
-    numbers = []
-    for line in [*_penalty_lines(optimizer, group), *lines]:
+    numbers, lines = [], [*_penalty_lines(optimizer, group), *lines]
+    for line in lines:
         put = put_in(line.formula, values)
         if line.value is not None:
             values[line.name] = line.value(SimpleNamespace(**{_python(a): v for a, v in values.items()}))
         shown, result = (new.name, new.value) if line.name == "theta'" else (line.name, values[line.name])
         numbers.append(f"{shown} = {put} = {number(result)}")
-    rec.must_add_up([Term((Quantity("rule", (), values["theta'"]),))], new, 10, abs(values["theta"]))
-    panels = [rec.cell("before", name, index, "read")]
-    panels.append(rec.cell("gradient", f"g{suffix}", index, "read"))
-    panels += [rec.cell("before", f"{a}{suffix}", index, "read") for a in state]
-    panels += [rec.cell("after", f"{a}{suffix}'", index, "weight") for a in state]
-    rec.add(
-        "update",
-        f"{new.name}: step {t} of {called or f'{name}[{chr(44).join(map(str, index))}]'}",
-        ",  ".join(f"{line.name} = {line.formula}" for line in [*_penalty_lines(optimizer, group), *lines]),
+    rec.must_add_up([Term((Quantity("rule", (), values["theta'"]),))], new, 10, abs(old.value))
+    rec.update(
+        f"{new.name}: step {values['t']} of {called}",
+        ",  ".join(f"{line.name} = {line.formula}" for line in lines),
         ";  ".join(numbers),
         sentence,
-        [*panels, rec.cell("after", f"{name}'", index)],
+        [
+            rec.cell(old, "read", "before"),
+            rec.cell(g, "read", "gradient"),
+            *(rec.cell(kept[a], "read", "before") for a in state),
+            *(rec.cell(kept[f"{a}'"], "weight", "after") for a in state),
+            rec.cell(new, title="after"),
+        ],
         cites=7,
     )
 
@@ -152,19 +163,14 @@ SGD_RULES = {
     ),
     "momentum": (
         "The velocity keeps a part of the last steps: down a slope they add up, across a valley they cancel.",
-        [
-            Line("v'", "momentum·v + g"),
-            Line("theta'", "theta - lr·v'", lambda a: a.theta - a.lr * a.v_),
-        ],
+        [Line("v'", "momentum·v + g"), Line("theta'", "theta - lr·v'", lambda a: a.theta - a.lr * a.v_)],
     ),
     "Nesterov": (
         "The velocity keeps a part of the last steps; Nesterov's rule looks one such step ahead.",
         [
             Line("v'", "momentum·v + g"),
             Line(
-                "theta'",
-                "theta - lr·(g + momentum·v')",
-                lambda a: a.theta - a.lr * (a.g + a.momentum * a.v_),
+                "theta'", "theta - lr·(g + momentum·v')", lambda a: a.theta - a.lr * (a.g + a.momentum * a.v_)
             ),
         ],
     ),

@@ -20,7 +20,7 @@ from .examples import optimizer_of
 from .features import features
 from .graph import Graph, graph
 from .images import random_pixels, rule_pixels
-from .network import network
+from .layers import network
 from .own import is_dark_on_bright, read_input
 from .own import network as own_network
 from .pruning import pruning

@@ -37,6 +37,12 @@ class Windows:
         met = (self.i == i) & (self.j == j)
         return [(oh, ow) for oh, ow, _, _ in np.argwhere(met).tolist()]
 
+    def channels(self, k: int) -> range:
+        """Return the input channels that filter `k` sees: those of its group."""
+        size = self.geometry.C // self.geometry.G
+        first = k // (self.geometry.K // self.geometry.G) * size
+        return range(first, first + size)
+
     def frame(self, oh: int, ow: int) -> tuple[Cell, Cell]:
         """Return the first and the last cell of a window, padding included."""
         cells = self.cells(oh, ow)
