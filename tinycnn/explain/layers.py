@@ -113,9 +113,7 @@ def network(model: Module, x: Any, *, backward: bool = False, gradient: Any = No
         seed = np.zeros(y.shape, y.dtype)
         seed.ravel()[y.numpy().argmax()] = 1
         y.backward(seed if gradient is None else gradient_of(y, gradient))
-        keep_gradients(rec, layers)
-        for layer in reversed(layers):
-            backward_of(rec, layer)
+        backward_steps(rec, layers)
     return rec.explanation(f"a{len(layers)}")
 
 
@@ -194,6 +192,13 @@ def forward_of(rec: Recorder, layer: Layer) -> None:
         + maps(rec, result, "out", [strongest], "result", channel),
         cites=_number(layer.module),
     )
+
+
+def backward_steps(rec: Recorder, layers: list[Layer]) -> None:
+    """Add the backward steps of layers, the last one first."""
+    keep_gradients(rec, layers)
+    for layer in reversed(layers):
+        backward_of(rec, layer)
 
 
 def backward_of(rec: Recorder, layer: Layer) -> None:

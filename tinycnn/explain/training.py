@@ -12,7 +12,7 @@ from tinycnn.optim import Optimizer
 from tinycnn.tensor import Tensor
 
 from .cells import largest, norm
-from .layers import backward_of, forward_of, keep_gradients, recorder_of, run_layers
+from .layers import backward_steps, forward_of, recorder_of, run_layers
 from .recorder import Recorder
 from .steps import Explanation, Panel, number
 from .update import Before, check_rule, element_update
@@ -73,9 +73,7 @@ def training_step(
         cites=6,
     )
     value.backward()
-    keep_gradients(rec, layers)
-    for layer in reversed(layers):
-        backward_of(rec, layer)
+    backward_steps(rec, layers)
     before = Before.of(optimizer)
     optimizer.step()
     update_steps(rec, model, optimizer, before)

@@ -63,13 +63,11 @@ def _training_step(setup: Setup) -> Explanation:
     return training_step(model, optimizer, images, labels, repeat=setup.watch or 1)
 
 
-def _autograd(setup: Setup) -> Explanation:
-    def example(a: Tensor, b: Tensor) -> Tensor:
-        c = a * b
-        d = a + c
-        return c * d
-
-    return autograd(example, 2.0, 3.0)
+def example(a: Tensor, b: Tensor) -> Tensor:
+    """Return a function of two numbers that uses c twice."""
+    c = a * b
+    d = a + c
+    return c * d
 
 
 def _schedule(setup: Setup) -> Explanation:
@@ -119,25 +117,17 @@ def _features(setup: Setup) -> Explanation:
     return features(model, setup.some((N, 1, 2, 2), 0, 5), setup.layer, backward=setup.backward)
 
 
-def _random_image(setup: Setup) -> Explanation:
-    return random_pixels(setup.size or 3, setup.size or 3, setup.seed)
-
-
-def _rule_image(setup: Setup) -> Explanation:
-    return rule_pixels(checkerboard, setup.size or 4, setup.size or 4, side=2)
-
-
 WHOLE = {
     "module": Whole(_module, (*MODEL, "image", "input", "invert"), backward=True),
     "training_step": Whole(_training_step, (*MODEL, "batch_size", "lr", "watch")),
-    "autograd": Whole(_autograd, ()),
+    "autograd": Whole(lambda _: autograd(example, 2.0, 3.0), ()),
     "gan_step": Whole(_gan_step, ("batch_size", "lr")),
     "gradient_penalty": Whole(_penalty, ("batch_size",)),
     "features": Whole(_features, (*MODEL, "batch_size", "layer"), backward=True),
     "pruning": Whole(_pruning, (*MODEL, "sparsity")),
     "schedule": Whole(_schedule, ("size", "lr")),
-    "random_image": Whole(_random_image, ("size",)),
-    "rule_image": Whole(_rule_image, ("size",)),
+    "random_image": Whole(lambda n: random_pixels(n.size or 3, n.size or 3, n.seed), ("size",)),
+    "rule_image": Whole(lambda n: rule_pixels(checkerboard, n.size or 4, n.size or 4, side=2), ("size",)),
     "scores": Whole(_scores, ("batch_size",)),
 }
 
