@@ -97,21 +97,11 @@ def element_update(rec: Recorder, optimizer: Optimizer, i: int, new: Quantity, c
     kept = {f"{a}{prime}": rec.quantity(f"{a}{suffix}{prime}", index) for prime in ("", "'") for a in state}
     values = {"theta": old.value, "g": g.value, **{letter: q.value for letter, q in kept.items()}}
     values |= {"lr": group["lr"], "t": optimizer.steps[i], "decay": group["weight_decay"], "l1": group["l1"]}
-    sentence, lines = _penalties(optimizer, group), []
     if isinstance(optimizer, Adam):
         values |= {"beta1": group["betas"][0], "beta2": group["betas"][1], "eps": group["eps"]}
-        lines += ADAM
-        sentence += (
-            "m is the mean of the gradients so far, v of their squares. Their ratio is about 1 if the "
-            "gradients agree, so the step is about lr, whatever their scale."
-        )
-        if isinstance(optimizer, AdamW):
-            lines, sentence = [SHRINK, *lines], f"{sentence} First the weight itself decays."
     else:
         values["momentum"] = group["momentum"]
-        more, rule = SGD_RULES["Nesterov" if group["nesterov"] else "momentum" if group["momentum"] else ""]
-        lines, sentence = [*lines, *rule], sentence + more
-    numbers, lines = [], [*_penalty_lines(optimizer, group), *lines]
+    numbers, (lines, sentence) = [], _rule(optimizer, group)
     for line in lines:
         put = put_in(line.formula, values)
         if line.value is not None:
@@ -156,6 +146,10 @@ ADAM = [
         lambda a: a.theta - a.lr * a.m_hat / (math.sqrt(a.v_hat) + a.eps),
     ),
 ]
+ADAM_SAYS = (
+    "m is the mean of the gradients so far, v of their squares. Their ratio is about 1 if the gradients "
+    "agree, so the step is about lr, whatever their scale."
+)
 SGD_RULES = {
     "": (
         "A step against the gradient: downhill, as long as the step is short enough.",
@@ -181,23 +175,24 @@ def _python(letter: str) -> str:
     return letter.replace("'", "_").replace("\u0302", "_hat")
 
 
-def _penalty_lines(optimizer: Optimizer, group: Mapping[str, Any]) -> list[Line]:
-    """Return the line that adds the penalties of Eq. 8 to the gradient, if there are any."""
+def _rule(optimizer: Optimizer, group: Mapping[str, Any]) -> tuple[list[Line], str]:
+    """Return the lines of the update rule, the penalties of Eq. 8 first, and what they do."""
     decay, l1 = group["weight_decay"] if optimizer.decay_is_gradient else 0, group["l1"]
-    formula = "g" + " + decay·theta" * bool(decay) + " + l1·sign(theta)" * bool(l1)
-    if formula == "g":
-        return []
-    return [Line("g", formula, lambda a: a.g + decay * a.theta + l1 * float(np.sign(a.theta)))]
-
-
-def _penalties(optimizer: Optimizer, group: Mapping[str, Any]) -> str:
-    """Return what the penalties of Eq. 8 do, if there are any."""
-    said = ""
-    if group["weight_decay"] and optimizer.decay_is_gradient:
+    formula, said = "g", ""
+    if decay:
+        formula += " + decay·theta"
         said += "The penalty decay/2·theta² (Eq. 8) pulls the weight to 0, the stronger the larger it is. "
-    if group["l1"]:
+    if l1:
+        formula += " + l1·sign(theta)"
         said += "The penalty l1·|theta| (Eq. 8) pulls it to 0 with the same strength at any size. "
-    return said
+    penalty = Line("g", formula, lambda a: a.g + decay * a.theta + l1 * float(np.sign(a.theta)))
+    lines = [] if formula == "g" else [penalty]
+    if isinstance(optimizer, AdamW):
+        return [*lines, SHRINK, *ADAM], f"{said}{ADAM_SAYS} First the weight itself decays."
+    if isinstance(optimizer, Adam):
+        return [*lines, *ADAM], said + ADAM_SAYS
+    more, rule = SGD_RULES["Nesterov" if group["nesterov"] else "momentum" if group["momentum"] else ""]
+    return [*lines, *rule], said + more
 
 
 def _names(optimizer: Optimizer) -> dict[int, str]:
