@@ -81,8 +81,8 @@ class Reader:
     """
 
     def __init__(self, equation: str) -> None:
-        found = [Token(str(m.lastgroup), m[0]) for m in TOKEN.finditer(equation.strip())]
-        self.tokens, self.at = found, 0
+        found = [Token(str(m.lastgroup), m[0]) for m in TOKEN.finditer(equation)]
+        self.tokens, self.at = [token for token in found if token.kind != "space"], 0
 
     def peek(self) -> Token:
         """Return the next token; an empty one at the end."""
@@ -98,13 +98,9 @@ class Reader:
         """Return what stands here up to the bracket `end`, which is passed, or up to the end of the text."""
         nodes: list[Node] = []
         while self.peek().kind != "end":
-            if self.peek().text == end:
-                self.at += 1
+            if self.skipped(end):
                 break
-            if self.peek().kind == "space":
-                self.at += 1
-            elif self.peek().text == "/":
-                self.at += 1
+            if self.skipped("/"):
                 start = _operand(nodes)
                 over, nodes[start:] = nodes[start:], []
                 nodes.append(["mfrac", [_one(_bare(over)), _one(_bare(self.operand()))]])
@@ -114,8 +110,6 @@ class Reader:
 
     def operand(self) -> list[Node]:
         """Return the next letter, number, root, bracket, operator or text, with its indices and powers."""
-        while self.peek().kind == "space":
-            self.at += 1
         token = self.take()
         if token.kind == "derivative":
             below = _one([["mo", "∂"], *self.operand()])
@@ -145,8 +139,7 @@ class Reader:
         above: list[Node] = []
         while True:
             text = self.peek().text
-            if text == "[" and node[0] in ("mi", "mover") and not below:
-                self.at += 1
+            if node[0] in ("mi", "mover") and not below and self.skipped("["):
                 below = self.row("]")
             elif text == "_" and not below:
                 below = self.script()
@@ -183,12 +176,8 @@ class Reader:
     def prose(self, first: str) -> Node:
         """Return words in a row as one text."""
         words = [first]
-        while self.peek().kind == "space" and self.at + 1 < len(self.tokens):
-            following = self.tokens[self.at + 1].text
-            if following not in PROSE and following != "a":
-                break
-            words.append(following)
-            self.at += 2
+        while self.peek().text in PROSE or self.peek().text == "a":
+            words.append(self.take().text)
         return ["mtext", " ".join(words)]
 
 
