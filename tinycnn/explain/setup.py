@@ -12,33 +12,61 @@ from .own import read_input, read_kernel
 
 @dataclass
 class Setup:
-    """What an operation is explained on. None stands for the operation's own choice."""
+    """What an operation is explained on. None stands for the operation's own choice.
 
-    size: int | None = None  #: H and W, or how many numbers
-    batch_size: int | None = None  #: N
-    channels: int | None = None  #: C
-    filters: int | None = None  #: K
-    kernel: str | None = None  #: KH and KW, or a kernel: its name or its rows; see `own.read_kernel`
-    stride: int | None = None  #: SH and SW
-    padding: int | None = None  #: PH and PW
-    dilation: int | None = None  #: DH and DW
-    groups: int | None = None  #: G
-    statistic: str | None = None  #: of a pool
-    label_smoothing: float | None = None  #: of a cross-entropy
-    lr: float | None = None  #: of an update
-    p: float | None = None  #: of dropout
-    sparsity: float | None = None  #: of pruning
-    input: Path | None = None  #: a file; see `own.read_input`
-    weight: Path | None = None  #: a file; see `own.read_input`
-    cells: Cells | None = None  #: which elements have steps; see `tinycnn.explain.explain`
-    backward: bool = False  #: whether gradients have steps
-    seed: int = 0  #: of the numbers
-    model: str | None = None  #: a network; see `own.network`
-    run_folder: Path | None = None  #: a training run, whose network is taken
-    layer: str | None = None  #: whose output is a feature vector; see `tinycnn.explain.features`
-    image: Path | None = None  #: a picture; by default a test digit
-    invert: bool = False  #: whether to make dark bright
-    watch: int | None = None  #: how often to repeat a training step
+    Attributes
+    ----------
+    size, batch_size, channels, filters, stride, padding, dilation, groups
+        H and W (or how many numbers), N, C, K, S, P, D and G.
+    kernel
+        KH and KW, or a kernel: its name or its rows; see `tinycnn.explain.own.read_kernel`.
+    statistic
+        Of a pool.
+    label_smoothing, lr, p, sparsity
+        Of a cross-entropy, of an update, of dropout, of pruning.
+    input, weight
+        Files; see `tinycnn.explain.own.read_input`.
+    cells
+        Which elements have steps; see `tinycnn.explain.explain`.
+    backward
+        Whether gradients have steps.
+    seed
+        Of the numbers.
+    model, run_folder
+        A network; see `tinycnn.explain.own.network`.
+    layer
+        Whose output is a feature vector; see `tinycnn.explain.features.features`.
+    image, invert
+        A picture in a file, and whether to make dark bright; by default a test digit.
+    watch
+        How often to repeat a training step.
+    """
+
+    size: int | None = None
+    batch_size: int | None = None
+    channels: int | None = None
+    filters: int | None = None
+    kernel: str | None = None
+    stride: int | None = None
+    padding: int | None = None
+    dilation: int | None = None
+    groups: int | None = None
+    statistic: str | None = None
+    label_smoothing: float | None = None
+    lr: float | None = None
+    p: float | None = None
+    sparsity: float | None = None
+    input: Path | None = None
+    weight: Path | None = None
+    cells: Cells | None = None
+    backward: bool = False
+    seed: int = 0
+    model: str | None = None
+    run_folder: Path | None = None
+    layer: str | None = None
+    image: Path | None = None
+    invert: bool = False
+    watch: int | None = None
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
