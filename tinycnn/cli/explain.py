@@ -42,64 +42,53 @@ OPERATIONS["graph"] = (GRAPH, True)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
-        "operation", type=_name, choices=OPERATIONS, metavar="OPERATION", help=", ".join(OPERATIONS)
-    )
-    parser.add_argument("--backward", action="store_true", help="explain the gradients, too")
-    parser.add_argument("--size", type=integer(1), help="H and W of the input, or how many numbers")
-    parser.add_argument("--batch-size", type=integer(1), help="N")
-    parser.add_argument("--channels", type=integer(1), help="C, of the input")
-    parser.add_argument("--filters", type=integer(1), help="K; of dense, the outputs")
-    parser.add_argument(
+    add = parser.add_argument
+    add("operation", type=_name, choices=OPERATIONS, metavar="OPERATION", help=", ".join(OPERATIONS))
+    add("--backward", action="store_true", help="explain the gradients, too")
+    add("--size", type=integer(1), help="H and W of the input, or how many numbers")
+    add("--batch-size", type=integer(1), help="N")
+    add("--channels", type=integer(1), help="C, of the input")
+    add("--filters", type=integer(1), help="K; of dense, the outputs")
+    add(
         "--kernel",
         metavar="KERNEL",
         help=f"KH and KW; or rows, as '1 0 -1; 2 0 -2; 1 0 -1'; or {', '.join(own.KERNELS)}",
     )
-    parser.add_argument("--stride", type=integer(1), help="SH and SW")
-    parser.add_argument("--padding", type=integer(0), help="PH and PW")
-    parser.add_argument("--dilation", type=integer(1), help="DH and DW")
-    parser.add_argument("--groups", type=integer(1), help="G")
-    parser.add_argument("--statistic", choices=POOLS, help="of a pool (default: max)")
-    parser.add_argument("--label-smoothing", type=number(0), help="of a cross-entropy (default: 0)")
-    parser.add_argument("--p", type=number(0), help="probability of dropout (default: 0.5)")
-    parser.add_argument("--sparsity", type=number(0), help="share of the weights to prune (default: 0.5)")
-    parser.add_argument(
-        "--lr", type=number(0), help="learning rate (default: 0.1; of Adam 0.01, of a training step 0.001)"
-    )
-    parser.add_argument(
+    add("--stride", type=integer(1), help="SH and SW")
+    add("--padding", type=integer(0), help="PH and PW")
+    add("--dilation", type=integer(1), help="DH and DW")
+    add("--groups", type=integer(1), help="G")
+    add("--statistic", choices=POOLS, help="of a pool (default: max)")
+    add("--label-smoothing", type=number(0), help="of a cross-entropy (default: 0)")
+    add("--p", type=number(0), help="probability of dropout (default: 0.5)")
+    add("--sparsity", type=number(0), help="share of the weights to prune (default: 0.5)")
+    add("--lr", type=number(0), help="learning rate (default: 0.1; of Adam 0.01, of a training step 0.001)")
+    add(
         "--input",
         type=Path,
         metavar="FILE",
         help="your own input: a .npy, any dimensions left out, or a picture",
     )
-    parser.add_argument("--weight", type=Path, metavar="FILE.npy", help="your own weight")
-    parser.add_argument(
+    add("--weight", type=Path, metavar="FILE.npy", help="your own weight")
+    add(
         "--model",
         metavar="MODEL",
         help=f"{', '.join(models.MODELS)}, or your own, FILE.py:NAME (default: cnn28)",
     )
-    parser.add_argument("--run", type=Path, dest="run_folder", metavar="RUN", help="a trained network")
-    parser.add_argument("--layer", help="of features: its name (default: before the last one with weights)")
-    parser.add_argument("--image", type=Path, help="your own picture (default: a test digit)")
-    parser.add_argument(
-        "--invert", action="store_true", default=None, help="dark on bright to bright on dark"
-    )
-    parser.add_argument(
-        "--watch", type=integer(2), metavar="TIMES", help="repeat a training step, and show what changes"
-    )
-    parser.add_argument(
+    add("--run", type=Path, dest="run_folder", metavar="RUN", help="a trained network")
+    add("--layer", help="of features: its name (default: before the last one with weights)")
+    add("--image", type=Path, help="your own picture (default: a test digit)")
+    add("--invert", action="store_true", default=None, help="dark on bright to bright on dark")
+    add("--watch", type=integer(2), metavar="TIMES", help="repeat a training step, and show what changes")
+    add(
         "--cells",
         nargs="+",
         metavar="CELL",
         help="step through these only, as 'y[0,0,:2,:2]' 'dL/dx[0,0,1,1]'",
     )
-    parser.add_argument(
-        "--step", type=integer(1), help="print this step only; a picture is of this one (default: 1)"
-    )
-    parser.add_argument("--seed", type=integer(0), default=0, help="of the numbers (default: 0)")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE", help=".gif, .html, .json, .png, .svg, .pdf; of a graph also .dot"
-    )
+    add("--step", type=integer(1), help="print this step only; a picture is of this one (default: 1)")
+    add("--seed", type=integer(0), default=0, help="of the numbers (default: 0)")
+    add("--out", type=Path, metavar="FILE", help=".gif, .html, .json, .png, .svg, .pdf; of a graph also .dot")
 
 
 def _name(given: str) -> str:

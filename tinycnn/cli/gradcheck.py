@@ -19,9 +19,10 @@ EXAMPLE = "tinycnn gradcheck conv2d max_pool2d --trials 20"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("operations", nargs="*", metavar="OPERATION", help="names (default: all)")
-    parser.add_argument("--trials", type=integer(1), default=5, help="random inputs of each (default: 5)")
-    parser.add_argument("--seed", type=integer(0), default=0, help="of the inputs (default: 0)")
+    add = parser.add_argument
+    add("operations", nargs="*", metavar="OPERATION", help="names (default: all)")
+    add("--trials", type=integer(1), default=5, help="random inputs of each (default: 5)")
+    add("--seed", type=integer(0), default=0, help="of the inputs (default: 0)")
     add_backend(parser)
 
 

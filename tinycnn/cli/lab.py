@@ -17,22 +17,21 @@ EXAMPLE = "tinycnn lab runs/cnn28-digits"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "run_folder",
         type=Path,
         nargs="?",
         metavar="RUN",
         help="run folder (default: a small network that is trained in a few seconds)",
     )
-    parser.add_argument(
-        "--port", type=integer(1), help="on this machine (default: 8765, or another one if it is taken)"
-    )
-    parser.add_argument(
+    add("--port", type=integer(1), help="on this machine (default: 8765, or another one if it is taken)")
+    add(
         "--token",
         help="a secret of at least 16 letters and digits for the address (default: a random one). With the "
         "same port and token, open pages connect again after a restart",
     )
-    parser.add_argument("--no-browser", action="store_true", help="print the address, and open no browser")
+    add("--no-browser", action="store_true", help="print the address, and open no browser")
 
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:

@@ -20,11 +20,12 @@ EXAMPLE = "tinycnn predict seven.png --run runs/cnn28-digits"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="picture files")
-    parser.add_argument(
+    add = parser.add_argument
+    add("images", type=Path, nargs="+", metavar="IMAGE", help="picture files")
+    add(
         "--run", type=Path, dest="run_folder", metavar="RUN", help="run folder (default: the newest in runs/)"
     )
-    parser.add_argument("--invert", action="store_true", help="dark on bright to bright on dark")
+    add("--invert", action="store_true", help="dark on bright to bright on dark")
     add_backend(parser)
 
 
