@@ -63,11 +63,13 @@ def _training_step(setup: Setup) -> Explanation:
     return training_step(model, optimizer, images, labels, repeat=setup.watch or 1)
 
 
-def example(a: Tensor, b: Tensor) -> Tensor:
-    """Return a function of two numbers that uses c twice."""
-    c = a * b
-    d = a + c
-    return c * d
+def _autograd(_: Setup) -> Explanation:
+    def example(a: Tensor, b: Tensor) -> Tensor:
+        c = a * b
+        d = a + c
+        return c * d
+
+    return autograd(example, 2.0, 3.0)
 
 
 def _schedule(setup: Setup) -> Explanation:
@@ -120,7 +122,7 @@ def _features(setup: Setup) -> Explanation:
 WHOLE = {
     "module": Whole(_module, (*MODEL, "image", "input", "invert"), backward=True),
     "training_step": Whole(_training_step, (*MODEL, "batch_size", "lr", "watch")),
-    "autograd": Whole(lambda _: autograd(example, 2.0, 3.0), ()),
+    "autograd": Whole(_autograd, ()),
     "gan_step": Whole(_gan_step, ("batch_size", "lr")),
     "gradient_penalty": Whole(_penalty, ("batch_size",)),
     "features": Whole(_features, (*MODEL, "batch_size", "layer"), backward=True),
