@@ -23,9 +23,8 @@ class Occlusion(NamedTuple):
     """How far a class's lead falls if a patch is covered."""
 
     drop: np.ndarray  #: (N, rows, columns), one number for each place of the patch
-    lead: (
-        np.ndarray
-    )  #: (N,), s_k - max_{j != k} s_j without a patch. If the drop is larger, another class wins
+    #: (N,), s_k - max_{j != k} s_j without a patch. If the drop is larger, another class wins.
+    lead: np.ndarray
     side: int  #: of the patch, in pixels
     stride: int  #: it begins at pixel (row * stride, column * stride)
 
