@@ -1,7 +1,7 @@
-"""The same update rules, faster: one launch makes the step of all parameters of a group.
+"""The same update rules, faster: one call makes the step of all parameters of a group, on a GPU one launch.
 
 This replaces `Optimizer.step`, unless the plain kernels are chosen; see `tinycnn.autograd.fast`. Kernels that
-have no launch for all parameters, or a rule that is a subclass of your own, go the plain way.
+have no such call, or a rule that is a subclass of your own, go the plain way.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def step(self: Optimizer) -> None:
 
 
 def _step_of_all(self: Optimizer, due: Sequence[tuple[int, Tensor]], group: Group) -> bool:
-    """Make one step of several parameters in one launch; return whether that could be done."""
+    """Make one step of several parameters in one call; return whether that could be done."""
     kernel = kernel_of_all(self, [p._data for _, p in due], group)
     if kernel is None:
         return False
