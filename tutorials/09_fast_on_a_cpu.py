@@ -258,8 +258,8 @@ compare(sums[: P * NR].reshape(P, NR).T.reshape(NR, 11, 11), convolution.conv2d(
 # and the loops over i and j run when the code is built, not when it runs.
 
 # %%
-heart = inspect.getsource(micro_kernel.micro_kernel).partition("with Sums")[2]
-print("            with Sums" + heart.partition("for i, row in enumerate(sum_rows)")[0])
+heart = inspect.getsource(micro_kernel.micro_kernel).partition("with cgutils")[2]
+print("            with cgutils" + heart.partition("for i, row in enumerate(sum_rows)")[0])
 
 # %% [markdown]
 # The same loop computes the gradients. By the weights: MR taps of x are broadcast, a vector holds filters of

@@ -115,10 +115,11 @@ def _fma_loop() -> tuple[Any, int, int]:
     measure: on many processors with AVX-512, compilers choose vectors of half the length.
     """
     from numba import njit, types
+    from numba.core import cgutils
     from numba.extending import intrinsic
 
-    from tinycnn.kernels.cpu.micro_kernel import Sums
-    from tinycnn.kernels.cpu.vectors import INDEX, REGISTERS, VECTOR_BYTES, load, pointer, store, vector_of
+    from tinycnn.kernels.cpu import vectors
+    from tinycnn.kernels.cpu.vectors import INDEX, REGISTERS, VECTOR_BYTES, load
 
     count = REGISTERS.rows * REGISTERS.vectors
 
@@ -126,14 +127,16 @@ def _fma_loop() -> tuple[Any, int, int]:
     def add(typing, row, turns):  # type: ignore[no-untyped-def]
         def build(context, builder, signature, args):  # type: ignore[no-untyped-def]
             kind = signature.args[0]
-            vector = vector_of(context, kind)
-            at = [pointer(context, builder, kind, args[0], INDEX(i * vector.count)) for i in range(count + 1)]
+            vector = vectors.vector_of(context, kind)
+            places = [INDEX(i * vector.count) for i in range(count + 1)]
+            at = [vectors.pointer(context, builder, kind, args[0], place) for place in places]
             *before, half = [load(builder, address, vector) for address in at]
-            with Sums(builder, args[1], before) as loop:
-                for i in range(count):
-                    loop.add(i, half, half)
-            for address, total in zip(at, loop.sums, strict=False):
-                store(builder, total, address)
+            totals = [cgutils.alloca_once_value(builder, total) for total in before]
+            with cgutils.for_range(builder, args[1]):
+                for total in totals:
+                    vectors.add_product(builder, total, half, half)
+            for address, total in zip(at, totals, strict=False):
+                vectors.store(builder, builder.load(total), address)
             return context.get_dummy_value()
 
         return types.void(row, types.int64), build

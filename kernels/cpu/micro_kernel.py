@@ -20,10 +20,21 @@ from collections.abc import Callable
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .vectors import INDEX, REGISTERS, VECTOR_BYTES, call, everywhere, load, pointer, size, store, vector_of
+from .vectors import (
+    INDEX,
+    REGISTERS,
+    VECTOR_BYTES,
+    add_product,
+    everywhere,
+    load,
+    pointer,
+    size,
+    store,
+    vector_of,
+)
 
 ROWS, NARROW_ROWS = REGISTERS.rows, REGISTERS.narrow_rows  # MR, and MR for half of NR filters
 MOST_ROWS = max(ROWS, NARROW_ROWS)
@@ -90,7 +101,8 @@ def micro_kernel(MR: int, vectors: int, each: bool = False):
             before = [load_row(builder.select(fresh, at("start", INDEX(0)), row)) for row in sum_rows]
             steps_at, v_at = at("steps", INDEX(0)), at("v", value["v0"])
             count = size(context, builder, kind["steps"], value["steps"])
-            with Sums(builder, count, [total for row in before for total in row]) as loop:
+            totals = [[cgutils.alloca_once_value(builder, total) for total in row] for row in before]
+            with cgutils.for_range(builder, count) as loop:
                 weights = load_row(plus(v_at, builder.mul(loop.index, value["pitch"])))
                 step = builder.load(plus(steps_at, loop.index))
                 for i, row in enumerate(a_rows):
@@ -99,10 +111,10 @@ def micro_kernel(MR: int, vectors: int, each: bool = False):
                     else:
                         numbers = [everywhere(builder, builder.load(plus(row, step)), vector)] * vectors
                     for j in range(vectors):
-                        loop.add(i * vectors + j, numbers[j], weights[j])
+                        add_product(builder, totals[i][j], numbers[j], weights[j])
             for i, row in enumerate(sum_rows):
                 for j in range(vectors):
-                    store(builder, loop.sums[i * vectors + j], plus(row, INDEX(j * vector.count)))
+                    store(builder, builder.load(totals[i][j]), plus(row, INDEX(j * vector.count)))
             return context.get_dummy_value()
 
         index, flag = types.int64, types.boolean
@@ -111,42 +123,6 @@ def micro_kernel(MR: int, vectors: int, each: bool = False):
         ), build
 
     return tile
-
-
-class Sums:
-    """A loop over `index` = 0, 1, ... below `stop`, at least once, that adds to vectors in registers."""
-
-    def __init__(self, builder, stop, begin) -> None:
-        self.builder, self.stop = builder, stop
-        before = builder.block
-        self.body = builder.append_basic_block("sums")
-        builder.branch(self.body)
-        builder.position_at_end(self.body)
-        # A phi is a register's value at the start of a turn: from before the loop, or from the last turn.
-        self.index = builder.phi(INDEX)
-        self.index.add_incoming(INDEX(0), before)
-        self.phis = [builder.phi(total.type) for total in begin]
-        for phi, total in zip(self.phis, begin, strict=True):
-            phi.add_incoming(total, before)
-        self.sums = list(self.phis)
-
-    def add(self, i, a, b) -> None:
-        """Let sums[i] += a * b."""
-        self.sums[i] = call(self.builder, "llvm.fmuladd", "{vector}", a.type, [a, b, self.sums[i]])
-
-    def __enter__(self) -> Sums:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        builder = self.builder
-        following = builder.add(self.index, INDEX(1))
-        end = builder.block
-        self.index.add_incoming(following, end)
-        for phi, total in zip(self.phis, self.sums, strict=True):
-            phi.add_incoming(total, end)
-        after = builder.append_basic_block("after")
-        builder.cbranch(builder.icmp_signed("<", following, self.stop), self.body, after)
-        builder.position_at_end(after)
 
 
 wide_tile = micro_kernel(ROWS, REGISTERS.vectors)

@@ -12,6 +12,7 @@ import numpy as np
 from .. import arena
 from ..arrays import Array, ready
 from ..geometry import Geometry
+from . import convolution
 from .compiled import compiled
 from .rows import largest_row
 from .threads import Job, split
@@ -72,20 +73,21 @@ def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     return x
 
 
+# Sums of windows are a depthwise convolution with weights of 1. The geometry says so: it has C groups.
+
+
 def sum_pool2d(x: Array, geometry: Geometry) -> Array:
     """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
-    y = arena.empty(geometry.y_shape, x.dtype)
-    arrays = _planes(x), _planes(y)
-    _split(lambda _, start, stop: _sum_planes(*arrays, tuple(geometry), start, stop), arrays)
-    return y
+    return convolution.conv2d(x, np.ones(geometry.w_shape, x.dtype), geometry)
 
 
 def sum_pool2d_input(g: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with `g` added to all cells of its window: `sum_pool2d`'s adjoint."""
-    x = arena.empty(geometry.x_shape, g.dtype)
-    arrays = _planes(g), _planes(x)
-    _split(lambda _, start, stop: _spread_planes(*arrays, tuple(geometry), start, stop), arrays)
-    return x
+    if geometry.w_shape[2:] == geometry.x_shape[2:] and g.shape[2:] == (1, 1):  # one window for all cells
+        x = arena.empty(geometry.x_shape, g.dtype)
+        x[...] = g
+        return x
+    return convolution.conv2d_input(g, np.ones(geometry.w_shape, g.dtype), geometry)
 
 
 def _split(job: Job, arrays: tuple[Array, ...]) -> None:
@@ -153,27 +155,3 @@ def _scatter_planes(g, index, x, start, stop):
             x[plane, cell] = 0
         for o in range(index.shape[1]):
             x[plane, index[plane, o]] += g[plane, o]
-
-
-@compiled
-def _sum_planes(x, y, geometry, start, stop):
-    _, _, H, W, _, KH, KW, SH, SW, PH, PW, _, _, _, OH, OW = geometry
-    for plane in range(start, stop):
-        y[plane] = 0
-        for oh in range(OH):
-            for ow in range(OW):
-                for i in range(max(0, oh * SH - PH), min(H, oh * SH - PH + KH)):
-                    for j in range(max(0, ow * SW - PW), min(W, ow * SW - PW + KW)):
-                        y[plane, oh, ow] += x[plane, i, j]
-
-
-@compiled
-def _spread_planes(g, x, geometry, start, stop):
-    _, _, H, W, _, KH, KW, SH, SW, PH, PW, _, _, _, OH, OW = geometry
-    for plane in range(start, stop):
-        x[plane] = 0
-        for oh in range(OH):
-            for ow in range(OW):
-                for i in range(max(0, oh * SH - PH), min(H, oh * SH - PH + KH)):
-                    for j in range(max(0, ow * SW - PW), min(W, ow * SW - PW + KW)):
-                        x[plane, i, j] += g[plane, oh, ow]

@@ -99,36 +99,17 @@ def largest_row(step: int):
                 return value, builder.add(number, steps)
 
             with row(builder, count, vector.count) as (p, inside):
-                value, number = look(INDEX(0), p)
-                before = builder.block
-                body, after = builder.append_basic_block("compare"), builder.append_basic_block("after")
-                more = size(context, builder, offsets_type, offsets)
-                builder.cbranch(builder.icmp_signed(">", more, INDEX(1)), body, after)
-                builder.position_at_end(body)
-                i, highest, where = builder.phi(INDEX), builder.phi(vector), builder.phi(numbers)
-                new, new_number = look(i, p)
-                above = builder.fcmp_ordered(">", new, highest)
-                take = builder.or_(above, builder.fcmp_unordered("uno", new, new))
-                highest_now, where_now = (
-                    builder.select(take, new, highest),
-                    builder.select(take, new_number, where),
-                )
-                following = builder.add(i, INDEX(1))
-                builder.cbranch(builder.icmp_signed("<", following, more), body, after)
-                for phi, first, then in (
-                    (i, INDEX(1), following),
-                    (highest, value, highest_now),
-                    (where, number, where_now),
-                ):
-                    phi.add_incoming(first, before)
-                    phi.add_incoming(then, body)
-                builder.position_at_end(after)
-                result, result_number = builder.phi(vector), builder.phi(numbers)
-                for phi, first, then in ((result, value, highest_now), (result_number, number, where_now)):
-                    phi.add_incoming(first, before)
-                    phi.add_incoming(then, body)
-                masked_store(builder, result, builder.gep(best_at, [p]), inside)
-                masked_store(builder, result_number, builder.gep(winner_at, [p]), inside)
+                first = look(INDEX(0), p)
+                highest, where = (cgutils.alloca_once_value(builder, value) for value in first)
+                cells_of_window = size(context, builder, offsets_type, offsets)
+                with cgutils.for_range_slice(builder, INDEX(1), cells_of_window, INDEX(1)) as (i, _):
+                    value, number = look(i, p)
+                    take = builder.fcmp_ordered(">", value, builder.load(highest))
+                    take = builder.or_(take, builder.fcmp_unordered("uno", value, value))
+                    for new, kept in ((value, highest), (number, where)):
+                        builder.store(builder.select(take, new, builder.load(kept)), kept)
+                masked_store(builder, builder.load(highest), builder.gep(best_at, [p]), inside)
+                masked_store(builder, builder.load(where), builder.gep(winner_at, [p]), inside)
             return context.get_dummy_value()
 
         integer = types.int64

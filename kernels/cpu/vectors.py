@@ -80,6 +80,12 @@ def store(builder, value, pointer) -> None:
     builder.store(value, builder.bitcast(pointer, value.type.as_pointer()), align=_bytes(value.type))
 
 
+def add_product(builder, total, a, b) -> None:
+    """Add a * b to the variable `total`, which LLVM keeps in a register."""
+    sum_of = call(builder, "llvm.fmuladd", "{vector}", a.type, [a, b, builder.load(total)])
+    builder.store(sum_of, total)
+
+
 def masked_load(builder, pointer, inside, vector):
     """Load the elements that `inside` marks, 0 for the others."""
     at = builder.bitcast(pointer, vector.as_pointer())
