@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compiled import compiled
+from .compiled import compiled, inner
 from .epilogue import activate, largest_of_4
 from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, depthwise_tile, narrow_tile, wide_tile
 from .panels import lay_out, transpose
@@ -27,7 +27,7 @@ def macro_kernel(a, a0, rows, first, last, steps, v, v0, pitch, sums, s0, places
             wide_tile(a, a0, rows, i, steps, v, v0, pitch, sums, s0, places, start, fresh)
 
 
-@compiled
+@inner
 def tile_for(layout, filters):
     """Return the tile for a panel that has so many filters."""
     return EACH if layout[11] else NARROW if 2 * filters <= layout[0] else WIDE
@@ -88,7 +88,7 @@ def forward_blocks(
         )
 
 
-@compiled
+@inner
 def write_cells(y, index, numbers, where, below, sums, s0, w0, n, K, k0, k, P, p0, p1, OW, NR, slope):
     """Write the cells p0.. of the images n.., P of each, for k filters. Their sums begin at s0.
 

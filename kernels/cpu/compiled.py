@@ -23,6 +23,14 @@ def compiled(function: Callable[..., Any]) -> Any:
     return _compiled(function)
 
 
+def inner(function: Callable[..., Any]) -> Any:
+    """Compile a function as `compiled` does, but without the code that takes arguments from Python.
+
+    Only compiled code can call it.
+    """
+    return _compiled(function, no_cpython_wrapper=True)
+
+
 def in_any_order(function: Callable[..., Any]) -> Any:
     """Compile a function as `compiled` does, and let it add numbers in another order than it says.
 

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 from .. import arena
 from ..arrays import Array, ready
-from .compiled import compiled
+from .compiled import compiled, inner
 from .rows import copy_row
 from .vectors import INDEX, SHORT, VECTOR_BYTES, load, pointer, store
 
@@ -106,7 +106,7 @@ def transpose(to, to0, to_pitch, source, s0, s_pitch, rows, columns):
             _transpose_block(to, to0 + i * to_pitch + j, to_pitch, source, s0 + j * s_pitch + i, s_pitch)
 
 
-@compiled
+@inner
 def lay_out(to, source, n, group, layout):
     """Copy a group of channels of the images n.. into a border of zeros, which is at the beginning of `to`.
 

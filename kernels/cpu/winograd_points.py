@@ -10,7 +10,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from .blocks import PANEL
-from .compiled import compiled
+from .compiled import compiled, inner
 from .micro_kernel import ROWS, wide_tile
 from .panels import transpose
 from .rows import copy_row
@@ -30,7 +30,7 @@ points_to_window = two_sided(FORM.B, last=True)
 points_to_taps = two_sided(transposed(FORM.G), last=True)
 
 
-@compiled
+@inner
 def tiles_at_points(cut, image, windows, source, n, c0, C, band, scratch, pixels, to, lanes, pitch, apart):
     """Transform a band of tiles, for the channels c0.. of the images n..; return how many tiles.
 
@@ -81,7 +81,7 @@ def weights_at_points(packed, U, numbers, each, apart, NR, first, last):
             taps_to_points(NR, packed, (at, TAPS * each * NR, each * NR), U, (to, R * apart, apart))
 
 
-@compiled
+@inner
 def products(numbers, rows, count, steps, weights, results, places, zeros, fresh):
     """Multiply the numbers of each point by its weights: results (points, rows, NR); from 0 on, if `fresh`.
 
