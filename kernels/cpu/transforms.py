@@ -88,39 +88,41 @@ def two_sided(matrix: Matrix, last: bool = False):
         kinds = signature.args[1:]
         vector = vector_of(context, kinds[0])
         zero = ir.Constant(vector, None)
+        tiles = []  # where the first number of each array is, and how far apart rows and columns are
+        for i in range(0, 6 if last else 4, 2):
+            first, *apart = cgutils.unpack_tuple(builder, args[i + 1], 3)
+            tiles.append((pointer(context, builder, kinds[i], args[i], first), *apart))
+        wrong = pointer(context, builder, kinds[6], args[6], INDEX(0)) if last else None
         half_done = cgutils.alloca_once(builder, ir.ArrayType(vector, size * len(matrix)))
         with cgutils.for_range_slice(builder, INDEX(0), lanes, INDEX(vector.count)) as (lane, _):
 
-            def address(array, i, j):
-                first, row, column = cgutils.unpack_tuple(builder, args[array + 1], 3)
+            def address(tile, i, j):
+                start, row, column = tile
                 place = builder.add(builder.mul(row, i), builder.mul(column, j))
-                return pointer(
-                    context, builder, kinds[array], args[array], builder.add(builder.add(first, lane), place)
-                )
+                return builder.gep(start, [builder.add(lane, place)])
 
             def between(i, j):
                 place = builder.add(builder.mul(i, INDEX(size)), j)
                 return builder.gep(half_done, [INDEX(0), place])
 
             with cgutils.for_range(builder, INDEX(size)) as loop:
-                column = [load(builder, address(0, INDEX(i), loop.index), vector) for i in range(size)]
+                places = [address(tiles[0], INDEX(i), loop.index) for i in range(size)]
+                column = [load(builder, place, vector) for place in places]
                 for i, value in enumerate(_times(builder, matrix, column)):
                     store(builder, value, between(INDEX(i), loop.index))
             with cgutils.for_range(builder, INDEX(len(matrix))) as loop:
                 row = [load(builder, between(loop.index, INDEX(j)), vector) for j in range(size)]
                 results = _times(builder, matrix, row)
                 if last:
-                    wrong = pointer(context, builder, kinds[6], args[6], INDEX(0))
-                    not_finite = load(builder, wrong, vector)
+                    total = load(builder, wrong, vector)
                     for value in results:
-                        not_finite = call(
-                            builder, "llvm.fmuladd", "{vector}", vector, [value, zero, not_finite]
-                        )
-                    store(builder, not_finite, wrong)
+                        total = call(builder, "llvm.fmuladd", "{vector}", vector, [value, zero, total])
+                    store(builder, total, wrong)
                 for j, value in enumerate(results):
                     if last:
-                        value = builder.fadd(value, load(builder, address(4, loop.index, INDEX(j)), vector))
-                    store(builder, value, address(2, loop.index, INDEX(j)))
+                        before = load(builder, address(tiles[2], loop.index, INDEX(j)), vector)
+                        value = builder.fadd(value, before)
+                    store(builder, value, address(tiles[1], loop.index, INDEX(j)))
         return context.get_dummy_value()
 
     place = types.UniTuple(types.int64, 3)
