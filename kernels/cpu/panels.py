@@ -130,41 +130,35 @@ def lay_out(to, source, n, group, layout):
                     copy_row(to, row, source, at + (c * H + h) * W, W)
 
 
-@compiled
-def pack(w, packed, G, each, filters, taps, NR):
-    """Copy w (G, each, filters, taps) to panels (G, blocks of NR filters, taps, each, NR)."""
-    blocks = -(-filters // NR)
-    for group in range(G):
-        for block in range(blocks):
-            for i in range(each):
-                to = ((group * blocks + block) * taps * each + i) * NR
-                at = ((group * each + i) * filters + block * NR) * taps
-                transpose(packed, to, each * NR, w, at, taps, taps, min(NR, filters - block * NR))
-
-
-@compiled
-def pack_layer(w, bias, packed, start, G, each, filters, taps, NR):
-    """As `pack`, and copy `bias` (G, filters), which may be empty, to `start`: as many panels and one of 0.
-
-    What a panel has too many of is 0.
-    """
-    if filters % NR:
-        packed[:] = 0
-    pack(w, packed, G, each, filters, taps, NR)
-    start[:] = 0
-    for k in range(len(bias)):
-        start[k // filters * ((len(start) - NR) // G) + k % filters] = bias[k]
-
-
 def packed(
     w: Array, bias: Array | None, G: int, each: int, filters: int, taps: int, NR: int
 ) -> tuple[Array, Array]:
-    """Return w (G, each, filters, taps) as panels; the bias, or zeros, as panels and one more of zeros."""
+    """Return w (G, each, filters, taps) and a bias (G, filters), or zeros, as panels of NR filters.
+
+    They are (G, panels, taps, each, NR) and (G, panels, NR); what a panel has too many of is 0. In the end of
+    the second there is one more panel of zeros.
+    """
     panels = G * -(-filters // NR)
     size = panels * taps * each * NR
     memory = aligned(size + (panels + 1) * NR, w.dtype)
     numbers = w.reshape(-1)
     addends = numbers[:0] if bias is None else ready(bias, w.dtype)
     weights, start = memory[:size], memory[size:]
-    pack_layer(numbers, addends, weights, start, G, each, filters, taps, NR)
+    _pack(numbers, addends, weights, start, G, each, filters, taps, NR)
     return weights, start
+
+
+@compiled
+def _pack(w, bias, packed, start, G, each, filters, taps, NR):
+    """See `packed`. The bias may be empty."""
+    panels = -(-filters // NR)
+    if filters % NR:
+        packed[:] = 0
+    start[:] = 0
+    for k in range(len(bias)):
+        start[k // filters * panels * NR + k % filters] = bias[k]
+    for panel in range(G * panels):
+        group, k = panel // panels, panel % panels * NR
+        for i in range(each):
+            to, at = (panel * taps * each + i) * NR, ((group * each + i) * filters + k) * taps
+            transpose(packed, to, each * NR, w, at, taps, taps, min(NR, filters - k))

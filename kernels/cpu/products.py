@@ -16,7 +16,7 @@ from .. import arena
 from ..arrays import Array, ready
 from .compiled import compiled
 from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, filters_of, narrow_tile, wide_tile
-from .panels import aligned, pack, transpose
+from .panels import packed, transpose
 from .plan import CROWDED, table
 from .threads import split
 
@@ -110,9 +110,8 @@ def _by_panels(a: Array, b: Array, a_by_columns: bool, b_by_columns: bool, tile:
     for first, panels in ((0, N // NR), (N - NR, int(N % NR > 0))):
         columns = b[:, first : first + panels * NR]
         if panels and b_by_columns:
-            packed = aligned(panels * K * NR, b.dtype)
-            pack(ready(columns.T).reshape(-1), packed, 1, 1, panels * NR, K, NR)
-            run(packed, 0, K * NR, NR, y, first, panels)
+            weights, _ = packed(ready(columns.T), None, 1, 1, panels * NR, K, NR)
+            run(weights, 0, K * NR, NR, y, first, panels)
         elif panels and N * a.itemsize % CROWDED == 0 and tile is USUAL:
             # Such rows would push each other out of the cache.
             run(ready(columns.reshape(K, panels, NR).transpose(1, 0, 2)), 0, K * NR, NR, y, first, panels)
