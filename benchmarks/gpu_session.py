@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,11 +116,8 @@ class Session:
     def run(self, steps: list[list[Part]]) -> None:
         """Run all steps until the time is over."""
         for step in steps:
-            threads = [threading.Thread(target=self.part, args=(part,)) for part in step]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            with ThreadPoolExecutor(len(step) or 1) as threads:
+                list(threads.map(self.part, step))
 
     def part(self, part: Part) -> None:
         """Run one part; whatever happens in it, the next one can begin."""

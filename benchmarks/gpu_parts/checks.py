@@ -1,13 +1,10 @@
-"""Whether a result is right, and the same twice; and what the compiled kernels use."""
+"""Whether a result is right, and the same twice."""
 
-import gc
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-from tinycnn.kernels.cuda.launch import Kernel
 
 from .machine import on_cpu, say, telling
 
@@ -31,24 +28,3 @@ def check(
         error = float(np.linalg.norm(first - exact) / np.linalg.norm(exact))
         same, seconds = bool((first == second).all()), round(time.perf_counter() - began, 2)
         say(**row, ok=error < bound(name) and same, error=error, same_twice=same, seconds=seconds)
-
-
-def registers(rung: str) -> None:
-    """Say what the compiled kernels use."""
-    for kernel in (o for o in gc.get_objects() if type(o) is Kernel):
-        for (kinds, _), function in kernel._loaded.items():
-            used = {"threads": kernel.threads, "kinds": len(kinds)}
-            for name in ("num_regs", "local_size_bytes", "shared_size_bytes"):
-                used[name] = attribute(function, name)
-            say(part="registers", rung=rung, kernel=kernel.function.__qualname__, **used)
-
-
-def attribute(function: Any, name: str) -> int | None:
-    """Return an attribute of a loaded function, which CuPy knows under the driver's number."""
-    numbers = {"shared_size_bytes": 1, "local_size_bytes": 3, "num_regs": 4}
-    try:
-        from cupy_backends.cuda.api import driver
-
-        return driver.funcGetAttribute(numbers[name], function.ptr)
-    except Exception:
-        return None

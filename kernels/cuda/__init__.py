@@ -38,13 +38,13 @@ TOP = RUNGS["epilogue"]
 
 def conv2d(x: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return y (N, K, OH, OW), the convolution of `x` with `w`, plus `bias` (K,): Eq. 1."""
-    serving = TOP if fits(x, w, *_if_any(bias)) and not too_large(geometry.y_shape) else im2col
+    serving = TOP if fits(x, w, bias) and not too_large(geometry.y_shape) else im2col
     return serving.conv2d(x, w, geometry, bias)
 
 
 def conv2d_input(g: Array, w: Array, geometry: Geometry, bias: Array | None = None) -> Array:
     """Return d<g, conv2d(x, w)>/dx (N, C, H, W), plus `bias` (C,) for a transposed convolution."""
-    serving = TOP if fits(g, w, *_if_any(bias)) and not too_large(geometry.x_shape) else im2col
+    serving = TOP if fits(g, w, bias) and not too_large(geometry.x_shape) else im2col
     return serving.conv2d_input(g, w, geometry, bias)
 
 
@@ -52,7 +52,3 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     """Return d<g, conv2d(x, w)>/dw (K, C/G, KH, KW)."""
     serving = TOP if fits(x, g) and not too_large(geometry.w_shape) else im2col
     return serving.conv2d_weight(x, g, geometry)
-
-
-def _if_any(bias: Array | None) -> tuple[Array, ...]:
-    return () if bias is None else (bias,)

@@ -6,19 +6,16 @@ the assembler. `built` takes the one that a launch takes: intermediate code that
 
 from __future__ import annotations
 
+import importlib
 import re
-import shutil
 import struct
 import subprocess
 import tempfile
-from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .launch import Capability
 from .target import Kernel, Kinds
-
-WHEELS = ("nvidia-cuda-nvcc-cu12", "nvidia-cuda-nvcc")
 
 
 class Compiled(NamedTuple):
@@ -34,24 +31,17 @@ class Compiled(NamedTuple):
     text: str  # PTX, the assembly language
 
 
-def assembler() -> Path:
-    """Return where NVIDIA's assembler ``ptxas`` is: in a wheel that numba-cuda brings, or on the path.
+def assembler() -> str:
+    """Return where NVIDIA's assembler ``ptxas`` is: in a wheel that numba-cuda brings, or a toolkit.
 
     Raises
     ------
     FileNotFoundError
         Where it is in neither.
     """
-    for wheel in WHEELS:
-        try:
-            files = metadata.files(wheel) or []
-        except metadata.PackageNotFoundError:
-            continue
-        for file in files:
-            if file.name == "ptxas":
-                return Path(str(file.locate()))
-    if found := shutil.which("ptxas"):
-        return Path(found)
+    pathfinder: Any = importlib.import_module("cuda.pathfinder")
+    if found := pathfinder.find_nvidia_binary_utility("ptxas"):
+        return str(found)
     raise FileNotFoundError("ptxas, NVIDIA's assembler, comes with 'tinycnn[cuda-check]'")
 
 
@@ -70,19 +60,19 @@ def compiled(kernel: Kernel, kinds: Kinds, capability: Capability) -> Compiled:
         source = Path(folder) / "kernel.ptx"
         source.write_text(text)
         target = "-arch=sm_{}{}".format(*capability)
-        command = [str(ptxas), "-v", target, str(source), "-o", str(source.with_suffix(".cubin"))]
+        command = [ptxas, "-v", target, str(source), "-o", str(source.with_suffix(".cubin"))]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"ptxas: {done.stderr}")
-    used, shared = (
-        re.search(r"Used (\d+) registers", done.stderr),
-        re.search(r"(\d+) bytes smem", done.stderr),
-    )
     loads = re.findall(r"\bld\.(?:global|shared)\S*", text)
+    registers, spilled, shared = (
+        sum(map(int, re.findall(pattern, done.stderr)))
+        for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill", r"(\d+) bytes smem")
+    )
     return Compiled(
-        int(used[1]) if used else 0,
-        sum(map(int, re.findall(r"(\d+) bytes spill", done.stderr))),
-        int(shared[1]) if shared else 0,
+        registers,
+        spilled,
+        shared,
         text.count("fma.rn.f32"),
         len(loads),
         sum(".v4" in load for load in loads),

@@ -14,12 +14,14 @@ LIMIT = 2**31  # int32 counts the elements of every array
 ON_GPU = "__cuda_array_interface__"  # what has this can say where in the GPU's memory it lies
 
 
-def fits(*arrays: Array) -> bool:
-    """Return whether kernels can read all of them: float32, on the GPU, int32 enough to count elements.
+def fits(*arrays: Array | None) -> bool:
+    """Return whether kernels can read all that are not None: float32, on the GPU, int32 enough to count.
 
     What only calls itself CuPy's array has no address that a kernel could read.
     """
     for array in arrays:
+        if array is None:
+            continue
         there = isinstance(array, np.ndarray) if SIMULATED else hasattr(type(array), ON_GPU)
         if not there or array.dtype.char != "f" or array.size >= LIMIT:
             return False

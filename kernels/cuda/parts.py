@@ -50,15 +50,6 @@ def adding_kernel(finish=no_change) -> Kernel:
     return kernel_of_sums
 
 
-def adding(pieces: int, shape: tuple[int, ...], finish=no_change) -> Launch:
-    """Return the launch that adds parts (pieces, *shape) into a result of `shape` (N, C, H, W)."""
-    N, C, H, W = shape
-    size = N * C * H * W
-    return adding_kernel(finish).prepared(
-        (-(-size // CELLS),), (CELLS * SHARES,), "fff", (pieces, size, C, H * W)
-    )
-
-
 class Sums(NamedTuple):
     """The launches that compute a result, which only lack the arrays: at once, or in parts that are added."""
 
@@ -71,7 +62,11 @@ class Sums(NamedTuple):
         """Return the launches for a result of `shape` (N, C, H, W) whose sums are cut into `pieces`."""
         if pieces == 1:
             return cls(multiply)
-        return cls(multiply, (pieces, *shape), adding(pieces, shape, finish))
+        N, C, H, W = shape
+        size = N * C * H * W
+        grid, numbers = (-(-size // CELLS),), (pieces, size, C, H * W)
+        add = adding_kernel(finish).prepared(grid, (CELLS * SHARES,), "fff", numbers)
+        return cls(multiply, (pieces, *shape), add)
 
     def write(self, sources: Sequence[Array], bias: Array, out: Array) -> None:
         """Write the result; where parts are added, their sum is finished with `bias`."""

@@ -134,51 +134,37 @@ def min_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
 
 def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell `index`."""
-    if not fits(g) or too_large(geometry.x_shape):
-        return plain.pool_scatter(g, index, geometry)
-    PATCH_H = _most_windows(TILE_H, geometry.KH, geometry.SH, geometry.DH)
-    PATCH_W = _most_windows(TILE_W, geometry.KW, geometry.SW, geometry.DW)
-    x = result(g, geometry.x_shape)
-    g, index = map(array_module(g).ascontiguousarray, (g, index))
-    size = geometry.H, geometry.W
-    if _launch(scatter_kernel, geometry, size, 8 * PATCH_H * PATCH_W, g, index, x, PATCH_H, PATCH_W):
-        return x
+    N, C, H, W, _, KH, KW, SH, SW, _, _, DH, DW, *_ = geometry
+    # How many windows along an axis may see a cell of a tile.
+    patch = (TILE_H - 1 + (KH - 1) * DH) // SH + 1, (TILE_W - 1 + (KW - 1) * DW) // SW + 1
+    if fits(g) and not too_large(geometry.x_shape):
+        x = result(g, geometry.x_shape)
+        g, index = map(array_module(g).ascontiguousarray, (g, index))
+        if _launch(scatter_kernel, geometry, (H, W), patch, 8, g, index, x):
+            return x
     return plain.pool_scatter(g, index, geometry)
 
 
 def _best(which: Kernel, x: Array, geometry: Geometry) -> tuple[Array, Array] | None:
+    """Return what `max_pool2d` does, or None if it is not for this kernel."""
     if not fits(x) or too_large(geometry.y_shape):
         return None
-    PATCH_H = (TILE_H - 1) * geometry.SH + (geometry.KH - 1) * geometry.DH + 1
-    PATCH_W = (TILE_W - 1) * geometry.SW + (geometry.KW - 1) * geometry.DW + 1
-    xp, windows = array_module(x), (geometry.OH, geometry.OW)
-    y = result(x, (*x.shape[:2], *windows))
-    index = xp.empty(y.shape, np.int32)  # a plane has fewer cells than int32 counts
-    x = xp.ascontiguousarray(x)
-    written = _launch(which, geometry, windows, 4 * PATCH_H * PATCH_W, x, y, index, PATCH_H, PATCH_W)
-    return (y, index) if written else None
+    _, _, _, _, _, KH, KW, SH, SW, _, _, DH, DW, _, OH, OW = geometry
+    patch = (TILE_H - 1) * SH + (KH - 1) * DH + 1, (TILE_W - 1) * SW + (KW - 1) * DW + 1
+    y = result(x, (*x.shape[:2], OH, OW))
+    index = array_module(x).empty(y.shape, np.int32)  # a plane has fewer cells than int32 counts
+    x = array_module(x).ascontiguousarray(x)
+    return (y, index) if _launch(which, geometry, (OH, OW), patch, 4, x, y, index) else None
 
 
-def _most_windows(tile: int, K: int, S: int, D: int) -> int:
-    """Return how many windows along an axis may see a cell of a tile."""
-    return (tile - 1 + (K - 1) * D) // S + 1
+def _launch(which: Kernel, geometry: Geometry, cells: Pair, patch: Pair, size: int, *arrays: Array) -> bool:
+    """Start a thread for each of the `cells` (height, width) of every plane, if the patch fits.
 
-
-def _launch(
-    which: Kernel,
-    geometry: Geometry,
-    cells: Pair,
-    shared: int,
-    a: Array,
-    b: Array,
-    c: Array,
-    PATCH_H: int,
-    PATCH_W: int,
-) -> bool:
-    """Start a thread for each of the `cells` (height, width) of every plane, if the patch fits."""
-    tiles = -(-cells[0] // TILE_H) * -(-cells[1] // TILE_W)
-    blocks = geometry.N * geometry.C * tiles
+    `size` is how many bytes a cell of the patch has.
+    """
+    blocks = geometry.N * geometry.C * -(-cells[0] // TILE_H) * -(-cells[1] // TILE_W)
+    shared = size * patch[0] * patch[1]
     if shared > SHARED_BYTES or blocks >= LIMIT:
         return False
-    which.launch((blocks,), (THREADS,), a, b, c, geometry, PATCH_H, PATCH_W, shared=shared)
+    which.launch((blocks,), (THREADS,), *arrays, geometry, *patch, shared=shared)
     return True

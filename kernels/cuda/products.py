@@ -156,7 +156,7 @@ def matmul(a: Array, b: Array, product_of=padded_product) -> Array:
 
 def dense(x: Array, w: Array, bias: Array | None = None, product_of=padded_product) -> Array:
     """Return x @ w.T + bias in one launch, or two if its sums are cut; anything but float32 by CuPy."""
-    if not fits(x, w, *(() if bias is None else (bias,))) or too_large((x.shape[0], w.shape[0])):
+    if not fits(x, w, bias) or too_large((x.shape[0], w.shape[0])):
         return x @ w.T if bias is None else x @ w.T + bias
     if capability() < tensor_cores.CAPABILITY:
         product_of = padded_product  # the GPU has no tensor cores for TF32

@@ -27,8 +27,12 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from .launch import Kernel, Kinds, Launch, kernel
-from .toolchain import SIMULATED, cuda, why_not
+from .launch import Kernel as Kernel
+from .launch import Kinds as Kinds
+from .launch import kernel as kernel
+from .toolchain import SIMULATED as SIMULATED
+from .toolchain import cuda as cuda
+from .toolchain import why_not as why_not
 
 VECTOR = 4  # float32 in one load of 128 bits
 SHARED_BYTES = 48 << 10  # what a block gets on every GPU without asking for more
@@ -46,30 +50,3 @@ device, shared, load4, store4, divide = (
 copy4_or_zero, commit_copies, all_but, to_tf32, mma = (
     getattr(_words, name) for name in ("copy4_or_zero", "commit_copies", "all_but", "to_tf32", "mma")
 )
-
-__all__ = [
-    "FLOAT32",
-    "INT32",
-    "MOST_BLOCKS",
-    "SHARED_BYTES",
-    "SIMULATED",
-    "VECTOR",
-    "ZERO",
-    "Kernel",
-    "Kinds",
-    "Launch",
-    "all_but",
-    "commit_copies",
-    "copy4_or_zero",
-    "cuda",
-    "device",
-    "divide",
-    "int32",
-    "kernel",
-    "load4",
-    "mma",
-    "shared",
-    "store4",
-    "to_tf32",
-    "why_not",
-]

@@ -90,7 +90,21 @@ def register_product(tile: Tile, padding: int = 0) -> BlockProduct:
     def place_x(thread, x):
         return int32(x // VECTOR * VECTOR * COLUMNS + thread % COLUMNS * VECTOR + x % VECTOR)
 
-    add_product = product(tile, ROW_A, ROW_B)
+    @device
+    def multiply(memory, a_first, b_first, a, b, sums):
+        """Add the products of one row of either tile."""
+        for run in range(TM // VECTOR):
+            y = run * VECTOR
+            a[y], a[y + 1], a[y + 2], a[y + 3] = load4(memory, int32(a_first + y * ROWS))
+        for run in range(TN // VECTOR):
+            x = run * VECTOR
+            b[x], b[x + 1], b[x + 2], b[x + 3] = load4(memory, int32(b_first + x * COLUMNS))
+        for y in range(TM):
+            for x in range(TN):
+                sums[y * TN + x] += a[y] * b[x]
+
+    # In a loop over BK the compiler would work out addresses in every turn: called one by one, in none.
+    add_product = repeated(multiply, BK, ROW_A, ROW_B)
     return BlockProduct(ROW_A, ROW_B, TM, TN, first_a, first_b, place_y, place_x, add_product)
 
 
@@ -131,32 +145,6 @@ def writing(tile: Tile, by: BlockProduct, finish: Callable[..., float]) -> Calla
                     out[int32((first + m) * N + n)] = finish(sums[y * TN + x], bias, n)
 
     return write
-
-
-def product(tile: Tile, row_a: int, row_b: int) -> Callable[..., None]:
-    """Return a function for kernels that adds the product of the tiles (BK, BM) and (BK, BN) to the sums.
-
-    `row_a` and `row_b` say how far apart two of their rows lie in shared memory.
-    """
-    BM, BN, BK, TM, TN = tile
-    ROWS, COLUMNS = tile.rows, tile.columns
-    RUNS_M, RUNS_N = TM // VECTOR, TN // VECTOR
-
-    @device
-    def multiply(memory, a_first, b_first, a, b, sums):
-        """Add the products of one row of either tile."""
-        for run in range(RUNS_M):
-            y = run * VECTOR
-            a[y], a[y + 1], a[y + 2], a[y + 3] = load4(memory, int32(a_first + y * ROWS))
-        for run in range(RUNS_N):
-            x = run * VECTOR
-            b[x], b[x + 1], b[x + 2], b[x + 3] = load4(memory, int32(b_first + x * COLUMNS))
-        for y in range(TM):
-            for x in range(TN):
-                sums[y * TN + x] += a[y] * b[x]
-
-    # In a loop over BK the compiler would work out addresses in every turn: called one by one, in none.
-    return repeated(multiply, BK, row_a, row_b)
 
 
 def repeated(multiply: Callable[..., None], times: int, a_step: int, b_step: int) -> Callable[..., None]:

@@ -41,9 +41,6 @@ with _numpy_as_numba_cuda_knows_it():
     if not SIMULATED:
         with suppress(ImportError):  # not there if numba-cuda is not installed: see `why_not`
             importlib.import_module("numba.cuda.np.arrayobj")  # or the first compilation would import it
-            # A small convolution is a launch of few blocks, and nothing its caller should be warned of.
-            _settings: Any = importlib.import_module("numba.cuda.core.config")
-            _settings.CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
 cuda: Any = numba_cuda  # its names appear while Numba runs: nothing for a type checker
 
