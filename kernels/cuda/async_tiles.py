@@ -13,6 +13,7 @@ direction. For the output and the gradient by the input it was no faster there, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, lru_cache
 
 from ..arrays import Array
@@ -20,23 +21,9 @@ from ..geometry import Geometry
 from . import weight_tiles
 from .launch import LAUNCHES
 from .pace import Pace, capability
-from .parts import Sums, no_change
-from .target import (
-    FLOAT32,
-    INT32,
-    ZERO,
-    Kernel,
-    all_but,
-    commit_copies,
-    copy4_or_zero,
-    cuda,
-    device,
-    divide,
-    int32,
-    kernel,
-    shared,
-)
-from .tile_product import Tile, padded_product, writing
+from .parts import Sums
+from .target import Kernel, all_but, commit_copies, copy4_or_zero, cuda, device, divide, int32
+from .tile_product import BlockProduct, Tile, padded_product
 
 TILES = {Tile(128, 128, 8, 8, 8): Pace(2, 1.00, 1.055, 0.57), Tile(64, 64, 8, 8, 4): Pace(4, 1.09, 0.325, 0)}
 STAGES = 3
@@ -49,51 +36,22 @@ def copy_or_zero(memory, to, source, cell, there):
     copy4_or_zero(memory, to, source, int32(cell * there), there)
 
 
-@cache
-def async_kernel(tile: Tile, product_of=padded_product) -> Kernel:
-    """Make the kernel; its arguments are those of `weight_tiles.parts_kernel`."""
-    BM, BN, BK, TM, TN = tile
-    by = product_of(tile)
-    loader = weight_tiles.Loader(tile, by, copy_or_zero)
-    WINDOWS, find, load = loader.windows, loader.find, loader.load
-    REGISTERS_A, REGISTERS_B, SUMS = by.registers_a, by.registers_b, TM * TN
-    first_a, first_b, add_product = by.first_a, by.first_b, by.add_product
+def copy_ahead(tile: Tile, by: BlockProduct, load: Callable[..., None]) -> Callable[..., None]:
+    """Return the loop along the pixels: begin to copy a tile, multiply the one that has arrived."""
+    BK, first_a, first_b, add_product = tile.BK, by.first_a, by.first_b, by.add_product
     STAGE = BK * (by.row_a + by.row_b)  # how long a stage is
-    AHEAD, END = STAGES - 1, STAGES * STAGE
-    shared_floats, wait, write = shared(END), all_but(STAGES - 2), writing(tile, by, no_change)
+    AHEAD, END, wait = STAGES - 1, STAGES * STAGE, all_but(STAGES - 2)
 
-    @kernel(tile.threads, tile.resident)
-    def kernel_of_async_parts(x, g, parts, geometry, pieces, piece):
-        N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
-        CG, KG = divide(C, G), divide(K, G)
-        memory = shared_floats()
-        sums = cuda.local.array(SUMS, FLOAT32)
-        a = cuda.local.array(REGISTERS_A, FLOAT32)
-        b = cuda.local.array(REGISTERS_B, FLOAT32)
-        for i in range(SUMS):
-            sums[i] = ZERO
-        thread = int32(cuda.threadIdx.x)
-        m0, q0 = int32(cuda.blockIdx.y * BM), int32(cuda.blockIdx.x * BN)
-        group = divide(int32(cuda.blockIdx.z), pieces)
-        part = int32(cuda.blockIdx.z - group * pieces)
-
-        lane, row = int32(thread % BK), divide(thread, BK)
-        down = cuda.local.array(WINDOWS, INT32)
-        right = cuda.local.array(WINDOWS, INT32)
-        offset = cuda.local.array(WINDOWS, INT32)
-        find(geometry, group, int32(q0 + row), down, right, offset)
-        filter, filters = int32(group * KG + m0 + row), int32(KG - m0 - row)
-        a_first, b_first = first_a(thread), first_b(thread)
-
-        first, end = int32(part * piece), int32(min(int32((part + 1) * piece), N * OH * OW))
+    @device
+    def walk(memory, first, end, thread, a, b, sums, *of_load):
+        lane, a_first, b_first = int32(thread % BK), first_a(thread), first_b(thread)
         steps = int32(0)
         if end > first:
             steps = divide(end - first + BK - 1, int32(BK))
         put, get = int32(0), int32(0)  # the stages that are copied to and multiplied from
         for step in range(int32(-AHEAD), steps):
             if step + AHEAD < steps:
-                p = int32(first + (step + AHEAD) * BK + lane)
-                load(memory, put, x, g, geometry, p, end, filter, filters, thread, down, right, offset)
+                load(memory, put, int32(first + (step + AHEAD) * BK + lane), end, thread, *of_load)
                 put = int32(put + STAGE)
                 if put == END:
                     put = int32(0)
@@ -105,9 +63,14 @@ def async_kernel(tile: Tile, product_of=padded_product) -> Kernel:
                     get = int32(0)
             wait()
             cuda.syncthreads()
-        write(parts, int32(part * K + group * KG), sums, parts, m0, q0, KG, int32(CG * KH * KW), thread)
 
-    return kernel_of_async_parts
+    return walk
+
+
+@cache
+def async_kernel(tile: Tile, product_of=padded_product) -> Kernel:
+    """Make the kernel; its arguments are those of `weight_tiles.parts_kernel`."""
+    return weight_tiles.make_kernel(tile, product_of, copy_or_zero, copy_ahead, STAGES)
 
 
 @lru_cache(LAUNCHES)

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import cuda, types
+from numba import types
 from numba.core import cgutils
 from numba.cuda.extending import intrinsic
+
+from .toolchain import cuda
 
 LANES, BYTES = 4, 16  # of a load or store of 128 bits
 SHARED = 3  # NVVM's number for the memory that the threads of a block share

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import cuda as numba_cuda
 
-cuda: Any = numba_cuda
+_kernel: Any = importlib.import_module("numba.cuda.simulator.kernel")
 Values = tuple[Any, Any, Any, Any]
+
+
+class Cuda:
+    """What ``numba.cuda`` is in a kernel: threadIdx, blockIdx, syncthreads, shared.array, ...
+
+    Numba puts it in the place of ``cuda`` in the kernel's own file only; this one works in every file.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the running kernel finds under this name."""
+        return getattr(_kernel._get_kernel_context(), name)
+
+
+cuda: Any = Cuda()
 
 
 def device(function: Callable) -> Callable:
@@ -20,9 +34,8 @@ def device(function: Callable) -> Callable:
 def shared(size: int) -> Callable[[], Any]:
     """Return a function for kernels: a block's own `size` float32. The simulator has one such a kernel."""
 
-    @cuda.jit(device=True)  # the simulator tells allocations apart by the line that asks: this one
     def allocate() -> Any:
-        return cuda.shared.array(size, np.float32)
+        return cuda.shared.array(size, np.float32)  # the simulator tells allocations apart by this line
 
     return allocate
 
@@ -69,7 +82,6 @@ def to_tf32(x: Any) -> Any:
     return np.uint32(bits).view(np.float32)
 
 
-@cuda.jit(device=True)
 def mma(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1):
     """Return c + a @ b of a warp: every thread shows what it holds. All threads of the block must call."""
     held = cuda.shared.array((1024, 6), np.float32)

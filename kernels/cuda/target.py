@@ -31,7 +31,6 @@ from .launch import Kernel as Kernel
 from .launch import Kinds as Kinds
 from .launch import kernel as kernel
 from .toolchain import SIMULATED as SIMULATED
-from .toolchain import cuda as cuda
 from .toolchain import why_not as why_not
 
 VECTOR = 4  # float32 in one load of 128 bits
@@ -44,8 +43,8 @@ INT32: Any = np.dtype("int32") if SIMULATED else types.int32  # what an array ho
 FLOAT32: Any = np.dtype("float32") if SIMULATED else types.float32
 
 _words: Any = importlib.import_module(".simulated" if SIMULATED else ".intrinsics", __package__)
-device, shared, load4, store4, divide = (
-    getattr(_words, name) for name in ("device", "shared", "load4", "store4", "divide")
+cuda, device, shared, load4, store4, divide = (
+    getattr(_words, name) for name in ("cuda", "device", "shared", "load4", "store4", "divide")
 )
 copy4_or_zero, commit_copies, all_but, to_tf32, mma = (
     getattr(_words, name) for name in ("copy4_or_zero", "commit_copies", "all_but", "to_tf32", "mma")

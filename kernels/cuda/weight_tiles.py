@@ -61,7 +61,7 @@ class Loader:
                     down[load] = LEAST  # never inside
 
         @device
-        def load(memory, to, x, g, geometry, p, end, filter, filters, thread, down, right, offset):
+        def load(memory, to, p, end, thread, x, g, geometry, filter, filters, down, right, offset):
             """Load pixel p of g, from `filter` on while there are `filters`, and of all windows of x."""
             N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
             pixels = int32(OH * OW)
@@ -83,19 +83,35 @@ class Loader:
         self.find, self.load = find, load
 
 
-@cache
-def parts_kernel(tile: Tile, product_of=padded_product) -> Kernel:
-    """Make the kernel that writes every piece's part (pieces, K, C/G*KH*KW).
+def load_and_multiply(tile: Tile, by: BlockProduct, load: Callable[..., None]) -> Callable[..., None]:
+    """Return the loop of rung 5 along the pixels: load a tile, wait for it, multiply, wait."""
+    BK, first_a, first_b, add_product = tile.BK, by.first_a, by.first_b, by.add_product
 
-    `product_of` says how a block multiplies two tiles: that of rung 5 or 8.
+    @device
+    def walk(memory, first, end, thread, a, b, sums, *of_load):
+        lane, a_first, b_first = int32(thread % BK), first_a(thread), first_b(thread)
+        for pixel in range(first, end, int32(BK)):
+            load(memory, 0, int32(pixel + lane), end, thread, *of_load)
+            cuda.syncthreads()
+            add_product(memory, a_first, b_first, a, b, sums)
+            cuda.syncthreads()
+
+    return walk
+
+
+def make_kernel(tile: Tile, product_of, copy, walking=load_and_multiply, stages: int = 1) -> Kernel:
+    """Make a kernel that writes every piece's part (pieces, K, C/G*KH*KW).
+
+    `product_of` says how a block multiplies two tiles, `copy` is that of `Loader`, `walking` returns the loop
+    along the pixels, and shared memory holds so many `stages` of two tiles.
     """
     BM, BN, BK, TM, TN = tile
     by = product_of(tile)
-    loader = Loader(tile, by, load_or_zero)
-    WINDOWS, find, load = loader.windows, loader.find, loader.load
+    loader = Loader(tile, by, copy)
+    WINDOWS, find, walk = loader.windows, loader.find, walking(tile, by, loader.load)
     REGISTERS_A, REGISTERS_B, SUMS = by.registers_a, by.registers_b, TM * TN
-    first_a, first_b, add_product = by.first_a, by.first_b, by.add_product
-    shared_floats, write = shared(BK * (by.row_a + by.row_b)), writing(tile, by, no_change)
+    write = writing(tile, by, no_change)
+    shared_floats = shared(stages * BK * (by.row_a + by.row_b))
 
     @kernel(tile.threads, tile.resident)
     def kernel_of_parts(x, g, parts, geometry, pieces, piece):
@@ -112,24 +128,25 @@ def parts_kernel(tile: Tile, product_of=padded_product) -> Kernel:
         group = divide(int32(cuda.blockIdx.z), pieces)
         part = int32(cuda.blockIdx.z - group * pieces)
 
-        lane, row = int32(thread % BK), divide(thread, BK)
+        row = divide(thread, BK)
         down = cuda.local.array(WINDOWS, INT32)
         right = cuda.local.array(WINDOWS, INT32)
         offset = cuda.local.array(WINDOWS, INT32)
         find(geometry, group, int32(q0 + row), down, right, offset)
         filter, filters = int32(group * KG + m0 + row), int32(KG - m0 - row)
-        a_first, b_first = first_a(thread), first_b(thread)
 
-        end = int32(min(int32((part + 1) * piece), N * OH * OW))
-        for first in range(int32(part * piece), end, int32(BK)):
-            p = int32(first + lane)
-            load(memory, 0, x, g, geometry, p, end, filter, filters, thread, down, right, offset)
-            cuda.syncthreads()
-            add_product(memory, a_first, b_first, a, b, sums)
-            cuda.syncthreads()
+        first, end = int32(part * piece), int32(min(int32((part + 1) * piece), N * OH * OW))
+        of_load = x, g, geometry, filter, filters, down, right, offset
+        walk(memory, first, end, thread, a, b, sums, *of_load)
         write(parts, int32(part * K + group * KG), sums, parts, m0, q0, KG, int32(CG * KH * KW), thread)
 
     return kernel_of_parts
+
+
+@cache
+def parts_kernel(tile: Tile, product_of=padded_product) -> Kernel:
+    """Make the kernel of rung 5, or with its product that of rung 8."""
+    return make_kernel(tile, product_of, load_or_zero)
 
 
 @lru_cache(LAUNCHES)
