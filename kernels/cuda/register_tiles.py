@@ -51,7 +51,7 @@ from .target import (
     shared,
     store4,
 )
-from .tile_product import Tile, register_product
+from .tile_product import Tile, load_or_zero, register_product
 
 # For many, some and few results (filters in the forward pass), and the last for few channels as well: a tile
 # that is not full computes for nothing. See `pace`.
@@ -81,9 +81,7 @@ def gather_kernel(tile: Tile, finish=no_change, product_of=register_product) -> 
     if THREADS % BN:
         raise ValueError(f"{tile} has {THREADS} threads, no multiple of BN={BN}")
     by = product_of(tile)
-    ROW_A, ROW_B, REGISTERS_A, REGISTERS_B = by.row_a, by.row_b, by.registers_a, by.registers_b
-    first_a, first_b, place_y, place_x = by.first_a, by.first_b, by.place_y, by.place_x
-    add_product = by.add_product
+    ROW_A, ROW_B, REGISTERS_A, REGISTERS_B, first_a, first_b, place_y, place_x, add_product = by
     B = BK * ROW_A  # where the tile of the source (BK, BN) begins, behind that of the weights (BK, BM)
     LOADS_A, LOADS_B = -(-BK * BM // VECTOR // THREADS), BK * BN // THREADS
     STRIDE_A, STRIDE_B = THREADS * VECTOR // BM, THREADS // BN  # rows that all threads load at once
@@ -132,17 +130,13 @@ def gather_kernel(tile: Tile, finish=no_change, product_of=register_product) -> 
                     for load in range(LOADS_A):
                         t = int32(a_row + load * STRIDE_A)
                         if ALL_LOAD or t < BK:
-                            store4(
-                                memory,
-                                int32(t * ROW_A + a_column),
-                                load4(weights, int32(weight + (c0 + t) * MP)),
-                            )
+                            four = load4(weights, int32(weight + (c0 + t) * MP))
+                            store4(memory, int32(t * ROW_A + a_column), four)
                     for load in range(LOADS_B):
                         t = int32(b_row + load * STRIDE_B)
-                        value = ZERO
-                        if inside and c0 + t < C:
-                            value = source[int32(cell + (c0 + t) * plane)]
-                        memory[int32(B + t * ROW_B + b_column)] = value
+                        there = int32(inside and c0 + t < C)
+                        to = int32(B + t * ROW_B + b_column)
+                        load_or_zero(memory, to, source, int32(cell + (c0 + t) * plane), there)
                     cuda.syncthreads()
                     add_product(memory, a_first, b_first, a, b, sums)
                     cuda.syncthreads()
