@@ -14,6 +14,7 @@ from tinycnn.kernels.cuda import async_tiles, register_tiles, weight_tiles
 from tinycnn.kernels.cuda.gather import Gather
 from tinycnn.kernels.cuda.ladder import EPILOGUE
 from tinycnn.kernels.cuda.launch import Launch
+from tinycnn.kernels.cuda.tile_product import padded_product
 from tinycnn.kernels.geometry import conv2d_geometry
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
@@ -109,18 +110,21 @@ def test_estimates_are_of_the_right_size(key):
 
 
 @pytest.mark.parametrize(
-    ("capability", "kernel"), [((7, 5), "kernel_of_parts"), ((8, 0), "kernel_of_async_parts")]
+    ("capability", "make", "tiles"),
+    [
+        ((7, 5), weight_tiles.parts_kernel, weight_tiles.TILES),
+        ((8, 0), async_tiles.async_kernel, async_tiles.TILES),
+    ],
+    ids=["7.5", "8.0"],
 )
-def test_which_rung_serves_the_gradient_by_the_weights(monkeypatch, capability, kernel):
+def test_which_rung_serves_the_gradient_by_the_weights(monkeypatch, capability, make, tiles):
     """Rung 7, if the GPU has copies that nobody waits for."""
     launched = []
     monkeypatch.setattr(async_tiles, "capability", lambda: capability)
-    monkeypatch.setattr(
-        Launch, "__call__", lambda launch, *_: launched.append(launch.kernel.function.__name__)
-    )
+    monkeypatch.setattr(Launch, "__call__", lambda launch, *_: launched.append(launch.kernel))
     x, g = np.zeros((32, 32, 13, 13), "f"), np.zeros((32, 64, 11, 11), "f")
     EPILOGUE._write("weight", x, g, np.zeros((64, 32, 3, 3), "f"), geometry_of("N32 C32 13x13 K64 3x3"))
-    assert launched[0] == kernel
+    assert launched[0] in [make(tile, padded_product) for tile in tiles]
 
 
 def test_small_results_are_cut_into_pieces_and_large_ones_are_not():

@@ -102,7 +102,7 @@ def test_a_replayed_step_computes_what_the_plain_kernels_compute(gpu, monkeypatc
     assert len(strict_launches.started) >= 20
     assert {
         "sums_kernel",
-        "kernel_of_async_parts",
+        "kernel_of_parts",
         "kernel_of_product",
         "kernel_of_best",
         "scatter_kernel",

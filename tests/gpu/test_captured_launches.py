@@ -96,8 +96,7 @@ def test_a_step_starts_the_same_kernels_as_it_is_and_in_a_graph(gpu, name):
     assert fast.reason is None
     assert by_call[1:] == by_call[:-1]
     names = {start[0] for start in by_call[0]}
-    assert {"kernel_of_product", "lay_out_kernel", "kernel_of_sums"} <= names
-    assert names & {"kernel_of_async_parts", "kernel_of_parts"}
+    assert {"kernel_of_product", "lay_out_kernel", "kernel_of_sums", "kernel_of_parts"} <= names
 
 
 @pytest.mark.parametrize(("name", "batch"), [(n, b) for n, batches in BATCHES.items() for b in batches])
