@@ -82,8 +82,17 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, X: Any, y: Any) -> Self:
         """Train a new network.
 
-        X is (N, D), (N, C*H*W) or (N, C, H, W); images are best scaled to [0, 1]. y (N,) has numbers or
-        texts, at least two different ones. Raises ValueError for others, NaN, and parameters out of range.
+        Parameters
+        ----------
+        X
+            (N, D), (N, C*H*W) or (N, C, H, W); images are best scaled to [0, 1].
+        y
+            (N,): numbers or texts, at least two different ones.
+
+        Raises
+        ------
+        ValueError
+            For other shapes, NaN, a single class, and parameters that are out of range.
         """
         X, y = validate_data(self, X, y, allow_nd=True)
         check_classification_targets(y)
@@ -93,10 +102,19 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Train for one more epoch on these rows, as of `fit`; the first call begins a new network.
+        """Train for one more epoch on these rows; the first call begins a new network.
 
-        That call needs `classes`, all that will ever come. Raises ValueError for what `fit` refuses, and for
-        other labels.
+        Parameters
+        ----------
+        X, y
+            As of `fit`.
+        classes
+            All classes that will ever come; needed by the first call.
+
+        Raises
+        ------
+        ValueError
+            As `fit`; without `classes` in the first call; for labels that are not among them.
         """
         first = not hasattr(self, "module_")
         if first and classes is None:

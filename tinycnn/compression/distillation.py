@@ -17,8 +17,19 @@ def distillation_loss(
 
     H is the cross-entropy, z the student's logits, t the teacher's. The temperature T makes the teacher's
     probabilities softer: it shows which wrong classes are nearly right. Gradients of the first term shrink
-    with 1/T^2, hence the factor. Logits are (N, K), labels (N,) integers; no gradient goes to the teacher's.
-    Raises ValueError for a temperature of 0 or less, an alpha outside 0 to 1, or logits of different shapes.
+    with 1/T^2, hence the factor.
+
+    Parameters
+    ----------
+    logits, teacher_logits
+        (N, K); no gradient goes to the teacher's.
+    labels
+        (N,) integers.
+
+    Raises
+    ------
+    ValueError
+        For a temperature of 0 or less, an alpha outside 0 to 1, or logits of different shapes.
 
     References
     ----------

@@ -88,15 +88,23 @@ def exact_floats(terms: int) -> type:
 def quantize(model: Module, images: Any, percentile: float = 99.99) -> Module:
     """Return a network whose convolutions and dense layers compute with int8.
 
-    It is for inference. Everything between these layers (activations, pooling, normalisation) stays as it is,
-    and so does `model`.
+    It is for inference. Everything between these layers (activations, pooling, normalisation) stays as it is.
 
-    Calibration needs images (N, C, H, W) like those that will come, a few hundred, or several such batches.
-    The scale of an activation is such that the share `percentile` of their values, in percent, fits into the
-    range. The few beyond it become the largest integer.
+    Parameters
+    ----------
+    model
+        A trained network; it stays as it is.
+    images
+        Calibration: (N, C, H, W) images like those that will come, a few hundred, or several such batches.
+    percentile
+        The scale of an activation is such that this share of the calibration's values, in percent, fits into
+        the range. The few beyond it become the largest integer.
 
-    Raises ValueError for a percentile outside (0, 100], no images, images or activations that are not finite,
-    and a network without convolutions and dense layers.
+    Raises
+    ------
+    ValueError
+        For a percentile outside (0, 100], no images, images or activations that are not finite, and a
+        network without convolutions and dense layers.
 
     References
     ----------

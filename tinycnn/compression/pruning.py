@@ -41,13 +41,27 @@ class Masks:
 def prune(model: Module, sparsity: float, scope: str = "global") -> Masks:
     """Set the share `sparsity` of the weights to 0, those of the smallest size ``|w|``, and return the masks.
 
-    Weights that are 0 already are the smallest, so what was cut before stays cut. The scope "global" compares
-    the weights of all layers together; "layer" cuts the same share of each layer.
+    Weights that are 0 already are the smallest, so what was cut before stays cut.
 
-    Call ``masks.apply()`` after each step of an optimizer, or give ``KeepPruned(masks)`` to `fit`. The zeros
-    are saved with the weights; `masks_of` finds them again.
+    Parameters
+    ----------
+    model
+        A network; it is changed in place.
+    sparsity
+        The share of the weights that are 0 afterwards, between 0 and 1, both excluded.
+    scope
+        "global" compares the weights of all layers together. "layer" cuts the same share of each layer.
 
-    Raises ValueError for a sparsity of 0, 1 or outside, another scope, and a network without weights.
+    Returns
+    -------
+    masks
+        Call ``masks.apply()`` after each step of an optimizer, or give ``KeepPruned(masks)`` to `fit`. The
+        zeros are saved with the weights; `masks_of` finds them again.
+
+    Raises
+    ------
+    ValueError
+        For a sparsity of 0, 1 or outside, another scope, and a network without weights.
 
     References
     ----------
@@ -92,7 +106,13 @@ def weights_of(model: Module) -> dict[str, Parameter]:
 
 
 class KeepPruned(Callback):
-    """Keep what was pruned at 0 while `fit` trains the rest; the masks are those of `prune` or `masks_of`."""
+    """Keep what was pruned at 0 while `fit` trains the rest.
+
+    Parameters
+    ----------
+    masks
+        Of `prune` or `masks_of`.
+    """
 
     def __init__(self, masks: Masks) -> None:
         self.masks = masks
@@ -108,9 +128,23 @@ class GradualPruning(Callback):
     many weights are superfluous, and little at the end. It depends on the batch and the zeros alone, so a
     training that is resumed goes on where it stopped.
 
-    Model, sparsity (that of the end) and scope are as of `prune`. The end is reached after the share `until`
-    of all batches: the rest of the training adapts what is left. There are `every` batches between two times.
-    Raises what `prune` does; and ValueError for an `until` outside 0 < until <= 1, or an `every` below 1.
+    Parameters
+    ----------
+    model
+        The network that is trained.
+    sparsity
+        The share of the weights that are 0 in the end.
+    scope
+        As of `prune`.
+    until
+        After which share of all batches the end is reached. The rest of the training adapts what is left.
+    every
+        Batches between two times.
+
+    Raises
+    ------
+    ValueError
+        As `prune`; and for an `until` outside 0 < until <= 1, or an `every` below 1.
 
     References
     ----------

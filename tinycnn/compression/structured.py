@@ -32,12 +32,23 @@ def shrink(model: Sequential, fraction: float) -> Sequential:
     """Return a smaller network: without the share `fraction` of the filters of each convolution.
 
     The filters with the smallest sum of ``|w|`` go, and so do such units of dense layers in between. The last
-    layer with weights keeps its outputs. At least one filter of each layer stays. The model given has
-    convolutions, dense layers, batch norm, activations, pooling, dropout and Flatten in a row. It stays as it
-    is; the new one shares no weights with it, and needs a few epochs of training to adapt.
+    layer with weights keeps its outputs. At least one filter of each layer stays. The model given stays as
+    it is; the new one shares no weights with it. It needs a few epochs of training to adapt.
 
-    Raises TypeError for another container, and a layer for which it is not known which channel goes where;
-    ValueError for a fraction out of range, a convolution in groups, and fewer than two layers with weights.
+    Parameters
+    ----------
+    model
+        Convolutions, dense layers, batch norm, activations, pooling, dropout and Flatten in a row.
+    fraction
+        Between 0 and 1, both excluded.
+
+    Raises
+    ------
+    TypeError
+        For another container, and a layer for which it is not known which channel goes where.
+    ValueError
+        For a fraction out of range, a convolution in groups, and a model with fewer than two layers with
+        weights.
 
     References
     ----------

@@ -21,19 +21,30 @@ def from_arrays(
 ) -> Dataset:
     """Return a `Dataset` of arrays in one of the usual layouts and ranges.
 
-    Images are (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 or 3. Integers are grey levels from 0,
-    black, to 255, white. Floats are in [0, 1], or in 0 .. 255 if the largest is at least 128. Rounding errors
-    of up to 0.001 of white are clipped. If the largest value is between 1 and 128 (for integers: between 0
-    and 128), it is not clear which value is white, so the images are refused.
-
-    Labels are (N,), integers from 0; the names of the classes are by default "0", "1", ... up to the largest
-    label, at most 1,000. Labels without names that count from 1 get a warning: class "0" has no pictures.
+    Parameters
+    ----------
+    images
+        (N, H, W), (N, C, H, W) or (N, H, W, C) with C = 1 or 3. Integers are grey levels from 0, black, to
+        255, white. Floats are in [0, 1], or in 0 .. 255 if the largest is at least 128. Rounding errors of
+        up to 0.001 of white are clipped. If the largest value is between 1 and 128 (for integers: between 0
+        and 128), it is not clear which value is white, so the images are refused.
+    labels
+        (N,), integers from 0.
+    classes
+        The classes' names; "0", "1", ... up to the largest label by default, at most 1,000.
+    name
+        What the data set is called.
 
     Raises
     ------
     TypeError, ValueError
         For what `Dataset` refuses. Also if the layout is another or can be read in two ways, a value is out
         of range, it is not clear which value is white, or most of the unnamed classes have no pictures.
+
+    Warns
+    -----
+    UserWarning
+        If labels without names count from 1: class "0" has no pictures then.
     """
     images, labels = _nchw(as_numpy(images)), as_numpy(labels)
     if 0 in images.shape:

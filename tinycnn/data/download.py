@@ -26,9 +26,23 @@ def cache_folder() -> Path:
 def download(file: str, sha256: str, mirrors: Sequence[str], folder: Path) -> Path:
     """Fetch `file` into `folder` from the first of the `mirrors` that has the right bytes.
 
-    Each mirror is the address of a folder; the file's name follows it. `sha256` is the checksum of the
-    UNCOMPRESSED bytes: mirrors compress in their own ways. A mirror that sends more than 128 MiB, packed or
-    unpacked, is not used. Raises ConnectionError, which names every mirror and why it did not serve.
+    A mirror that sends more than 128 MiB, packed or unpacked, is not used.
+
+    Parameters
+    ----------
+    file
+        Its name, which follows each mirror's address, and which it gets in `folder`.
+    sha256
+        The checksum of the UNCOMPRESSED bytes: mirrors compress in their own ways.
+    mirrors
+        Addresses of folders.
+    folder
+        It is made if it is missing.
+
+    Raises
+    ------
+    ConnectionError
+        Names every mirror and why it did not serve.
     """
     import pooch
 

@@ -44,11 +44,25 @@ def image_folder(
     ``Thumbs.db`` and others that Windows and macOS hide. If all pictures are grey, they stay grey; otherwise
     they become RGB. See `read_picture` for transparent, turned and animated pictures.
 
-    Every picture is resized to `size` (H, W) (bicubic), whatever its proportions; one integer stands for
-    both. With None, all must have the same size already. `channels` is C: 1, grey, or 3, RGB; None as above.
+    Parameters
+    ----------
+    folder
+        The folder.
+    size
+        (H, W) to resize every picture to (bicubic), whatever its proportions; one integer stands for both.
+        With None, all must have the same size already.
+    test_fraction, seed
+        See `stratified_split`.
+    channels
+        C: 1 to make all pictures grey, 3 to make them RGB, None as described above.
 
-    Raises FileNotFoundError or NotADirectoryError if there is no such folder. ValueError names a folder
-    without classes or pictures, the file that `read_picture` refuses, or two pictures whose sizes differ.
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such folder.
+    ValueError
+        Names the folder without classes or pictures, the file that `read_picture` refuses, or two pictures
+        whose sizes differ.
     """
     folder = Path(folder)
     size = None if size is None else _height_and_width(size)

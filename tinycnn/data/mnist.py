@@ -59,12 +59,27 @@ def mnist(
     classes are called by their numbers. (EMNIST's files must be renamed to MNIST's names, its letters count
     from 1, and its pictures have rows and columns exchanged.)
 
-    The folder has the four IDX files, with or without gzip. None: the folder mnist in ``TINYCNN_DATA``, or
-    else in the user's cache; files that are missing there are downloaded from the mirrors, tried in turn.
+    Parameters
+    ----------
+    folder
+        The folder of the four IDX files, with or without gzip. None: the folder mnist in ``TINYCNN_DATA``, or
+        else in the user's cache; files that are missing there are downloaded.
+    mirrors
+        Addresses to download from, tried in turn.
 
-    Raises FileNotFoundError with the name of the file that `folder` lacks; ConnectionError if no mirror
-    serves the right file, with which files to put into which folder by hand; and ValueError with the name of
-    a file that is damaged. Warns if the labels of more than ten classes count from 1.
+    Raises
+    ------
+    FileNotFoundError
+        Names the file that `folder` lacks.
+    ConnectionError
+        If no mirror serves the right file; says which files to put into which folder by hand.
+    ValueError
+        Names the file that is damaged.
+
+    Warns
+    -----
+    UserWarning
+        If the labels of more than ten classes count from 1.
     """
     return _read_or_download("mnist", folder, mirrors, MNIST_SHA256, DIGITS)
 

@@ -33,12 +33,25 @@ def read_picture(
 ) -> np.ndarray:
     """Return a picture as uint8, (H, W) if it is grey and (H, W, 3) if it is coloured.
 
-    Transparent parts become white. A photo is turned upright as its Exif data say. An animation is read as
-    its first picture. `size` (H, W) resizes it (bicubic), whatever its proportions; `channels` makes it grey
-    (1) or RGB (3).
+    Transparent parts become white. A photo is turned upright as its Exif data say. An animation
+    is read as its first picture.
 
-    Raises FileNotFoundError, or ValueError with the file's name: if it is no regular file or no picture, has
-    more than 8 bits per channel, or more than 50 million pixels, which is checked before any is decoded.
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        (H, W) to resize it to (bicubic), whatever its proportions.
+    channels
+        C: 1 to make it grey, 3 to make it RGB.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        With the file's name: if it is no regular file or no picture, has more than 8 bits per channel or
+        more than 50 million pixels, which is checked before any of them is decoded.
     """
     path = Path(path)
     require_regular_file(path)

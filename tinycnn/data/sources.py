@@ -25,13 +25,22 @@ def load(
 ) -> tuple[Dataset, Dataset]:
     """Return (train, test) of a data set.
 
-    `source` is "digits", "mnist", "fashion-mnist", or the path of a folder, which is read by `mnist` (IDX
-    files), `image_arrays` or `image_folder`, depending on its files. A folder that has the name of a data set
-    is written "./digits". For size and channels see `image_folder`: they are for folders of pictures only.
-    For the rest see `stratified_split`: it is for a folder without a split of its own.
+    Parameters
+    ----------
+    source
+        "digits", "mnist", "fashion-mnist", or the path of a folder, which is read by `mnist` (IDX files),
+        `image_arrays` or `image_folder`, depending on its files. A folder that has the name of a data set is
+        written "./digits".
+    size, channels
+        See `image_folder`; for folders of pictures only.
+    test_fraction, seed
+        See `stratified_split`; for a folder without a split of its own.
 
-    Raises ValueError if `source` is none of these, a file is damaged (see there), or `size` or `channels` is
-    given for something else than a folder of pictures.
+    Raises
+    ------
+    ValueError
+        If `source` is none of these, a file is damaged (see there), or `size` or `channels` is given for
+        something else than a folder of pictures.
     """
     folder = Path(source)
     kind = kind_of(source)

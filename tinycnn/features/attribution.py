@@ -71,8 +71,19 @@ def occlusion(
 ) -> Occlusion:
     """Return how far the lead of a class falls if a patch is covered, for every place of the patch.
 
-    The patch has `side` x `side` pixels of brightness `value`, and moves by `stride`. Raises ValueError if it
-    does not fit into the image.
+    Parameters
+    ----------
+    model, images, classes
+        As of the module.
+    side, stride
+        Of the patch, in pixels.
+    value
+        What it is covered with.
+
+    Raises
+    ------
+    ValueError
+        If the patch does not fit into the image.
 
     References
     ----------
@@ -103,8 +114,17 @@ def grad_cam(model: Module, images: Any, layer: str | int, classes: Any = None) 
         a[n, k'] = mean_p dL/dA[n, k', p]        how much map k' matters, L the class's logit
         cam[n, p] = max(0, sum_k' a[n, k'] * A[n, k', p])
 
-    `layer` is the name of one that returns maps (N, K', OH, OW); the last convolution is usual. Raises
-    ValueError for another.
+    Parameters
+    ----------
+    model, images, classes
+        As of the module.
+    layer
+        The name of a layer that returns maps (N, K', OH, OW); the last convolution is usual.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer, or it returns no maps.
 
     References
     ----------

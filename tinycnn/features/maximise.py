@@ -34,9 +34,23 @@ def maximise(
     is the size of the gradient at the start. Before each step the image is moved by up to `shift` pixels,
     and back after it. Without that, and without the penalty, the image is noise that fools the network.
 
-    The units are numbers of maps or outputs of a layer, given by its name; activations before the ReLU climb
-    more easily. The model runs in evaluation mode, and is as before afterwards. Raises ValueError for a layer
-    that does not exist, and units that it does not have.
+    Parameters
+    ----------
+    model
+        Any module; it runs in evaluation mode, and is as before afterwards.
+    layer
+        Its name; activations before the ReLU climb more easily.
+    units
+        Numbers of maps or of outputs of that layer.
+    image_shape
+        (C, H, W).
+    steps, step, shift, l2, seed
+        See the formula; `seed` is of the noise and the shifts.
+
+    Raises
+    ------
+    ValueError
+        For a layer that does not exist, and units that it does not have.
 
     References
     ----------

@@ -28,8 +28,17 @@ class Index:
         euclidean:  d(a, b) = |a - b|                     from |a|^2 - 2 <a, b> + |b|^2, one matrix product
         cosine:     d(a, b) = 1 - <a, b> / (|a| |b|)      0 to 2: the same direction, the opposite one
 
-    Vectors are (M, D), or (M, ...), which is flattened. By cosine, a vector of zeros has no direction: its
-    distance to all is 1. Raises ValueError for another metric, no vectors, and NaN or infinity in them.
+    Parameters
+    ----------
+    vectors
+        (M, D), or (M, ...), which is flattened.
+    metric
+        "euclidean" or "cosine". By cosine, a vector of zeros has no direction: its distance to all is 1.
+
+    Raises
+    ------
+    ValueError
+        For another metric, no vectors, and NaN or infinity in them.
 
     Examples
     --------
@@ -48,10 +57,19 @@ class Index:
     def search(self, queries: Any, k: int = 1, leave_out_self: bool = False) -> Nearest:
         """Return the k nearest vectors to each query, the nearest first: both results are (N, k).
 
-        Queries are (N, D), or (N, ...), the same from the second dimension on. With `leave_out_self` they are
-        the vectors themselves, and the distance of each to itself does not count.
+        Parameters
+        ----------
+        queries
+            (N, D), or (N, ...), the same from the second dimension on.
+        k
+            1 to M.
+        leave_out_self
+            The queries are the vectors themselves, and the distance of each to itself does not count.
 
-        Raises ValueError for queries of another size, NaN or infinity in them, or a k that is too large.
+        Raises
+        ------
+        ValueError
+            For queries of another size, NaN or infinity in them, or a k that is too large.
         """
         x, y = self._rows(queries), self.vectors
         if x.shape[1] != y.shape[1]:
@@ -93,9 +111,17 @@ class Index:
 def nearest(images: np.ndarray, among: np.ndarray, leave_out_self: bool = False) -> Nearest:
     """Return the nearest image in `among` to each of `images`, by Euclidean distance: both results are (N,).
 
-    The images (N, ...) and (M, ...) have the same shape from the second dimension on. With `leave_out_self`
-    both are the same images, and the distance of each to itself does not count. Raises ValueError if the
-    shapes differ or `among` has nothing to choose from.
+    Parameters
+    ----------
+    images, among
+        (N, ...) and (M, ...), the same from the second dimension on.
+    leave_out_self
+        Both are the same images, and the distance of each to itself does not count.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or `among` has nothing to choose from.
     """
     if images.shape[1:] != among.shape[1:]:
         raise ValueError(f"images of shapes {images.shape} and {among.shape} cannot be compared")

@@ -19,9 +19,21 @@ STEPS = 400
 def linear_error(x: np.ndarray, y: np.ndarray, test_x: np.ndarray, test_y: np.ndarray, K: int) -> float:
     """Return the test error of a linear classifier: softmax regression with an L2 penalty, all rows a step.
 
-    Which penalty, the labelled rows say: every other one is left out, and predicted from the rest. The
-    features, (N, D) and (M, D), are brought to mean 0 and variance 1 of `x`; labels are 0 .. K-1. Raises
-    ValueError for NaN or infinity in the features.
+    Which penalty, the labelled rows say: every other one is left out, and predicted from the rest.
+
+    Parameters
+    ----------
+    x, test_x
+        (N, features) and (M, features); both are brought to mean 0 and variance 1 of `x`.
+    y, test_y
+        (N,) and (M,), labels 0 .. K-1.
+    K
+        How many classes.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity in the features.
     """
     if not (np.isfinite(x).all() and np.isfinite(test_x).all()):
         raise ValueError("features have NaN or infinity in them")

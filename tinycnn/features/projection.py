@@ -54,9 +54,23 @@ class PCA:
 def tsne(vectors: Any, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
     """Return vectors (N, D) as points of the plane (N, 2) by t-SNE, computed by scikit-learn.
 
-    Neighbours stay neighbours; distances between groups, and their sizes, mean nothing. The perplexity is
-    about how many neighbours each vector has; less than N. Raises ImportError without scikit-learn, and
-    ValueError for NaN and a perplexity that is too large.
+    Neighbours stay neighbours; distances between groups, and their sizes, mean nothing.
+
+    Parameters
+    ----------
+    vectors
+        (N, D).
+    perplexity
+        About how many neighbours each vector has; less than N.
+    seed
+        Of scikit-learn's random numbers.
+
+    Raises
+    ------
+    ImportError
+        If scikit-learn is not installed.
+    ValueError
+        For NaN, and a perplexity that is too large.
 
     References
     ----------
@@ -76,8 +90,22 @@ def umap(vectors: Any, neighbours: int = 15, seed: int = 0) -> np.ndarray:
     """Return vectors (N, D) as points of the plane (N, 2) by UMAP, computed by umap-learn.
 
     Neighbours stay neighbours, as with t-SNE; how groups lie to each other is kept a little better.
-    `neighbours` of each vector count, itself included; 2 to N-1. Raises ImportError without umap-learn, and
-    ValueError for NaN and a number of neighbours that does not fit.
+
+    Parameters
+    ----------
+    vectors
+        (N, D).
+    neighbours
+        How many neighbours of each vector count, itself included; 2 to N-1.
+    seed
+        Of umap-learn's random numbers.
+
+    Raises
+    ------
+    ImportError
+        If umap-learn is not installed.
+    ValueError
+        For NaN, and a number of neighbours that does not fit.
 
     References
     ----------

@@ -37,7 +37,10 @@ class Callback:
 class ProgressBar(Callback):
     """Show one bar per epoch: losses so far, images per second, time left. Only if stderr is a terminal.
 
-    The losses are shown anew after `every` batches: to read them waits for the GPU's work.
+    Parameters
+    ----------
+    every
+        How many batches pass before the losses are shown anew: to read them waits for the GPU's work.
     """
 
     def __init__(self, every: int = 10) -> None:
@@ -75,7 +78,13 @@ class ProgressBar(Callback):
 
 
 class EpochReport(Callback):
-    """Write one line per epoch; `write` takes it."""
+    """Write one line per epoch.
+
+    Parameters
+    ----------
+    write
+        A function that takes the line.
+    """
 
     def __init__(self, write: Any = print) -> None:
         self.write = write

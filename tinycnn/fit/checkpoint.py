@@ -41,10 +41,21 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizers, schedule, seed, epoch, batch and history, atomically.
 
-    The random state is the seed with epoch and batch: see `fit`. `config` is what the run was made from:
-    anything that JSON can hold, which is compared on loading. If the training has not `begun`, no arrays are
-    written, as `config` says how to make the start again. `new` raises FileExistsError if there is such a
-    file already; see `tinycnn.storage.write_atomically`.
+    The random state is the seed with epoch and batch: see `fit`.
+
+    Parameters
+    ----------
+    config
+        What the run was made from; anything that JSON can hold. On loading it is compared.
+    begun
+        False if nothing was learned yet: no arrays are written, as `config` says how to make the start again.
+    new
+        Raise FileExistsError if there is such a file already.
+
+    Raises
+    ------
+    FileExistsError, OSError
+        See `tinycnn.storage.write_atomically`.
     """
     save_arrays(path, *_contents(training, config, begun), new)
 
@@ -170,8 +181,16 @@ class Checkpoint(Callback):
     that writing takes at most a tenth of the time. At the end it is always written. If the process is killed,
     a few of its last epochs may be lost. A training resumed from any checkpoint ends with the same bits.
 
-    For `config` see `save_checkpoint`. `begin` says whether to write at the start, so that a training killed
-    in its first epoch can go on too; `clock` returns seconds.
+    Parameters
+    ----------
+    path
+        The file.
+    config
+        See `save_checkpoint`.
+    begin
+        Whether to write at the start, so that a training killed in its first epoch can go on too.
+    clock
+        Returns seconds.
     """
 
     def __init__(

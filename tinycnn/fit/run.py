@@ -65,10 +65,19 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @classmethod
     def new(cls, folder: str | Path | None = None, **settings: Any) -> Self:
-        """Return a run that has not begun; `settings` are those that differ from their defaults.
+        """Return a run that has not begun.
 
-        It writes into `folder`, by default a new one in runs/. Raises RunError if a setting is out of range,
-        the data do not fit, or there is a run in the folder.
+        Parameters
+        ----------
+        folder
+            Where to write; by default a new folder in runs/.
+        settings
+            The settings that differ from their defaults.
+
+        Raises
+        ------
+        RunError
+            If a setting is out of range, the data do not fit, or there is a run in the folder.
         """
         chosen = cls.kind(**settings)
         if folder is not None:
@@ -79,10 +88,21 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
 
     @classmethod
     def resume(cls, folder: str | Path, **given: Any) -> Self:
-        """Return the run in a folder, continued from its checkpoint; it began with the settings `given`.
+        """Return the run in a folder, continued from its checkpoint.
 
-        Raises RunError if there is no run, it began with other settings, or the data have changed since;
-        ValueError if the checkpoint is damaged, or is not of such a run.
+        Parameters
+        ----------
+        folder
+            The run folder.
+        given
+            Settings that the run must have begun with.
+
+        Raises
+        ------
+        RunError
+            If there is no run, it began with other settings, or the data have changed since.
+        ValueError
+            If the checkpoint is damaged, or is not of such a run.
         """
         folder = Path(folder)
         path = folder / CHECKPOINT
@@ -133,11 +153,23 @@ class Run(ABC, Generic[AnySettings, AnyTraining, Result]):
             )
 
     def train(self, say: Callable[[str], None] = print, progress: bool = True) -> Result:
-        """Train to the end, and fill the folder; `say` takes each line of the report.
+        """Train to the end, and fill the folder.
 
-        With `progress` there is a progress bar, if stderr is a terminal. Raises RunError if another run took
-        the folder in the meantime; StoppedRun if Ctrl-C or another signal stopped it: it can be resumed; and
-        DivergedError if the loss became NaN or infinite: the last checkpoint stays.
+        Parameters
+        ----------
+        say
+            Takes each line of the report.
+        progress
+            Whether to show a progress bar, if stderr is a terminal.
+
+        Raises
+        ------
+        RunError
+            If another run took the folder in the meantime.
+        StoppedRun
+            If Ctrl-C or another signal stopped it; it can be resumed.
+        DivergedError
+            If the loss became NaN or infinite; the last checkpoint stays.
         """
         folder, config = self._claim(), self.config
         for note in self.notes:

@@ -48,11 +48,16 @@ class Addition:
 
 
 class Shift(Addition):
-    """Show D all images moved by the same few pixels, up to `pixels`, at random in every step.
+    """Show D all images moved by the same few pixels, at random in every step.
 
     Why: D learns a small data set by heart, and then its gradient teaches G nothing of use. It cannot do so
     if each image comes at many places. As real and generated images are moved alike, G still learns to put
     its own where the real ones are.
+
+    Parameters
+    ----------
+    pixels
+        The largest shift in each direction.
 
     References
     ----------
@@ -85,9 +90,13 @@ class NameClasses(Addition):
 
     Why: to tell a 3 from an 8, D must look at the strokes and not at the noise between them, so its gradient
     is about strokes too; and an image between two classes, which no data set has, costs G something. D needs
-    one output per class; see `tinycnn.gan.losses.logit` for what it then says of "real". `weight` is that of
-    both terms: the cross-entropy of D's names, and the `entropy` of D's names of generated images, which have
-    no class that D could be told.
+    one output per class; see `tinycnn.gan.losses.logit` for what it then says of "real".
+
+    Parameters
+    ----------
+    weight
+        Of both terms: the cross-entropy of D's names, and the `entropy` of D's names of generated images. A
+        generated image has no class that D could be told.
 
     References
     ----------

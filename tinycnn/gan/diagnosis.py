@@ -98,7 +98,15 @@ def _findings(observations: Sequence[Observation], bounded: bool) -> Iterator[Fi
 
 
 class Watch(Callback):
-    """Look at a GAN every so many batches while it trains, and say each kind of failure once."""
+    """Look at a GAN while it trains, and say each kind of failure once.
+
+    Parameters
+    ----------
+    say
+        A function that takes the sentence.
+    every
+        Batches between two looks.
+    """
 
     def __init__(self, say: Callable[[str], None] = print, every: int = 50) -> None:
         self.say, self.every = say, every

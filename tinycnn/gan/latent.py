@@ -15,7 +15,15 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     In 100 dimensions nearly all points of N(0, I) are at a distance of about 10 from the origin. A straight
     line leaves this shell, and the generator was never trained inside it; the arc stays in it.
 
-    Raises ValueError for fewer than two steps, points that are not both (latent,), and one at the origin.
+    Parameters
+    ----------
+    a, b
+        (latent,).
+
+    Raises
+    ------
+    ValueError
+        For fewer than two steps, points of different shapes, and a point at the origin.
 
     References
     ----------

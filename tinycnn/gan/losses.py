@@ -77,8 +77,14 @@ def gradient_penalty(
 
     The penalty contains a gradient, so its own gradient is of second order. It goes through D's convolutions.
 
-    The critic, images -> logits, must look at each image by itself (no batch norm). Images are (N, ...); no
-    gradient flows to them. `mix` is N numbers from U(0, 1), as (N, 1, ...); drawn by default.
+    Parameters
+    ----------
+    critic
+        Images -> logits. It must look at each image by itself (no batch norm).
+    real, fake
+        (N, ...), of the same shape. No gradient flows to them.
+    mix
+        N numbers from U(0, 1), as (N, 1, ...); drawn by default.
 
     References
     ----------

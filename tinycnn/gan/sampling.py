@@ -35,9 +35,16 @@ def noise(G: Generator, count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def sample(G: Generator, z: Any, labels: Any = None, chunk: int = 100) -> np.ndarray:
-    """Return G's images of z (N, latent), and of labels (N,) if it is conditional, `chunk` at a time.
+    """Return G's images as (N, C, H, W) in [0, 1], NumPy. G is in evaluation mode meanwhile.
 
-    They are (N, C, H, W) in [0, 1], NumPy. G is in evaluation mode meanwhile.
+    Parameters
+    ----------
+    z
+        (N, latent).
+    labels
+        (N,), of a conditional G.
+    chunk
+        How many images are made at a time.
     """
     told = () if labels is None else (labels,)
     return (infer(G, G, z, *told, chunk=chunk) + 1) / 2

@@ -14,8 +14,24 @@ from tinycnn.kernels.geometry import at_least
 def random_image(height: int, width: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     """Return x_ij = U(0, 255) (Eq. 9): each pixel is a random integer, and 0 to 255 are equally likely.
 
-    It is uint8, (H, W) if `channels` is 1, (H, W, 3) if it is 3. The same seed gives the same image. Raises
-    ValueError for a size below 1, and other channels.
+    Parameters
+    ----------
+    height, width
+        H and W.
+    channels
+        1 for grey, 3 for RGB.
+    seed
+        The same seed gives the same image.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (H, W) or (H, W, 3).
+
+    Raises
+    ------
+    ValueError
+        For a size below 1, and other channels.
 
     Examples
     --------
@@ -31,11 +47,25 @@ def random_image(height: int, width: int, channels: int = 1, seed: int = 0) -> n
 
 
 def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: int) -> np.ndarray:
-    """Return x_ij = f(i, j) (Eq. 10) as uint8, (H, W) or (H, W, 3).
+    """Return x_ij = f(i, j) (Eq. 10).
 
-    f takes all row numbers i and all column numbers j at once, (H, W) each, and returns brightness in [0, 1]
-    as (H, W) or (H, W, 3). `tinycnn.generate.RULES` is a gallery. Raises ValueError for a size below 1; and
-    if f returns another shape, values outside [0, 1], NaN or infinity.
+    Parameters
+    ----------
+    f
+        Takes all row numbers i and all column numbers j at once, (H, W) each; returns brightness in [0, 1] as
+        (H, W) or (H, W, 3). `tinycnn.generate.RULES` is a gallery.
+    height, width
+        H and W.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (H, W) or (H, W, 3).
+
+    Raises
+    ------
+    ValueError
+        For a size below 1; and if f returns another shape, values outside [0, 1], NaN or infinity.
 
     Examples
     --------
@@ -62,10 +92,26 @@ def rule_image(f: Callable[[np.ndarray, np.ndarray], Any], height: int, width: i
 def learned(run: str | Path, count: int = 1, seed: int = 0, labels: Any = None) -> np.ndarray:
     """Return x = G(z), z ~ N(0, I) (Eq. 11 and 12), from the generator that `tinycnn gan` saved.
 
-    `run` is its run folder, or the file generator.safetensors. The images are uint8, (N, H, W) or (N, H, W,
-    3), N the count. Labels, (N,), are the classes that a conditional generator is asked for; by default 0, 1,
-    ... K-1, 0, ... Raises FileNotFoundError or ValueError if there is no generator, the file is damaged, the
-    count is below 1, or labels do not fit.
+    Parameters
+    ----------
+    run
+        Its run folder, or the file generator.safetensors.
+    count
+        N, how many images.
+    seed
+        Of z.
+    labels
+        (N,), the classes that a conditional generator is asked for; by default 0, 1, ... K-1, 0, ...
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8, (N, H, W) or (N, H, W, 3).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no generator, the file is damaged, `count` is below 1, or labels do not fit.
     """
     at_least(1, count=count)
     G, _ = load_generator(Path(run))

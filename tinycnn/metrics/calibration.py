@@ -21,10 +21,22 @@ class Reliability(NamedTuple):
 def reliability(labels: Any, probabilities: Any, bins: int = 10) -> Reliability:
     """Return how often predictions of each confidence are right.
 
-    The confidence is the largest probability, and the prediction is right if its class is the label. Labels
-    are (N,) integers, 0 to K-1; probabilities (N, K), each row adds up to 1; the bins have equal width.
+    The confidence is the largest probability, and the prediction is right if its class is the label.
 
-    Raises TypeError or ValueError for others, NaN, logits in place of probabilities, and fewer than one bin.
+    Parameters
+    ----------
+    labels
+        (N,) integers, 0 to K-1.
+    probabilities
+        (N, K), each row adds up to 1.
+    bins
+        Of equal width, from 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For labels or probabilities of another kind or shape, NaN, logits in place of probabilities, and
+        fewer than one bin.
 
     References
     ----------

@@ -29,11 +29,18 @@ class Scores(NamedTuple):
 def confusion_matrix(labels: Any, predictions: Any, K: int | None = None) -> np.ndarray:
     """Return how often label i was predicted as j: (K, K) integers.
 
-    Labels and predictions are (N,) integers, 0 to K-1: lists, arrays or tensors, also of a GPU. Or both are
-    texts, the names of the classes: then class 0 is the first name in the order of `sorted`. K is at most
-    4,096; by default one more than the largest number seen.
+    Parameters
+    ----------
+    labels, predictions
+        (N,) integers, 0 to K-1: lists, arrays or tensors, also of a GPU. Or both are texts, the names of the
+        classes: then class 0 is the first name in the order of `sorted`.
+    K
+        The number of classes, at most 4,096; by default one more than the largest number seen.
 
-    Raises TypeError or ValueError if they are no integers, differ in shape, are empty, or are out of range.
+    Raises
+    ------
+    TypeError, ValueError
+        If they are no integers, differ in shape, are empty, or are out of range.
     """
     labels, predictions, _ = _numbered(labels, predictions)
     if labels.shape == predictions.shape == (0,):  # an empty list is one of floats
@@ -68,8 +75,20 @@ def top_k_accuracy(labels: Any, scores: Any, k: int = 5) -> float:
     """Return the share of images whose label is among the k classes with the largest scores.
 
     Of equal scores the class with the lower number comes first, as in ``argmax``: k = 1 is the accuracy.
-    Labels are (N,) integers, 0 to K-1; scores (N, K) are logits or probabilities; k is 1 to K. Raises
-    TypeError or ValueError for others, and for NaN.
+
+    Parameters
+    ----------
+    labels
+        (N,) integers, 0 to K-1.
+    scores
+        (N, K): logits or probabilities.
+    k
+        1 to K.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For labels or scores of another kind or shape, NaN, and another k.
     """
     labels, scores = check_scores(labels, scores)
     K = scores.shape[1]
@@ -137,8 +156,22 @@ def per_class_iou(labels: Any, predictions: Any, K: int | None = None) -> np.nda
 
         IoU_k = |labelled k and predicted k| / |labelled k or predicted k|
 
-    It is NaN for a class that neither occurs nor was predicted. Labels and predictions are integers 0 to K-1
-    of one shape, usually (N, H, W): the class of every cell. For K, and errors, see `confusion_matrix`.
+    Parameters
+    ----------
+    labels, predictions
+        Integers 0 to K-1 of one shape, usually (N, H, W): the class of every cell.
+    K
+        The number of classes; by default one more than the largest number seen.
+
+    Returns
+    -------
+    numpy.ndarray
+        NaN for a class that neither occurs nor was predicted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `confusion_matrix`.
     """
     labels, predictions = as_numpy(labels), as_numpy(predictions)
     if labels.shape != predictions.shape:

@@ -27,8 +27,23 @@ def bootstrap_interval(values: Any, level: float = 0.95, resamples: int = 2000, 
     """Return the bootstrap confidence interval of the mean of `values`.
 
     Draw N of the N values with replacement, take the mean, do so `resamples` times: the interval holds the
-    middle `level` of these means. Values are (N,), N at least 2; for an accuracy ``predictions == labels``.
-    Raises ValueError for others, NaN, and a single value: it says nothing about spread.
+    middle `level` of these means.
+
+    Parameters
+    ----------
+    values
+        (N,), N at least 2; for an accuracy ``predictions == labels``.
+    level
+        In (0, 1).
+    resamples
+        How many draws, at least 100.
+    seed
+        Of the draws.
+
+    Raises
+    ------
+    ValueError
+        For other values or shapes, NaN, and a single value: it says nothing about spread.
 
     References
     ----------
@@ -58,8 +73,15 @@ def mcnemar(right_a: Any, right_b: Any) -> McNemar:
 
         p = min(1, 2 * sum_{i <= min(only_a, only_b)} binomial(n, i) / 2^n)
 
-    Both are (N,) booleans, for the same images in the same order: ``predictions == labels``. Others raise
-    ValueError.
+    Parameters
+    ----------
+    right_a, right_b
+        (N,) booleans, for the same images in the same order: ``predictions == labels``.
+
+    Raises
+    ------
+    ValueError
+        If they are no booleans or differ in shape.
 
     References
     ----------

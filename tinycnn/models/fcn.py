@@ -12,7 +12,16 @@ def fully_convolutional(trunk: Module, channels: int, num_classes: int, stride: 
     of the classes. A transposed convolution enlarges them by the factor `stride`. Its first weights
     interpolate between neighbours (bilinear), and training changes them.
 
-    The trunk's layers are (N, C, H, W) -> (N, channels, H/stride, W/stride), for an even stride.
+    Parameters
+    ----------
+    trunk
+        Layers (N, C, H, W) -> (N, channels, H/stride, W/stride).
+    channels
+        How many maps the trunk ends in.
+    num_classes
+        K.
+    stride
+        How many times smaller the trunk's maps are than the image; even.
 
     References
     ----------

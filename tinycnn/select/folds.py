@@ -15,8 +15,21 @@ from tinycnn.schema import plain
 def stratified_folds(labels: np.ndarray, k: int, seed: int = 0) -> np.ndarray:
     """Return the number of the fold, 0 to k-1, that each image is held out in, (N,).
 
-    Every fold has about as many images of a class as every other one. The same seed gives the same folds.
-    Raises ValueError for k below 2, and a class with fewer than k images: it would be missing in a fold.
+    Every fold has about as many images of a class as every other one.
+
+    Parameters
+    ----------
+    labels
+        (N,) integers.
+    k
+        At least 2.
+    seed
+        The same seed gives the same folds.
+
+    Raises
+    ------
+    ValueError
+        For k below 2, and a class with fewer than k images: it would be missing in a fold.
     """
     integers(k=k)
     if k < 2:
@@ -49,7 +62,18 @@ def cross_validate(
 ) -> np.ndarray:
     """Return the k scores of a training that is repeated, each time with another fold held out.
 
-    `score` trains on the first data set and returns how good the result is on the second. `dataset` is the
-    training data: the test images stay out of it. Raises what `stratified_folds` does.
+    Parameters
+    ----------
+    score
+        Trains on the first data set and returns how good the result is on the second.
+    dataset
+        The training data; the test images stay out of it.
+    k, seed
+        As of `stratified_folds`.
+
+    Raises
+    ------
+    ValueError
+        As `stratified_folds`.
     """
     return np.array([score(rest, held_out) for rest, held_out in folds_of(dataset, k, seed)])

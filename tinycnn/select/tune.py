@@ -80,11 +80,21 @@ class Trial:
 class Search:
     """The search: `run` fills `trials`, and saves them in the folder after every training.
 
-    `settings` are those of each training, but for learning rate and weight decay. ``trials.json`` is kept in
-    `folder`; if there is one, the search goes on, perhaps with more trials.
+    Parameters
+    ----------
+    settings
+        Of each training; learning rate and weight decay are replaced.
+    search
+        What is searched.
+    folder
+        Where ``trials.json`` is kept; if there is one, the search goes on.
 
-    Raises RunError if the data do not fit, or the folder's search began with other settings; ValueError if
-    the file is damaged.
+    Raises
+    ------
+    RunError
+        If the data do not fit, or the folder's search began with other settings. More trials are allowed.
+    ValueError
+        If the file is damaged.
     """
 
     def __init__(self, settings: ClassifierSettings, search: TuneSettings, folder: str | Path) -> None:
