@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import arena
 from ..arrays import Array, ready
-from .compiled import compiled, in_any_order
+from .compiled import compiled, in_any_order, inner
 from .rows import dot_rows, sum_row
 from .threads import split
 
@@ -147,7 +147,7 @@ def _sum_and_dot(a, b):
     return total, product
 
 
-@compiled
+@inner
 def _moments(x, c):
     """Return mean and variance of a channel."""
     N, _, cells = x.shape
@@ -161,7 +161,7 @@ def _moments(x, c):
     return mean, x.dtype.type(total / (N * cells))
 
 
-@compiled
+@inner
 def _gradient(g, y, x, c, sum_g, sum_gy, factor):
     """Write the gradient by a channel of x: (g - mean(g) - y * mean(g * y)) * factor."""
     N, _, cells = g.shape

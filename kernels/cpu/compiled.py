@@ -35,9 +35,9 @@ def in_any_order(function: Callable[..., Any]) -> Any:
     """Compile a function as `compiled` does, and let it add numbers in another order than it says.
 
     Only so can it add whole vectors of numbers. The order then depends on how many numbers there are, and on
-    the processor: the same numbers give the same bits.
+    the processor: the same numbers give the same bits. Only compiled code can call it.
     """
-    return _compiled(function, fastmath={"reassoc", "nsz"})
+    return _compiled(function, fastmath={"reassoc", "nsz"}, no_cpython_wrapper=True)
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:

@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     taps: Array  # of the gradient by the input: where the sums of each tap are added
     scratch: int  # elements that a thread needs for itself
     units: int  # that threads share out
-    work: int  # multiplications, each with an addition
+    work: int  # multiply-adds that take as long
 
 
 def table(values: Array) -> Array:
@@ -194,7 +194,7 @@ def is_depthwise(geometry: Geometry) -> bool:
 
 
 def _work(geometry: Geometry) -> int:
-    """Return how many multiply-adds would take as long."""
+    """Return how many multiply-adds take as long; a depthwise convolution mostly moves numbers."""
     return multiply_adds(geometry) * (8 if is_depthwise(geometry) else 1)
 
 
