@@ -99,7 +99,10 @@ def weight_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
     layout, T = forward.layout, len(forward.steps)
     P = geometry.OH * geometry.OW * layout.together
     part = min(PART, max(LEAST_PART, ADDED * T * geometry.K))
-    parts = min(-(-P // block) * geometry.N // layout.together, MOST_PARTS, multiply_adds(geometry) // part)
+    jobs = geometry.N // layout.together
+    if not layout.each:  # else the copy of an image, which takes as long as its sums, would be made again
+        jobs *= -(-P // block)
+    parts = min(jobs, MOST_PARTS, multiply_adds(geometry) // part)
     return forward._replace(
         rows=table(forward.steps),
         places=table(np.arange(T) * layout.NR),
