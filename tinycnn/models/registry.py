@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from tinycnn.nn import Sequential
 
-from .chains import cnn28, cnn224, lenet5, vgg
+from .chains import lenet5, vgg
 from .densenet import densenet
+from .documented import cnn28, cnn224
 from .resnet import resnet
 
 GREY28 = (1, 28, 28)  # (C, H, W)
