@@ -10,10 +10,10 @@ from importlib import metadata
 from types import ModuleType
 from typing import Any
 
-PACKAGES = ("cupy-cuda12x", "cupy-cuda13x", "cupy-cuda11x", "cupy")  # of which one at most may be there
+PACKAGES = ("cupy-cuda12x", "cupy-cuda13x", "cupy-cuda11x", "cupy")  # at most one of them may be installed
 LIBRARIES = {"NVRTC": "nvrtc", "cuBLAS": "cublas"}  # compiler and matrix products: wheels come without
 GIB = 1 << 30
-BUSY = {  # CUDA's errors of a GPU that is there, and well, but not for us
+BUSY = {  # CUDA's errors for a GPU that works, but that this process cannot have
     "cudaErrorDevicesUnavailable": "the GPU is busy, another process has it for itself",
     "cudaErrorDeviceUnavailable": "the GPU is busy, another process has it for itself",
     "cudaErrorMemoryAllocation": "the GPU's memory is full, not even a context fits",
@@ -71,7 +71,7 @@ def _no_device(cupy: ModuleType) -> str | None:
     runtime = cupy.cuda.runtime
     try:
         if runtime.getDeviceCount() > 0:  # is_available() would keep the reason to itself
-            runtime.memGetInfo()  # makes the context: before it, a GPU that is busy or full looks well
+            runtime.memGetInfo()  # creates a context: only this fails on a busy or full GPU
             return None
         reason = "cudaErrorNoDevice"
     except RuntimeError as error:

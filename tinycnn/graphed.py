@@ -126,7 +126,7 @@ class Graphed:
             fixed.mark_dirty()
         if self._calls < WARM_UPS:
             result = self._warm_up(last=self._calls == WARM_UPS - 1)
-            self._calls += 1  # now: a call that was interrupted is made again
+            self._calls += 1  # counted at the end: a call that was interrupted is made again
             return result
         if self._graph is None and (why := self._record()):
             self._give_up(why)
@@ -162,7 +162,7 @@ class Graphed:
                 try:
                     result = self.step(*self._fixed)
                 except BaseException:
-                    with suppress(Exception):  # what was wrong has been said
+                    with suppress(Exception):  # the first error says what was wrong
                         self._stream.end_capture()
                     raise
                 graph = self._stream.end_capture()

@@ -25,7 +25,7 @@ Kind = str | int | None  # of an argument: an array's dtype, how many numbers a 
 Kinds = tuple[Kind, ...]
 Size = tuple[int, ...]  # of a grid or block
 Capability = tuple[int, int]  # a GPU's compute capability, (9, 0) for one
-LAUNCHES = 4096  # so many are kept: a network has some ten layers with a few launches each
+LAUNCHES = 4096  # prepared launches that are kept: ten layers have a few launches each
 
 
 class Kernel:

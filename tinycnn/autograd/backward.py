@@ -29,7 +29,7 @@ def topological_order(roots: Iterable[Node]) -> list[Function]:
     """
     seen: set[Node | None] = {None, *roots}
     order = [node for node in seen if isinstance(node, Function)]
-    for node in order:  # grows meanwhile
+    for node in order:  # the list grows during the loop
         for parent in node.parents:
             if parent not in seen:
                 seen.add(parent)

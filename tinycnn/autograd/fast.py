@@ -30,7 +30,7 @@ from .function import Function
 from .safety import share_memory
 
 _plain_call, _plain_walk = Function.__call__, backward.walk
-_always = modes().observers  # nobody else looks on
+_always = modes().observers  # those of `autograd.safety`, which every call has
 _ALL = (), (0,), (0, 1)  # what is kept if all inputs are: none, one or two
 
 

@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0, 1 for a failed run, 2 for wrong use."""
     prepare_process()
     argv = sys.argv[1:] if argv is None else argv
-    _Parser.as_json = any(len(word) > 2 and "--json".startswith(word) for word in argv)  # or shortened
+    _Parser.as_json = any(len(word) > 2 and "--json".startswith(word) for word in argv)  # also shortened
     args = parser().parse_args(argv)
 
     def say(text: str = "") -> None:

@@ -11,7 +11,7 @@ from .steps import Explanation
 
 PICTURES = (".png", ".svg", ".pdf")
 SUFFIXES = (".gif", ".html", ".json", *PICTURES)
-SECONDS = 2.0  # a step stays
+SECONDS = 2.0  # that an animation shows one step
 
 
 def save(explanation: Explanation, path: str | Path, step: int = 0) -> None:

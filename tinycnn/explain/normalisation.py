@@ -55,7 +55,7 @@ def _explanation(
     if x.ndim not in dims:
         shapes = " or ".join({2: "(N, C)", 4: "(N, C, H, W)"}[d] for d in dims)
         raise ValueError(f"{call.operation}: steps are shown for x {shapes}, got shape {x.shape}")
-    seen = watch.first(Normalise, ChannelAffine)  # of fixed statistics the engine makes one scale and shift
+    seen = watch.first(Normalise, ChannelAffine)  # fixed statistics: one scale and shift
     arrays["x̂"] = seen.result.numpy().reshape(x.shape)
     sizes = tuple(x.shape[d] for d in grouped)
     if fixed is None:

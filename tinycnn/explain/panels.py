@@ -56,7 +56,7 @@ class _Box:
         rows, shown = panel.window(limit, across)
         longest = max((len(panel.text(i, j)) for i in rows for j in shown), default=1)
         aspect = min(max(1.0, 0.29 * longest), 2.2)
-        if len(panel.rows) == 1:  # of a long row the less is shown, the wider its numbers
+        if len(panel.rows) == 1:  # a long row with wide numbers shows fewer of them
             rows, shown = panel.window(limit, max(min(5, limit), int(COLUMNS / arrays / aspect)))
         return cls(panel, rows, shown, aspect, longest)
 

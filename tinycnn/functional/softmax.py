@@ -22,7 +22,7 @@ class Softmax(Function):
 
     def forward(self, x: Array) -> Array:
         if not x.size:
-            return x.copy()  # of nothing there is no maximum
+            return x.copy()  # an empty row has no maximum
         e = array_module(x).exp(x - x.max(axis=self.dim, keepdims=True))
         return e / e.sum(axis=self.dim, keepdims=True)
 

@@ -127,7 +127,7 @@ def make_gan(settings: GanSettings, train: Dataset) -> Gan:
         raise RunError(str(error)) from None
     shape, K = train.image_shape, len(train.classes)
     num_classes = K if settings.conditional else 0
-    kinds = 0 if settings.conditional else settings.g_kinds  # there the labels choose
+    kinds = 0 if settings.conditional else settings.g_kinds  # the labels choose the kind in a conditional GAN
     named = settings.class_weight > 0 and not settings.conditional and K > 1
     tinycnn.manual_seed(settings.seed)
     G = Generator(shape, kinds + settings.latent, settings.g_width, num_classes, kinds)

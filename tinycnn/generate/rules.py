@@ -51,7 +51,7 @@ def mandelbrot(i: Array, j: Array, iterations: int = 60) -> Array:
         inside = np.abs(z) <= 2
         z[inside] = z[inside] ** 2 + c[inside]
         t[inside & (np.abs(z) > 2)] = (n / iterations) ** 0.4
-    return np.stack([t**3, t**1.5, t**0.6], axis=-1)  # the later, the brighter
+    return np.stack([t**3, t**1.5, t**0.6], axis=-1)  # a later cell is brighter
 
 
 def value_noise(i: Array, j: Array, cell: int = 32, octaves: int = 4, seed: int = 0) -> Array:

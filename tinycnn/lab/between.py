@@ -110,7 +110,7 @@ def in_order(
     for t, layer in enumerate(layers, 1):
         before(t, layer.x)
         found.append(layer)
-        names[id(layer.y)] = layer.result  # also of a layer that passes its input on: then with a new name
+        names[id(layer.y)] = layer.result  # a layer may return its input: then the array gets a new name
         known.add(id(layer.y))
     before(len(layers) + 1, y)
     if id(y) not in names:

@@ -145,7 +145,7 @@ class Connection:
                 message = await self._receive()
                 await self.send(await lab.compute(respond, session, message))
         except (WebSocketDisconnect, TimeoutError, RuntimeError):
-            pass  # the page has gone, or does not read
+            pass  # the page was closed, or does not read what it gets
         finally:
             lab.open.discard(session.id)
             await ended(reporting)

@@ -91,7 +91,7 @@ def respond(session: Session, message: str | bytes | None) -> str | bytes:
         reply = session.answer(request)
     except (ValueError, TypeError, OSError, ArithmeticError, MemoryError) as error:
         reply = Reply({"error": plain(str(error).replace("\n", " "), 600)})
-    except Exception as error:  # our own mistake: the page learns of it, and the server goes on
+    except Exception as error:  # a mistake in this program: the page shows it, and the server goes on
         traceback.print_exc()
         reply = Reply({"error": plain(f"the lab failed ({type(error).__name__}): {error}", 600)})
     return pack(reply, id=request["id"])

@@ -90,7 +90,7 @@ def run(model: Module, picture: np.ndarray, label: int | None = None) -> Trace:
     if label is None:
         return Trace(made, tensors, output, probabilities)
     loss = F.cross_entropy(y, np.array([label]))
-    with kept_gradients(model):  # to look is not to train
+    with kept_gradients(model):  # the page only looks: the training keeps its gradients
         loss.backward()
     return Trace(made, tensors, output, probabilities, label, loss.item())
 

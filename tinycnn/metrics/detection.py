@@ -110,7 +110,7 @@ def _matched(boxes: np.ndarray, truths: np.ndarray, threshold: float) -> list[bo
     for row in overlap:
         right.append(bool(row.max(initial=-1) >= threshold))
         if right[-1]:
-            overlap[:, row.argmax()] = -1  # taken
+            overlap[:, row.argmax()] = -1  # no later detection can take this box
     return right
 
 

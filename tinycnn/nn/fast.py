@@ -39,7 +39,7 @@ from .shortcuts import Normalised, Pooled, activated, pooling_geometry, recorded
 from .weightless import LeakyReLU
 
 _plain_forward = Layers.forward
-_always = modes().observers  # nobody else looks on
+_always = modes().observers  # those of `autograd.safety`, which every call has
 _geometry = lru_cache(maxsize=256)(conv2d_geometry)
 
 

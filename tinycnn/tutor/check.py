@@ -16,7 +16,7 @@ from .search import trial
 from .show import show
 from .verdict import Verdict
 
-_told: list[str] = []  # that functions ran here is said once
+_told: list[str] = []  # whether it was said that functions run in this process
 
 
 def check(

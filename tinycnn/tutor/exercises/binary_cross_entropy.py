@@ -9,7 +9,7 @@ from tinycnn.tutor.mistake import read_mistakes
 from . import engine
 from .cases import LARGE_LOGITS
 
-SMALL = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)  # what learners put into a logarithm
+SMALL = (1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15)  # that learners add inside a logarithm
 
 
 def binary_cross_entropy(z, t):

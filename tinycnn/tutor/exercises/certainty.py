@@ -31,7 +31,7 @@ def _calibration_cases(rng: np.random.Generator) -> list[Arguments]:
         {"confidence": np.array([0.92, 0.96, 1.0, 0.45]), "right": np.array([1, 0, 1, 1]), "bins": 8},
     ]
     for N, bins in ((12, 3), (20, 4), (30, 8)):
-        confidence = np.round(rng.uniform(0.1, 0.99, N), 2) + 0.003  # on no edge
+        confidence = np.round(rng.uniform(0.1, 0.99, N), 2) + 0.003  # never on the edge of a bin
         right = (rng.random(N) < confidence**2).astype(int)
         made.append({"confidence": confidence, "right": right, "bins": bins})
     return made

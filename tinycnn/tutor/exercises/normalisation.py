@@ -37,7 +37,7 @@ def _cases(rng: np.random.Generator) -> list[Arguments]:
             "x": _varied(rng, *shape),
             "gamma": whole_numbers(rng, shape[1]),
             "beta": whole_numbers(rng, shape[1]),
-            "eps": (0.5, 1.0, 0.1, 0.5)[at % 4],  # large, so that its place is seen
+            "eps": (0.5, 1.0, 0.1, 0.5)[at % 4],  # large: the result shows where it is added
         }
         for at, shape in enumerate(shapes)
     ]

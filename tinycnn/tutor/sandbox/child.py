@@ -93,7 +93,7 @@ def _imported(file: str, say: Say) -> Any:
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             spec.loader.exec_module(module)
-    except BaseException as error:  # sys.exit, too
+    except BaseException as error:  # SystemExit and KeyboardInterrupt, too
         said = described(error)
         said["frames"] = [frame for frame in said["frames"] if frame[0] == file]
         say(no_import=said)
