@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..cores import get_num_threads
-from .spin import spin, turn
+from .spin import hand_over, spin, turn, turn_and_spin
 
 Job = Callable[[int, int, int], None]
 SPINS = 200_000  # looks at a counter, about 0.1 ms: as long as the Python code between two kernels takes
+# A thread that wants Python's lock while another has it sleeps, and wakes long after the lock is free. So a
+# helper gets the lock first: until it has taken its job, and for as long as it takes to begin with it.
+TAKING, BEGINNING = 30_000, 16_000  # looks
 
 
 def split(job: Job, count: int, most: int | None = None) -> None:
@@ -41,11 +44,11 @@ def split(job: Job, count: int, most: int | None = None) -> None:
     # nobody reads them. The next call would take them for its own, if calls shared a mailbox.
     results = [Mailbox() for _ in range(parts - 1)]
     for part, (helper, result) in enumerate(zip(_team.helpers(parts - 1), results, strict=True), 1):
-        helper.put((job, part, bounds[part], bounds[part + 1], result))
+        helper.hand_over((job, part, bounds[part], bounds[part + 1], result), result)
     try:
         job(0, 0, bounds[1])
     finally:
-        errors = [result.get() for result in results]
+        errors = [result.answer() for result in results]
     for error in errors:
         if error is not None:
             raise error
@@ -61,30 +64,33 @@ class Mailbox:
         self.queue: SimpleQueue[Any] = SimpleQueue()
         self.count = np.zeros(1, np.int64)
 
-    def put(self, item: Any) -> None:
-        """Send something."""
+    def hand_over(self, item: Any, result: Mailbox) -> None:
+        """Send a job, and wait until the helper turns the counter of `result`, unless it is asleep."""
         self.queue.put(item)
-        turn(self.count)
+        hand_over(self.count, result.count, TAKING, BEGINNING)
 
-    def get(self) -> Any:
-        """Wait for the next item and return it."""
-        seen = int(self.count[0])
+    def answer(self) -> Any:
+        """Wait for the answer to a job, and return it. The counter turns for the job, then for the answer."""
         if self.queue.empty():
-            spin(self.count, seen, SPINS)
+            spin(self.count, 1, SPINS)
         return self.queue.get()
 
 
 def _run(jobs: Mailbox) -> None:
     """Run each job that arrives, and send None or its error to the mailbox that came with it."""
-    while (item := jobs.get()) is not None:
+    while (item := jobs.queue.get()) is not None:
         job, *part, result = item
+        turn(result.count)
         try:
             job(*part)
         except BaseException as error:
-            result.put(error)
+            result.queue.put(error)
         else:
-            result.put(None)
-        del item, job, result
+            result.queue.put(None)
+        answered = result.count
+        del item, job, result  # and the arrays that the job refers to
+        seen = int(jobs.count[0])
+        turn_and_spin(answered, jobs.count, seen, SPINS if jobs.queue.empty() else 0)
 
 
 def _helper() -> Mailbox:
