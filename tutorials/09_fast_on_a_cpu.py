@@ -348,12 +348,12 @@ assert all(np.array_equal(gradients[1], other) for other in gradients.values()) 
 # read and written once. Bytes decide, not arithmetic.
 
 # %%
-million = 1 << 22
-arguments = [rng.random(million, dtype=np.float32) for _ in range(4)]
+parameters = 1 << 22  # four million
+arguments = [rng.random(parameters, dtype=np.float32) for _ in range(4)]
 numbers = (1e-3, (0.9, 0.999), 1e-8, 1)
 by_numpy = seconds(lambda: passes.adam(*arguments, *numbers))
 in_one = seconds(lambda: compiled.adam(*arguments, *numbers))
-moved = 7 * 4 * million  # read theta, g, m and v, write theta, m and v
+moved = 7 * 4 * parameters  # read theta, g, m and v, write theta, m and v
 print(f"NumPy {by_numpy * 1e3:.1f} ms, one pass {in_one * 1e3:.1f} ms: {moved / in_one / 1e9:.0f} GB/s")
 
 # %% [markdown]
