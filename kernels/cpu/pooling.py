@@ -83,7 +83,7 @@ def sum_pool2d(x: Array, geometry: Geometry) -> Array:
 
 def sum_pool2d_input(g: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with `g` added to all cells of its window: `sum_pool2d`'s adjoint."""
-    if geometry.w_shape[2:] == geometry.x_shape[2:] and g.shape[2:] == (1, 1):  # one window for all cells
+    if geometry.w_shape[2:] == geometry.padded_shape[2:]:  # one window that holds all cells
         x = arena.empty(geometry.x_shape, g.dtype)
         x[...] = g
         return x

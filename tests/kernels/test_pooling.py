@@ -95,6 +95,16 @@ def test_sum_pool2d_input_is_the_adjoint_of_sum_pool2d(kernels, geometry, rng):
 
 
 @EVERY_SET
+@pytest.mark.parametrize("options", [(4, 4, 0), (6, 1, 1), (4, 4, 1), (4, 9, 2), (5, 4, 1)])
+def test_the_gradient_of_a_single_window(kernels, rng, options):
+    """The window may hold all cells of the image, or leave some out that lie behind it."""
+    geometry = pool2d_geometry((3, 5, 4, 4), *options)  # window, stride, padding
+    assert geometry.y_shape == (3, 5, 1, 1)
+    g = rng.standard_normal(geometry.y_shape)
+    assert_array_equal(kernels.sum_pool2d_input(g, geometry), LOOPS.sum_pool2d_input(g, geometry))
+
+
+@EVERY_SET
 def test_of_equal_cells_the_first_wins(kernels):
     _, index = kernels.max_pool2d(np.ones((1, 1, 4, 4)), pool2d_geometry((1, 1, 4, 4), 3, 1))
     assert_array_equal(index[0, 0], [[0, 1], [4, 5]])
