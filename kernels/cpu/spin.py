@@ -45,21 +45,14 @@ def spin(counter, seen, looks):
 @compiled
 def turn_and_spin(turned, counter, seen, looks):
     """Let one counter go on, and wait for another, as `spin`: without Python's lock in between."""
-    _add_one(turned)
-    for _ in range(looks):
-        if _read(counter) > seen:
-            return
+    turn(turned)
+    spin(counter, seen, looks)
 
 
 @compiled
 def hand_over(turned, taken, looks, more):
     """Let one counter go on, and wait until the other does, for as many looks at most; then a little more."""
-    _add_one(turned)
-    for _ in range(looks):
-        if _read(taken) > 0:
-            break
-    else:
-        return
-    for _ in range(more):
-        if _read(taken) < 0:  # never: without a question, the compiler would drop the loop
-            return
+    turn(turned)
+    spin(taken, 0, looks)
+    if _read(taken) > 0:
+        spin(taken, 2, more)  # it turns twice at most: this only takes time
