@@ -29,7 +29,7 @@ def macro_kernel(a, a0, rows, first, last, steps, v, v0, pitch, sums, s0, places
 
 @inner
 def tile_for(layout, filters):
-    """Return the tile for a panel that has so many filters."""
+    """Return which tile sums up a panel with this number of filters."""
     return EACH if layout[11] else NARROW if 2 * filters <= layout[0] else WIDE
 
 

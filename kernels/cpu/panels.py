@@ -25,7 +25,7 @@ MOST_OWN = 1 << 22  # bytes that a thread keeps
 
 
 def aligned(count: int, dtype: np.dtype) -> Array:
-    """Return a new array of so many numbers, with any content, that begins with a line of the cache."""
+    """Return a new array of `count` numbers, with any content; it begins where a line of the cache does."""
     memory = arena.empty((count * dtype.itemsize + LINE,), np.uint8)
     return np.ndarray((count,), dtype, memory, _to_next_line(memory))
 

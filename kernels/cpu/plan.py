@@ -163,7 +163,7 @@ def few_plan(geometry: Geometry, itemsize: int, block: int) -> Plan:
 def _layout(
     geometry: Geometry, itemsize: int, block: int, filters: int, images: tuple[int, int, int, int, int]
 ) -> Layout:
-    """Return how images (channels, H, W, PH, PW) are read for so many filters."""
+    """Return how images (channels, H, W, PH, PW) are read for this number of filters."""
     N, P, G = geometry.N, geometry.OH * geometry.OW, geometry.G
     channels, H, W, PH, PW = images
     NR, plane, each = filters_of(itemsize), (H + 2 * PH) * (W + 2 * PW), is_depthwise(geometry)

@@ -182,7 +182,7 @@ def _run(
 ) -> None:
     """Let threads write their shares of the output or of the gradient by the input.
 
-    A thread has room for so many results, with NR filters each, and for so many winners.
+    `room` says how many results, of NR filters each, and how many winners a thread needs memory for.
     """
     image, result = _images(geometry) if windows else _images(geometry)[::-1]
     v0 = cut.pixels(image[2], TAPS - 1 if windows else 0, cut.lanes, wrong.itemsize)
@@ -268,7 +268,7 @@ def _apart(count: int, itemsize: int) -> int:
 
 @lru_cache(maxsize=256)
 def _distances(count: int, apart: int) -> Array:
-    """Return a table of the micro-kernel: so many distances, `apart` from each other."""
+    """Return a table of the micro-kernel: `count` distances, each by `apart` larger than the one before."""
     return table(np.arange(count) * apart)
 
 

@@ -59,7 +59,7 @@ class Gather(NamedTuple):
 
     @property
     def work(self) -> Work:
-        """The sums: results of a group by pixels of a class, which meet so many (r, s) at most."""
+        """The matrix of sums of each group and class: channels of the result by pixels."""
         pixels = self.N * -(-self.OH // self.AH) * -(-self.OW // self.AW)
         taps = -(-self.KH // self.AH) * -(-self.KW // self.AW)
         return Work(self.M, pixels, self.C, self.G * self.AH * self.AW, taps)

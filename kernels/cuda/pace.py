@@ -38,7 +38,7 @@ class Pace(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What blocks compute: matrices of sums, in tiles; the terms of a sum may be cut into pieces."""
+    """The size of a product: each block computes a tile of a matrix; several blocks may share its terms."""
 
     rows: int  # of a matrix: along BM
     columns: int  # along BN
