@@ -1,6 +1,5 @@
 """How sure is a result? The bootstrap interval of a mean, and McNemar's test of two classifiers."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -100,5 +99,8 @@ def mcnemar(right_a: Any, right_b: Any) -> McNemar:
         )
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     n, fewer = only_a + only_b, min(only_a, only_b)
-    tail = sum(math.comb(n, i) for i in range(fewer + 1))  # whole numbers: exact for any n
+    tail, term = 0, 1  # whole numbers: exact for any n
+    for i in range(fewer + 1):
+        tail += term
+        term = term * (n - i) // (i + 1)  # binomial(n, i + 1)
     return McNemar(only_a, only_b, min(1.0, 2 * tail / 2**n))
