@@ -216,3 +216,8 @@ def test_chunks_do_not_change_samples():
     G, z = Generator(width=4, num_classes=3), tinycnn.randn(7, 100)
     labels = np.arange(7) % 3
     np.testing.assert_allclose(sample(G, z, labels, chunk=3), sample(G, z, labels), atol=1e-6)
+
+
+def test_no_z_makes_no_images():
+    with pytest.raises(ValueError, match=r"the input has shape \(0, 8\), N must be at least 1"):
+        sample(Generator(latent=8, width=4), np.zeros((0, 8), "float32"))

@@ -64,8 +64,10 @@ def infer(
 ) -> np.ndarray:
     """Return ``f(inputs, *others)``, computed for `chunk` rows of each at a time, as one NumPy array.
 
-    `model` is in evaluation mode meanwhile; `f` gets the inputs as a tensor.
+    `model` is in evaluation mode meanwhile; `f` gets the inputs as a tensor. Raises ValueError for no inputs.
     """
+    if len(inputs) == 0:
+        raise ValueError(f"nothing to compute: the input has shape {inputs.shape}, N must be at least 1")
     parts = []
     with evaluation_mode(model):
         for i in range(0, len(inputs), chunk):
