@@ -9,7 +9,7 @@ from PIL import Image
 
 from tinycnn import models
 from tinycnn.autograd import Function
-from tinycnn.cli import COMMANDS, main, name_of
+from tinycnn.cli import COMMANDS, main
 from tinycnn.data import digits
 from tinycnn.functional.cards import CARDS, Card, Example
 from tinycnn.storage import load_arrays, save_arrays
@@ -147,7 +147,7 @@ def test_info(capsys, tinycnn_json):
         assert said["backends"]["cupy"]["reason"] in out
 
 
-@pytest.mark.parametrize("command", [name_of(command) for command in COMMANDS])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])
@@ -155,6 +155,27 @@ def test_help_shows_an_example(command, capsys):
     out = capsys.readouterr().out
     assert f"example: tinycnn {command}" in out.replace("\n", " ")
     assert "--json" in out
+
+
+def test_the_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    listed = re.findall(r"^    ([a-z-]+)\b", capsys.readouterr().out, re.MULTILINE)
+    assert listed == list(COMMANDS)
+
+
+def test_a_command_imports_no_other_command():
+    """`tinycnn train` starts without what only `explain`, `tutor` or a GAN needs."""
+    code = (
+        "import sys\n"
+        "from tinycnn.cli import main\n"
+        "try: main(['train', '--help'])\n"
+        "except SystemExit: print(*sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "tinycnn.cli.train" in done.stdout.split()
+    others = {"explain", "tutor", "gan", "features", "select", "compression", "lab"}
+    assert not {f"tinycnn.{name}" for name in others} & set(done.stdout.split())
 
 
 def test_python_m_is_the_same_command():
