@@ -1,7 +1,6 @@
 """The exercises by name."""
 
 import difflib
-import importlib
 import importlib.util
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,20 +14,75 @@ class AnswerError(ValueError):
     """There is nothing to check: a file cannot be imported, or has not what it should have."""
 
 
-# The modules with the exercises, in the order of the lessons.
-FAMILIES = """
-    images autograd graphs convolution convolution_input convolution_weight columns pooling
-    pooling_max pooling_mean pooling_min pooling_sum dense network softmax cross_entropy
-    squared_error binary_cross_entropy update adam evaluation similarity certainty differences
-    pruning normalisation dropout transposed gan gradient_penalty
-"""
-
-
 @lru_cache
 def catalogue() -> dict[str, Exercise]:
     """Return the exercises by name, in the order of the lessons."""
-    # Imported when they are asked for: the process of an answer needs none of them.
-    families = (importlib.import_module(f".exercises.{name}", __package__) for name in FAMILIES.split())
+    # Imported only here: the process that runs an answer needs none of them.
+    from .exercises import (
+        adam,
+        autograd,
+        binary_cross_entropy,
+        certainty,
+        columns,
+        convolution,
+        convolution_input,
+        convolution_weight,
+        cross_entropy,
+        dense,
+        differences,
+        dropout,
+        evaluation,
+        gan,
+        gradient_penalty,
+        graphs,
+        images,
+        network,
+        normalisation,
+        pooling,
+        pooling_max,
+        pooling_mean,
+        pooling_min,
+        pooling_sum,
+        pruning,
+        similarity,
+        softmax,
+        squared_error,
+        transposed,
+        update,
+    )
+
+    families = (
+        images,
+        autograd,
+        graphs,
+        convolution,
+        convolution_input,
+        convolution_weight,
+        columns,
+        pooling,
+        pooling_max,
+        pooling_mean,
+        pooling_min,
+        pooling_sum,
+        dense,
+        network,
+        softmax,
+        cross_entropy,
+        squared_error,
+        binary_cross_entropy,
+        update,
+        adam,
+        evaluation,
+        similarity,
+        certainty,
+        differences,
+        pruning,
+        normalisation,
+        dropout,
+        transposed,
+        gan,
+        gradient_penalty,
+    )
     return {name: exercise for family in families for name, exercise in _defined_in(family).items()}
 
 
