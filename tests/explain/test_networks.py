@@ -9,7 +9,7 @@ import tinycnn
 from tests.helpers.explained import check_panels, printed
 from tinycnn import Tensor, models, nn, optim
 from tinycnn import functional as F
-from tinycnn.explain import explain, graph, training_step
+from tinycnn.explain import explain, graph, save, training_step
 from tinycnn.explain.graph_drawing import layout
 
 
@@ -36,6 +36,19 @@ def test_a_network_layer_by_layer(model, rng):
     norm = printed(np.linalg.norm(image.grad.numpy().ravel().astype(float)))
     assert f"‖dL/da0‖ = {norm}" in steps[-1].numbers
     check_panels(steps)
+
+
+def test_the_cells_of_one_row_lead_to_the_steps_that_compute_them(model, tmp_path, rng):
+    """On the page, the vectors of a network are row 0 of matrices (N, features)."""
+    steps = explain(model, rng.random((1, 1, 6, 6)), backward=True)
+    save(steps, tmp_path / "steps.html")
+    sections = (tmp_path / "steps.html").read_text().split("<section")
+    flatten, linear = (
+        next(n for n, step in enumerate(steps, 1) if step.title.startswith(name))
+        for name in ("3 Flatten", "4 Linear")
+    )
+    row = re.search(r"<b>a4\[0\]</b>.*?</figure>", sections[linear])[0]
+    assert f'href="#step-{flatten}"' in row
 
 
 @pytest.mark.parametrize("name", ["cnn28", "lenet5"])

@@ -28,11 +28,13 @@ def numbers_of(text):
 
 
 def check_panels(explanation):
-    """Every panel shows the engine's array, and marks cells that it has."""
+    """Every panel shows the engine's array, knows which element stands in a cell, and marks cells it has."""
     for step in explanation:
         for panel in step.panels:
-            values = explanation.arrays[panel.array][panel.index]
-            np.testing.assert_array_equal(panel.values.ravel(), values.ravel())
+            array = explanation.arrays[panel.array]
+            np.testing.assert_array_equal(panel.values.ravel(), array[panel.index].ravel())
+            elements = [array[panel.element(cell)] for cell in np.ndindex(panel.values.shape)]
+            np.testing.assert_array_equal(panel.values.ravel(), elements)
             assert {*panel.marks, *panel.tags} <= {(i, j) for i in panel.rows for j in panel.columns}
 
 

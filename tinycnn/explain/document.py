@@ -14,7 +14,7 @@ One object, schema ``tinycnn.explain`` version 1::
       terms           of a sum: [{factors: [{array, index, value}], divisor, tag, value}]; divisor: a factor
                       or null; value: the product of the factors, divided by it
       panels          [{title, array, index, values, padding, marks, tags, frames, pending,
-                      picture}]
+                      picture, ndim}]
         values        rows of numbers
         padding       [PH, PW]: rows and columns of zeros to draw around
         marks         [{cell: [i, j], role}], role one of "asked", "read", "weight", "winner", "result"
@@ -22,6 +22,8 @@ One object, schema ``tinycnn.explain`` version 1::
         frames        [{tag, first: [i, j], last: [i, j]}]: windows to outline
         pending       [[i, j]]: computed in a later step
         picture       whether to draw grey values rather than numbers
+        ndim          how many indices of a cell stand behind `index`: 2 in a matrix, 1 (the column) in a
+                      vector, 0 for a number
 
 Cells count from the array's first element; those in the padding are negative or beyond it. JSON has no NaN:
 it stands as the string "NaN", infinities as "Infinity" and "-Infinity". A page that has the arrays already

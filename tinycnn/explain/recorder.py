@@ -121,14 +121,15 @@ class Recorder:
         frames: Mapping[str, tuple[Cell, Cell]] | None = None,
     ) -> Panel:
         """Return ``arrays[array][index]`` as a panel; what has its step later is pending."""
-        values, marks = self.arrays[array][tuple(index)], marks or {}
-        values = values.reshape(1, -1) if values.ndim < 2 else values
-        later = [cell_of(at) for at in self._pending.get(array, ()) if at[: len(index)] == tuple(index)]
+        values, marks, index = self.arrays[array][tuple(index)], marks or {}, tuple(index)
+        matrix = values.reshape(1, -1) if values.ndim < 2 else values
+        later = [
+            cell_of(at[len(index) :]) for at in self._pending.get(array, ()) if at[: len(index)] == index
+        ]
         pending = frozenset(cell for cell in later if marks.get(cell) != "result")
         title = f"{element_name(array, index)} {title}"
-        return Panel(
-            title, array, tuple(index), values, padding, marks, tags or {}, frames or {}, pending, picture
-        )
+        shown = {"tags": tags or {}, "frames": frames or {}, "picture": picture, "ndim": values.ndim}
+        return Panel(title, array, index, matrix, padding, marks, pending=pending, **shown)
 
     def cell(self, q: Quantity, role: str = "result", title: str | None = None) -> Panel:
         """Return the panel that an element lies in, with its cell marked."""
@@ -194,10 +195,8 @@ class Recorder:
         step = Step(phase, title, equation, numbers, sentence, tuple(panels), tuple(terms))
         self.steps.append(step)
         for panel in step.panels:
-            results = {cell for cell, role in panel.marks.items() if role == "result"}
-            later, shown = self._pending.get(panel.array, set()), panel.index
-            known = {at for at in later if at[: len(shown)] == shown and cell_of(at) in results}
-            self._pending[panel.array] = later - known
+            computed = {panel.element(cell) for cell, role in panel.marks.items() if role == "result"}
+            self._pending[panel.array] = self._pending.get(panel.array, set()) - computed
 
     forward = partialmethod(add, "forward")
     backward = partialmethod(add, "backward")

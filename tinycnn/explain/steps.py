@@ -95,6 +95,8 @@ class Panel:
         What it is.
     array, index
         It shows ``explanation.arrays[array][index]``; a vector as one row, a number as one cell.
+    ndim
+        How many dimensions the part has that it shows: 2 for a matrix, 1 for a vector, 0 for a number.
     values
         (rows, columns).
     padding
@@ -121,6 +123,7 @@ class Panel:
     frames: Mapping[str, tuple[Cell, Cell]] = field(default_factory=dict)
     pending: Collection[Cell] = frozenset()
     picture: bool = False
+    ndim: int = 2
 
     @property
     def rows(self) -> range:
@@ -144,7 +147,7 @@ class Panel:
 
     def element(self, cell: Cell) -> Index:
         """Return which element of its array stands in the cell."""
-        return (*self.index, *cell) if self.index or len(self.values) > 1 else cell[1:]
+        return (*self.index, *cell[2 - self.ndim :])
 
     def window(self, rows: int, columns: int) -> tuple[range, range]:
         """Return the part of at most so many rows and columns that shows the marked cells."""

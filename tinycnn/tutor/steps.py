@@ -69,9 +69,8 @@ def _panel(title: str, name: str, values: np.ndarray, index: Index) -> Panel:
     cell = (0, 0) if not index else (0, index[0]) if len(index) == 1 else (index[-2], index[-1])
     shown = values[leading]
     title = f"{name}[{','.join(map(str, leading))}] {title}" if leading else f"{name} {title}"
-    return Panel(
-        title, name, leading, shown.reshape(1, -1) if shown.ndim < 2 else shown, marks={cell: "result"}
-    )
+    matrix = shown.reshape(1, -1) if shown.ndim < 2 else shown
+    return Panel(title, name, leading, matrix, marks={cell: "result"}, ndim=shown.ndim)
 
 
 def _plain_step(
