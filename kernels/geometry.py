@@ -145,7 +145,7 @@ def pool2d_geometry(
     steps = kernel if stride is None else stride
     geometry = _geometry("pooling", x_shape, C, C, kernel, steps, padding, dilation)
     if geometry.PH or geometry.PW:
-        _refuse_windows_of_padding(geometry)
+        wrong.refuse_windows_of_padding(geometry)
     return geometry
 
 
@@ -188,19 +188,3 @@ def steps_between(steps: Pair, counts: Pair) -> Pair:
     There a step leads nowhere, and a huge one would only make a kernel ask for memory, or overflow.
     """
     return steps[0] if counts[0] > 1 else 1, steps[1] if counts[1] > 1 else 1
-
-
-def _refuse_windows_of_padding(geometry: Geometry) -> None:
-    """Raise ValueError if a pooling window could lie wholly in the padding, with no cell to choose."""
-    _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
-    if DH * (KH - 1) + 1 < 2 * PH or DW * (KW - 1) + 1 < 2 * PW:
-        raise wrong.too_much_padding((KH, KW), (PH, PW), (DH, DW))
-    # Without dilation half a window cannot miss the input.
-    if max(DH, DW) > 1 and (_misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW)):
-        raise wrong.windows_of_padding((H, W), (PH, PW), (DH, DW))
-
-
-def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> bool:
-    """Return whether some window meets no input cell."""
-    starts = range(-padding, windows * stride - padding, stride)
-    return any(all(not 0 <= start + r * dilation < size for r in range(kernel)) for start in starts)

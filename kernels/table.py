@@ -29,7 +29,7 @@ from importlib import metadata
 
 from . import im2col
 from .contract import Kernels
-from .plain import loops, normalisation, passes, windows
+from .plain import elementwise_loss, loops, normalisation, passes, sum_pooling, windows
 
 COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what `cpu` needs, and since which version
 
@@ -43,8 +43,8 @@ PLAIN = Kernels(
     min_pool2d=windows.min_pool2d,
     pool_gather=windows.pool_gather,
     pool_scatter=windows.pool_scatter,
-    sum_pool2d=windows.sum_pool2d,
-    sum_pool2d_input=windows.sum_pool2d_input,
+    sum_pool2d=sum_pooling.sum_pool2d,
+    sum_pool2d_input=sum_pooling.sum_pool2d_input,
     matmul=passes.matmul,
     relu=passes.relu,
     gate=passes.gate,
@@ -57,8 +57,8 @@ PLAIN = Kernels(
     normalise=normalisation.normalise,
     normalise_input=normalisation.normalise_input,
     update_running=normalisation.update_running,
-    binary_cross_entropy=passes.binary_cross_entropy,
-    binary_cross_entropy_input=passes.binary_cross_entropy_input,
+    binary_cross_entropy=elementwise_loss.binary_cross_entropy,
+    binary_cross_entropy_input=elementwise_loss.binary_cross_entropy_input,
     cross_entropy=passes.cross_entropy,
     cross_entropy_input=passes.cross_entropy_input,
 )

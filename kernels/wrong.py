@@ -1,6 +1,12 @@
-"""Errors about sizes. Each function returns the error to raise: it names every size, and what would fit."""
+"""Errors about sizes. Each names every size, and what would fit. Most functions return it, to be raised."""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .geometry import Geometry
 
 Pair = tuple[int, int]
 
@@ -70,3 +76,19 @@ def windows_of_padding(size: Pair, padding: Pair, dilation: Pair) -> ValueError:
         f"pooling: with dilation (DH, DW)=({DH}, {DW}) a window lies wholly in the padding "
         f"(PH, PW)=({PH}, {PW}) around the input (H, W)=({H}, {W}); use less padding or dilation"
     )
+
+
+def refuse_windows_of_padding(geometry: Geometry) -> None:
+    """Raise ValueError if a pooling window could lie wholly in the padding, with no cell to choose."""
+    _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
+    if DH * (KH - 1) + 1 < 2 * PH or DW * (KW - 1) + 1 < 2 * PW:
+        raise too_much_padding((KH, KW), (PH, PW), (DH, DW))
+    # Without dilation half a window cannot miss the input.
+    if max(DH, DW) > 1 and (_misses(H, KH, SH, PH, DH, OH) or _misses(W, KW, SW, PW, DW, OW)):
+        raise windows_of_padding((H, W), (PH, PW), (DH, DW))
+
+
+def _misses(size: int, kernel: int, stride: int, padding: int, dilation: int, windows: int) -> bool:
+    """Return whether some window meets no input cell."""
+    starts = range(-padding, windows * stride - padding, stride)
+    return any(all(not 0 <= start + r * dilation < size for r in range(kernel)) for start in starts)

@@ -25,7 +25,7 @@ import tinycnn
 from tinycnn import Tensor
 from tinycnn import functional as F
 from tinycnn.explain import draw, explain, show
-from tinycnn.kernels.plain import passes
+from tinycnn.kernels.plain import elementwise_loss
 from tinycnn.plot import blank_figure, described
 from tinycnn.tutor import check, compare
 
@@ -210,8 +210,8 @@ described(
 # %%
 print(inspect.getsource(F.mse_loss).split('"""')[2])
 print(
-    inspect.getsource(passes.binary_cross_entropy),
-    inspect.getsource(passes.binary_cross_entropy_input),
+    inspect.getsource(elementwise_loss.binary_cross_entropy),
+    inspect.getsource(elementwise_loss.binary_cross_entropy_input),
     sep="\n",
 )
 

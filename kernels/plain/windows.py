@@ -1,4 +1,4 @@
-"""Convolution (Eq. 1) and pooling (Eq. 2), one kernel cell at a time. NumPy or CuPy arrays.
+"""Convolution (Eq. 1) and max-pooling (Eq. 2), one kernel cell at a time. NumPy or CuPy arrays.
 
 Take one kernel cell (r, s). Over all windows it meets the input cells (oh*SH - PH + r*DH, ow*SW - PW + s*DW):
 a slice of the padded input that begins at (r*DH, s*DW) and takes every SH-th row and every SW-th column. All
@@ -98,19 +98,14 @@ def _winners(x: Array, geometry: Geometry, beats: Callable[[Array, Array], Array
     padded = pad(x, geometry)
     # The index h*W + w of every input cell, laid out as the padded input is; -1 in the padding.
     cells = pad(xp.arange(H * W, dtype=np.intp).reshape(1, 1, H, W), geometry, -1)
-    y = index = None
+    y, index = xp.zeros(geometry.y_shape, x.dtype), xp.full(geometry.y_shape, -1, np.intp)
     for _, _, rows, columns in taps(geometry):
         value = padded[:, :, rows, columns]  # (N, C, OH, OW)
         cell = xp.broadcast_to(cells[:, :, rows, columns], value.shape)
-        if y is None or index is None:
-            y, index = value.copy(), cell.copy()
-            continue
-        better = beats(value, y) | (value != value)
-        better = (better | (index < 0)) & (cell >= 0)  # the padding never wins
+        better = beats(value, y) | (value != value) | (index < 0)  # -1: there is no winner yet
+        better &= cell >= 0  # the padding never wins
         xp.copyto(y, value, where=better)
         xp.copyto(index, cell, where=better)
-    assert y is not None
-    assert index is not None
     return y, index
 
 
@@ -129,23 +124,6 @@ def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     x = xp.zeros(N * C * H * W, g.dtype)
     xp.add.at(x, (first + index).ravel(), g.ravel())  # += and not =: windows that overlap can share a winner
     return x.reshape(N, C, H, W)
-
-
-def sum_pool2d(x: Array, geometry: Geometry) -> Array:
-    """Return each window's sum, (N, C, OH, OW); padding counts as 0."""
-    padded = pad(x, geometry)
-    y = array_module(x).zeros(geometry.y_shape, x.dtype)
-    for _, _, rows, columns in taps(geometry):
-        y += padded[:, :, rows, columns]
-    return y
-
-
-def sum_pool2d_input(g: Array, geometry: Geometry) -> Array:
-    """Return zeros (N, C, H, W) with `g` added to all cells of its window: `sum_pool2d`'s adjoint."""
-    x = array_module(g).zeros(geometry.padded_shape, g.dtype)
-    for _, _, rows, columns in taps(geometry):
-        x[:, :, rows, columns] += g
-    return crop(x, geometry)
 
 
 def pad(x: Array, geometry: Geometry, value: float = 0) -> Array:
