@@ -6,10 +6,10 @@ import tinycnn
 from tinycnn import backend as _backend
 from tinycnn import functional as F
 from tinycnn import nn, optim
-from tinycnn.backend import BackendError
 from tinycnn.functional.cards import CARDS
 from tinycnn.models import cnn28, lenet5
 from tinycnn.tensor import Tensor
+from tinycnn.wrong import BackendError
 
 OPTIMIZERS = {
     "SGD": lambda p: optim.SGD(p, lr=0.01, weight_decay=1e-3, l1=1e-4),

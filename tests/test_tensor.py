@@ -13,6 +13,7 @@ import tinycnn
 from tinycnn import functional as F
 from tinycnn.autograd import Function, grad, topological_order
 from tinycnn.functional.relu import ReLU
+from tinycnn.modes import Observer, observed
 from tinycnn.nn import Linear
 from tinycnn.optim import SGD
 from tinycnn.tensor import Tensor
@@ -994,3 +995,34 @@ def test_new_tensors_take_sizes_or_a_shape():
         assert make().shape == ()
         with pytest.raises(ValueError, match="negative"):
             make(-1)
+
+
+class TestObservers:
+    def test_an_observer_is_called_for_the_moments_that_it_has_a_method_for(self, monkeypatch):
+        def not_wanted(*_):
+            raise AssertionError("a method that does nothing was called")
+
+        for moment in ("computed", "failed", "walking", "passing", "passed"):
+            monkeypatch.setattr(Observer, moment, not_wanted)
+
+        class Arrivals(Observer):
+            def __init__(self):
+                self.seen = []
+
+            def passing(self, node, g):
+                self.seen.append((node.name, g.tolist()))
+
+        x = leaf(1.0, 2.0)
+        with observed(watch := Arrivals()):
+            (x * x).sum().backward()
+        assert watch.seen == [("Sum", 1.0), ("Mul", [1.0, 1.0])]
+        with observed(Arrivals()), pytest.raises(ValueError, match="matmul"):
+            F.matmul(leaf(1.0, 2.0), leaf(1.0))
+
+    def test_one_more_observer_does_not_replace_those_that_always_look_on(self):
+        x = leaf(1.0, 2.0)
+        with observed(Observer()):
+            y = (x * x).sum()
+            x.data += 1
+            with pytest.raises(RuntimeError, match=CHANGED):
+                y.backward()

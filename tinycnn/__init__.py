@@ -8,7 +8,7 @@ if not (_Path(__file__).parent / "kernels").is_dir():
 
 from tinycnn import functional
 from tinycnn.autograd import AnomalyError, Function, detect_anomaly, grad
-from tinycnn.backend import BackendError, manual_seed
+from tinycnn.backend import manual_seed
 from tinycnn.choice import use, using
 from tinycnn.creation import ones, rand, randn, zeros
 from tinycnn.gpu import OutOfMemoryError
@@ -17,6 +17,7 @@ from tinycnn.graphed import graphed
 from tinycnn.kernels.cores import get_num_threads, set_num_threads
 from tinycnn.modes import no_grad
 from tinycnn.tensor import Tensor
+from tinycnn.wrong import BackendError
 
 from_dlpack = Tensor.from_dlpack
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinycnn import gpu
+from tinycnn import gpu, wrong
 from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.wrong import BackendError
 
 BACKENDS = ("numpy", "cupy")
 PYTORCHS = {"cpu": "numpy", "cuda": "cupy"}  # what PyTorch calls the devices they compute on
@@ -24,10 +25,6 @@ _usable: ModuleType | None = None  # CuPy, after a check that it works here
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
 _seed: int | Sequence[int] | None = None
-
-
-class BackendError(RuntimeError):
-    """A backend that cannot be used here, or arrays of two backends in one operation."""
 
 
 def use(backend: str) -> None:
@@ -122,7 +119,7 @@ def new_array(data: Any, dtype: Any = None, backend: str | None = None) -> Array
     elif type(data) is not np.ndarray or not data.dtype.isnative:
         data = ordinary(data)
     if data.dtype.kind not in "fiub":
-        raise TypeError(f"a tensor holds real numbers or booleans, not {data.dtype}: {data!r:.60}")
+        raise wrong.no_real_numbers(data)
     if backend is None:
         backend = current() if isinstance(data, np.ndarray) else backend_of(data)
     array = to_backend(data, backend)
@@ -132,9 +129,7 @@ def new_array(data: Any, dtype: Any = None, backend: str | None = None) -> Array
 def _of_numbers(data: Any) -> np.ndarray:
     """Return a number or nested lists of numbers as an array; Python's floats become float32."""
     if isinstance(data, list | tuple) and any(hasattr(x, "creator") for x in data):
-        raise TypeError(
-            "a list of tensors is no tensor: use stack() or concatenate(), which gradients follow"
-        )
+        raise wrong.list_of_tensors()
     given = np.asarray(data)
     return given.astype(np.float32) if given.dtype.kind == "f" and not hasattr(data, "dtype") else given
 
@@ -151,10 +146,7 @@ def ordinary(array: Array) -> Array:
     """
     if isinstance(array, np.ndarray) and type(array) is not np.ndarray:
         if hasattr(array, "mask"):
-            raise TypeError(
-                f"a masked array of shape {array.shape}: a tensor has no mask, what is hidden would count; "
-                "fill it first, as in array.filled(0)"
-            )
+            raise wrong.masked(array.shape)
         array = np.asarray(array)
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 

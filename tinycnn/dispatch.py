@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tinycnn import wrong
 from tinycnn.kernels import table
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.kernels.contract import Kernels
@@ -27,7 +28,7 @@ def kernels_for(array: Array, *others: Array) -> Kernels:
     if _chosen is None:
         return _fastest(array, others)
     if _chosen.takes is not None and not _chosen.serves(array):
-        raise _not_served(array, _chosen.name, *_chosen.takes)
+        raise wrong.not_served(array, _chosen.name, *_chosen.takes)
     return _chosen
 
 
@@ -41,15 +42,6 @@ def _fastest(array: Array, others: tuple[Array, ...]) -> Kernels:
     if size >= COMPILED_FROM and array.dtype.char in "fd" and table.why_not_compiled() is None:
         return table.cpu()
     return table.IM2COL
-
-
-def _not_served(array: Array, name: str, library: str, characters: str) -> ValueError:
-    dtypes = " and ".join(str(np.dtype(character)) for character in characters)
-    return ValueError(
-        f"the kernels {name!r}, which were chosen, take {dtypes} arrays of {library}, not "
-        f"{array.dtype} of {array_module(array).__name__}, shape {array.shape}; "
-        "tinycnn.use(kernels='auto') chooses for each array"
-    )
 
 
 def read_environment() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.kernels.arrays import Array
+from tinycnn.wrong import BackendError
 
 # DLPack's numbers of devices
 CPU, CUDA, CUDA_HOST, CUDA_MANAGED = 1, 2, 3, 13
@@ -45,8 +46,8 @@ def imported(source: Any) -> Array:
         )
     try:
         library = _backend.library(LIBRARIES[device])
-    except _backend.BackendError as error:
-        raise _backend.BackendError(
+    except BackendError as error:
+        raise BackendError(
             f"from_dlpack: this {kind} lives on a GPU, where tinycnn needs CuPy: {error}; or copy it to the "
             "CPU first"
         ) from error

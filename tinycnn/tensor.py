@@ -7,13 +7,13 @@ types are in `tinycnn.conversions`, operators in `tinycnn.functional`, gradients
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinycnn import backend as _backend
-from tinycnn import dlpack
+from tinycnn import dlpack, wrong
 from tinycnn.backend import is_array, new_array, ordinary
 from tinycnn.conversions import Conversions
 from tinycnn.kernels.arrays import Array, array_module
@@ -118,7 +118,7 @@ class Tensor(Conversions):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if (value and self._data.dtype.kind != "f") or (not value and self.creator is not None):
-            raise _cannot_require(self, value)
+            raise wrong.cannot_require(self, value)
         self._requires_grad = value
 
     @property
@@ -218,24 +218,3 @@ def wrap(array: Array) -> Tensor:
 def plain(value: Any) -> Any:
     """Return the array of a tensor, anything else as it is."""
     return value._data if isinstance(value, Tensor) else value
-
-
-def _cannot_require(x: Tensor, value: bool) -> Exception:
-    """Return the error for integers that shall require a gradient, or a result that shall not."""
-    if value:
-        return TypeError(
-            f"only floating point tensors can require a gradient, this one of shape {x.shape} is "
-            f"{x.dtype}; make it Tensor(data, dtype='float32', requires_grad=True)"
-        )
-    return RuntimeError(f"only a leaf can stop requiring a gradient; {x!r} is a result: use detach()")
-
-
-def refuse_mixed_backends(name: str, tensors: Sequence[Tensor]) -> None:
-    """Raise BackendError if the tensors given to the operation `name` do not live in one backend."""
-    first = tensors[0]
-    for x in tensors:
-        if type(x._data) is not type(first._data) and x.backend != first.backend:
-            raise _backend.BackendError(
-                f"{name}: one tensor {first.shape} lives in {first.backend}, another {x.shape} in "
-                f"{x.backend}; move one with tensor.to({first.backend!r}) or tensor.to({x.backend!r})"
-            )

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import tinycnn
-from tinycnn.backend import BackendError
 from tinycnn.tensor import Tensor
+from tinycnn.wrong import BackendError
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
 NUMPY = {**os.environ, "TINYCNN_BACKEND": "numpy"}

@@ -12,10 +12,10 @@ import tinycnn
 from tests.helpers import strict_cupy
 from tinycnn import backend, nn, optim
 from tinycnn import functional as F
-from tinycnn.backend import BackendError
 from tinycnn.cli import main
 from tinycnn.kernels import table
 from tinycnn.tensor import Tensor
+from tinycnn.wrong import BackendError
 
 pytestmark = pytest.mark.usefixtures("on_numpy")
 

@@ -14,11 +14,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.modes import modes, observed
+from tinycnn.modes import Observer, modes, observed
 from tinycnn.tensor import Tensor, plain
 
+from . import wrong
 from .function import Function
-from .safety import Observer, changed
 
 _PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"  # a script tinycnn_demo.py beside it is not inside
 
@@ -62,7 +62,7 @@ class Anomaly(Observer):
                 before = self.seen[node].fingerprints
                 for kept, now, then in zip(node._kept, _fingerprints(node), before, strict=True):
                     if now != then:
-                        raise changed(node, kept)
+                        raise wrong.changed(node, kept)
 
     def passing(self, node: Function, g: Tensor) -> None:
         """Raise if the gradient from above has a NaN or an infinity."""
@@ -107,7 +107,7 @@ def detect_anomaly() -> Iterator[None]:
 
 def detecting_anomaly() -> bool:
     """Return whether this is inside `detect_anomaly`."""
-    return any(isinstance(observer, Anomaly) for observer in modes().observers)
+    return any(isinstance(observer, Anomaly) for observer in modes().observers.all)
 
 
 def _not_finite(array: Array) -> str | None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 from tinycnn.kernels.arrays import array_module
 from tinycnn.modes import modes, set_grad_enabled
-from tinycnn.tensor import Tensor, as_tensor, refuse_mixed_backends, wrap
+from tinycnn.tensor import Tensor, as_tensor, wrap
+from tinycnn.wrong import refuse_mixed_backends
 
+from . import wrong
 from .function import Function
 
 Node = Function | Tensor  # an operation, which stands for its result, or a leaf
@@ -40,20 +41,23 @@ def topological_order(roots: Iterable[Node]) -> list[Function]:
 
 
 def walk(
-    seeds: Mapping[Node, Tensor], wanted: Iterable[Node] | None, create_graph: bool, retain_graph: bool
+    order: list[Function],
+    seeds: Mapping[Node, Tensor],
+    wanted: Iterable[Node] | None,
+    create_graph: bool,
+    retain_graph: bool,
 ) -> dict[Node, Tensor]:
     """Pass gradients from the outputs down, and return those of the nodes that are wanted.
 
-    `seeds` are dL/d(output). None wants all leaves, and the results that `retain_grad` was called for. The
-    gradients share memory with nothing, as they are changed in place. The flags are those of `grad`.
+    `seeds` are dL/d(output), and `order` is what `topological_order` returns for them. None wants all leaves,
+    and the results that `retain_grad` was called for. The gradients share memory with nothing, as they are
+    changed in place. The flags are those of `grad`.
     """
-    order = topological_order(seeds)
-    for observer in modes().observers:
-        observer.walking(order)
-    asked = nullcontext() if wanted is None else only_asked_for(wanted, order)
+    for walking in modes().observers.walking:
+        walking(order)
     wanted = _everything(seeds, order) if wanted is None else set(wanted)
     gradients = dict(seeds)
-    with set_grad_enabled(create_graph), asked:
+    with set_grad_enabled(create_graph):
         for node in order:
             if node in gradients and any(node.needs_input_grad):
                 _pass_on(node, gradients[node] if node in wanted else gradients.pop(node), gradients)
@@ -71,23 +75,6 @@ def _pass_on(node: Function, g: Tensor, gradients: dict[Node, Tensor]) -> None:
             gradients[parent] = gradients[parent] + share if parent in gradients else share
 
 
-@contextmanager
-def only_asked_for(wanted: Iterable[Node], order: Sequence[Function]) -> Iterator[None]:
-    """Inside the ``with`` block, let only the gradients that wanted nodes depend on be asked for."""
-    needed = set(wanted)
-    for node in reversed(order):  # inputs first
-        if any(parent in needed for parent in node.parents if parent is not None):
-            needed.add(node)
-    before = [node.needs_input_grad for node in order]
-    try:
-        for node in order:
-            node.needs_input_grad = tuple(parent in needed for parent in node.parents)
-        yield
-    finally:
-        for node, needs in zip(order, before, strict=True):
-            node.needs_input_grad = needs
-
-
 def _everything(seeds: Iterable[Node], order: Sequence[Function]) -> set[Node]:
     """Return the leaves, and the results that `retain_grad` was called for."""
     leaves = {x for x in (*seeds, *(p for node in order for p in node.parents)) if isinstance(x, Tensor)}
@@ -101,19 +88,19 @@ def _copy(g: Tensor, create_graph: bool) -> Tensor:
 def shares(node: Function, g: Tensor) -> Sequence[Tensor | None]:
     """Return what `node` contributes to the gradient of each input: what its `backward` returns."""
     observers = modes().observers
-    for observer in observers:
-        observer.passing(node, g)
+    for passing in observers.passing:
+        passing(node, g)
     try:
         found = node.backward(g, *node.kept)
     except Exception as error:
-        for observer in observers:
-            observer.failed(node, "backward", [g.data], error)
+        for failed in observers.failed:
+            failed(node, "backward", [g.data], error)
         raise
     found = found if isinstance(found, tuple) else (found,)
-    if (count := len(found)) != len(node.parents):
-        raise RuntimeError(f"{node.name}.backward returned {count} gradients for {len(node.parents)} inputs")
-    for observer in observers:
-        observer.passed(node, found)
+    if len(found) != len(node.parents):
+        raise wrong.count(node, len(found))
+    for passed in observers.passed:
+        passed(node, found)
     return [share if share is None or isinstance(share, Tensor) else as_tensor(share) for share in found]
 
 
@@ -128,10 +115,7 @@ def fitted(node: Function, i: int, share: Any) -> Any:
         new = share.ndim - len(parent.shape)
         sizes = (1,) * new + parent.shape
         if new < 0 or any(size not in (1, to) for size, to in zip(sizes, share.shape, strict=True)):
-            raise RuntimeError(
-                f"{node.name}.backward returned a gradient of shape {share.shape} "
-                f"for its input {i} of shape {parent.shape}"
-            )
+            raise wrong.shape(node, i, share.shape)
         dims = tuple(d for d, size in enumerate(sizes) if d < new or size != share.shape[d])
         share = share.sum(dims).reshape(parent.shape)
     if share.dtype != parent.dtype:
@@ -163,7 +147,8 @@ def backward(
         or an array it kept was changed in place.
     """
     seeds: dict[Node, Tensor] = {self.creator or self: seed_of(self, gradient)}
-    found = walk(seeds, None, create_graph, create_graph if retain_graph is None else retain_graph)
+    retain_graph = create_graph if retain_graph is None else retain_graph
+    found = walk(topological_order(seeds), seeds, None, create_graph, retain_graph)
     with set_grad_enabled(create_graph):
         for node, g in found.items():
             x = node if isinstance(node, Tensor) else node.retains() if node.retains else None
@@ -180,7 +165,7 @@ def retain_grad(self: Tensor) -> None:
 def seed_of(y: Tensor, gradient: Any) -> Tensor:
     """Return `gradient` as a tensor like `y`, 1 for None."""
     if not y.requires_grad or (gradient is None and y.numel() != 1):
-        raise _no_start(y)
+        raise wrong.no_start(y)
     if gradient is None:
         return wrap(array_module(y.data).ones(y.shape, y.dtype))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, y.dtype, backend=y.backend)
@@ -188,19 +173,6 @@ def seed_of(y: Tensor, gradient: Any) -> Tensor:
         raise RuntimeError(f"the gradient has shape {seed.shape}, the tensor {y.shape}: they must be equal")
     refuse_mixed_backends("backward", (y, seed))
     return seed
-
-
-def _no_start(y: Tensor) -> RuntimeError:
-    """Return the error for a tensor that no gradient can start from."""
-    if y.requires_grad:
-        return RuntimeError(
-            f"a gradient starts from one number, but this tensor has shape {y.shape}: "
-            "take its sum() or mean(), or give the gradient of that shape"
-        )
-    return RuntimeError(
-        f"a tensor of shape {y.shape} that requires no gradient has none: set requires_grad=True on a "
-        "leaf it is computed from, and compute it outside no_grad()"
-    )
 
 
 Tensor.backward = backward  # type: ignore[assignment, method-assign]

@@ -25,7 +25,7 @@ from tinycnn.modes import modes, set_grad_enabled
 from tinycnn.tensor import Tensor, clock, wrap
 
 from . import backward
-from .backward import Node, fitted, only_asked_for, shares, topological_order
+from .backward import Node, fitted, shares
 from .function import Function
 from .safety import share_memory
 
@@ -127,19 +127,18 @@ def _call_on_arrays(self: Function, *inputs: Any) -> Any:
 
 
 def walk(
-    seeds: Mapping[Node, Tensor], wanted: Iterable[Node] | None, create_graph: bool, retain_graph: bool
+    order: list[Function],
+    seeds: Mapping[Node, Tensor],
+    wanted: Iterable[Node] | None,
+    create_graph: bool,
+    retain_graph: bool,
 ) -> dict[Node, Tensor]:
     """Pass gradients down the graph: the same as `backward.walk`."""
     if create_graph or modes().observers is not _always:
-        return _plain_walk(seeds, wanted, create_graph, retain_graph)
-    order = topological_order(seeds)
-    for observer in _always:
-        observer.walking(order)
-    if wanted is None:
-        return _pass_on(order, seeds, None, retain_graph)
-    wanted = set(wanted)
-    with only_asked_for(wanted, order):
-        return _pass_on(order, seeds, wanted, retain_graph)
+        return _plain_walk(order, seeds, wanted, create_graph, retain_graph)
+    for walking in _always.walking:
+        walking(order)
+    return _pass_on(order, seeds, None if wanted is None else set(wanted), retain_graph)
 
 
 def _pass_on(
@@ -204,8 +203,8 @@ def _pass_on(
             return {x: _own(g, taken) for x, g in (leaves | results).items()}
     except MemoryError as error:
         if node is not None:
-            for observer in _always:
-                observer.failed(node, "backward", [g], error)
+            for failed in _always.failed:
+                failed(node, "backward", [g], error)
         raise
 
 

@@ -18,7 +18,10 @@ import numpy as np
 from tinycnn.backend import as_array, is_array, ordinary
 from tinycnn.kernels.arrays import Array
 from tinycnn.modes import modes
-from tinycnn.tensor import Tensor, as_tensor, clock, refuse_mixed_backends, wrap
+from tinycnn.tensor import Tensor, as_tensor, clock, wrap
+from tinycnn.wrong import refuse_mixed_backends
+
+from . import wrong
 
 
 class Function:
@@ -102,34 +105,31 @@ class Function:
         if len(set(map(type, arrays))) > 1:
             refuse_mixed_backends(self.name, tensors)
         if self.parents:
-            raise RuntimeError(f"{self.name} was called before: an instance is one use, make one for each")
+            raise wrong.called_before(self)
         self.needs_input_grad = tuple([x._requires_grad for x in tensors])
         result = wrap(self.compute(arrays))
         if modes().grad_enabled and any(self.needs_input_grad) and result.dtype.kind == "f":
             self._record(tensors, result)
-        for observer in modes().observers:
-            observer.computed(self, tensors, result)
+        for computed in modes().observers.computed:
+            computed(self, tensors, result)
         return result
 
     def tensor(self, value: Any, like: Tensor | None) -> Tensor:
         """Return an input as a tensor: an array as a constant, a number with the dtype of `like`."""
-        if hasattr(value, "dtype") or isinstance(value, int | float):
-            return as_tensor(value, like)
-        raise TypeError(
-            f"{self.name} takes tensors or arrays, got {type(value).__name__}: "
-            "make tensors of lists with Tensor()"
-        )
+        if not hasattr(value, "dtype") and not isinstance(value, int | float):
+            raise wrong.no_tensor(self, value)
+        return as_tensor(value, like)
 
     def compute(self, inputs: Sequence[Any]) -> Array:
         """Run `forward` on arrays."""
         try:
             y = self.forward(*_promoted(inputs, self.floats))
             if y is None:
-                raise TypeError(f"{self.name}.forward returned None: it must return the result")
+                raise wrong.no_result(self)
             return y if type(y) is np.ndarray else as_array(y)
         except Exception as error:
-            for observer in modes().observers:
-                observer.failed(self, "forward", inputs, error)
+            for failed in modes().observers.failed:
+                failed(self, "forward", inputs, error)
             raise
 
     def _record(self, inputs: Sequence[Tensor], result: Tensor) -> None:
@@ -150,21 +150,15 @@ class Function:
 
     def _taken(self, name: str) -> Array:
         """Take an attribute out of the instance and return it."""
-        if name in vars(self):
-            return vars(self).pop(name)
-        raise AttributeError(
-            f"{self.name} keeps {name!r}: it is no parameter of forward{inspect.signature(self.forward)}, "
-            "not 'y' for the result, and no attribute"
-        )
+        if name not in vars(self):
+            raise wrong.keeps(self, name)
+        return vars(self).pop(name)
 
     @property
     def kept(self) -> Sequence[Any]:
         """What `keeps` names: inputs and the result as tensors of the graph, attributes as they are."""
         if self._kept is None:
-            raise RuntimeError(
-                f"{self.name}: the graph was walked before and what it kept is freed; "
-                "to walk it twice, call the first backward() or grad() with retain_graph=True"
-            )
+            raise wrong.freed(self)
         return [
             x if isinstance(k, int) else self._result(x) if k == "y" else x.data
             for k, x in zip(self._kept_from, self._kept, strict=True)

@@ -1,13 +1,15 @@
 """`grad`: gradients by any tensors, as a result instead of in ``grad``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tinycnn.modes import set_grad_enabled
 from tinycnn.tensor import Tensor
 
 from . import backward
-from .backward import Node, seed_of
+from .backward import Node, seed_of, topological_order
+from .function import Function
 
 
 def grad(
@@ -60,7 +62,9 @@ def grad(
             node, seed = y.creator or y, seed_of(y, given)
             seeds[node] = seeds[node] + seed if node in seeds else seed
     wanted = [x.creator or x for x in inputs]
-    found = backward.walk(seeds, wanted, create_graph, create_graph if retain_graph is None else retain_graph)
+    order, retain_graph = topological_order(seeds), create_graph if retain_graph is None else retain_graph
+    with only_asked_for(wanted, order):
+        found = backward.walk(order, seeds, wanted, create_graph, retain_graph)
     for i, (x, node) in enumerate(zip(inputs, wanted, strict=True)):
         if node not in found and not allow_unused:
             raise RuntimeError(
@@ -68,3 +72,20 @@ def grad(
                 "allow_unused=True returns None for it"
             )
     return tuple(map(found.get, wanted))
+
+
+@contextmanager
+def only_asked_for(wanted: Iterable[Node], order: Sequence[Function]) -> Iterator[None]:
+    """Inside the ``with`` block, let only the gradients that wanted nodes depend on be asked for."""
+    needed = set(wanted)
+    for node in reversed(order):  # inputs first
+        if any(parent in needed for parent in node.parents if parent is not None):
+            needed.add(node)
+    before = [node.needs_input_grad for node in order]
+    try:
+        for node in order:
+            node.needs_input_grad = tuple(parent in needed for parent in node.parents)
+        yield
+    finally:
+        for node, needs in zip(order, before, strict=True):
+            node.needs_input_grad = needs

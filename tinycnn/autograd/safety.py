@@ -1,38 +1,20 @@
-"""Observers: they see every operation from outside, and stop it if something is wrong.
+"""The two observers that always look on: `ChangedInPlace` and `OutOfMemory`.
 
-Two of them always look on: `ChangedInPlace` and `OutOfMemory`. `tinycnn.autograd.anomaly` has a third one.
+An observer sees operations from outside, and raises an error if something is wrong. `tinycnn.modes` has the
+base class, and `tinycnn.autograd.anomaly` a third observer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from tinycnn import gpu
 from tinycnn.kernels.arrays import Array
-from tinycnn.modes import register
+from tinycnn.modes import Observer, register
 from tinycnn.tensor import Tensor, last_change
 
+from . import wrong
 from .function import Function
-
-
-class Observer:
-    """Is told of every operation on tensors, and may raise an error. See `tinycnn.modes.register`."""
-
-    def computed(self, node: Function, inputs: Sequence[Tensor], result: Tensor) -> None:
-        """Look at a result after forward."""
-
-    def failed(self, node: Function, phase: str, arrays: Sequence[Array], error: Exception) -> None:
-        """Look at an error in "forward" or "backward", with the inputs or g; the error is raised after."""
-
-    def walking(self, order: Sequence[Function]) -> None:
-        """Look at the graph, outputs first, before gradients pass through it."""
-
-    def passing(self, node: Function, g: Tensor) -> None:
-        """Look at the gradient that `node`'s backward is about to get."""
-
-    def passed(self, node: Function, shares: Sequence[Any]) -> None:
-        """Look at the gradients that `node`'s backward returned."""
 
 
 class ChangedInPlace(Observer):
@@ -53,7 +35,7 @@ class ChangedInPlace(Observer):
             for node in order:
                 for kept in node._kept or ():
                     if kept._changed_at[0] > node.recorded_at:
-                        raise changed(node, kept)
+                        raise wrong.changed(node, kept)
 
 
 class OutOfMemory(Observer):
@@ -65,14 +47,6 @@ class OutOfMemory(Observer):
             gpu.raise_out_of_memory(
                 error, node.name if phase == "forward" else f"{node.name}.{phase}", arrays
             )
-
-
-def changed(node: Function, kept: Tensor) -> RuntimeError:
-    """Return the error that says what was changed."""
-    return RuntimeError(
-        f"{node.name} saved an array of shape {kept.shape} for backward, and it was changed in place since: "
-        "the gradient would be wrong. Make a new tensor instead (x = x + 1), or change it after backward()"
-    )
 
 
 def share_memory(a: Array, b: Array) -> bool:

@@ -8,9 +8,8 @@ import numpy as np
 from tinycnn import backend as _backend
 from tinycnn.data.augment import Augment
 from tinycnn.data.dataset import Dataset
-from tinycnn.data.pairs import Pairs, check_pairs, stacked
+from tinycnn.data.pairs import Pairs, check_pairs, image_shape, stacked
 from tinycnn.data.resident import Pick, Resident
-from tinycnn.host import as_numpy
 from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.geometry import at_least
 from tinycnn.tensor import Tensor
@@ -81,7 +80,7 @@ class DataLoader:
                 "and drop_last leaves out smaller batches"
             )
         if augment is not None:
-            augment.check(_image_shape(dataset))
+            augment.check(dataset.image_shape if isinstance(dataset, Dataset) else image_shape(dataset))
         self.dataset: Any = dataset
         self.batch_size, self.shuffle = batch_size, shuffle
         self.augment, self.seed, self.drop_last = augment, seed, drop_last
@@ -132,14 +131,3 @@ class DataLoader:
     def _rng(self, purpose: int, epoch: int, batch: int) -> np.random.Generator:
         # Always four numbers: NumPy would fill a shorter list up with zeros.
         return np.random.default_rng([self.seed, purpose, epoch, batch])
-
-
-def _image_shape(data: Dataset | Pairs) -> tuple[int, int, int]:
-    """Return (C, H, W) of the first picture."""
-    if isinstance(data, Dataset):
-        return data.image_shape
-    shape, dtype = as_numpy(data[0][0]).shape, as_numpy(data[0][0]).dtype
-    if len(shape) != 3 or dtype != np.float32:
-        raise ValueError(f"augment= changes float32 images (C, H, W); the first x has {shape} {dtype}")
-    C, H, W = shape
-    return C, H, W

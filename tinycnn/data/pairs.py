@@ -31,6 +31,17 @@ def check_pairs(data: Any) -> None:
         raise TypeError(f"a DataLoader takes {fits}; the first item is {type(first).__name__}: {first!r:.60}")
 
 
+def image_shape(data: Pairs) -> tuple[int, int, int]:
+    """Return (C, H, W) of the first x; raise ValueError if the x are no float32 images."""
+    first = as_numpy(data[0][0])
+    if first.ndim != 3 or first.dtype != np.float32:
+        raise ValueError(
+            f"augment= changes float32 images (C, H, W); the first x has {first.shape} {first.dtype}"
+        )
+    C, H, W = first.shape
+    return C, H, W
+
+
 def stacked(data: Pairs, index: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the x and the y of the pairs that `index` picks, each as one array (n, ...).
 

@@ -16,8 +16,10 @@ from .dropout import *
 from .elementwise import *
 from .elementwise_loss import *
 from .gelu import *
+from .global_pooling import *
 from .indexing import *
 from .joining import *
+from .leaky_relu import *
 from .linear import *
 from .loss import *
 from .nll_loss import *

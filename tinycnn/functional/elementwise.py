@@ -9,7 +9,8 @@ import numpy as np
 from tinycnn.autograd import Function
 from tinycnn.backend import as_array, is_array
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Tensor, as_tensor, plain, refuse_mixed_backends, wrap
+from tinycnn.tensor import Tensor, as_tensor, plain, wrap
+from tinycnn.wrong import refuse_mixed_backends
 
 from .arithmetic import Arithmetic, refuse_unequal
 from .cards import Example, Rng, operation

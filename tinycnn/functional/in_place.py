@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tinycnn.modes import modes
-from tinycnn.tensor import Tensor, plain, refuse_mixed_backends
+from tinycnn.tensor import Tensor, plain
+from tinycnn.wrong import refuse_mixed_backends
 
 
 def write(x: Tensor, key: Any, value: Any) -> None:

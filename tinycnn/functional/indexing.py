@@ -7,7 +7,8 @@ import numpy as np
 
 from tinycnn.autograd import Function
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.tensor import Tensor, as_tensor, plain, refuse_mixed_backends
+from tinycnn.tensor import Tensor, as_tensor, plain
+from tinycnn.wrong import refuse_mixed_backends
 
 from .cards import Example, Rng, operation
 from .examples import beside, normal

@@ -52,15 +52,9 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     left = reshape(a, 1, *a.shape) if a.ndim == 1 else a
     right = reshape(b, *b.shape, 1) if b.ndim == 1 else b
     if left.shape[-1] != right.shape[-2]:
-        raise ValueError(
-            f"matmul: {a.shape} @ {b.shape}: the last size of the first, {left.shape[-1]}, "
-            f"must equal the second's last but one, {right.shape[-2]}"
-        )
+        raise wrong.inner_sizes(a.shape, b.shape)
     if any(m != n and 1 not in (m, n) for m, n in zip(left.shape[-3::-1], right.shape[-3::-1], strict=False)):
-        raise ValueError(
-            f"matmul: {a.shape} @ {b.shape}: the sizes before the last two must be equal or 1, "
-            f"got {left.shape[:-2]} and {right.shape[:-2]}"
-        )
+        raise wrong.outer_sizes(a.shape, b.shape)
     y = MatMul()(left, right)
     if a.ndim == 1:
         y = reshape(y, *y.shape[:-2], y.shape[-1])

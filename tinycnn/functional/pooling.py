@@ -13,9 +13,8 @@ from tinycnn.kernels.geometry import Geometry, pool2d_geometry
 from tinycnn.tensor import Tensor
 
 from .cards import operation
-from .examples import pictures, pooling
-from .shape import flatten, images, reshape
-from .statistics import max
+from .examples import pooling
+from .shape import images
 
 
 class ExtremePool2d(Function):
@@ -63,13 +62,6 @@ def min_pool2d(
     return ExtremePool2d(geometry, largest=False)(x)
 
 
-@operation(example=pictures, equation=2)
-def global_max_pool2d(x: Tensor) -> Tensor:
-    """Maximum of each channel: (N, C, H, W) -> (N, C, 1, 1); the first of equal ones takes the gradient."""
-    some_cells("global_max_pool2d", x)
-    return reshape(max(flatten(x, 2), 2), *x.shape[:2], 1, 1)
-
-
 class PoolGather(Function):
     """y = x at one cell of each window. dL/dx = g added at these cells."""
 
@@ -94,9 +86,3 @@ class PoolScatter(Function):
 
     def backward(self, g: Tensor) -> Tensor:
         return PoolGather(self.index, self.geometry)(g)
-
-
-def some_cells(name: str, x: Tensor) -> None:
-    """Refuse images without a cell."""
-    if 0 in images(name, x)[2:]:
-        raise ValueError(f"{name}: the input must be (N, C, H, W) with H, W at least 1, got shape {x.shape}")

@@ -12,9 +12,8 @@ from tinycnn.tensor import Tensor, plain
 
 from .cards import operation
 from .convolution import Windowed
-from .examples import pictures, pooling, upsampling
-from .pooling import some_cells
-from .reduction import mean
+from .examples import pooling, upsampling
+from .global_pooling import some_cells
 from .shape import images
 
 
@@ -50,13 +49,6 @@ def avg_pool2d(
         return total / (geometry.KH * geometry.KW)
     ones = array_module(plain(x)).ones((1, 1, *x.shape[2:]), total.dtype)
     return total / SumPool2d(geometry._replace(N=1, C=1, K=1, G=1))(ones)
-
-
-@operation(example=pictures, equation=2)
-def global_avg_pool2d(x: Tensor) -> Tensor:
-    """Mean of each channel: (N, C, H, W) -> (N, C, 1, 1)."""
-    some_cells("global_avg_pool2d", x)
-    return mean(x, (2, 3), keepdim=True)
 
 
 class SumPool2dInput(Windowed):

@@ -49,6 +49,21 @@ def _image_fix(shape: tuple[int, ...], C: int | None) -> str:
     return ""
 
 
+def inner_sizes(a: Shape, b: Shape) -> ValueError:
+    """Return the error for a matrix product whose rows and columns differ in length."""
+    return ValueError(
+        f"matmul: {a} @ {b}: the last size of the first, {a[-1]}, "
+        f"must equal the second's last but one, {b[-2 if len(b) > 1 else 0]}"
+    )
+
+
+def outer_sizes(a: Shape, b: Shape) -> ValueError:
+    """Return the error for stacks of matrices that are not broadcast to each other."""
+    return ValueError(
+        f"matmul: {a} @ {b}: the sizes before the last two must be equal or 1, got {a[:-2]} and {b[:-2]}"
+    )
+
+
 def dense(x_shape: Shape, w_shape: Shape) -> ValueError:
     """Return the error for an input of a dense layer that does not end in the size its weight has."""
     return ValueError(

@@ -11,8 +11,9 @@ import numpy as np
 from tinycnn.autograd import Function
 from tinycnn.autograd.fast import Contributions
 from tinycnn.dispatch import kernels_for
+from tinycnn.functional.leaky_relu import LeakyReLU
 from tinycnn.functional.normalisation import Normalise
-from tinycnn.functional.relu import LeakyReLU, ReLU
+from tinycnn.functional.relu import ReLU
 from tinycnn.kernels import arena
 from tinycnn.kernels.arrays import Array
 from tinycnn.kernels.contract import NormaliseEpilogueInput

@@ -7,10 +7,10 @@ from tinycnn import backend as _backend
 from tinycnn import gpu
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.nn import Module
-from tinycnn.state import copy_by_name
 from tinycnn.tensor import Tensor
 
 from . import wrong
+from .saved import Saved
 
 Group = dict[str, Any]  # "params", and each option of the rule by its name
 Parameters = Iterable[Tensor] | Iterable[Group]
@@ -30,7 +30,7 @@ class Option:
             group[self.name] = value
 
 
-class Optimizer:
+class Optimizer(Saved):
     """Changes parameters in place along their gradients (Eq. 7).
 
     Parameters
@@ -84,9 +84,7 @@ class Optimizer:
         for group in groups or [{"params": given}]:
             self.add_param_group(group)
         if not any(p.requires_grad for p in self.params):
-            raise ValueError(
-                "no parameter requires a gradient, so nothing would be trained: set requires_grad = True"
-            )
+            raise wrong.all_frozen()
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add parameters; see `params`."""
@@ -196,32 +194,6 @@ class Optimizer:
             Its options, ``group["lr"]`` and so on.
         """
         raise NotImplementedError(f"{type(self).__name__} has no update()")
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that the next steps depend on: ``steps``, ``lr`` and each slot of each parameter.
-
-        ``lr`` is a number, or a list of one number for each group if there are several groups.
-        """
-        arrays = {f"{i}.{slot}": a for i, state in enumerate(self.state) for slot, a in state.items()}
-        lr = [group["lr"] for group in self.param_groups]
-        return {"steps": list(self.steps), "lr": lr if len(lr) > 1 else lr[0], **arrays}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state_dict`.
-
-        Raises
-        ------
-        ValueError
-            Names what is missing, unexpected or does not fit; then nothing was changed.
-        """
-        own = {f"{i}.{slot}": a for i, slots in enumerate(self.state) for slot, a in slots.items()}
-        given = {key: value for key, value in state.items() if key not in ("steps", "lr")}
-        problems = wrong.counts(state, len(self.params), len(self.param_groups))
-        copy_by_name(f"this state does not fit {type(self).__name__}", own, given, problems)
-        self.steps = list(state["steps"])
-        lr = state["lr"] if isinstance(state["lr"], list | tuple) else [state["lr"]]
-        for group, number in zip(self.param_groups, lr, strict=True):
-            group["lr"] = float(number)
 
 
 def check_range(name: str, value: float, below: float = float("inf")) -> None:

@@ -29,6 +29,13 @@ def parameter(i: int, p: Any) -> Exception:
     )
 
 
+def all_frozen() -> ValueError:
+    """Return the error for parameters of which none would be changed."""
+    return ValueError(
+        "no parameter requires a gradient, so nothing would be trained: set requires_grad = True"
+    )
+
+
 def options(known: Iterable[str], unknown: Iterable[str]) -> ValueError:
     """Return the error for options of a group that the rule does not have."""
     return ValueError(f"a group has the options {', '.join(known)}, not {', '.join(sorted(unknown))}")
