@@ -101,7 +101,7 @@ def _winners(x: Array, geometry: Geometry, beats: Callable[[Array, Array], Array
     y, index = xp.zeros(geometry.y_shape, x.dtype), xp.full(geometry.y_shape, -1, np.intp)
     for _, _, rows, columns in taps(geometry):
         value = padded[:, :, rows, columns]  # (N, C, OH, OW)
-        cell = xp.broadcast_to(cells[:, :, rows, columns], value.shape)
+        cell = cells[:, :, rows, columns]  # (1, 1, OH, OW)
         better = beats(value, y) | (value != value) | (index < 0)  # -1: there is no winner yet
         better &= cell >= 0  # the padding never wins
         xp.copyto(y, value, where=better)
