@@ -29,7 +29,7 @@ from importlib import metadata
 
 from . import im2col
 from .contract import Kernels
-from .plain import elementwise_loss, loops, normalisation, passes, sum_pooling, windows
+from .plain import elementwise_loss, leaky_relu, loops, normalisation, passes, sum_pooling, windows
 
 COMPILING = {"numba": (0, 62), "threadpoolctl": (3, 0)}  # what `cpu` needs, and since which version
 
@@ -48,8 +48,8 @@ PLAIN = Kernels(
     matmul=passes.matmul,
     relu=passes.relu,
     gate=passes.gate,
-    leaky_relu=passes.leaky_relu,
-    leaky_gate=passes.leaky_gate,
+    leaky_relu=leaky_relu.leaky_relu,
+    leaky_gate=leaky_relu.leaky_gate,
     adam=passes.adam,
     channel_sum=passes.channel_sum,
     channel_dot=normalisation.channel_dot,

@@ -13,8 +13,9 @@ import tinycnn
 from tinycnn import functional as F
 from tinycnn.autograd import Function, grad, topological_order
 from tinycnn.functional.relu import ReLU
-from tinycnn.modes import Observer, observed
+from tinycnn.modes import observed
 from tinycnn.nn import Linear
+from tinycnn.observers import Observer
 from tinycnn.optim import SGD
 from tinycnn.tensor import Tensor
 

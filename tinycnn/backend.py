@@ -5,7 +5,6 @@ An operation runs where its inputs live. Nothing is copied from one library to t
 """
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -21,7 +20,6 @@ BACKENDS = ("numpy", "cupy")
 PYTORCHS = {"cpu": "numpy", "cuda": "cupy"}  # what PyTorch calls the devices they compute on
 LISTED = "'numpy' (PyTorch's 'cpu') and 'cupy' (PyTorch's 'cuda')"
 
-_usable: ModuleType | None = None  # CuPy, after a check that it works here
 _current: str | None = None  # None until the first use: then the environment variable decides
 _generators: dict[str, Any] = {}
 _seed: int | Sequence[int] | None = None
@@ -68,20 +66,11 @@ def current() -> str:
 
 def library(backend: str) -> ModuleType:
     """Return the array library of `backend`; raise ValueError or BackendError if it cannot be used here."""
-    return np if backend == "numpy" else _cupy(backend)
-
-
-def _cupy(backend: str) -> ModuleType:
-    """Return CuPy, after checking that it works here."""
-    global _usable
+    if backend == "numpy":
+        return np
     if backend != "cupy":
         raise ValueError(f"unknown backend {backend!r}; there are {LISTED}")
-    if _usable is None or sys.modules.get("cupy") is not _usable:
-        try:
-            _usable = gpu.load()
-        except gpu.Unusable as error:
-            raise BackendError(str(error)) from error
-    return _usable
+    return gpu.load()
 
 
 def why_not(backend: str) -> str | None:
@@ -137,12 +126,8 @@ def _of_numbers(data: Any) -> np.ndarray:
 def ordinary(array: Array) -> Array:
     """Return an array as one of NumPy's or CuPy's own class, in the byte order of this machine.
 
-    A subclass has rules of its own: `numpy.matrix` multiplies as matrices do.
-
-    Raises
-    ------
-    TypeError
-        For a masked array: what is masked would count.
+    A subclass has rules of its own: `numpy.matrix` multiplies as matrices do. Raises TypeError for a masked
+    array: what is masked would count.
     """
     if isinstance(array, np.ndarray) and type(array) is not np.ndarray:
         if hasattr(array, "mask"):

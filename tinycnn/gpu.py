@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from types import ModuleType
 from typing import Any
+
+from tinycnn.wrong import BackendError
 
 PACKAGES = ("cupy-cuda12x", "cupy-cuda13x", "cupy-cuda11x", "cupy")  # at most one of them may be installed
 LIBRARIES = {"NVRTC": "nvrtc", "cuBLAS": "cublas"}  # compiler and matrix products: wheels come without
@@ -20,12 +23,11 @@ BUSY = {  # CUDA's errors for a GPU that works, but that this process cannot hav
 }
 
 
-class Unusable(Exception):  # noqa: N818 (it is what is said of the GPU)
-    """CuPy cannot compute here: says why, and what to install."""
-
-
 class OutOfMemoryError(MemoryError):
     """The GPU's memory does not suffice: the operation was not done, everything else is as before."""
+
+
+_usable: ModuleType | None = None  # CuPy, after a check that it works here
 
 
 def load() -> ModuleType:
@@ -33,14 +35,22 @@ def load() -> ModuleType:
 
     Raises
     ------
-    Unusable
+    BackendError
         If there is no package, or more than one; if it does not fit the driver, or lacks its libraries; if
-        there is no driver, or no GPU.
+        there is no driver, or no GPU. The message says what to install.
     """
+    global _usable
+    if _usable is None or sys.modules.get("cupy") is not _usable:
+        _usable = _checked()
+    return _usable
+
+
+def _checked() -> ModuleType:
+    """Return CuPy, after a check of everything that can be missing."""
     installed = [name for name in PACKAGES if _version(name)]
     if len(installed) > 1:
         listed = " and ".join(f"{name} {_version(name)}" for name in installed)
-        raise Unusable(
+        raise BackendError(
             f"{listed} are installed, and overwrite each other's files: remove all with "
             f"`pip uninstall {' '.join(installed)}`, then install 'tinycnn[cuda12]' for an NVIDIA driver of "
             "CUDA 12, or 'tinycnn[cuda13]' of CUDA 13"
@@ -49,17 +59,19 @@ def load() -> ModuleType:
         cupy = importlib.import_module("cupy")
     except ImportError as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
-            raise Unusable(
+            raise BackendError(
                 f"the backend 'cupy' needs the CuPy package ({error}); with an NVIDIA driver for CUDA 12 "
                 "install 'tinycnn[cuda12]', for CUDA 13 'tinycnn[cuda13]' (never both)"
             ) from error
         reason = str(error).strip().partition("\n")[0]
-        raise Unusable(f"CuPy is installed, but it cannot be imported: {reason}") from error
+        raise BackendError(f"CuPy is installed, but it cannot be imported: {reason}") from error
     if (gone := _no_device(cupy)) is not None:
-        raise Unusable(f"CuPy {cupy.__version__} is installed, but {gone}; tinycnn.use('numpy') is the CPU")
+        raise BackendError(
+            f"CuPy {cupy.__version__} is installed, but {gone}; tinycnn.use('numpy') is the CPU"
+        )
     if missing := [name for name, module in LIBRARIES.items() if not _loads(cupy, module)]:
         package = installed[0] if installed else "cupy-cuda12x"
-        raise Unusable(
+        raise BackendError(
             f"CuPy {cupy.__version__} is installed without CUDA's libraries, {', '.join(missing)} cannot be "
             f"loaded: `pip install '{package}[ctk]'` brings them, as NVIDIA's CUDA toolkit would"
         )

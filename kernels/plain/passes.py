@@ -31,16 +31,6 @@ def gate(g: Array, y: Array) -> Array:
     return array_module(g).where(y > 0, g, g.dtype.type(0))
 
 
-def leaky_relu(x: Array, slope: float) -> Array:
-    """Return x where x > 0, else slope * x."""
-    return array_module(x).where(x > 0, x, x * x.dtype.type(slope))
-
-
-def leaky_gate(g: Array, x: Array, slope: float) -> Array:
-    """Return g where x > 0, else slope * g: the derivative of `leaky_relu` at x."""
-    return array_module(g).where(x > 0, g, g * g.dtype.type(slope))
-
-
 def adam(
     theta: Array, g: Array, m: Array, v: Array, lr: float, betas: tuple[float, float], eps: float, t: int
 ) -> None:

@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from tinycnn.kernels.arrays import Array, array_module
-from tinycnn.modes import Observer, modes, observed
+from tinycnn.modes import modes, observed
+from tinycnn.observers import Observer
 from tinycnn.tensor import Tensor, plain
 
 from . import wrong

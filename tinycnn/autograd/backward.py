@@ -13,20 +13,20 @@ from tinycnn.tensor import Tensor, as_tensor, wrap
 from tinycnn.wrong import refuse_mixed_backends
 
 from . import wrong
+from .broadcasting import fitted
 from .function import Function
 
 Node = Function | Tensor  # an operation, which stands for its result, or a leaf
 
 
 def topological_order(roots: Iterable[Node]) -> list[Function]:
-    """Return every Function below `roots`, each after all that use its result.
+    """Return every Function below `roots`, each after all that use its result: so each is visited once.
 
-    Why an order: a node's gradient is the SUM over all its uses, and must be complete before it is passed on.
-    In ``b = a + a; c = b + b`` a walk that passed on every share at once would visit a's creator four times,
-    and 40 such lines would take 2**40 visits. In this order each node is visited once.
+    A node's gradient is the SUM over all its uses, and must be complete before it is passed on. If each share
+    were passed on at once, 40 lines like ``b = a + a`` would take 2**40 visits.
 
     It is the order of recording, backwards: whatever uses a result is recorded after it. The nodes are
-    collected in a list instead of by recursion, because Python's recursion ends at about a thousand nodes.
+    collected in a list, because Python's recursion ends at about a thousand nodes.
     """
     seen: set[Node | None] = {None, *roots}
     order = [node for node in seen if isinstance(node, Function)]
@@ -104,32 +104,13 @@ def shares(node: Function, g: Tensor) -> Sequence[Tensor | None]:
     return [share if share is None or isinstance(share, Tensor) else as_tensor(share) for share in found]
 
 
-def fitted(node: Function, i: int, share: Any) -> Any:
-    """Return a gradient of input `i`, a tensor or an array, in the input's shape and dtype.
-
-    An input that was broadcast was used once for each copy, so its gradient is the sum over the copies.
-    """
-    parent = node.parents[i]
-    assert parent is not None
-    if share.shape != parent.shape:
-        new = share.ndim - len(parent.shape)
-        sizes = (1,) * new + parent.shape
-        if new < 0 or any(size not in (1, to) for size, to in zip(sizes, share.shape, strict=True)):
-            raise wrong.shape(node, i, share.shape)
-        dims = tuple(d for d, size in enumerate(sizes) if d < new or size != share.shape[d])
-        share = share.sum(dims).reshape(parent.shape)
-    if share.dtype != parent.dtype:
-        share = share.to(parent.dtype) if isinstance(share, Tensor) else share.astype(parent.dtype)
-    return share
-
-
 def backward(
     self: Tensor, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False
 ) -> None:
     """Add d<gradient, self>/d(leaf) to ``leaf.grad`` of every leaf that requires it.
 
-    Gradients ACCUMULATE, within one walk as between walks: with ``b = a + a; c = b + b`` every use of a
-    tensor contributes one share to its derivative (the chain rule's sum). So zero them between steps.
+    Gradients ACCUMULATE. Every use of a tensor adds a share (the chain rule's sum), and every walk adds to
+    what the walks before left: so zero them between steps.
 
     Parameters
     ----------

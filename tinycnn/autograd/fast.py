@@ -25,7 +25,8 @@ from tinycnn.modes import modes, set_grad_enabled
 from tinycnn.tensor import Tensor, clock, wrap
 
 from . import backward
-from .backward import Node, fitted, shares
+from .backward import Node, shares
+from .broadcasting import fitted
 from .function import Function
 from .safety import share_memory
 

@@ -1,8 +1,4 @@
-"""The two observers that always look on: `ChangedInPlace` and `OutOfMemory`.
-
-An observer sees operations from outside, and raises an error if something is wrong. `tinycnn.modes` has the
-base class, and `tinycnn.autograd.anomaly` a third observer.
-"""
+"""The two observers that always look on: `ChangedInPlace` and `OutOfMemory`. See `tinycnn.observers`."""
 
 from __future__ import annotations
 
@@ -10,7 +6,8 @@ from collections.abc import Sequence
 
 from tinycnn import gpu
 from tinycnn.kernels.arrays import Array
-from tinycnn.modes import Observer, register
+from tinycnn.modes import register
+from tinycnn.observers import Observer
 from tinycnn.tensor import Tensor, last_change
 
 from . import wrong

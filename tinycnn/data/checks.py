@@ -1,6 +1,17 @@
-"""The checks of every data set: shape, dtype and range of the pictures, and labels that fit them."""
+"""The checks of every data set: shape, dtype and range of the pictures, labels that fit, batches."""
+
+from collections.abc import Sized
 
 import numpy as np
+
+
+def no_batch(data: Sized, batch_size: int) -> ValueError:
+    """Return the error for a data set without one whole batch, if smaller batches are left out."""
+    name = repr(data.name) if hasattr(data, "name") else "the data set"
+    return ValueError(
+        f"no batch is left: batch_size = {batch_size}, {name} has {len(data)} pictures, "
+        "and drop_last leaves out smaller batches"
+    )
 
 
 def check_images(images: np.ndarray) -> None:

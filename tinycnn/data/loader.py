@@ -7,6 +7,7 @@ import numpy as np
 
 from tinycnn import backend as _backend
 from tinycnn.data.augment import Augment
+from tinycnn.data.checks import no_batch
 from tinycnn.data.dataset import Dataset
 from tinycnn.data.pairs import Pairs, check_pairs, image_shape, stacked
 from tinycnn.data.resident import Pick, Resident
@@ -26,9 +27,6 @@ class DataLoader:
     Iterating runs through one epoch; ``epoch`` counts them. Batch b of epoch e is always the same: its
     random numbers come from a new generator, seeded with (seed, e, b). NumPy draws them, so order and
     augmentation are the same in every backend.
-
-    For a GPU, a `Dataset` of up to 1 GiB is copied there once, and each batch is picked, scaled and
-    augmented there. For a larger one, and for other sequences, each batch is copied when it is needed.
 
     Parameters
     ----------
@@ -74,11 +72,7 @@ class DataLoader:
         at_least(1, batch_size=batch_size)
         at_least(0, seed=seed)
         if drop_last and batch_size > len(dataset):
-            name = repr(dataset.name) if isinstance(dataset, Dataset) else "the data set"
-            raise ValueError(
-                f"no batch is left: batch_size = {batch_size}, {name} has {len(dataset)} pictures, "
-                "and drop_last leaves out smaller batches"
-            )
+            raise no_batch(dataset, batch_size)
         if augment is not None:
             augment.check(dataset.image_shape if isinstance(dataset, Dataset) else image_shape(dataset))
         self.dataset: Any = dataset

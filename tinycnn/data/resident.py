@@ -1,4 +1,8 @@
-"""A data set on a GPU: as a whole if it is small enough, else one batch at a time."""
+"""A data set on a GPU: as a whole if it is small enough, else one batch at a time.
+
+A `Dataset` of up to 1 GiB is copied to the GPU once, and each batch is picked, scaled and augmented there. If
+a data set is larger, or another sequence, each batch is copied when it is needed.
+"""
 
 from collections.abc import Callable
 

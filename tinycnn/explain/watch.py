@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinycnn.autograd import Function
-from tinycnn.modes import Observer
+from tinycnn.observers import Observer
 from tinycnn.tensor import Tensor
 
 Node = Function | Tensor

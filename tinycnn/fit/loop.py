@@ -27,10 +27,9 @@ CHECK_EVERY = 50  # batches between two checks of the loss: each check waits for
 def fit(training: Trainable, callbacks: "Sequence[Callback]" = ()) -> list[dict[str, float]]:
     """Train to the last epoch and return the history.
 
-    Every batch's random numbers (order, augmentation, dropout, z of a generator) are seeded by (the loader's
-    seed, epoch, batch). So a training that is continued from any batch gives the same weights, bit for bit,
-    as one that never stopped. Ctrl-C, SIGTERM or a closed terminal ends it after the current batch, with
-    ``training.stop`` set.
+    Every batch's random numbers are seeded by (the loader's seed, epoch, batch). So a training that continues
+    from any batch gives the same weights, bit for bit, as one that never stopped. Ctrl-C, SIGTERM or a closed
+    terminal ends it after the current batch, with ``training.stop`` set.
 
     Parameters
     ----------

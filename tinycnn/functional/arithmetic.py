@@ -1,7 +1,7 @@
 """Elementwise arithmetic: equation, forward, derivative. g stands for dL/dy.
 
 Inputs of different shapes are broadcast. Their derivatives are written in the shape of y; backward adds them
-up over the copies that broadcasting made of an input (`tinycnn.autograd.backward.fitted`).
+up over the copies that broadcasting made of an input (`tinycnn.autograd.broadcasting.fitted`).
 """
 
 from collections.abc import Sequence

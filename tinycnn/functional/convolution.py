@@ -137,10 +137,8 @@ def conv_transpose2d(
 
     Parameters
     ----------
-    x
-        (N, K, OH, OW): K channels go in.
-    weight
-        (K, C/G, KH, KW): C channels come out.
+    x, weight
+        (N, K, OH, OW) and (K, C/G, KH, KW): K channels go in, C come out.
     bias
         (C,) or None.
     stride, padding, dilation, groups

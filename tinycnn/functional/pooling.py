@@ -42,8 +42,6 @@ def max_pool2d(
 
     Parameters
     ----------
-    x
-        (N, C, H, W).
     kernel_size, stride, padding, dilation
         An int or (height, width). The stride is the kernel's size by default; padding never wins, and is at
         most half the window, which is the kernel with its dilation. What does not fit is a TypeError or a

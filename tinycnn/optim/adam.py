@@ -1,10 +1,9 @@
 """Adam: steps of about lr in every direction, for gradients of any scale."""
 
-import math
-
 from tinycnn.dispatch import kernels_for
-from tinycnn.kernels.arrays import Array, array_module
+from tinycnn.kernels.arrays import Array
 
+from .amsgrad import amsgrad
 from .optimizer import Group, Optimizer, Option, Parameters, check_range
 
 
@@ -72,18 +71,6 @@ class Adam(Optimizer):
         """Make one step of one parameter."""
         m, v = state["m"], state["v"]
         if "v_max" in state:
-            _amsgrad(theta, g, m, v, state["v_max"], group, t)
+            amsgrad(theta, g, m, v, state["v_max"], group, t)
         else:
             kernels_for(theta).adam(theta, g, m, v, group["lr"], group["betas"], group["eps"], t)
-
-
-def _amsgrad(theta: Array, g: Array, m: Array, v: Array, v_max: Array, group: Group, t: int) -> None:
-    """Make step `t` of Adam in place, with the largest v so far in the place of v."""
-    beta1, beta2 = group["betas"]
-    m *= beta1
-    m += (1 - beta1) * g
-    v *= beta2
-    v += (1 - beta2) * g * g
-    v_max[...] = array_module(v).maximum(v_max, v)
-    denominator = array_module(v).sqrt(v_max) / math.sqrt(1 - beta2**t) + group["eps"]
-    theta -= group["lr"] / (1 - beta1**t) * m / denominator
