@@ -20,7 +20,7 @@ from tinycnn.gan import (
     load_discriminator,
     load_generator,
 )
-from tinycnn.gan.settings import PLAIN
+from tinycnn.gan.run import PLAIN
 from tinycnn.storage import load_arrays
 
 SMALL = ["--g-width", 4, "--d-width", 4, "--latent", 8, "--batch-size", 16]

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from tinycnn.gan import GanRun, GanSettings
-from tinycnn.gan.settings import PLAIN
+from tinycnn.gan.run import PLAIN
 
 from .common import Say, add_backend, add_folders, add_settings, given
 from .train import begin

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tinycnn import backend as _backend
+from tinycnn.features import nearest
 from tinycnn.fit.callbacks import Callback
 from tinycnn.fit.trainable import Trainable
 from tinycnn.nn import Module
 from tinycnn.tensor import Tensor
 
-from .latent import diversity
 from .sampling import noise, sample, scale
 from .training import GanTraining
 
@@ -34,7 +34,7 @@ class Observation:
     D_real: float
     D_fake: float
     G_gradient: float  #: norm of the gradient of G's weights
-    diversity: float  #: see `tinycnn.gan.latent.diversity`
+    diversity: float  #: see the function `diversity`
     real: tuple[float, float]  #: lowest and highest value of the real images that D sees
     fake: tuple[float, float] = (-1.0, 1.0)  #: and of the generated ones
 
@@ -148,3 +148,13 @@ def gradient_norm(module: Module) -> float:
     """Return the norm of dL/dtheta over all parameters, after a backward; 0 before the first."""
     gradients = [parameter.grad.data for parameter in module.parameters() if parameter.grad is not None]
     return sum(_backend.numbers(*((g * g).sum() for g in gradients))) ** 0.5
+
+
+def diversity(images: np.ndarray, real: np.ndarray) -> float:
+    """Return how far an image is from its nearest neighbour on average, divided by that of real images.
+
+    Give the same number of each: the more images there are, the smaller the distances. It is 0 if all images
+    are the same.
+    """
+    own, others = (nearest(x, x, leave_out_self=True).distance.mean() for x in (images, real))
+    return float(own / others) if others else 1.0

@@ -13,9 +13,8 @@ from tinycnn.fit.callbacks import Callback
 from tinycnn.pictures import save_gif, save_png, tile
 from tinycnn.plot import blank_figure, show_image
 
-from .latent import class_by_style, strips
 from .networks import Generator
-from .sampling import noise, sample
+from .sampling import class_by_style, noise, sample, strips
 from .training import GanTraining
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ import numpy as np
 
 from tinycnn import functional as F
 from tinycnn.fit.evaluation import evaluation_mode
-from tinycnn.gan.latent import slerp
 from tinycnn.gan.losses import logit
 from tinycnn.gan.networks import Discriminator, Generator
-from tinycnn.gan.sampling import sample
+from tinycnn.gan.sampling import sample, slerp
 from tinycnn.gan.saved import load_discriminator, load_generator
 from tinycnn.modes import no_grad
 from tinycnn.nn import Module
