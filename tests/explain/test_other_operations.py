@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinycnn
-from tests.helpers.explained import check_panels, check_sum, element, evaluate, printed
+from tests.helpers.explained import check_panels, check_sum, element, evaluate, printed, rounding
 from tests.helpers.geometries import SEEDS
 from tinycnn import Tensor, optim
 from tinycnn import functional as F
@@ -131,7 +131,7 @@ def test_batch_norm(N, C, width, training, rng):
         else:
             computed, shown = evaluate(clauses[-1])
             assert printed(element(name, steps.arrays)) == printed(shown)
-            assert computed == pytest.approx(shown, rel=2e-2, abs=5e-3)
+            assert computed == pytest.approx(shown, rel=0, abs=rounding(clauses[-1]))
 
 
 @FEW
@@ -153,7 +153,7 @@ def test_instance_norm(N, C, width, affine, rng):
         else:
             computed, shown = evaluate(last)
             assert printed(element(last.partition(" = ")[0], steps.arrays)) == printed(shown)
-            assert computed == pytest.approx(shown, rel=2e-2, abs=5e-3)
+            assert computed == pytest.approx(shown, rel=0, abs=rounding(last))
 
 
 @FEW
@@ -223,6 +223,9 @@ def test_losses(name, shape, reduction, rng):
     assert len(steps) == 2 * x.numel() + (reduction != "none")
     letter = "z" if "logits" in name else "x"
     total = {"mean": "mean(L)", "sum": "sum(L)", "none": "L"}[reduction]
+    if reduction == "mean":  # over all elements, which are M in the equations
+        assert all("g = 1/M" in step.equation for step in steps.steps_of(f"dL/d{letter}"))
+        assert f"M = {x.numel()} losses" in steps.steps_of(total)[0].equation
     found = gradients(y, np.ones(y.shape), **{letter: x})
     check_each_number(steps, {"L": operation(x, t, reduction="none").numpy(), total: y.numpy(), **found})
 

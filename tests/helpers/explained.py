@@ -77,3 +77,14 @@ def evaluate(text):
         "e": math.e,
     }
     return eval(expression, {"__builtins__": {}}, functions), float(value)
+
+
+def rounding(text):
+    """How far both sides of ``name = expression = number`` may be apart: each number has four digits only."""
+    begin, end = text.index(" = ") + 3, text.rindex(" = ")
+    computed, shown = evaluate(text)
+    total = abs(shown)
+    for match in re.compile(r"(?<![\w.])" + NUMBER).finditer(text, begin, end):
+        moved = f"{text[: match.start()]}{float(match[0]) * 1.001!r}{text[match.end() :]}"
+        total += 1000 * abs(evaluate(moved)[0] - computed)
+    return 6e-4 * total + 1e-12

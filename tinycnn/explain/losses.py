@@ -20,8 +20,8 @@ TITLES = {
     "t": "target",
     "L": "the losses",
 }
-# The indices of an array by its dimensions, as equations write them.
-LETTERS = {0: "", 1: "n", 2: "n,i", 3: "n,h,w", 4: "n,c,h,w"}
+# The indices of an array by its dimensions, as equations write them: m of M numbers, n of N images.
+LETTERS = {0: "", 1: "m", 2: "n,i", 3: "n,h,w", 4: "n,c,h,w"}
 
 
 class Rule(NamedTuple):
@@ -108,8 +108,8 @@ def add_each_loss(call: Call, arrays: dict[str, np.ndarray], watch: Watch) -> No
 
 
 def count_of(rec: Recorder) -> str:
-    """Return what equations call the number of losses: N, of images, or M."""
-    return "N" if rec.arrays["L"].ndim == 1 else "M"
+    """Return what equations call the number of losses: N if each image has one, else M."""
+    return "N" if rec.operation == "cross_entropy" and rec.arrays["L"].ndim == 1 else "M"
 
 
 def said_of_g(rec: Recorder, total: str) -> str:
@@ -121,7 +121,8 @@ def reduce_losses(rec: Recorder, total: str) -> None:
     """Add the step from the losses L to the one number `total`, if it was asked for."""
     if total == "L" or not rec.asked(total):
         return
-    losses, letters, count = rec.arrays["L"], LETTERS.get(rec.arrays["L"].ndim, "..."), count_of(rec)
+    losses, count = rec.arrays["L"], count_of(rec)
+    letters = "n" if count == "N" else LETTERS.get(losses.ndim, "...")
     divisor, end = None, ""
     if total == "mean(L)":
         rec.arrays[count] = np.array(losses.size)
