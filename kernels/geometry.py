@@ -183,8 +183,8 @@ def _geometry(
 
 
 def steps_between(steps: Pair, counts: Pair) -> Pair:
-    """Return the steps between neighbouring places, 1 along an axis with a single place.
+    """Return the steps between neighbouring places; 1 along an axis with one place, which makes no step.
 
-    There a step leads nowhere, and a huge one would only make a kernel ask for memory, or overflow.
+    There, a huge step could only make a kernel ask for too much memory, or overflow.
     """
     return steps[0] if counts[0] > 1 else 1, steps[1] if counts[1] > 1 else 1

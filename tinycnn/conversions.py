@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Conversions(Operators):
-    """The methods of `tinycnn.Tensor` that return something other than a tensor."""
+    """The methods of `tinycnn.Tensor` that convert it."""
 
     __slots__ = ()
 
@@ -24,6 +24,8 @@ class Conversions(Operators):
         _data: Array
         _requires_grad: bool
         creator: Function | None
+
+        def __init__(self, data: Any, *, backend: str | None = None) -> None: ...
 
         @property
         def shape(self) -> tuple[int, ...]: ...  # noqa: D102
@@ -70,6 +72,12 @@ class Conversions(Operators):
                 f"a tensor of shape {self.shape} on {self.backend} is not copied silently: use tensor.numpy()"
             )
         return np.array(self._data, dtype=dtype, copy=copy)
+
+    @classmethod
+    def from_dlpack(cls, source: Any) -> Self:
+        """Return a tensor that shares memory with another library's array; see `tinycnn.dlpack`."""
+        array = dlpack.imported(source)
+        return cls(array, backend=_backend.backend_of(array))
 
     def __dlpack__(self, **options: Any) -> Any:
         return dlpack.exported(self._data, self._requires_grad, options)

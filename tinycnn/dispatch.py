@@ -19,9 +19,7 @@ _listeners: list[Callable[[Kernels | None], None]] = []
 def kernels_for(array: Array, *others: Array) -> Kernels:
     """Return the kernels that serve these arrays: the ones that were chosen, else the fastest there are.
 
-    By default, NumPy arrays of float32 and float64 are served by `cpu`, if Numba is installed and one array
-    has at least `COMPILED_FROM` elements; other NumPy arrays by `im2col`. CuPy arrays are served by `cuda`,
-    if numba-cuda is installed, else by `fused`. Raises ValueError if the chosen ones take no such arrays.
+    Raises ValueError if the chosen ones take no such arrays.
     """
     if not _decided:
         read_environment()
@@ -33,6 +31,12 @@ def kernels_for(array: Array, *others: Array) -> Kernels:
 
 
 def _fastest(array: Array, others: tuple[Array, ...]) -> Kernels:
+    """Return the fastest kernels for these arrays.
+
+    NumPy arrays of float32 and float64 are served by `cpu`, if Numba is installed and one array has at least
+    `COMPILED_FROM` elements; other NumPy arrays by `im2col`. CuPy arrays are served by `cuda`, if numba-cuda
+    is installed, else by `fused`.
+    """
     if array_module(array) is not np:
         fastest = table.fused() if table.why_no_cuda() else table.cuda()
         return fastest if fastest.serves(array) else table.IM2COL

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinycnn import backend as _backend
-from tinycnn import dlpack, wrong
+from tinycnn import wrong
 from tinycnn.backend import is_array, new_array, ordinary
 from tinycnn.conversions import Conversions
 from tinycnn.kernels.arrays import Array, array_module
@@ -175,12 +175,6 @@ class Tensor(Conversions):
             for name, value in (attributes or {}).items():
                 setattr(self, name, value)
         self._changed_at[0] = 0  # a pickle may come from another process, whose clock was ahead
-
-    @classmethod
-    def from_dlpack(cls, source: Any) -> Tensor:
-        """Return a tensor that shares memory with another library's array; see `tinycnn.dlpack`."""
-        array = dlpack.imported(source)
-        return cls(array, backend=_backend.backend_of(array))
 
     # `==` compares elements; in sets and as a key, a tensor is itself.
     __hash__ = object.__hash__

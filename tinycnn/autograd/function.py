@@ -97,10 +97,7 @@ class Function:
         """Compute the result, and record the operation if one of the inputs requires a gradient."""
         tensors = [x for x in inputs if isinstance(x, Tensor)]
         if len(tensors) < len(inputs):
-            if not tensors and any(hasattr(x, "dtype") for x in inputs):
-                return self.compute([ordinary(x) if is_array(x) else x for x in inputs])
-            like = tensors[0] if tensors else None
-            tensors = [x if isinstance(x, Tensor) else self.tensor(x, like) for x in inputs]
+            return self._call_with_others(inputs, tensors[0] if tensors else None)
         arrays = [x._data for x in tensors]
         if len(set(map(type, arrays))) > 1:
             refuse_mixed_backends(self.name, tensors)
@@ -113,6 +110,12 @@ class Function:
         for computed in modes().observers.computed:
             computed(self, tensors, result)
         return result
+
+    def _call_with_others(self, inputs: Sequence[Any], like: Tensor | None) -> Any:
+        """Compute from arrays alone, or call with the tensors that the arrays and numbers are made into."""
+        if like is None and any(hasattr(x, "dtype") for x in inputs):
+            return self.compute([ordinary(x) if is_array(x) else x for x in inputs])
+        return self(*[x if isinstance(x, Tensor) else self.tensor(x, like) for x in inputs])
 
     def tensor(self, value: Any, like: Tensor | None) -> Tensor:
         """Return an input as a tensor: an array as a constant, a number with the dtype of `like`."""

@@ -18,9 +18,6 @@ class Adam(Optimizer):
 
     m and v start at 0, which makes them too small at first; dividing by 1 - beta^t corrects that.
 
-    With `amsgrad`, the largest v so far takes the place of v, so that a step's size in one direction cannot
-    grow again after a large gradient is forgotten.
-
     Parameters
     ----------
     params, lr, weight_decay, l1
@@ -30,7 +27,7 @@ class Adam(Optimizer):
     eps
         Is added to the divisor, which may be 0.
     amsgrad
-        Whether to divide by the largest v so far.
+        Whether to divide by the largest v so far; see `tinycnn.optim.amsgrad`.
 
     References
     ----------

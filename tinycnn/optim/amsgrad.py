@@ -1,4 +1,7 @@
-"""AMSGrad: Adam with the largest v so far in the place of v; see `Adam`."""
+"""AMSGrad: Adam with the largest v so far in the place of v; see `tinycnn.optim.adam`.
+
+So the size of a step in one direction does not grow again after a large gradient is forgotten.
+"""
 
 import math
 from collections.abc import Mapping
