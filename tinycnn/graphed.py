@@ -104,7 +104,7 @@ class Graphed:
         self._fixed = [wrap(x.data.copy()) for x in map(_there, batch)]
         self._pool = self._cuda.MemoryPool()
         self._stream = self._cuda.Stream(non_blocking=True)  # the default stream cannot be recorded
-        self._recording = Recording(replayed=False)
+        self._recording = Recording()
         self._gradients: list[tuple[Tensor, Tensor | None]] = []
         self._result: Any = None
 
@@ -138,7 +138,7 @@ class Graphed:
         if not last:
             with _capturable():
                 return self.step(*self._fixed)
-        recording = Recording(replayed=False)
+        recording = Recording()
         with self._aside(), recording.running():
             result = _copies(self.step(*self._fixed))
         self._recording = recording
@@ -155,7 +155,7 @@ class Graphed:
     def _record(self) -> str | None:
         """Record the step; return the reason if that cannot be done. Then all is as before."""
         before = {key: Before(o) for key, o in self._recording.optimizers.items()}
-        recording = Recording(replayed=True)
+        recording = Recording(rehearsal=self._recording)
         try:
             with self._aside(), recording.running():
                 self._stream.begin_capture()

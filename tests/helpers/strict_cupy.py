@@ -224,8 +224,15 @@ def __getattr__(name):
     if name in SIZED_BY_DATA:
         _wait(name)
     if name in NO_LAUNCH and callable(value):
-        return lambda *inputs, **options: _boxed(value(*_unboxed(inputs), **options))
+        return lambda *inputs, **options: _new_box(value(*_unboxed(inputs), **options))
     return _strict(value, name=name) if callable(value) and not isinstance(value, type) else value
+
+
+def _new_box(value):
+    """Return a result of ``empty``, whose memory is new, or of another function without a launch, as a box."""
+    if isinstance(value, np.ndarray):
+        strict_graphs.allocated_for([value])
+    return _boxed(value)
 
 
 def asarray(value, dtype=None):

@@ -2,7 +2,8 @@
 
 What CuPy or CUDA refuse then raises here as well: cuBLAS, memory from the ordinary pool, and whatever would
 wait for the GPU or bring something there. When the capture ends, every array is as it was before. A launch of
-the graph does all that was noted, in the same arrays.
+the graph does all that was noted, in the same arrays. Memory that was allocated during the capture holds
+nothing when a launch begins: on a GPU one piece of it serves several arrays of a step, one after the other.
 """
 
 from contextlib import contextmanager
@@ -18,11 +19,12 @@ launched = []  # graphs
 class Graph:
     def __init__(self, stream=None):
         self.stream = stream
-        self.work, self.before, self.results = [], [], []
+        self.work, self.before, self.allocated = [], [], []
 
     def launch(self, stream=None):
         assert not capturing
         launched.append(self)
+        self.spoil()
         for work in self.work:
             work()
 
@@ -32,7 +34,11 @@ class Graph:
             for array, value in zip(arrays, values, strict=True):
                 if array.flags.writeable:
                     array[...] = value
-        for array in self.results:
+        self.spoil()
+
+    def spoil(self):
+        """Let the memory that was allocated during the capture hold nothing that anybody could use."""
+        for array in self.allocated:
             array.fill(np.nan if array.dtype.kind == "f" else 1)
 
 
@@ -104,6 +110,12 @@ def allocated():
         raise RuntimeError("memory of the ordinary pool while a stream captures")
 
 
+def allocated_for(arrays):
+    """Note new arrays, if a stream captures."""
+    if capturing:
+        capturing[0].allocated += arrays
+
+
 def compute(function, given, options, owner=None):
     """Return the result of a function of NumPy's arrays, and note the call while a stream captures."""
     if not capturing:
@@ -116,7 +128,7 @@ def compute(function, given, options, owner=None):
     if isinstance(value, np.generic):
         value = np.asarray(value)
     results = _new(value, arrays)
-    capturing[0].results += results
+    allocated_for(results)
 
     def again():
         for array, new in zip(results, _new(function(*given, **options), arrays), strict=True):

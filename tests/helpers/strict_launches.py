@@ -94,7 +94,9 @@ def install(monkeypatch):
 
 
 def _zeros(shape, dtype=float):
-    return strict_cupy.ndarray(np.zeros(shape, dtype))
+    zeros = np.zeros(shape, dtype)
+    strict_graphs.allocated_for([zeros])
+    return strict_cupy.ndarray(zeros)
 
 
 def forget():

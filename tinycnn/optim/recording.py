@@ -3,6 +3,10 @@
 A replay runs no Python. So the count of steps and the learning rate, which are Python's, would be those of
 the recording for ever. While a step is recorded, an update of all parameters therefore reads its numbers from
 an array on the GPU. Before each replay `Recording.refresh` writes the current ones into it.
+
+That array must not be allocated during the recording. Memory that the recording allocates may have held
+something else earlier in the same step, and every replay writes it there again, over the numbers. So the step
+is rehearsed first, and the recording reads the arrays of the rehearsal.
 """
 
 from __future__ import annotations
@@ -36,13 +40,13 @@ class Recording:
 
     Parameters
     ----------
-    replayed
-        Whether the step is being recorded, so that nothing is computed now; else the numbers are written at
-        once, and it is a rehearsal.
+    rehearsal
+        The recording of the same step that computed: this one computes nothing, and takes the arrays of that
+        one. None if this is the rehearsal: then the numbers are written at once.
     """
 
-    def __init__(self, replayed: bool) -> None:
-        self.replayed = replayed
+    def __init__(self, rehearsal: Recording | None = None) -> None:
+        self.rehearsal = rehearsal
         self.updates: list[Update] = []
         self.optimizers: dict[int, Optimizer] = {}  # those that made a step, by their id()
 
@@ -59,12 +63,27 @@ class Recording:
                 raise CannotRecord(
                     f"{type(optimizer).__name__} makes two steps of one parameter in one call; record one"
                 )
-        array = array_module(like).empty((len(indices), together.COUNT), like.dtype)
-        self.updates.append(Update(optimizer, group, list(indices), array))
         self.optimizers[id(optimizer)] = optimizer
-        if not self.replayed:
-            self._write(self.updates[-1])
+        if self.rehearsal is None:
+            array = array_module(like).empty((len(indices), together.COUNT), like.dtype)
+            self._write(Update(optimizer, group, indices, array))
+        else:
+            array = self.rehearsal.array_of(optimizer, indices)
+        self.updates.append(Update(optimizer, group, list(indices), array))
         return array
+
+    def array_of(self, optimizer: Optimizer, indices: Sequence[int]) -> Array:
+        """Return the array of numbers that this step's update of the same parameters reads.
+
+        Raises
+        ------
+        CannotRecord
+            If there was no such update.
+        """
+        for update in self.updates:
+            if update.optimizer is optimizer and update.indices == list(indices):
+                return update.array
+        raise CannotRecord(f"{type(optimizer).__name__} does not update the same parameters in every call")
 
     def one_by_one(self, optimizer: Optimizer) -> None:
         """Note an optimizer that updates its parameters one by one.
@@ -75,7 +94,7 @@ class Recording:
             If the step is replayed: a graph would repeat the numbers of the recording in every step.
         """
         self.optimizers[id(optimizer)] = optimizer
-        if self.replayed:
+        if self.rehearsal is not None:
             raise CannotRecord(
                 f"{type(optimizer).__name__} updates its parameters one by one here, with numbers that a "
                 "graph would not change; SGD, Adam and AdamW without amsgrad, of contiguous parameters, can "
@@ -102,5 +121,5 @@ class Recording:
 
 def refuse_changing(what: str) -> None:
     """Raise `CannotRecord` with `what` if a step is recorded: it has numbers that a replay would repeat."""
-    if any(isinstance(recorder, Recording) and recorder.replayed for recorder in fast.recorders):
+    if any(isinstance(recorder, Recording) and recorder.rehearsal is not None for recorder in fast.recorders):
         raise CannotRecord(what)
