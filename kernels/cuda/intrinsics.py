@@ -128,6 +128,17 @@ def to_tf32(typing_context, x):
 
 
 @intrinsic
+def cut_to_tf32(typing_context, x):
+    """Return `x` without the 13 bits that TF32 does not have: the next number towards 0."""
+
+    def build(context, builder, signature, arguments):
+        kept = builder.and_(builder.bitcast(arguments[0], INT32), ir.Constant(INT32, 0xFFFFE000))
+        return builder.bitcast(kept, ir.FloatType())
+
+    return types.float32(x), build
+
+
+@intrinsic
 def mma(typing_context, c0, c1, c2, c3, a0, a1, a2, a3, b0, b1):
     """Return c + a @ b of a warp: 16x8, 16x8 and 8x8 numbers, of which each thread holds four, four, two."""
     text = (

@@ -82,20 +82,35 @@ def to_tf32(x: Any) -> Any:
     return np.uint32(bits).view(np.float32)
 
 
+def cut_to_tf32(x: Any) -> Any:
+    """Return `x` without its last 13 bits."""
+    return np.uint32(int(np.float32(x).view(np.uint32)) & 0xFFFFE000).view(np.float32)
+
+
 def mma(c0, c1, c2, c3, a0, a1, a2, a3, b0, b1):
-    """Return c + a @ b of a warp: every thread shows what it holds. All threads of the block must call."""
+    """Return c + a @ b of a warp: every thread shows what it holds. All threads of the block must call.
+
+    The sum is cut, not rounded, to a float32, as a tensor core does.
+    """
     held = cuda.shared.array((1024, 6), np.float32)
     thread = cuda.threadIdx.x
     held[thread] = a0, a1, a2, a3, b0, b1
     cuda.syncthreads()
     lane = thread % 32
     warp, g, q = thread - lane, lane // 4, lane % 4
-    sums = [np.float32(c) for c in (c0, c1, c2, c3)]
+    sums = [float(c) for c in (c0, c1, c2, c3)]
     for i in range(4):
         row, column = g + 8 * (i // 2), 2 * q + i % 2
         for k in range(8):
             a = held[warp + row % 8 * 4 + k % 4, row // 8 + 2 * (k // 4)]
             b = held[warp + column * 4 + k % 4, 4 + k // 4]
-            sums[i] = np.float32(sums[i] + a * b)
+            sums[i] += float(a) * float(b)
     cuda.syncthreads()
-    return tuple(sums)
+    return tuple(map(_cut, sums))
+
+
+def _cut(number: float) -> Any:
+    """Return the float32 next to `number`, on the side of 0; infinite if it is larger than any."""
+    nearest = np.float32(number)
+    too_far = np.isfinite(nearest) and abs(float(nearest)) > abs(number)
+    return np.nextafter(nearest, np.float32(0)) if too_far else nearest

@@ -6,7 +6,7 @@
     marks a function that kernels call
 ``cuda``
     the names that mean something in a kernel: threadIdx, blockIdx, syncthreads, local.array, ...
-``shared``, ``load4``, ``store4``, ``divide``, ``to_tf32``, ``mma``
+``shared``, ``load4``, ``store4``, ``divide``, ``to_tf32``, ``cut_to_tf32``, ``mma``
     what Numba has no name for, built from its `intrinsic`
 ``copy4_or_zero``, ``commit_copies``, ``all_but``
     copies that run while the threads compute, built in the same way
@@ -46,6 +46,7 @@ _words: Any = importlib.import_module(".simulated" if SIMULATED else ".intrinsic
 cuda, device, shared, load4, store4, divide = (
     getattr(_words, name) for name in ("cuda", "device", "shared", "load4", "store4", "divide")
 )
-copy4_or_zero, commit_copies, all_but, to_tf32, mma = (
-    getattr(_words, name) for name in ("copy4_or_zero", "commit_copies", "all_but", "to_tf32", "mma")
+copy4_or_zero, commit_copies, all_but = (
+    getattr(_words, name) for name in ("copy4_or_zero", "commit_copies", "all_but")
 )
+to_tf32, cut_to_tf32, mma = (getattr(_words, name) for name in ("to_tf32", "cut_to_tf32", "mma"))

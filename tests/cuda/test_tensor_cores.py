@@ -134,6 +134,13 @@ def test_numbers_that_are_not_finite_are_as_in_float32(gpu):
     assert_allclose(gpu.back(ours), expected, rtol=1e-6)
 
 
+def test_a_long_sum_is_as_exact_as_one_of_float32(gpu, rng):
+    """Of positive terms: a tensor core cuts each of its sums, and here all errors would have one sign."""
+    a, b = rng.uniform(1, 2, (1, 512)).astype("f"), rng.uniform(1, 2, (512, 1)).astype("f")
+    ours = products.linear(gpu.to(a), gpu.to(b).T, None, SMALL, 1, tensor_cores.tf32x3)
+    assert_allclose(gpu.back(ours), a.astype("d") @ b, rtol=1e-6)
+
+
 @pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, -1)], ids=str)
 def test_a_product_that_float32_can_hold_is_finite(gpu, rng, signs):
     """Of factors of all sizes whose product is nearly the largest number, however TF32 rounds each."""
