@@ -1,6 +1,6 @@
 """Everything that only a GPU can say, in one call of a few minutes, the most valuable facts first.
 
-    python benchmarks/gpu_session.py --out FOLDER --seconds 470
+    python benchmarks/gpu_session.py --out FOLDER --seconds 390
 
 Runs the parts of `gpu_parts` one after the other, each in a process of its own with a time limit: a part that
 fails, or hits an error of CUDA's (which stays in its process), hides no other. Every line of JSON that a part
@@ -28,11 +28,11 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
 PARTS = (sys.executable, "-W", "ignore", "-m", "benchmarks.gpu_parts")
-RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "epilogue", "tf32x3", "tf32")
+RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "epilogue", "async", "tf32x3", "tf32")
 SHAPES = ("13x13", "56x56", "28x28", "54x54", "14x14", "224x224")  # of `works.GPU_CONVOLUTIONS`
 STEPS = ("cnn28-b32", "cnn28-b128", "dcgan-b64", "cnn224-b64")
 TESTS = ("tests/cuda", "tests/test_backend.py")
-SECONDS = 470  # what all parts need, one after the other
+SECONDS = 390  # what all parts need, one after the other
 LEAST = 5  # seconds: with less no part is begun
 METRICS = (  # of one kernel: what it is bound by
     "sm__throughput.avg.pct_of_peak_sustained_elapsed",
@@ -74,7 +74,7 @@ def plan(out: Path) -> list[list[Part]]:
     """
     pytest = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:benchmark")
     workers = ("-n", "2", "-m", "not slow") if SIMULATED else ("-n", "6")
-    checks = [Part("tests", (*pytest, *workers, *TESTS), 40, "tests.txt")]
+    checks = [Part("tests", (*pytest, *workers, *TESTS), 45, "tests.txt")]
     if sanitizer := shutil.which("compute-sanitizer"):
         for tool in ("memcheck", "racecheck"):
             command = (sanitizer, "--tool", tool, "--error-exitcode", "9", *PARTS, "smoke", "epilogue")
@@ -82,26 +82,26 @@ def plan(out: Path) -> list[list[Part]]:
     steps = [
         [Part("facts", (*PARTS, "facts"), 8)],
         [
-            *(Part(f"smoke {rung}", (*PARTS, "smoke", rung), 55) for rung in (*RUNGS, "variants")),
-            Part("smoke products", (*PARTS, "smoke_products"), 55),
+            *(Part(f"smoke {rung}", (*PARTS, "smoke", rung), 35) for rung in (*RUNGS, "variants")),
+            Part("smoke products", (*PARTS, "smoke_products"), 35),
         ],
-        [Part("graphs", (*PARTS, "graphs", *STEPS), 36)],
-        [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 34)],
+        [Part("graphs", (*PARTS, "graphs", *STEPS), 48)],
+        [Part("steps tinycnn", (*PARTS, "steps", "tinycnn", *STEPS), 16)],
         [Part("steps PyTorch", (*PARTS, "steps", "torch", *STEPS), 27)],
         checks,
         [Part("tensor cores", (*PARTS, "tensor_cores", *SHAPES), 30)],
         [Part("products", (*PARTS, "products"), 20)],
-        [Part("chosen", (*PARTS, "chosen", *SHAPES), 23)],
+        [Part("chosen", (*PARTS, "chosen", *SHAPES), 12)],
         [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 23)],
-        [Part("profile", (*PARTS, "profile", "cnn28-b32"), 10)],
+        [Part("profile", (*PARTS, "profile", "cnn28-b32"), 5)],
     ]
     if ncu := shutil.which("ncu"):
         for kernel in ("sums_kernel", "kernel_of_parts"):
             select = ("-k", f"regex:{kernel}", "-s", "1", "-c", "1", "--metrics", ",".join(METRICS))
             command = (ncu, "--clock-control", "none", *select, "--csv", *PARTS, "one", "28x28")
-            steps.append([Part(f"ncu {kernel}", command, 10, "ncu.csv")])
-    steps.append([Part("steps torch.compile", (*PARTS, "steps", "compile", "cnn28-b32", "cnn28-b128"), 40)])
-    steps.append([Part("tiles", (*PARTS, "tiles", *SHAPES), 96)])
+            steps.append([Part(f"ncu {kernel}", command, 8, "ncu.csv")])
+    steps.append([Part("steps torch.compile", (*PARTS, "steps", "compile", "cnn28-b32", "cnn28-b128"), 55)])
+    steps.append([Part("tiles", (*PARTS, "tiles", *SHAPES), 45)])
     return steps
 
 

@@ -10,10 +10,11 @@ entries replaced.
 `im2col`                       convolution by im2col and one matrix product, all else as `plain`
 `cpu`                          compiled by Numba for all cores of the CPU
 `fused`                        each formula in one launch by CuPy, convolution as `im2col`
-`cuda`                         convolution, pooling, sums of channels by our own CUDA kernels; else as `fused`
+`cuda`                         convolution, pooling, small dense layers by our CUDA kernels; else as `fused`
 `capturable`                   as `cuda`, with matrix products of our own: CuPy refuses cuBLAS in a CUDA graph
 `tf32x3`                       as `cuda`, convolutions and products on tensor cores, nearly as exact
 `tf32`                         the same with factors rounded to 11 bits: 8192 times as coarse
+`async`                        as `cuda`, the gradient by the weights with copies in the background
 `direct` .. `registers`        as `cuda`, with a lower rung of `tinycnn.kernels.cuda`
 ============================== ==========================================================================
 
@@ -154,7 +155,7 @@ def fused() -> Kernels:
 def cuda() -> Kernels:
     """Return the set with our own CUDA kernels; see `tinycnn.kernels.cuda`."""
     from . import cuda
-    from .cuda import channel_sums
+    from .cuda import channel_sums, products
     from .cuda.target import SIMULATED
 
     formulas = replace(PLAIN, takes=("numpy", "fd"))
@@ -172,6 +173,8 @@ def cuda() -> Kernels:
         conv2d=cuda.conv2d,
         conv2d_input=cuda.conv2d_input,
         conv2d_weight=cuda.conv2d_weight,
+        conv2d_epilogue=partial(cuda.conv2d_epilogue, leaky_relu=formulas.leaky_relu),
+        linear=partial(products.dense, most=products.SMALL),
         max_pool2d=cuda.max_pool2d,
         min_pool2d=cuda.min_pool2d,
         pool_scatter=cuda.pool_scatter,
@@ -202,13 +205,14 @@ def rung(name: str) -> Kernels:
     return replace(
         rest,
         name=name,
+        conv2d_epilogue=None,
         conv2d=of_ladder.conv2d,
         conv2d_input=of_ladder.conv2d_input,
         conv2d_weight=of_ladder.conv2d_weight,
     )
 
 
-RUNGS = ("direct", "coalesced", "shared", "gemm", "registers")  # the top rung is `cuda`
+RUNGS = ("direct", "coalesced", "shared", "gemm", "registers", "async")  # rung 6 is `cuda`
 TENSOR_CORES = ("tf32x3", "tf32")  # rung 8: nobody gets it without asking for it
 
 SETS: dict[str, Callable[[], Kernels]] = {
@@ -224,6 +228,7 @@ SETS: dict[str, Callable[[], Kernels]] = {
     "shared": lambda: rung("shared"),
     "gemm": lambda: rung("gemm"),
     "registers": lambda: rung("registers"),
+    "async": lambda: rung("async"),
     "tf32x3": lambda: rung("tf32x3"),
     "tf32": lambda: rung("tf32"),
 }

@@ -10,10 +10,11 @@ import pytest
 
 pytest.importorskip("numba", reason="the CUDA kernels are compiled by Numba")
 
-from tinycnn.kernels.cuda import async_tiles, register_tiles, weight_tiles
+from tinycnn.kernels.cuda import async_tiles, products, register_tiles, weight_tiles
 from tinycnn.kernels.cuda.gather import Gather
-from tinycnn.kernels.cuda.ladder import EPILOGUE
+from tinycnn.kernels.cuda.ladder import ASYNC
 from tinycnn.kernels.cuda.launch import Launch
+from tinycnn.kernels.cuda.pace import ADDING_START, Work
 from tinycnn.kernels.cuda.tile_product import padded_product
 from tinycnn.kernels.geometry import conv2d_geometry
 
@@ -25,13 +26,14 @@ def measured():
     found = defaultdict(dict)
     for file in sorted(RESULTS.glob("gpu-*.jsonl")):
         for row in map(json.loads, file.read_text().splitlines()):
-            if row["part"] == "tiles" and re.match(r"\d+x\d+x\d+", row["variant"]):
+            if row["part"] in ("tiles", "products") and re.match(r"\d+x\d+x\d+", row["variant"]):
                 found[file.stem, row["shape"], row["direction"]][row["variant"]] = row["gpu_us"]
     return found
 
 
 MEASURED = measured()
-ALL_TILES = [key for key in MEASURED if key[0].endswith("-tiles")]  # of which every tile was measured
+PRODUCTS = [key for key in MEASURED if key[1].startswith("dense")]
+ALL_TILES = [key for key in MEASURED if key not in PRODUCTS]
 
 
 def geometry_of(shape):
@@ -46,17 +48,21 @@ def named(tile, pieces, stages=1):
     return "x".join(map(str, tile[:3])) + (f"a{stages}" if stages > 1 else "") + f"/{pieces}"
 
 
-def weight_times(key, rung5=False):
+def weight_times(key):
     """Return the us of the gradient by the weights. Of a number of pieces those count that are not empty."""
     geometry, times = geometry_of(key[1]), {}
     for variant, us in MEASURED[key].items():
-        if rung5 and "a" in variant:
-            continue
         sizes, pieces = variant.split("/")
         BK = int(re.fullmatch(r"\d+x\d+x(\d+)(?:a\d)?", sizes)[1])
         steps = -(-geometry.N * geometry.OH * geometry.OW // BK)
         times[f"{sizes}/{-(-steps // -(-steps // int(pieces)))}"] = us
     return times
+
+
+def product_of(shape, direction):
+    """Return the sizes of a dense layer's product: "dense N32 1600->128"."""
+    N, into, out = map(int, re.fullmatch(r"dense N(\d+) (\d+)->(\d+)", shape).groups())
+    return Work(*{"forward": (N, out, into), "input": (N, into, out), "weight": (out, into, N)}[direction])
 
 
 def gather_of(shape, direction):
@@ -68,14 +74,17 @@ def estimates(shape, direction, variants):
     """Return the estimated us of those variants that are chosen from."""
     for variant in variants:
         sizes, stages, pieces = re.fullmatch(r"([\dx]+)(?:a(\d))?(?:/(\d+))?", variant).groups()
-        if direction == "weight":
+        adding = ADDING_START
+        if shape.startswith("dense"):
+            work, rungs, adding = product_of(shape, direction), (products.TILES,), products.ADDING_START
+        elif direction == "weight":
             work, rungs = weight_tiles.work_of(geometry_of(shape)), (weight_tiles.TILES, async_tiles.TILES)
         else:
             work, rungs = gather_of(shape, direction).work, (register_tiles.TILES,)
         table = dict(zip((1, async_tiles.STAGES), rungs, strict=False)).get(int(stages or 1), {})
         for tile, pace in table.items():
             if "x".join(map(str, tile[:3])) == sizes:
-                yield variant, work.time(tile, int(pieces or 1), pace)
+                yield variant, work.time(tile, int(pieces or 1), pace, adding)
 
 
 def test_there_are_measurements():
@@ -88,22 +97,23 @@ def test_the_choice_was_measured_and_is_nearly_the_fastest_of_all(key):
     _, shape, direction = key
     times = weight_times(key) if direction == "weight" else MEASURED[key]
     if direction == "weight":
-        choice = named(*weight_tiles.choices(geometry_of(shape), async_tiles.TILES)[0], async_tiles.STAGES)
+        choice = named(*weight_tiles.choices(geometry_of(shape))[0])
     else:
         choice = named(*register_tiles.choices(gather_of(shape, direction))[0])
     best = min(times, key=times.get)
     assert times[choice] <= 1.1 * times[best], f"{choice} takes {times[choice]} us, {best} {times[best]}"
 
 
-@pytest.mark.parametrize("key", [k for k in ALL_TILES if k[2] == "weight"], ids=lambda key: " ".join(key))
-def test_without_copies_in_the_background_the_choice_is_nearly_the_fastest_of_rung_5(key):
-    times = weight_times(key, rung5=True)
-    choice = named(*weight_tiles.choices(geometry_of(key[1]))[0])
-    best = min(dict(estimates(*key[1:], times)), key=times.get)  # of its two tiles
-    assert times[choice] <= 1.1 * times[best], f"{choice} takes {times[choice]} us, {best} {times[best]}"
+@pytest.mark.parametrize("key", PRODUCTS, ids=lambda key: " ".join(key))
+def test_of_the_products_that_were_measured_nearly_the_fastest_is_preferred(key):
+    """Or one that is only 2.5 us slower, if the fastest is in pieces: Python starts the second launch."""
+    times = MEASURED[key]
+    guesses = dict(estimates(*key[1:], times))
+    choice, best = min(guesses, key=guesses.get), min(times, key=times.get)
+    assert times[choice] <= max(1.1 * times[best], times[best] + 2.5), f"{choice}, not {best}: {times}"
 
 
-@pytest.mark.parametrize("key", MEASURED, ids=lambda key: " ".join(key))
+@pytest.mark.parametrize("key", ALL_TILES, ids=lambda key: " ".join(key))
 def test_estimates_are_of_the_right_size(key):
     for variant, estimate in estimates(*key[1:], MEASURED[key]):
         assert 0.5 < estimate / MEASURED[key][variant] < 2, variant
@@ -118,12 +128,12 @@ def test_estimates_are_of_the_right_size(key):
     ids=["7.5", "8.0"],
 )
 def test_which_rung_serves_the_gradient_by_the_weights(monkeypatch, capability, make, tiles):
-    """Rung 7, if the GPU has copies that nobody waits for."""
+    """Rung 7, if it is asked for and the GPU has copies that nobody waits for."""
     launched = []
     monkeypatch.setattr(async_tiles, "capability", lambda: capability)
     monkeypatch.setattr(Launch, "__call__", lambda launch, *_: launched.append(launch.kernel))
     x, g = np.zeros((32, 32, 13, 13), "f"), np.zeros((32, 64, 11, 11), "f")
-    EPILOGUE._write("weight", x, g, np.zeros((64, 32, 3, 3), "f"), geometry_of("N32 C32 13x13 K64 3x3"))
+    ASYNC._write("weight", x, g, np.zeros((64, 32, 3, 3), "f"), geometry_of("N32 C32 13x13 K64 3x3"))
     assert launched[0] in [make(tile, padded_product) for tile in tiles]
 
 

@@ -166,7 +166,7 @@ def test_an_unknown_name_lists_what_there_is_and_why_others_are_missing(undecide
     monkeypatch.setattr(table, "why_no_cuda", lambda: "no GPU, as it happens")
     says = (
         r"unknown kernels 'fast'; there are 'auto', 'plain', 'loops', 'im2col'.*'cpu'.*; "
-        "not .*'cuda', 'capturable', 'direct', 'coalesced', 'shared', 'gemm', 'registers', "
+        "not .*'cuda', 'capturable', 'direct', 'coalesced', 'shared', 'gemm', 'registers', 'async', "
         "'tf32x3', 'tf32', as no GPU, as it happens"
     )
     with pytest.raises(ValueError, match=says):

@@ -55,7 +55,7 @@ class Work(NamedTuple):
         steps = -(-self.terms // tile.BK)
         return -(-steps // -(-steps // max(1, min(wanted, steps)))) if steps else 1
 
-    def time(self, tile: Tile, pieces: int, pace: Pace) -> float:
+    def time(self, tile: Tile, pieces: int, pace: Pace, adding_start: float = ADDING_START) -> float:
         """Return how many us all sums take, estimated: as long as the busiest multiprocessor."""
         rounds, rest = divmod(-(-math.prod(self.grid(tile)) * pieces // cores()), pace.resident)
         round_time = pace.resident * pace.together
@@ -65,14 +65,19 @@ class Work(NamedTuple):
             time += pace.alone + (rest - 1) * growth
         steps = self.walks * -(-self.terms // (tile.BK * pieces))
         size = self.rows * self.columns * self.matrices
-        adding = ADDING_START + 8 * size * pieces / ADDING_BYTES + 0.02 * pieces if pieces > 1 else 0.0
+        adding = adding_start + 8 * size * pieces / ADDING_BYTES + 0.02 * pieces if pieces > 1 else 0.0
         return START + (steps + pace.extra) * time + adding
 
     def choices(
-        self, tiles: Mapping[Tile, Pace], splits: Callable[[Work, Tile], Iterable[int]]
+        self,
+        tiles: Mapping[Tile, Pace],
+        splits: Callable[[Work, Tile], Iterable[int]],
+        adding_start: float = ADDING_START,
     ) -> list[tuple[Tile, int]]:
         """Return tiles and into how many pieces to cut the sums, one of the `splits`; the fastest first."""
-        found = sorted((self.time(t, p, pace), t, p) for t, pace in tiles.items() for p in splits(self, t))
+        found = sorted(
+            (self.time(t, p, pace, adding_start), t, p) for t, pace in tiles.items() for p in splits(self, t)
+        )
         return [(tile, pieces) for _, tile, pieces in found]
 
 

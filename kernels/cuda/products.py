@@ -14,8 +14,9 @@ That makes four kernels from one function.
 A dense layer often has few results and a long sum: 32 images of 10 classes are one tile, where a GPU has room
 for hundreds. So a long sum is cut into pieces, as in `weight_tiles`, and `parts` adds them in a fixed order.
 
-NVIDIA's cuBLAS is made for such products, and serves them. CuPy refuses to call cuBLAS while a CUDA graph is
-recorded: there these kernels are needed. The rung ``registers`` uses them everywhere.
+NVIDIA's cuBLAS is made for such products, and serves the large ones. For small ones one launch with the bias
+in it is as fast, and Python calls once instead of twice. CuPy refuses to call cuBLAS while a CUDA graph is
+recorded: there these kernels do all. The rung ``registers`` uses them everywhere.
 """
 
 from __future__ import annotations
@@ -28,16 +29,21 @@ from . import tensor_cores
 from .epilogue import FINISH
 from .launch import LAUNCHES
 from .operands import fits, ready, result, too_large
-from .pace import Work, capability, cores
+from .pace import Pace, Work, capability, cores
 from .parts import Sums, no_change
 from .target import FLOAT32, MOST_BLOCKS, ZERO, Kernel, cuda, device, divide, int32, kernel, shared
 from .tile_product import Tile, load_or_zero, padded_product, writing
 
-# For large and for small results. No GPU has compared them: they are tiles of `weight_tiles`, and one that
-# is a quarter of the smaller.
-TILES = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 16, 4, 4))
-LEAST_STEPS = 8  # of a piece: to add a piece costs more than fewer steps
+# Fitted, as those of the convolutions, to what an H200 took for dense layers of four networks.
+TILES = {
+    Tile(128, 128, 8, 8, 8): Pace(2, 1.03, 1.24, 1.5),
+    Tile(64, 64, 8, 8, 4): Pace(4, 0.509, 0.344, 0.4),
+    Tile(32, 32, 16, 4, 4): Pace(8, 0.548, 0.197, 0.6),
+}
+ADDING_START = 4.0  # us: of the second launch, Python's share included
+LEAST_STEPS = 8  # of a piece of rung 8: to add a piece costs more than fewer steps
 MOST_PIECES = 64
+SMALL = 1 << 26  # multiplications of a dense layer, with which no kernel of cuBLAS was much faster
 
 
 def loading(tile: Tile, LENGTH: int, along_k: bool, BEGIN: int, ROW: int):
@@ -88,7 +94,7 @@ def product_kernel(
     load_a = loading(tile, BM, a_along_k, 0, by.row_a)
     load_b = loading(tile, BN, b_along_k, B, by.row_b)
 
-    @kernel(tile.threads, tile.resident)
+    @kernel(tile.threads, by.resident)
     def kernel_of_product(a, b, bias, out, M, N, K, A_ROW, B_ROW, piece):
         memory = shared_floats()
         sums = cuda.local.array(SUMS, FLOAT32)
@@ -131,13 +137,9 @@ def plan(
     M, N, K = sizes
     work = Work(M, N, K)
     if tile is None:
-        tiles = TILES if product_of is padded_product else tensor_cores.TILES
-        # The largest of which there are as many as multiprocessors; else the smallest.
-        tile = next((t for t in tiles if math.prod(work.grid(t)) >= cores()), tiles[-1])
+        tile, pieces = fastest(work) if product_of is padded_product else of_tensor_cores(work)
     across, down, _ = work.grid(tile)
-    if pieces is None:  # so many that all multiprocessors have work
-        steps, blocks = -(-K // tile.BK), max(1, across * down)
-        pieces = work.full(tile, min(MOST_PIECES, steps // LEAST_STEPS, cores() // blocks))
+    pieces = pieces or 1
     if max(down, pieces) > MOST_BLOCKS or too_large((pieces, M, N)):
         return None
     piece = max(1, -(-K // (pieces * tile.BK))) * tile.BK  # of the sum: whole tiles
@@ -149,14 +151,38 @@ def plan(
     return Sums.of(multiply, pieces, (M, N, 1, 1), finish)
 
 
+def fastest(work: Work) -> tuple[Tile, int]:
+    """Return the tile of rung 5 that is estimated to be the fastest, and how many pieces of the sums."""
+    return work.choices(TILES, splits, ADDING_START)[0]
+
+
+def splits(work: Work, tile: Tile) -> set[int]:
+    """Return into how many pieces the sums may be cut: powers of 2, if none is empty."""
+    return {work.full(tile, 1 << i) for i in range(MOST_PIECES.bit_length())}
+
+
+def of_tensor_cores(work: Work) -> tuple[Tile, int]:
+    """Return the tile of rung 8, and into how many pieces sums are cut: all multiprocessors have work."""
+    large, small = tensor_cores.TILES
+    tile = large if math.prod(work.grid(large)) >= cores() else small
+    steps, blocks = -(-work.terms // tile.BK), max(1, math.prod(work.grid(tile)))
+    return tile, work.full(tile, min(MOST_PIECES, steps // LEAST_STEPS, cores() // blocks))
+
+
 def matmul(a: Array, b: Array, product_of=padded_product) -> Array:
     """Return a (M, K) @ b (K, N), float32, by our own kernel; anything else by CuPy (or NumPy)."""
     return dense(a, b.T, None, product_of) if a.ndim == b.ndim == 2 else a @ b
 
 
-def dense(x: Array, w: Array, bias: Array | None = None, product_of=padded_product) -> Array:
-    """Return x @ w.T + bias in one launch, or two if its sums are cut; anything but float32 by CuPy."""
-    if not fits(x, w, bias) or too_large((x.shape[0], w.shape[0])):
+def dense(
+    x: Array, w: Array, bias: Array | None = None, product_of=padded_product, most: int | None = None
+) -> Array:
+    """Return x @ w.T + bias in one launch, or two if its sums are cut; anything but float32 by CuPy.
+
+    More than `most` multiplications are left to CuPy as well: cuBLAS is faster at them.
+    """
+    large = most is not None and x.size * w.shape[0] > most
+    if large or not fits(x, w, bias) or too_large((x.shape[0], w.shape[0])):
         return x @ w.T if bias is None else x @ w.T + bias
     if capability() < tensor_cores.CAPABILITY:
         product_of = padded_product  # the GPU has no tensor cores for TF32

@@ -81,7 +81,7 @@ def gather_kernel(tile: Tile, finish=no_change, product_of=register_product) -> 
     if THREADS % BN:
         raise ValueError(f"{tile} has {THREADS} threads, no multiple of BN={BN}")
     by = product_of(tile)
-    ROW_A, ROW_B, REGISTERS_A, REGISTERS_B, first_a, first_b, place_y, place_x, add_product = by
+    ROW_A, ROW_B, REGISTERS_A, REGISTERS_B, first_a, first_b, place_y, place_x, add_product, _ = by
     B = BK * ROW_A  # where the tile of the source (BK, BN) begins, behind that of the weights (BK, BM)
     LOADS_A, LOADS_B = -(-BK * BM // VECTOR // THREADS), BK * BN // THREADS
     STRIDE_A, STRIDE_B = THREADS * VECTOR // BM, THREADS // BN  # rows that all threads load at once
@@ -89,7 +89,7 @@ def gather_kernel(tile: Tile, finish=no_change, product_of=register_product) -> 
     ALL_LOAD = THREADS * VECTOR <= BK * BM
     shared_floats = shared(BK * (ROW_A + ROW_B))
 
-    @kernel(THREADS, tile.resident)
+    @kernel(THREADS, by.resident)
     def sums_kernel(source, weights, bias, out, gather, CP, MP, pieces, piece):
         N, C, H, W, M, OH, OW, KH, KW, G, AH, AW, STEP_H, STEP_W, FIRST_H, FIRST_W, PITCH_H, PITCH_W = gather
         memory = shared_floats()

@@ -24,13 +24,15 @@ r*s is at most one part in 4 million of a*b, and is left out. Three products ins
 exact as one of float32: the error is a few times as large, and the sums keep the bound that all rungs are
 held to (`tf32x3`). The small products are added first.
 
-A is a without its last 13 bits, not a rounded: then no large part is larger than its number, and A*B is finite
-if a*b is. An infinite a would have no small part, as a - A would be NaN. So A is at most the largest finite
-number. Then r is infinite, and r*B is what a*b would be: infinite with the right sign, or NaN if b is 0.
+A is a without its last 13 bits, not a rounded: then no large part is larger than its number, and A*B is
+finite if a*b is. An infinite a would have no small part, as a - A would be NaN. So A is at most the largest
+finite number. Then r is infinite, and r*B is what a*b would be: infinite with the right sign, or NaN if b
+is 0.
 
 A tensor core does not round what it adds: it drops the bits that do not fit. In a sum of thousands of terms
 such errors all point to 0, where rounded ones cancel out. An H200 showed errors of 1 part in 10,000 in long
-sums. So a tensor core adds eight products only (three times, for the three parts), and the threads add these to their sums.
+sums. So a tensor core adds eight products only, three times, for the parts; the threads add these to their
+sums.
 
 All three directions and the products of dense layers are computed so, from compute capability 8.0 on; on
 older GPUs by the rung below. No GPU has run these kernels: neither their speed nor how a tensor core rounds
@@ -144,6 +146,8 @@ def _block_product(tile: Tile, split: bool) -> BlockProduct:
         place_y,
         place_x,
         repeated(multiply, BK // STEP, STEP * ROW_A, STEP * ROW_B),
+        # Two parts of each number, and sums beside those of the tensor core, take more registers.
+        min(tile.resident, 3) if split else tile.resident,
     )
 
 

@@ -61,6 +61,7 @@ class BlockProduct(NamedTuple):
     place_y: Callable[..., int]
     place_x: Callable[..., int]
     add_product: Callable[..., None]  # memory, first_a, first_b, registers, registers, sums
+    resident: int  # how many blocks shall fit on a multiprocessor at once: this limits the registers
 
 
 @cache
@@ -105,7 +106,7 @@ def register_product(tile: Tile, padding: int = 0) -> BlockProduct:
 
     # In a loop over BK the compiler would work out addresses in every turn: called one by one, in none.
     add_product = repeated(multiply, BK, ROW_A, ROW_B)
-    return BlockProduct(ROW_A, ROW_B, TM, TN, first_a, first_b, place_y, place_x, add_product)
+    return BlockProduct(ROW_A, ROW_B, TM, TN, first_a, first_b, place_y, place_x, add_product, tile.resident)
 
 
 @cache

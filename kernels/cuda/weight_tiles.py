@@ -30,7 +30,7 @@ from .parts import Sums, no_change
 from .target import FLOAT32, INT32, MOST_BLOCKS, ZERO, Kernel, cuda, device, divide, int32, kernel, shared
 from .tile_product import BlockProduct, Tile, load_or_zero, padded_product, writing
 
-TILES = {Tile(128, 128, 8, 8, 8): Pace(2, 1.70, 1.244, 1), Tile(64, 64, 8, 8, 4): Pace(4, 1.00, 0.406, 1)}
+TILES = {Tile(128, 128, 16, 8, 8): Pace(2, 1.85, 1.85, 0.5), Tile(64, 64, 16, 8, 4): Pace(4, 0.60, 0.60, 0)}
 ROUNDS = (1, 2, 4)  # so many times as many blocks as are resident: more only make more parts to add
 LEAST = np.int32(-(2**31))
 
@@ -113,7 +113,7 @@ def make_kernel(tile: Tile, product_of, copy, walking=load_and_multiply, stages:
     write = writing(tile, by, no_change)
     shared_floats = shared(stages * BK * (by.row_a + by.row_b))
 
-    @kernel(tile.threads, tile.resident)
+    @kernel(tile.threads, by.resident)
     def kernel_of_parts(x, g, parts, geometry, pieces, piece):
         N, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
         CG, KG = divide(C, G), divide(K, G)

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import tinycnn
 from tinycnn import Tensor, nn
 from tinycnn import functional as F
 from tinycnn.kernels import cuda, table
 from tinycnn.kernels.cuda import ladder
+from tinycnn.kernels.geometry import conv2d_geometry, pool2d_geometry
 
 
 def step(gpu, rng):
@@ -49,7 +50,7 @@ class Watched:
 
 
 def test_every_rung_has_a_name_to_choose_it_by():
-    assert tuple(cuda.RUNGS) == (*table.RUNGS, "epilogue")  # the top rung is called `cuda` there
+    assert set(cuda.RUNGS) == {*table.RUNGS, "epilogue"}  # this one is called `cuda` there
     assert set(table.RUNGS) < set(table.SETS)
 
 
@@ -87,3 +88,38 @@ def test_a_dense_layer_by_our_own_products(gpu, rng, monkeypatch, name):
     assert biases == [True, False, False]  # the bias of y in the same launch
     for a, b in zip(ours, expected, strict=True):
         assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize(("slope", "pooled"), [(0.0, True), (0.0, False), (0.2, False), (1.0, True)], ids=str)
+def test_activation_and_pooling_behind_a_convolution(gpu, rng, monkeypatch, slope, pooled, dtype):
+    """float64 takes another way; odd sizes; a window that is negative everywhere, and one with a NaN."""
+    monkeypatch.setattr(cuda, "TOP", gpu.rungs["epilogue"])
+    x, w, bias = (rng.standard_normal(s).astype(dtype) for s in ((2, 2, 7, 6), (3, 2, 2, 2), (3,)))
+    x[1] = -1
+    w[0] = 1  # filter 0 of image 1: negative everywhere
+    bias[0] = 0
+    x[0, 0, 0, 0] = np.nan
+    geometry = conv2d_geometry(x.shape, w.shape)
+    y, index = table.cuda().conv2d_epilogue(*map(gpu.to, (x, w)), geometry, gpu.to(bias), slope, pooled)
+
+    expected = table.IM2COL.conv2d(x, w, geometry, bias)
+    if pooled:
+        expected, winners = table.PLAIN.max_pool2d(expected, pool2d_geometry(expected.shape, 2))
+        assert_array_equal(gpu.back(index)[expected > 0], winners[expected > 0])
+    assert (index is None) == (not pooled)
+    expected = np.where(expected < 0, expected.dtype.type(slope) * expected, expected)
+    assert_allclose(gpu.back(y), expected, rtol=1e-5, atol=1e-5)
+    assert np.isnan(expected).any()
+
+
+def test_a_large_dense_layer_is_left_to_the_library(gpu, rng, monkeypatch):
+    from tinycnn.kernels.cuda import products
+
+    calls = []
+    monkeypatch.setattr(products, "linear", lambda *arrays, **_: calls.append(arrays) or arrays[0])
+    x, w = (gpu.to(rng.standard_normal(s).astype("f")) for s in ((4, 6), (3, 6)))
+    assert_allclose(gpu.back(products.dense(x, w, most=71)), gpu.back(x) @ gpu.back(w).T, rtol=1e-5)
+    assert not calls  # 4 * 6 * 3 = 72 multiplications
+    products.dense(x, w, most=72)
+    assert len(calls) == 1

@@ -229,7 +229,7 @@ def __getattr__(name):
 
 
 def _new_box(value):
-    """Return a result of ``empty``, whose memory is new, or of another function without a launch, as a box."""
+    """Return the result of a function without a launch as a box; an array, of ``empty``, is new memory."""
     if isinstance(value, np.ndarray):
         strict_graphs.allocated_for([value])
     return _boxed(value)

@@ -27,8 +27,8 @@ pooling_geometry = lru_cache(maxsize=256)(pool2d_geometry)
 class Pooled(NamedTuple):
     """The way back through an activation, max-pooling and a convolution; see `Shortcut`.
 
-    What pooling scatters is the largest array of a step, and nobody keeps it. So the gradients are computed
-    for some images at a time.
+    What pooling scatters is the largest array of a step, and nobody keeps it. So on the CPU the gradients are
+    computed for some images at a time.
     """
 
     nodes: Sequence[Function]  # pooling, convolution
@@ -38,7 +38,7 @@ class Pooled(NamedTuple):
     def backward(self, g: Array, y: Array) -> Contributions:
         """Return the gradients by x, weight and bias; y is the result."""
         N, K, OH, OW = self.geometry.y_shape
-        each = max(LARGE // (K * OH * OW * g.itemsize), 1)
+        each = max(LARGE // (K * OH * OW * g.itemsize), 1) if isinstance(g, np.ndarray) else N
         by_x, *sums = self.of_images(slice(0, each), g, y)
         if each < N and by_x is not None:
             first, by_x = by_x, arena.empty(self.geometry.x_shape, by_x.dtype)
