@@ -93,7 +93,7 @@ def plan(out: Path) -> list[list[Part]]:
         [Part("products", (*PARTS, "products"), 20)],
         [Part("chosen", (*PARTS, "chosen", *SHAPES), 12)],
         [Part("cuDNN", (*PARTS, "cudnn", *SHAPES), 23)],
-        [Part("profile", (*PARTS, "profile", "cnn28-b32"), 5)],
+        [Part("profile", (*PARTS, "profile", "cnn28-b32", "dcgan-b64"), 8)],
     ]
     if ncu := shutil.which("ncu"):
         for kernel in ("sums_kernel", "kernel_of_parts"):

@@ -142,8 +142,14 @@ def graphs(*names: str) -> None:
             say(**row, how="graph", **step_times(lambda f=fast, b=batch: f(*b), wait))
 
 
-def profile(name: str) -> None:
-    """Say which functions a step's Python spends its time in."""
+def profile(*names: str) -> None:
+    """Say which functions the Python of steps spends its time in."""
+    for name in names:
+        profile_of(name)
+
+
+def profile_of(name: str) -> None:
+    """Say it of one step."""
     engine, wait = engine_for("tinycnn")
     run = engine.prepare(GPU_WORKS[name], inputs.make(GPU_WORKS[name]))
     for _ in range(1 if SIMULATED else 10):
