@@ -20,6 +20,7 @@ from collections.abc import Callable
 from .. import im2col
 from ..arrays import Array
 from ..geometry import Geometry, pool2d_geometry
+from ..plain import leaky_relu as leaky
 from ..plain import passes
 from .ladder import OPT_IN, RUNGS
 from .operands import fits, too_large
@@ -53,7 +54,7 @@ def conv2d_epilogue(
     bias: Array | None,
     slope: float,
     pooled: bool,
-    leaky_relu: Callable[[Array, float], Array] = passes.leaky_relu,
+    leaky_relu: Callable[[Array, float], Array] = leaky.leaky_relu,
 ) -> tuple[Array, Array | None]:
     """Return the activated convolution, 2x2 max-pooled if asked for, and then the winners' indices.
 

@@ -10,7 +10,7 @@ import pytest
 
 import tinycnn
 from tests.helpers import strict_cupy
-from tinycnn import backend, nn, optim
+from tinycnn import backend, gpu, nn, optim
 from tinycnn import functional as F
 from tinycnn.cli import main
 from tinycnn.kernels import table
@@ -34,7 +34,7 @@ def fails(error):
 @pytest.fixture
 def cupy(monkeypatch, stand_in):
     """The stand-in with other parts; nothing remembers that it has worked before."""
-    monkeypatch.setattr(backend, "_usable", None)
+    monkeypatch.setattr(gpu, "_usable", None)
 
     def with_parts(runtime=None, **parts):
         cuda = SimpleNamespace(**vars(strict_cupy.cuda))
