@@ -123,7 +123,7 @@ def test_on_a_full_disk_a_graph_that_was_there_stays(suffix, tmp_path, capsys):
         (["conv", "--cells", "y[0,0,9,9]"], "y has shape (1, 1, 3, 3)"),
         (["pool", "--statistic", "avg", "--dilation", "2"], "for the maximum and the minimum"),
         (["module", "--model", "cnn224"], "the digits are (1, 28, 28): give an image"),
-        (["module", "--run", "nowhere", "--model", "cnn28"], "leave --model away"),
+        (["module", "--run", "nowhere", "--model", "cnn28"], "leave --model out"),
     ],
 )
 def test_wrong_use(options, says, capsys, tmp_path, monkeypatch):

@@ -195,7 +195,7 @@ def test_a_run_is_not_overwritten(trained, capsys):
     [
         (["--model", "cnn28"], "--model cnn28 (the run has lenet5)"),
         (["--epochs", "9", "--seed", "5"], "--epochs 9 (the run has 2), --seed 5 (the run has 0)"),
-        (["--out", "elsewhere"], "leave --out elsewhere away"),
+        (["--out", "elsewhere"], "use it without --out elsewhere"),
     ],
 )
 def test_resume_with_other_settings(trained, options, says, capsys):

@@ -129,7 +129,7 @@ def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:
 def _setup(args: argparse.Namespace) -> dict[str, Any]:
     """Return the options that were given, as those of `Setup`."""
     if args.run_folder and args.model:
-        raise WrongUse("--run is a network already: leave --model away")
+        raise WrongUse("--run is a network already: leave --model out")
     names = {field.name for field in fields(Setup)}
     given = {name: value for name, value in vars(args).items() if name in names and value is not None}
     return given | ({"cells": _cells(args.cells)} if args.cells else {})

@@ -41,5 +41,5 @@ def begin(kind: Any, args: argparse.Namespace, settings: dict[str, Any]) -> Any:
     if args.resume is None:
         return kind.new(args.out, **settings)
     if args.out is not None and os.path.realpath(args.out) != os.path.realpath(args.resume):
-        raise WrongUse(f"--resume goes on in {args.resume}: leave --out {args.out} away")
+        raise WrongUse(f"--resume goes on in {args.resume}: use it without --out {args.out}")
     return kind.resume(args.resume, **settings)

@@ -112,20 +112,20 @@ def _judged(rec: Recorder, watch: Watch, judged: Any) -> None:
         "D's gradient, and where it stops",
         "dL_D/dlogit = (D(x) - 1) / N for real images,  D(G(z)) / N for generated ones",
         "; ".join(f"{a}: {number(rec.arrays[f'dL_D/dlogit({a})'][0])} for image 0" for a in ("x", "G(z)")),
-        "The logit of each real image is pushed up, of each generated one down. The gradient does not go on "
-        "into G: G(z) was detached, since G must not learn to make D's work easy.",
+        "The logit of each real image is pushed up, that of each generated image is pushed down. The "
+        "gradient stops at G(z), which was detached: G must not learn to make D's work easy.",
         [_rows(rec, "", f"dL_D/dlogit({a})", "result") for a in ("x", "G(z)")],
         cites=13,
     )
 
 
 def _fooled(rec: Recorder, watch: Watch, fake: Tensor, logits: Tensor, loss: Tensor) -> None:
-    """Add the steps of G: what D, which has just learned, says now, and the gradient that comes through D."""
+    """Add the steps of G: what D says after its own step, G's loss, and the gradient that comes through D."""
     said = rec.arrays["D'(G(z))"] = _probabilities(logits)
     rec.arrays["L_G"] = loss.numpy()
     rec.arrays["dL_G/dG(z)"] = watch.arrived[fake.creator]  # type: ignore[index]
     rec.forward(
-        "the loss of G, by the D that has just learned",
+        "the loss of G: D judges, after its own step",
         "L_G = -mean log D'(G(z))",
         f"L_G = {number(loss.item())},  mean D'(G(z)) = {number(said.mean())}",
         "The same images, judged again: G wants D' to say 1. Now D's weights are frozen.",
@@ -136,8 +136,8 @@ def _fooled(rec: Recorder, watch: Watch, fake: Tensor, logits: Tensor, loss: Ten
         "G's gradient comes through D",
         "dL_G/dG(z) = dL_G/dlogit · dlogit/dG(z)",
         f"‖dL_G/dG(z)‖ = {number(float(np.linalg.norm(rec.arrays['dL_G/dG(z)'].ravel())))}",
-        "D tells G, for every number of its images, which way would look more real. From there the gradient "
-        "goes on into the weights of G.",
+        "For every number of its images, D tells G whether a larger or a smaller one would look more real. "
+        "From there the gradient goes on into the weights of G.",
         [_rows(rec, "generated", "G(z)", "read"), _rows(rec, "how to change it", "dL_G/dG(z)", "result")],
         cites=12,
     )
@@ -177,7 +177,7 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
         "points between real and generated images",
         "x̂ = t·x + (1 - t)·G(z)",
         f"t = ({', '.join(number(v) for v in share)})",
-        "The slope of the critic counts where the two kinds of images are to be told apart: between them.",
+        "The critic must tell the two kinds of images apart, so its slope is measured between them.",
         [
             _rows(rec, "real", "x", "read"),
             _rows(rec, "generated", "G(z)", "read"),
@@ -224,7 +224,7 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Any, fake: Any, mix: Any |
 
 
 def _rows(rec: Recorder, title: str, array: str, role: str) -> Panel:
-    """Return an array as a panel, of images the first; all cells of a small one are marked."""
+    """Return an array, of images the first one, as a panel; if it is small, all its cells are marked."""
     values = rec.arrays[array]
     index = (0,) * max(values.ndim - 2, 0)
     shown = np.atleast_2d(values[index])

@@ -42,7 +42,7 @@ class Call:
 
 
 def leaf(value: Any) -> Tensor:
-    """Return `value` as a new leaf of NumPy that takes a gradient; whole numbers become float32."""
+    """Return `value` as a new leaf tensor in NumPy that requires a gradient; integers become float32."""
     array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"explain needs arrays of numbers, got {type(value).__name__}: {value!r:.60}")
@@ -78,7 +78,7 @@ def run(
     Raises
     ------
     TypeError, ValueError
-        As the operation.
+        If the operation refuses its arguments.
     """
     arguments = {
         arg: value.to("numpy") if isinstance(value, Tensor) else value
@@ -107,7 +107,7 @@ def run(
 
 
 def gradient_of(y: Tensor, gradient: Any) -> np.ndarray:
-    """Return dL/dy as an array: the one given, or ones, which is L = the sum of y.
+    """Return dL/dy as an array: the given one, or ones, for which L is the sum of y.
 
     Raises
     ------

@@ -45,8 +45,8 @@ def im2col(call: Call) -> Explanation:
             "columns[n, (c·KH+r)·KW+s, oh·OW+ow] = x[n, c, oh·SH-PH+r·DH, ow·SW-PW+s·DW]",
             f"columns[{n},:,{column}] = ({values})",
             f"Window ({oh}, {ow}) is read row by row, channel by channel, and written down as column "
-            f"{column}. A cell that lies in several windows is COPIED into several columns. One matrix "
-            "product of the filters (one in each row) with these columns then is the whole convolution.",
+            f"{column}. A cell that lies in several windows is COPIED into several columns. Then one matrix "
+            "product, of the filters (one in each row) and these columns, is the whole convolution.",
             [*panels, replace(panel, pending=later)],
         )
     return rec.explanation("columns")

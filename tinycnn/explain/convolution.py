@@ -1,9 +1,9 @@
 """Steps of convolution and transposed convolution (Eq. 1), forward and backward.
 
-All are sums of the products x * w * g of the trilinear form ``sum g * w * x`` (see
-`tinycnn.functional.convolution`), sorted by the array that is left out. So three functions write every step:
-what an output cell gathers, what an input cell collects, and where a weight was used. Forward of one
-operation is backward of the other.
+Every result is a sum of products from the trilinear form ``sum g * w * x`` (see
+`tinycnn.functional.convolution`), without one of the three arrays. So three functions write every step: what
+an output cell gathers, what an input cell collects, and where a weight was used. The forward pass of one
+operation is the backward pass of the other.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ TITLES |= {"dL/dw": "gradient of the filter", "dL/db": "gradient of the bias"}
 def convolution(call: Call) -> Explanation:
     """Explain `tinycnn.functional.conv2d` or ``conv_transpose2d``.
 
-    The letters of the transposed one are those of the convolution that leads back.
+    The letters of ``conv_transpose2d`` are those of the convolution whose adjoint it is.
     """
     transposed = call.operation == "conv_transpose2d"
     rec, _ = run(call, {"x": "x", "weight": "w", "bias": "b"}, TITLES)
@@ -60,7 +60,7 @@ def _gather(rec: Recorder, windows: Windows, result: Quantity) -> None:
         f"pair of cells with the same letter, and add all up{', with the bias' if bias else ''}."
     )
     if large == "g":
-        sentence += " The adjoint of a transposed convolution is the convolution that leads back."
+        sentence += " This is a convolution, since it is the adjoint of a transposed convolution."
     if outside:
         lie, count = ("lies", "counts") if outside == 1 else ("lie", "count")
         sentence += f" {_cells(outside)} of the window {lie} in the padding and {count} as 0."

@@ -7,7 +7,7 @@ from .recorder import Products
 from .steps import Explanation
 
 TITLES = {"W": "weight, one row for each output", "b": "bias"}
-# Of each gradient: the letters of its element, what it sums up, and why.
+# For each gradient: the letters of its element, what it sums up, and why.
 GRADIENTS = {
     "dL/dx": (
         "ni",
@@ -39,8 +39,8 @@ def linear(call: Call) -> Explanation:
             f"output {o} of image {n}",
             f"y[n,o] = {'b[o] + ' if bias else ''}Σ_i x[n,i]·W[o,i]",
             bias + rec.terms((("x", (n, i)), ("W", (o, i))) for i in range(inputs)),
-            f"Row {o} of W is laid on row {n} of x; pairs with the same letter are multiplied, and all is "
-            "added up.",
+            f"Row {o} of W is laid on row {n} of x. Numbers with the same letter are multiplied, and the "
+            "products are added up.",
         )
     products: dict[str, Callable[..., Products]] = {
         "dL/dx": lambda n, i: [(("g", (n, o)), ("W", (o, i))) for o in range(outputs)],

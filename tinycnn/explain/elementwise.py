@@ -1,4 +1,4 @@
-"""Steps of activations and dropout, which treat every number by itself, forward and backward."""
+"""Steps of activations and dropout, which compute each number by itself, forward and backward."""
 
 from dataclasses import replace
 
@@ -11,17 +11,17 @@ from .steps import Explanation, number
 
 # What there is to say of a derivative beside its equation, which the operation's card has.
 SENTENCES = {
-    "relu": "If x is above 0, y changes with it one to one, and g comes back whole; below, y stays 0.",
-    "leaky_relu": "As ReLU, but below 0 a little comes through, so that no cell is dead for ever.",
-    "sigmoid": "The slope y·(1 - y) is at most 1/4, and nearly 0 if y is near 0 or 1: little comes back.",
+    "relu": "If x is above 0, y changes as x does, and all of g comes back. Else y stays 0: 0 comes back.",
+    "leaky_relu": "As with ReLU, but if x is below 0, a small part of g comes back: no cell stops learning.",
+    "sigmoid": "The slope y·(1 - y) is at most 1/4. If y is near 0 or 1, it is nearly 0: little comes back.",
     "tanh": "The slope 1 - y² is 1 in the middle, and nearly 0 if y is near -1 or 1.",
 }
-DROPPED = "The same factor as forward: what was dropped did nothing to L, and learns nothing."
-SLOPE = "What g is multiplied with is the slope: y changes by this much for each unit that x grows."
+DROPPED = "The factor is that of the forward pass: L does not depend on a number that was dropped."
+SLOPE = "g is multiplied by the slope: by how much y changes for each unit that x grows."
 
 
 def elementwise(call: Call) -> Explanation:
-    """Explain an operation that does the same to every number by itself, of x of any shape."""
+    """Explain an operation that computes each number of y from one number of x, which has any shape."""
     equation, derivative = stated(CARDS[call.operation].of)
     constants = {"slope": float(call.arguments.get("negative_slope", 0))}
     rec, _ = run(call, {"x": "x"})
@@ -36,7 +36,7 @@ def elementwise(call: Call) -> Explanation:
             f"{call.operation} of {x.name}",
             equation,
             put_in(right_side(equation), constants | {"x": x.value}),
-            "Every number by itself: its neighbours do not matter.",
+            "Each number is computed by itself: its neighbours do not matter.",
             [x],
         )
     for result in rec.asked("dL/dx"):
@@ -58,14 +58,14 @@ def elementwise(call: Call) -> Explanation:
 
 
 def dropout(call: Call) -> Explanation:
-    """Explain `tinycnn.functional.dropout` in training, of x of any shape."""
+    """Explain `tinycnn.functional.dropout` in training; x has any shape."""
     if not call["training"] or call["p"] == 0:
         raise ValueError("dropout: without training, or with p=0, y is x: there is nothing to explain")
     rec, watch = run(call, {"x": "x"}, {"k": "drawn factors"})
     rec.arrays["k"] = watch.first(Mul).inputs[1].numpy()  # what the engine drew, scaled
     p = float(call["p"])
     kept = f"It stays, and is divided by 1 - p = {number(1 - p)}, so that the mean over many draws is x."
-    dropped = f"With probability p = {p:g} it was dropped: the next layer has to do without it."
+    dropped = f"It was dropped, which happens with probability p = {p:g}: the next layer must do without it."
     rec.step_through("y")
     for array, by in (("y", "x"), ("dL/dx", "g")):
         for result in rec.asked(array):

@@ -15,7 +15,7 @@ def stated(of: type | None) -> tuple[str, str]:
 
 
 def right_side(equation: str) -> str:
-    """Return what stands right of the equals sign, without remarks: in "y = x, and so on" it is "x"."""
+    """Return the right side of an equation, without remarks: "x" for "y = x, and so on"."""
     text = equation.partition(" = ")[2]
     depth = 0
     for at, c in enumerate(text):
@@ -26,7 +26,7 @@ def right_side(equation: str) -> str:
 
 
 def put_in(expression: str, values: dict[str, float]) -> str:
-    """Return an expression with the numbers of its letters in their place.
+    """Return an expression with its letters replaced by their numbers.
 
     >>> put_in("g·y·(1 - y)", {"g": -2.0, "y": 0.25})
     '-2·0.25·(1 - 0.25)'

@@ -1,4 +1,4 @@
-"""Each operation on small numbers that can be checked by hand, or on one's own."""
+"""Each operation on small numbers that can be checked by hand, or on your own numbers."""
 
 from collections.abc import Callable
 from functools import partial
@@ -171,20 +171,20 @@ EXAMPLES = {
 
 
 def example(operation: str, **options: Any) -> Explanation:
-    """Explain an operation on small numbers, or on one's own.
+    """Explain an operation on small numbers, or on your own numbers.
 
     Parameters
     ----------
     operation
         A name in `EXAMPLES`.
     options
-        Those of `Setup`. Of an own picture, or a kernel by name, with more cells than anybody steps
-        through, the strongest are taken.
+        Those of `Setup`. If your own picture has too many cells to step through, the steps are those of the
+        largest result and of one input cell below it.
 
     Raises
     ------
     TypeError, ValueError
-        For an unknown operation, and as `explain`.
+        For an unknown operation, and what `explain` raises.
 
     Examples
     --------
@@ -208,7 +208,7 @@ def example(operation: str, **options: Any) -> Explanation:
 
 
 def _strongest(y: Tensor, x: np.ndarray) -> Cells | None:
-    """Return the places of the largest result and of an input cell under it, if all would be too many."""
+    """Return the places of the largest result and of one input cell below it; None if all can be shown."""
     if y.ndim != 4 or y.numel() + x.size <= MAX_STEPS:
         return None
     n, _, oh, ow = at = largest(y.numpy())

@@ -30,14 +30,14 @@ from .layers import (
 from .recorder import Recorder
 from .steps import Explanation, Panel, Term, number
 
-ALL_UNITS = 6  # features in a vector, at most, if each has a step; of longer ones, the strongest have one
-STRONGEST = 2
+ALL_UNITS = 6  # in a vector of at most so many features, each has a step
+STRONGEST = 2  # features with a step in a longer vector
 WEIGHTED = (Linear, Conv2d)
 ALL_TERMS = 12  # products in a sum, at most, if each has a letter
 
 
 class Parts(NamedTuple):
-    """The layers of Eq. 14: those before, the weighted sum, and f; of the last two only one may be there."""
+    """The layers of Eq. 14: those before, the weighted sum, and f. One of the last two may be missing."""
 
     before: list[Layer]
     weighted: Layer | None
@@ -103,7 +103,7 @@ def features(
 
 
 def _parts(layers: list[Layer], chosen: Module) -> Parts:
-    """Return the layers up to the chosen one, its weighted sum and its f apart."""
+    """Return the layers up to the chosen one, with its weighted sum and its f by themselves."""
     at = max((i for i, layer in enumerate(layers) if layer.module is chosen), default=None)
     if at is None:
         raise ValueError("the layer exists, but the model's forward does not call it")
@@ -168,7 +168,7 @@ def _said(z: float, feature: float) -> str:
 
 
 def _read(rec: Recorder, weighted: Layer, terms: list[Term]) -> list[Panel]:
-    """Return panels of what is multiplied: with letters where they are few numbers."""
+    """Return panels of the factors; with letters if there are few of them."""
     products = [term for term in terms if len(term.factors) == 2]
     if weighted.x.ndim != 2 or len(products) > ALL_TERMS:
         first = [products[0].factors[0]] if products and weighted.x.ndim != 2 else []

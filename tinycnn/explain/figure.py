@@ -1,4 +1,4 @@
-"""Draw steps with Matplotlib: one figure a step, readable from the last row; no display is needed."""
+"""Draw steps with Matplotlib: one figure for each step, large enough for a lecture; it needs no display."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _upwards(
 
 
 def _shortened(lines: list[str], count: int) -> list[str]:
-    """Return at most `count` lines: of a longer text its beginning and its end, the result."""
+    """Return at most `count` lines: of a longer text, the first ones and the last, which has the result."""
     return lines if len(lines) <= count else [*lines[: count - 2], "…", lines[-1]]
 
 

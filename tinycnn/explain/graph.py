@@ -72,7 +72,7 @@ class Graph:
         return "\n".join([*lines, "}", ""])
 
     def boxes(self, width: int = 80, ascii_only: bool = False) -> str:
-        """Return the graph as boxes of text, an operation each; see `tinycnn.explain.graph_drawing`."""
+        """Return the graph as boxes of text, one for each operation; see `tinycnn.explain.graph_drawing`."""
         from .graph_drawing import boxes
 
         return boxes(self, width, ascii_only)
@@ -105,8 +105,8 @@ def graph(
     names
         Of leaves: ``{"x": x, "w": w}``, or a Module, whose parameters have names.
     gradients
-        Compute dL/d(each node) here, L = `output`, one number; the tensors' ``grad`` stay as they are.
-        Without, leaves show the ``grad`` that a ``backward`` left.
+        Compute the gradient of `output`, which must be one number, by every node; the tensors' ``grad`` do
+        not change. If False, leaves show the ``grad`` that an earlier ``backward`` left.
 
     Raises
     ------

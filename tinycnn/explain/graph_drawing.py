@@ -25,7 +25,7 @@ ASCII = str.maketrans({"┌": "+", "┐": "+", "└": "+", "┘": "+", "─": "-
 
 
 def boxes(graph: Graph, width: int = 80, ascii_only: bool = False) -> str:
-    """Return the graph as boxes of text, an operation each, below each other in the order of forward.
+    """Return the graph as boxes of text, one for each operation, in the order of the forward pass.
 
     The first line of a box says what the operation takes. An arrow leads to the next box if that uses it.
     """

@@ -27,7 +27,8 @@ def random_pixels(height: int, width: int, seed: int = 0) -> Explanation:
             "x_ij = U(0, 255)",
             f"{value.name} = {number(value.value)}",
             "Each of the 256 grey values is equally likely, whatever the neighbours are. The mean so far "
-            f"is {number(float(so_far.mean()))}; of many it is 127.5. The seed {seed} gives the same again.",
+            f"is {number(float(so_far.mean()))}; that of many is near 127.5. The seed {seed} gives the same "
+            "image again.",
             [rec.cell(value)],
         )
     return rec.explanation("x")

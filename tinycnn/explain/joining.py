@@ -1,4 +1,4 @@
-"""Steps of two arrays cell by cell, as where ways of a network meet: add, sub, mul, div, pow."""
+"""Steps of operations that join two arrays cell by cell: add, sub, mul, div, pow."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .steps import Explanation, Index, Quantity, Term
 
 
 class Rule(NamedTuple):
-    """What y is, and what g is multiplied with on its way back to a and to b, with the sentences to it."""
+    """What y is, what comes back to a and to b, and the sentences that say so."""
 
     title: str
     equation: str
@@ -32,15 +32,15 @@ RULES = {
         f"{SAME_PLACE} added.",
         "g",
         "g",
-        "y grows as much as each of its summands: g comes back whole to both.",
+        "y grows by as much as each of its summands: all of g comes back to both.",
     ),
     "sub": Rule(
         "the difference of two cells",
         "a - b",
-        "The cell of b is taken off the cell of a in the same place.",
+        "The cell of b is subtracted from the cell of a in the same place.",
         "g",
         "-g",
-        "y grows as much as a and shrinks as much as b grows: g comes back whole to a, and to b as -g.",
+        "y grows by as much as a, and falls by as much as b grows: g comes back to a, and -g to b.",
     ),
     "mul": Rule(
         "the product of two cells",
@@ -48,7 +48,7 @@ RULES = {
         f"{SAME_PLACE} multiplied.",
         "g·b",
         "g·a",
-        "y grows by the other factor for each unit, so g is multiplied by it.",
+        "For each unit of one factor, y grows by the other factor. So g is multiplied by the other one.",
     ),
     "div": Rule(
         "the quotient of two cells",
@@ -61,7 +61,7 @@ RULES = {
     "pow": Rule(
         "{a} to the power of {b}",
         "a^b",
-        "Every number by itself: its neighbours do not matter.",
+        "Each number is computed by itself: its neighbours do not matter.",
         "g·b·a^(b - 1)",
         "g·y·log a",
         "g is multiplied by how much y changes for each unit of {name}.",

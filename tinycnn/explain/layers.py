@@ -25,7 +25,7 @@ SHOWN_TERMS = 6  # of a sum that has hundreds, the largest
 SHOWN_MAPS = 3  # channels
 NUMBERS_UP_TO = 12  # rows and columns; above, a map is a picture
 
-# Of layers whose operation has no Function of its own, or whose numbers are shown as a sum.
+# Equation and derivative of layers whose operation has no Function of its own, or is shown as a sum.
 OTHERS = {
     "Conv2d": ("y[n,k,oh,ow] = b[k] + Σ_{c,r,s} x·w", "dL/dx = Σ g·w,  dL/dw = Σ x·g,  dL/db = Σ g"),
     "Linear": ("y[n,o] = b[o] + Σ_i x[n,i]·W[o,i]", "dL/dx = g W,  dL/dW = gᵀ x,  dL/db = Σ_n g"),
@@ -161,7 +161,7 @@ def keep_gradients(rec: Recorder, layers: list[Layer]) -> None:
 
 
 def forward_of(rec: Recorder, layer: Layer) -> None:
-    """Add the forward step of a layer: its largest output, with the terms it is the sum of."""
+    """Add the forward step of a layer: its largest output, and the terms that add up to it."""
     source, result = layer.source, layer.result
     y = layer.y.numpy()
     strongest = rec.quantity(result, (0, *largest(y[0])))
@@ -213,8 +213,8 @@ def backward_of(rec: Recorder, layer: Layer) -> None:
     same = layer.x.shape[1] == layer.y.shape[1] and layer.x.ndim == layer.y.ndim == 4
     channel = [strongest.index[1]] if same else []
     equation = _equations(layer.module)[1]
-    sentence = "g comes from above and is passed on to the layer's input"
-    sentence += ", and to its weights." if names else "; there are no weights."
+    sentence = "g arrives from the layer above. This layer makes the gradient of its input from it"
+    sentence += ", and those of its weights." if names else "; it has no weights."
     sentence += f" {leaving} is the sum over all uses of {source}."
     if source == "a0":
         sentence += " What reaches the input says how L would change with each of its cells."
@@ -235,7 +235,7 @@ def largest_terms(terms: Sequence[Term]) -> list[Term]:
 
 
 def in_numbers(terms: Sequence[Term]) -> str:
-    """Return a sum in numbers; of many terms the largest one by one, the others together."""
+    """Return a sum in numbers. Of many terms, the largest are written out and the others added up."""
     first = list(terms) if len(terms) <= SHOWN_TERMS else largest_terms(terms)
     total = " + ".join(term.numbers for term in first) or "0"
     if rest := len(terms) - len(first):
@@ -267,7 +267,7 @@ def weighted_terms(layer: Layer, index: Index, rec: Recorder) -> list[Term]:
 def maps(
     rec: Recorder, array: str, title: str, marked: list[Quantity], role: str, channels: list[int]
 ) -> list[Panel]:
-    """Return panels of image 0: its row, or a few channels, those named and those with marks first."""
+    """Return panels of image 0: its row, or a few channels: first `channels`, then those with marks."""
     values = rec.arrays[array]
     if values.ndim != 4:
         return [rec.panel(title, array, (0,), {(0, q.index[-1]): role for q in marked})]

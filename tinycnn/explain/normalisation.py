@@ -121,7 +121,7 @@ def _variance(rec: Recorder, group: Index, elements: list[Quantity]) -> None:
         f"the variance of {name}",
         f"v[{letters}] = Σ (x[n,c,h,w] - m[{letters}])² / M",
         f"({' + '.join(squares)}) / {number(rec.quantity('M').value)}",
-        "How far the elements lie from their mean, squared, on average.",
+        "The mean of the squared distances from the mean: it says how far the elements are spread.",
         [*panels, rec.cell(m, "weight")],
     )
 
@@ -139,7 +139,7 @@ def _normalise(rec: Recorder, y: Quantity, group: Index, eps: float) -> None:
         f"x̂ = (x - m[{letters}]) / √(v[{letters}] + eps)",
         f"x̂ = ({difference(x.value, m.value)}) / √({number(v.value)} + {eps:g}) = "
         f"{number(x_hat.value)};  {y.name} = {w}{factor(x_hat.value)}{b} = {number(y.value)}",
-        "Mean 0 and variance 1 first; then the learned scale and shift may undo that, if it helps.",
+        "First the numbers get mean 0 and variance 1. The learned scale and shift may undo that if it helps.",
         [*rec.cells([x, m, v, *affine.values()]), rec.cell(y)],
     )
 
@@ -158,8 +158,8 @@ def _input_gradient(rec: Recorder, result: Quantity, group: Index) -> None:
         "with mean and spread taken out",
         f"dL/dx = {formula},  ĝ = g·w[c],  s = √(v[{letters}] + eps)",
         put_in(formula, {q.array: q.value for q in (g, mean_g, x, mean_gx, s)}),
-        "x moves the mean and the spread, too, and both are taken out of y again. So what g "
-        "would do to the mean, and to the spread, is taken out of g.",
+        "x̂ has mean 0 and variance 1 whatever x is: to shift or stretch all x together changes "
+        "nothing. So the parts of g that would shift or stretch them are taken out.",
         [g, x, mean_g, mean_gx],
     )
 
@@ -173,7 +173,7 @@ def _through_fixed_statistics(rec: Recorder, result: Quantity, group: Index) -> 
         "through fixed statistics",
         f"dL/dx[n,c,h,w] = g[n,c,h,w]{'·w[c]' * (len(factors) - 1)} / s[c],  s[c] = √(v[c] + eps)",
         [term],
-        "In evaluation mean and variance are fixed numbers, so only the scale is left.",
+        "In evaluation mode, mean and variance are fixed numbers. So y depends on x by a factor only.",
         [*term.factors, rec.quantity("s", group)],
     )
 
@@ -188,6 +188,6 @@ def _sum_over_channel(rec: Recorder, result: Quantity) -> None:
         f"the sum over channel {c}",
         f"{result.array}[c] = Σ {'·'.join(f'{name}[n,c,h,w]' for name in factors)}",
         rec.terms(tuple((name, index) for name in factors) for index in elements),
-        f"{'The scale multiplied' if scale else 'The shift was added to'} every element of the channel; all "
-        "changes ADD up.",
+        f"{'The scale multiplied' if scale else 'The shift was added to'} every element of the channel. All "
+        "these changes ADD up.",
     )

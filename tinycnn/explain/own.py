@@ -36,7 +36,7 @@ def read_input(path: Path, size: int | None = None) -> np.ndarray:
     """
     if path.suffix.lower() == ".npy":
         if size is not None:
-            raise ValueError(f"{path}: the file says the size: leave the size away")
+            raise ValueError(f"{path}: the size is that of the file: leave the size out")
         try:
             return read_npy(path)
         except ValueError as error:
@@ -126,7 +126,7 @@ def network(name: str | None, run_folder: Path | None = None) -> tuple[Module, t
         from tinycnn.fit import load_classifier
 
         if name:
-            raise ValueError("a run has its network already: leave the model away")
+            raise ValueError("a run has its network already: leave the model out")
         saved = load_classifier(run_folder)
         return saved.model, saved.input_shape
     if name and ":" in name:

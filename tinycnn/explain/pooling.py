@@ -35,8 +35,9 @@ def extreme_pool2d(call: Call) -> Explanation:
             mine,
             f"the windows that x[{n},{c},{i},{j}] won",
             "dL/dx[n,c,i,j] = Σ g[n,c,oh,ow] over the windows (oh, ow) that x[n,c,i,j] won",
-            f"The cell lies in {len(over)} window{'s' * (len(over) != 1)} and won {len(mine)}. Where it won, "
-            "y is a copy of it and g comes back whole; where it lost, y does not change with it: 0.",
+            f"The cell lies in {len(over)} window{'s' * (len(over) != 1)} and won {len(mine)}. If it won, "
+            "y is a copy of it, and all of g comes back. If it lost, y does not depend on it, and 0 comes "
+            "back.",
         )
     return rec.explanation()
 
@@ -78,8 +79,8 @@ def sum_pool2d(call: Call) -> Explanation:
             over,
             f"the windows over x[{n},{c},{i},{j}]",
             f"dL/dx[n,c,i,j] = Σ g[n,c,oh,ow]{by} over all windows (oh, ow) with the cell",
-            f"The cell was added to {len(over)} output{'s' * (len(over) != 1)}; from each its share of g "
-            "comes back.",
+            f"The cell was added to {len(over)} output{'s' * (len(over) != 1)}. From each of them, its "
+            "share of g comes back.",
         )
     return rec.explanation()
 

@@ -37,8 +37,8 @@ def pruning(model: Module, sparsity: float, scope: str = "global") -> Explanatio
             f"{name}: {int((~mask).sum())} of {mask.size} weights are cut",
             "w' = w·mask,  mask = 0 for the smallest |w|, else 1",
             f"largest |w| that is cut: {number(cut_most)};  smallest that stays: {number(smallest)}",
-            f"Of the {of}, the share {sparsity:g} with the smallest |w| is cut: they change least. "
-            "After each step of an optimizer the mask is applied again, so that they stay 0.",
+            f"Of the {of}, the share {sparsity:g} with the smallest |w| is cut: this changes the outputs "
+            "least. After each step of an optimizer the mask is applied again, so that they stay 0.",
             [
                 rec.panel("before", name, index, dict.fromkeys(cut, "read")),
                 rec.panel("sizes", f"|{name}|", index, dict.fromkeys(cut, "read")),

@@ -1,4 +1,4 @@
-"""Steps of what adds up cells or only moves them: sum, mean, index, permute, concatenate."""
+"""Steps of operations that add cells up, or only move them: sum, mean, index, permute, concatenate."""
 
 from typing import Any, NamedTuple
 
@@ -22,18 +22,18 @@ class Said(NamedTuple):
 
 READ = "Nothing is computed: the number is read from its place in x."
 FORWARD = {
-    "sum": Said("the sum of {M} cells", "y = Σ x", "All cells along the dimensions that go away are added."),
+    "sum": Said("the sum of {M} cells", "y = Σ x", "All cells along the summed dimensions are added up."),
     "mean": Said(
         "the mean of {M} cells",
         "y = Σ x / M",
-        "All cells along the dimensions that go away are added, and divided by M = {M}.",
+        "All cells along the averaged dimensions are added up, and the sum is divided by M = {M}.",
     ),
     "index": Said("the same number, at another place", "y = x[key]", READ),
     "permute": Said("the same number, at another place", "y = x, its dimensions in another order", READ),
     "concatenate": Said(
         "the same number, beside others",
         "y = [{inputs}] along dimension {dim}",
-        "Nothing is computed: the arrays are put one behind the other, and the next layer sees them all.",
+        "Nothing is computed: the arrays stand one behind the other, and the next layer sees all of them.",
     ),
 }
 BACKWARD = {
@@ -115,7 +115,7 @@ def _moves(call: Call, inputs: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray
 
 
 def _plain(key: Any) -> Any:
-    """Return a key with arrays in the place of tensors."""
+    """Return an index key with its tensors replaced by arrays."""
     if isinstance(key, tuple):
         return tuple(map(_plain, key))
     return key.numpy() if hasattr(key, "numpy") else key
@@ -123,7 +123,7 @@ def _plain(key: Any) -> Any:
 
 def _how_often(count: int) -> str:
     if count == 0:
-        return "The number was not read, so L does not depend on it by this way."
+        return "The number was not read, so L does not depend on it through y."
     if count == 1:
         return "The number was only moved, so its gradient is moved back."
     return f"The number was read {count} times, and what comes back adds up."

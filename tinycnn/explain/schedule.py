@@ -40,7 +40,7 @@ def schedule(schedule: Schedule, count: int = 10) -> Explanation:
             f"the learning rate at t = {t}",
             equation if has_formula else f"lr = {kind}.lr_at(t, base)",
             f"lr = {numbers}{number(rates[at])}",
-            f"{said} A large rate at first goes far; a small one at the end lets the weights settle.",
+            f"{said} A large rate at first moves the weights far; a small one at the end lets them settle.",
             [rec.cell(rec.quantity("lr", (at,)), title="over the steps")],
             cites=7,
         )

@@ -1,4 +1,4 @@
-"""What an operation is explained on: small numbers that can be checked by hand, or one's own."""
+"""The numbers that an operation is explained on: small ones that can be checked by hand, or your own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +140,7 @@ class Setup:
         is_array = self.input.suffix.lower() == ".npy"
         for name in ("size", "batch_size", "channels"):
             if getattr(self, name) is not None and (is_array or name != "size"):
-                raise ValueError(f"the file of the input says the sizes: leave {name} away")
+                raise ValueError(f"the sizes are those of the input file: leave {name} out")
         array = read_input(self.input, self.size)
         if not least <= array.ndim <= most:
             raise ValueError(f"{self.input}: the input must be {shapes}, got {array.shape}")

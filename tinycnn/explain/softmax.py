@@ -99,10 +99,10 @@ def powers(rec: Recorder, at: Index) -> None:
     exponents = ", ".join(f"e^({difference(q.value, m.value)})" for q in z)
     row = ",".join(map(str, (at[0], ":", *at[1:])))
     rec.forward(
-        f"{where}: e to the power of every z, the largest taken off first",
+        f"{where}: e to the power of every z, after the largest is subtracted",
         f"e[{each}] = e^(z[{each}] - m[{place}]),  m[{place}] = max_k z[{each}]",
         f"e[{row}] = ({exponents}) = ({', '.join(number(q.value) for q in e)})",
-        "If the same number m is taken off all of them, their shares do not change, since e^(z-m) = e^z / "
+        "If the same number m is subtracted from all z, their shares do not change, since e^(z-m) = e^z / "
         "e^m. But now no power is above 1: nothing overflows.",
         [*class_panels(rec, z, "read"), rec.cell(m, "weight"), *class_panels(rec, e, "result")],
         cites=4,
@@ -137,8 +137,8 @@ def _weighted_mean(rec: Recorder, at: Index) -> None:
         "the mean of g, weighted with the shares",
         "d[n] = Σ_j g[n,j]·p[n,j],  g = dL/dp",
         lettered(list(zip(classes(rec, "g", at), classes(rec, "p", at), strict=True))),
-        "All shares of a row move together, because they sum to 1: what one gains the others lose. d is "
-        "what all of them have in common.",
+        "The shares of a row sum to 1: what one gains, the others lose. So only differences of g count, and "
+        "d is the number that each g[n,j] is compared with.",
     )
 
 
@@ -150,6 +150,6 @@ def _gradient(rec: Recorder, result: Quantity) -> None:
         f"what z[{n},{k}] did to L",
         "dL/dz[n,k] = p[n,k]·(g[n,k] - d[n])",
         put_in("p·(g - d)", {q.array: q.value for q in (p, g, d)}),
-        "Only what g has above the weighted mean counts, and a small share moves little.",
+        "Only the difference between g and the weighted mean counts, and a small share changes little.",
         [g, p, d],
     )

@@ -64,7 +64,7 @@ class Place:
             self.at, self.top = at, 0
 
     def _neighbour(self, rows: int, columns: int) -> int:
-        """Return the step of the neighbour of what this one computes; without one, sideways is a step on."""
+        """Return the step of the next cell in a direction; without one, the step before (left) or after."""
         for array, index in self.steps[self.at].results:
             by = (rows, columns) if len(index) > 1 else (columns,) * len(index)
             moved = (*index[:-2], *(i + d for i, d in zip(index[-2:], by, strict=True)))
@@ -73,7 +73,7 @@ class Place:
         return min(max(self.at + columns, 0), len(self.steps) - 1)
 
     def _next_gradient(self) -> int:
-        """Return the first step of dL/dx; from there that of the next gradient, in the end the first."""
+        """Return the first step of the next gradient; after the last gradient, that of the first one."""
         firsts: dict[str, int] = {}
         for at, step in enumerate(self.steps):
             for array, _ in step.results:

@@ -1,6 +1,6 @@
-"""Print steps as text: stepped with the keyboard on a terminal, plain if they are piped.
+"""Print steps as text: on a terminal one at a time, as the keyboard asks; into a pipe all of them.
 
-Marks are brackets, so that they are there without colour too. Colours repeat them.
+Marked cells stand in brackets, which can be seen without colours, too. Colours say the same again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ASCII = str.maketrans(
 
 
 def _text(text: str = "", style: Any = "") -> Text:
-    from rich.text import Text  # costs time, and not everybody prints
+    from rich.text import Text  # slow to import, and only printing needs it
 
     return Text(text, style)
 
@@ -225,7 +225,10 @@ def _inside(panel: Panel, cell: Cell) -> str:
 
 
 def _picture(panel: Panel, width: int) -> list[Text]:
-    """Return a picture in characters, the brighter the more ink, with every second row: they are tall."""
+    """Return a picture in characters, with more ink for brighter cells.
+
+    Characters are about twice as tall as wide, so every second row is left out.
+    """
     step = max(1, -(-len(panel.columns) // width))
     finite = panel.values[np.isfinite(panel.values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
@@ -244,7 +247,7 @@ def _picture(panel: Panel, width: int) -> list[Text]:
 
 
 def _level(value: float, low: float, high: float) -> int:
-    """Return which of `SHADES` stands for a value; NaN and infinities have their own, the last."""
+    """Return which of `SHADES` stands for a value; the last one stands for NaN and infinities."""
     if not math.isfinite(value):
         return len(SHADES) - 1
     share = (value - low) / (high - low) if high > low else 0.0

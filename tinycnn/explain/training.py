@@ -85,7 +85,7 @@ def training_step(
         f"L = {number(value.item())},  L' = {number(after.value)}",
         "It fell: the step went downhill."
         if after.value < value.item()
-        else "It did not fall: the step was too long, or the slope too uneven. A smaller lr would tell.",
+        else "It did not fall: the step was too long. Try a smaller lr.",
         [rec.panel("before", "L"), rec.cell(after, title="after")],
     )
     return rec.explanation("L'")
@@ -103,10 +103,10 @@ def update_steps(
     prefix: str = "",
     most: int | None = None,
 ) -> None:
-    """Explain of each parameter that a step has changed since `before` the element with the largest gradient.
+    """Explain how a step changed each parameter since `before`: the element with the largest gradient.
 
-    At `most` so many are shown, those with the largest gradients. They are called theta0, theta1, ...; the
-    number follows the `prefix`.
+    At most `most` parameters are shown, those with the largest gradients. They are called theta0, theta1,
+    ...; the `prefix` stands before the number.
     """
     names = {id(p): name for name, p in model.named_parameters()}
     after = optimizer.state_dict()
@@ -128,7 +128,7 @@ def _several(
     loss: Callable[[Tensor, Any], Tensor],
     count: int,
 ) -> Explanation:
-    """Make `count` training steps on one batch, and show of each what it changed."""
+    """Make `count` training steps on one batch, and show what each of them changed."""
     batch = Tensor(_array(x), backend="numpy")
     parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     rec, losses = Recorder(f"{count} training steps of {type(model).__name__}", {}, {}), []
@@ -153,7 +153,7 @@ def _several(
             + (
                 "The loss fell: the step went downhill."
                 if after < losses[-1]
-                else "The loss did not fall: the step was too long. A smaller lr would tell."
+                else "The loss did not fall: the step was too long. Try a smaller lr."
             ),
             panels,
             cites=7,

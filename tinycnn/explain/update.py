@@ -60,22 +60,22 @@ def check_rule(optimizer: Optimizer) -> None:
 
 
 class Before(NamedTuple):
-    """What an optimizer keeps, and its parameters, before a step."""
+    """The state of an optimizer and its parameters before a step."""
 
     state: Mapping[str, Any]
     weights: list[np.ndarray]
 
     @classmethod
     def of(cls, optimizer: Optimizer) -> "Before":
-        """Return copies of what there is now."""
+        """Return copies of the present state and parameters."""
         return cls(copy.deepcopy(optimizer.state_dict()), [p.numpy().copy() for p in optimizer.params])
 
     def arrays(
         self, optimizer: Optimizer, after: Mapping[str, Any], i: int, suffix: str
     ) -> dict[str, np.ndarray]:
-        """Return parameter `i`, its gradient and what the rule keeps of it, by the equations' letters.
+        """Return parameter `i`, its gradient and its state, by the letters of the equations.
 
-        `after` is the optimizer's state after the step; what is new has a prime.
+        `after` is the optimizer's state after the step; the new values have a prime.
         """
         p = optimizer.params[i]
         assert p.grad is not None
@@ -126,7 +126,7 @@ def element_update(rec: Recorder, optimizer: Optimizer, i: int, new: Quantity, c
 
 
 class Line(NamedTuple):
-    """One line of an update rule. What the optimizer keeps has no `value`: it is the engine's."""
+    """One line of an update rule. State that the optimizer keeps has no `value`: the engine computed it."""
 
     name: str
     formula: str
@@ -147,20 +147,20 @@ ADAM = [
     ),
 ]
 ADAM_SAYS = (
-    "m is the mean of the gradients so far, v of their squares. Their ratio is about 1 if the gradients "
-    "agree, so the step is about lr, whatever their scale."
+    "m is the mean of the gradients so far, v the mean of their squares. If the gradients agree, m̂ / √v̂ "
+    "is about 1 or -1, so the step is about lr, whatever their size."
 )
 SGD_RULES = {
     "": (
-        "A step against the gradient: downhill, as long as the step is short enough.",
+        "The step goes against the gradient: downhill, if it is short enough.",
         [Line("theta'", "theta - lr·g", lambda a: a.theta - a.lr * a.g)],
     ),
     "momentum": (
-        "The velocity keeps a part of the last steps: down a slope they add up, across a valley they cancel.",
+        "The velocity keeps a part of the last steps. Steps in one direction add up; opposite ones cancel.",
         [Line("v'", "momentum·v + g"), Line("theta'", "theta - lr·v'", lambda a: a.theta - a.lr * a.v_)],
     ),
     "Nesterov": (
-        "The velocity keeps a part of the last steps; Nesterov's rule looks one such step ahead.",
+        "The velocity keeps a part of the last steps. Nesterov's rule looks one step of it ahead.",
         [
             Line("v'", "momentum·v + g"),
             Line(
@@ -181,10 +181,10 @@ def _rule(optimizer: Optimizer, group: Mapping[str, Any]) -> tuple[list[Line], s
     formula, said = "g", ""
     if decay:
         formula += " + decay·theta"
-        said += "The penalty decay/2·theta² (Eq. 8) pulls the weight to 0, the stronger the larger it is. "
+        said += "The penalty decay/2·theta² (Eq. 8) pulls the weight to 0: a large weight more strongly. "
     if l1:
         formula += " + l1·sign(theta)"
-        said += "The penalty l1·|theta| (Eq. 8) pulls it to 0 with the same strength at any size. "
+        said += "The penalty l1·|theta| (Eq. 8) pulls the weight to 0 with the same strength at any size. "
     penalty = Line("g", formula, lambda a: a.g + decay * a.theta + l1 * float(np.sign(a.theta)))
     lines = [] if formula == "g" else [penalty]
     if isinstance(optimizer, AdamW):

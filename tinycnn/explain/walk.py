@@ -18,7 +18,7 @@ from .recorder import Recorder
 from .steps import Explanation, Index, Panel, element_name, number
 from .watch import Node, Seen, Watch
 
-MAX_NODES = 40  # a screen shows one at a time, but nobody steps through more
+MAX_NODES = 40  # nobody steps through more
 SMALL = 20  # rows and columns of a matrix that is shown whole
 
 
@@ -32,10 +32,10 @@ def autograd(f: Callable[..., Tensor] | Tensor, *inputs: Any) -> Explanation:
     Parameters
     ----------
     f
-        A function of tensors that returns a tensor, or a loss: then there are no steps forward, since what
-        was computed on the way is not kept.
+        A function of tensors that returns a tensor, or a loss. For a loss there are no forward steps, since
+        the results on the way to it are not kept.
     inputs
-        Of the function: arrays, numbers or tensors. They are called as its parameters are.
+        The inputs of the function: arrays, numbers or tensors. Steps call them by its parameters' names.
 
     Raises
     ------
@@ -137,8 +137,8 @@ class _Walk(Watch):
             "the order of the walk",
             "each operation comes after all operations that use its result",
             " -> ".join(self.names[node] for node in order),
-            "The gradient of a result is the SUM of a share from every use. It must be complete before it is "
-            "passed on. "
+            "The gradient of a result is the SUM of the shares from all its uses. It must be complete before "
+            "it is passed on. "
             + " ".join(f"{name} is used by {' and '.join(by)}." for name, by in uses.items() if len(by) > 1),
             [self.panel(f"dL/d{self.names[order[0]]}", seed, "L by itself: ones", largest(seed), "result")],
         )

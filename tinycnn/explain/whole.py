@@ -1,4 +1,4 @@
-"""Networks, training steps and graphs on a test digit, or on one's own network and picture."""
+"""Networks, training steps and graphs on a test digit, or on your own network and picture."""
 
 from collections.abc import Callable
 from dataclasses import replace
