@@ -89,8 +89,11 @@ def backend_of(array: Array) -> str:
 
 def to_backend(array: Array, backend: str) -> Array:
     """Return `array` in `backend`: `array` itself if it lives there, else a copy."""
-    if backend_of(array) == backend:
-        return array
+    return array if backend_of(array) == backend else _copied(array, backend)
+
+
+def _copied(array: Array, backend: str) -> Array:
+    """Return a copy in `backend` of an array that lives elsewhere."""
     xp = library(backend)
     if backend == "numpy":
         return array_module(array).asnumpy(array)

@@ -94,6 +94,7 @@ def min_pool2d(x: Array, geometry: Geometry) -> tuple[Array, Array]:
 
 
 def _winners(x: Array, geometry: Geometry, beats: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
+    """Return the cell of each window that beats the others, and its index h*W + w."""
     xp, H, W = array_module(x), geometry.H, geometry.W
     padded = pad(x, geometry)
     # The index h*W + w of every input cell, laid out as the padded input is; -1 in the padding.

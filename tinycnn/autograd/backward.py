@@ -147,8 +147,11 @@ def seed_of(y: Tensor, gradient: Any) -> Tensor:
     """Return `gradient` as a tensor like `y`, 1 for None."""
     if not y.requires_grad or (gradient is None and y.numel() != 1):
         raise wrong.no_start(y)
-    if gradient is None:
-        return wrap(array_module(y.data).ones(y.shape, y.dtype))
+    return wrap(array_module(y.data).ones(y.shape, y.dtype)) if gradient is None else _given(y, gradient)
+
+
+def _given(y: Tensor, gradient: Any) -> Tensor:
+    """Return the gradient that a user gave as a tensor, checked to be like `y`."""
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient, y.dtype, backend=y.backend)
     if seed.shape != y.shape:
         raise RuntimeError(f"the gradient has shape {seed.shape}, the tensor {y.shape}: they must be equal")

@@ -79,7 +79,7 @@ class Training(Trainable):
         self.optimizer.check_belongs_to(*trained)
 
     def begin_epoch(self) -> None:
-        """Switch a model in evaluation mode to training; else modules that you switched to `eval` stay so."""
+        """Switch a model in evaluation mode to training; one in training stays as it is, with all inside."""
         if not self.model.training:
             self.model.train()
 

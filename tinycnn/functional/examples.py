@@ -115,6 +115,32 @@ def upsampling(f: Callable[..., Tensor], rng: Rng) -> Example:
     return pictures(lambda x: f(x, scale), rng)
 
 
+def to_two_dims(f: Callable[..., Tensor], rng: Rng) -> Example:
+    """Return an array, to be reshaped to (-1, its first size)."""
+    x = normal(rng, *sizes(rng))
+    return with_options(f, x, -1, x.shape[0])
+
+
+def in_any_order(f: Callable[..., Tensor], rng: Rng) -> Example:
+    """Return an array, and its dimensions in a random order."""
+    x = normal(rng, *sizes(rng))
+    return with_options(f, x, rng.permutation(x.ndim).tolist())
+
+
+def products(f: Callable[..., Tensor], rng: Rng) -> Example:
+    """Return two vectors, matrices or stacks of matrices that can be multiplied."""
+    (a, b), (c, batch) = pair(rng, 1, 4), pair(rng, 1, 3)
+    left, right = [(a, b), (batch, a, b), (b,)], [(b, c), (batch, b, c), (1, b, c), (b,)]
+    shapes = left[int(rng.integers(3))], right[int(rng.integers(4))]
+    return Example(f, [normal(rng, *shape) for shape in shapes])
+
+
+def dense(f: Callable[..., Tensor], rng: Rng) -> Example:
+    """Return rows, weight and bias of a dense layer."""
+    (N, i), o = pair(rng, 1, 5), int(rng.integers(1, 5))
+    return Example(f, [normal(rng, N, i), normal(rng, o, i), normal(rng, o)])
+
+
 def classes(weighted: bool = False, **options: Sequence[Any]) -> Make:
     """Logits (N, K) or (N, K, H, W), with labels; for each option one of these values.
 

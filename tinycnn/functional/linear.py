@@ -1,15 +1,13 @@
 """Matrix product and dense layer (Eq. 3). g stands for dL/dy."""
 
-from collections.abc import Callable
-
 from tinycnn.autograd import Function
 from tinycnn.dispatch import kernels_for
 from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
 from . import wrong
-from .cards import Example, Rng, operation
-from .examples import normal, pair
+from .cards import operation
+from .examples import dense, products
 from .reduction import Sum
 from .shape import Permute, reshape, shape_of, transpose
 
@@ -30,14 +28,7 @@ class MatMul(Function):
         )
 
 
-def _products(f: Callable[..., Tensor], rng: Rng) -> Example:
-    (a, b), (c, batch) = pair(rng, 1, 4), pair(rng, 1, 3)
-    left, right = [(a, b), (batch, a, b), (b,)], [(b, c), (batch, b, c), (1, b, c), (b,)]
-    shapes = left[int(rng.integers(3))], right[int(rng.integers(4))]
-    return Example(f, [normal(rng, *shape) for shape in shapes])
-
-
-@operation(MatMul, example=_products)
+@operation(MatMul, example=products)
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """Return the matrix product over the last two dimensions, the others broadcast; vectors as in NumPy.
 
@@ -85,12 +76,7 @@ class Linear(Function):
         )
 
 
-def _dense(f: Callable[..., Tensor], rng: Rng) -> Example:
-    (N, i), o = pair(rng, 1, 5), int(rng.integers(1, 5))
-    return Example(f, [normal(rng, N, i), normal(rng, o, i), normal(rng, o)])
-
-
-@operation(Linear, example=_dense, equation=3)
+@operation(Linear, example=dense, equation=3)
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Dense layer, y = W x + b (Eq. 3): (..., in) -> (..., out), weight (out, in), bias (out,) or None.
 

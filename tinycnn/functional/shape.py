@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from tinycnn.kernels.arrays import Array
 from tinycnn.tensor import Tensor
 
 from . import wrong
-from .cards import Example, Rng, operation
-from .examples import normal, sizes, unary, with_options
+from .cards import operation
+from .examples import in_any_order, normal, sizes, to_two_dims, unary, with_options
 
 Dims = int | Sequence[int] | None
 
@@ -69,12 +69,7 @@ class Reshape(Function):
         return Reshape(self.from_shape)(g)
 
 
-def _to_two_dims(f: Callable[..., Tensor], rng: Rng) -> Example:
-    x = normal(rng, *sizes(rng))
-    return with_options(f, x, -1, x.shape[0])
-
-
-@operation(Reshape, example=_to_two_dims, method=True)
+@operation(Reshape, example=to_two_dims, method=True)
 def reshape(x: Tensor, *shape: Any) -> Tensor:
     """Return `x` in another shape of as many elements; one size may be -1, "whatever is left".
 
@@ -121,12 +116,7 @@ class Permute(Function):
         return Permute(tuple(int(d) for d in np.argsort(self.dims)))(g)
 
 
-def _in_any_order(f: Callable[..., Tensor], rng: Rng) -> Example:
-    x = normal(rng, *sizes(rng))
-    return with_options(f, x, rng.permutation(x.ndim).tolist())
-
-
-@operation(Permute, example=_in_any_order, method=True)
+@operation(Permute, example=in_any_order, method=True)
 def permute(x: Tensor, *dims: Any) -> Tensor:
     """Return `x` with its dimensions in the order `dims`.
 

@@ -199,6 +199,4 @@ class Optimizer(Saved):
 def check_range(name: str, value: float, below: float = float("inf")) -> None:
     """Raise ValueError unless 0 <= value < below."""
     if not 0 <= value < below:
-        raise ValueError(
-            f"{name} must be at least 0{f' and below {below}' if below < 1e9 else ''}, got {value}"
-        )
+        raise wrong.out_of_range(name, value, below)

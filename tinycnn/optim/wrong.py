@@ -36,6 +36,12 @@ def all_frozen() -> ValueError:
     )
 
 
+def out_of_range(name: str, value: float, below: float) -> ValueError:
+    """Return the error for an option that is negative, or not less than `below`."""
+    limit = f" and below {below}" if below < float("inf") else ""
+    return ValueError(f"{name} must be at least 0{limit}, got {value}")
+
+
 def options(known: Iterable[str], unknown: Iterable[str]) -> ValueError:
     """Return the error for options of a group that the rule does not have."""
     return ValueError(f"a group has the options {', '.join(known)}, not {', '.join(sorted(unknown))}")
