@@ -96,7 +96,7 @@ def test_an_exam(here, capsys):
         ("import nothing_like_this\n" + RIGHT, "cannot be imported: ModuleNotFoundError"),
         (RIGHT + "\n1 / 0\n", "cannot be imported: ZeroDivisionError: division by zero, line 6"),
         ("def relu_input(g, x):\n  return g\n return x\n", "is no Python, line 3"),
-        (RIGHT + WRONG, "two answers of one name: relu_input"),
+        (RIGHT + WRONG, "two answers with the same name: relu_input"),
         (
             "def relu(g, x):\n    return g\n",
             "answers no exercise: a function must have the exercise's name; it has relu",
@@ -130,7 +130,7 @@ def test_progress_that_is_none(here, capsys):
     for text in ("{", "[]", '{"solved": "all", "hints": {}}', '{"solved": [], "hints": {"conv2d": -1}}'):
         (here / "tinycnn-tutor.json").write_text(text)
         assert main(["tutor"]) == 1
-        assert "is not what the tutor keeps" in capsys.readouterr().err
+        assert "is no file of the tutor" in capsys.readouterr().err
 
 
 HOSTILE = """
@@ -209,7 +209,7 @@ def test_grade_for_a_spreadsheet(course, capsys):
 def test_two_students_of_one_name(course, capsys):
     (course / "anna").mkdir()
     (course / "anna" / "a.py").write_text(RIGHT)
-    assert "two answers of one name" in refused(capsys, "grade", course)
+    assert "two answers with the same name" in refused(capsys, "grade", course)
 
 
 TEACHER = '''

@@ -75,7 +75,7 @@ def test_two_mistakes():
     ("name", "function", "says"),
     [
         ("linear", lambda x, w, b: -3.7 * (x @ w.T + b), "Every number is -3.7 times the right one"),
-        ("linear", lambda x, w, b: x @ w.T + b + 7, "by one and the same amount"),
+        ("linear", lambda x, w, b: x @ w.T + b + 7, "by the same amount"),
         ("conv2d_bias", lambda g: g.sum((0, 2, 3))[::-1], "run backwards along axis 0"),
         ("conv2d_bias", lambda g: g.sum((0, 2, 3)) ** (1 if len(g) == 1 else 3), "without several images"),
         ("im2col", lambda *a: flipped(*a), "run backwards along axis 2"),
@@ -229,7 +229,7 @@ def test_a_text_that_lists_no_mistakes():
 def test_an_exercise_that_is_none():
     with pytest.raises(ValueError, match=r"length: the mistake 'a' changes 'x \+ 1', which does not stand"):
         Exercise(length, cases=LENGTH.cases, mistakes=(Mistake("a", "A.", ("x + 1", "x")),))
-    with pytest.raises(ValueError, match="two mistakes of the name a"):
+    with pytest.raises(ValueError, match="two mistakes with the name a"):
         Exercise(length, cases=LENGTH.cases, mistakes=(Mistake("a", "A.", len), Mistake("a", "B.", len)))
 
 
@@ -259,11 +259,11 @@ def test_every_exercise_end_to_end(name):
         (3, 3.0, "Right."),
         (np.float32(1 / 3), 1 / 3, "Right."),
         ([1, 2], np.array([1.0, 2.0]), "Right."),
-        (-3, 3, "The number is, its sign is not."),
+        (-3, 3, "The size of the number is right, its sign is wrong."),
         (4, 3, "too large"),
         (float("nan"), 3, "NaN is no number"),
         ([1, 2, 3], [1, 2], "has the shape (3,), it should be (2,)"),
-        (np.zeros((2, 0)), np.zeros((2, 3)), "a slice from p to -p takes nothing if p is 0"),
+        (np.zeros((2, 0)), np.zeros((2, 3)), "a slice from p to -p is empty if p is 0"),
         (np.zeros((3, 2)), np.zeros((2, 3)), "The sizes are right, but they come in another order."),
         (np.zeros((1, 3)), np.zeros(3), "They differ in axes of length 1 only."),
         ([2, 4], [1, 2], "2 times the right one"),
@@ -306,7 +306,7 @@ def test_padding_of_0_that_is_cut_with_a_minus_is_explained():
     def conv2d_bias(g):
         return g[:, 0:-0].sum((0, 2, 3))
 
-    assert check("conv2d_bias", conv2d_bias, quiet=True).message.endswith("takes nothing if p is 0.")
+    assert check("conv2d_bias", conv2d_bias, quiet=True).message.endswith("is empty if p is 0.")
 
 
 def test_a_tolerance():

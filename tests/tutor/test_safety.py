@@ -31,7 +31,7 @@ def test_nothing_returned():
 
 def test_nothing_returned_for_some():
     verdict = verdict_on(lambda g, x: right(g, x) if g.ndim > 1 else None)
-    assert "Does every way through it end with a return?" in verdict.message
+    assert "Does every path through it end with a return?" in verdict.message
 
 
 def broken_matmul(g, x):
@@ -60,7 +60,7 @@ def test_a_traceback_has_the_learners_helpers():
     verdict = verdict_on(lambda g, x: helper(g, x))
     assert "in helper" in verdict.traceback
     assert "out of bounds" in verdict.message
-    assert "is it the size of this axis" in verdict.message.lower()
+    assert "run over the size of this axis" in verdict.message.lower()
 
 
 def test_a_name_that_is_missing():
@@ -73,7 +73,7 @@ def test_a_name_that_is_missing():
     ("function", "says"),
     [
         (lambda g, x: right(g, x)[..., :1], "has the shape (1,); for these arguments it should be (3,)"),
-        (lambda g, x: right(g, x).astype(int), "everything behind the decimal point is cut off"),
+        (lambda g, x: right(g, x).astype(int), "everything behind the decimal point is lost"),
         (lambda g, x: right(g, x).tolist(), "returns a list"),
         (lambda g, x: (right(g, x),), "returns a tuple"),
         (lambda g, x: "done", "something of the type str"),
@@ -165,7 +165,7 @@ def endless(g, x):
 
 def test_a_loop_without_an_end():
     verdict = verdict_on(endless, seconds=1.0)
-    assert "did not come to an end in 1 seconds" in verdict.message
+    assert "did not end within 1 seconds" in verdict.message
     assert "while True" in verdict.message or "g = g + 1" in verdict.message
     assert verdict.case.yours is None
 
@@ -180,7 +180,7 @@ def deaf(g, x):
 
 
 def test_a_loop_that_catches_everything():
-    assert "did not come to an end" in verdict_on(deaf, seconds=1.0).message
+    assert "did not end within" in verdict_on(deaf, seconds=1.0).message
 
 
 def test_printing():
@@ -212,7 +212,7 @@ def prints_for_ever(g, x):
 
 
 def test_printing_for_ever(capfd):
-    assert "did not come to an end" in verdict_on(prints_for_ever, seconds=1.0).message
+    assert "did not end within" in verdict_on(prints_for_ever, seconds=1.0).message
     assert capfd.readouterr() == ("", "")
 
 
@@ -308,7 +308,7 @@ def test_a_closure_with_a_lock_runs_here_and_that_is_said_once():
     assert len([note for note in notes if "ran in this process" in note]) <= 1
     screen = sys.stdout
     verdict = verdict_on(endless_here, seconds=0.5)
-    assert "did not come to an end in 0.5 seconds" in verdict.message
+    assert "did not end within 0.5 seconds" in verdict.message
     assert sys.stdout is screen
 
 

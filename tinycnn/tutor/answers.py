@@ -80,7 +80,7 @@ def answers_in(file: Path, exercises: Exercises | None = None) -> list[str]:
     found = [name for name in names if name in known]
     twice = sorted({name for name in found if found.count(name) > 1})
     if twice:
-        raise AnswerError(f"{file.name} has two answers of one name: {', '.join(twice)}. Keep one of them")
+        raise AnswerError(f"{file.name} has two answers with the same name: {', '.join(twice)}. Keep one")
     if not found:
         has = f"it has {', '.join(names[:10])}" if names else "it has no functions"
         raise AnswerError(f"{file.name} answers no exercise: a function must have the exercise's name; {has}")
@@ -96,7 +96,7 @@ def check_answers(
 
 
 def students_of(folder: Path) -> dict[str, list[Path]]:
-    """Return the answer files of each student: a file by its name, or the files of a folder by its name.
+    """Return the answer files of each student, whose name is that of the file or of the folder with files.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def students_of(folder: Path) -> dict[str, list[Path]]:
             continue
         files = [path] if path.suffix == ".py" and path.is_file() else sorted(path.glob("*.py"))
         if files and path.stem in students:
-            raise AnswerError(f"two answers of one name: {students[path.stem][0]} and {path}")
+            raise AnswerError(f"two answers with the same name: {students[path.stem][0]} and {path}")
         if files:
             students[path.stem] = files
     if not students:
@@ -124,8 +124,9 @@ def students_of(folder: Path) -> dict[str, list[Path]]:
 def grade(folder: Path, exercises: Exercises | None = None, hints: bool = True, seed: int = 0) -> list[Grade]:
     """Return the grades of all students in a folder, each answer run in a process of its own, with limits.
 
-    A file that cannot be read, or an answer that is given twice, is a row that says so; the others go on.
-    Every student's files are copied to a folder of their own first, so that no answer finds another's.
+    A file that cannot be read, or an answer that is given twice, has a row that says so; the other answers
+    are graded all the same. First, the files of each student are copied to a folder of their own, so that no
+    answer can read another student's.
 
     Raises
     ------

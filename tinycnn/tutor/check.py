@@ -16,7 +16,7 @@ from .search import trial
 from .show import show
 from .verdict import Verdict
 
-_told: list[str] = []  # whether it was said that functions run in this process
+_told: list[str] = []  # not empty: the note that functions run in this process was shown
 
 
 def check(
@@ -27,11 +27,11 @@ def check(
     seconds: float = SECONDS,
     quiet: bool = False,
 ) -> Verdict:
-    """Say whether `function` is right, and if it is not, which mistake is in it; show it, too.
+    """Return, and show, the verdict on `function`: whether it is right, else which mistake is in it.
 
     The function runs in a process of its own, on copies of small arguments, from the simplest to the general
-    case. The mistake is named if one of those that the exercise knows, or two at once, gives the very same
-    numbers for every call. Else the verdict says what is still true of the answer.
+    case. If one mistake that the exercise knows, or two of them at once, gives the same numbers in every
+    call, the verdict names it. Else the verdict says what is still true of the answer.
 
     Parameters
     ----------
@@ -88,7 +88,9 @@ def check_file(
     seconds: float = SECONDS,
     quiet: bool = False,
 ) -> Verdict:
-    """Say whether a file's function of the exercise's name is right; only a new process imports the file.
+    """Return, and show, the verdict on the function of the exercise's name in a file.
+
+    Only a new process imports the file.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from .verdict import Verdict
 
 
 def compare(answer: Any, expected: Any, tolerance: float = TOLERANCE, quiet: bool = False) -> Verdict:
-    """Say whether `answer` is right; show it, too.
+    """Return, and show, the verdict on `answer`: whether it is equal to `expected`.
 
     Parameters
     ----------
@@ -60,5 +60,5 @@ def _of_one_number(yours: float, right: float) -> str:
     if np.isnan(yours):
         return "Not right. NaN is no number: something was divided by 0, or a root has no value."
     if same(-yours, right):
-        return "Not right. The number is, its sign is not."
+        return "Not right. The size of the number is right, its sign is wrong."
     return f"Not right. Your number is too {'large' if yours > right else 'small'}."

@@ -43,14 +43,15 @@ class Exercise:
     lesson, equation
         The numbers of the lesson and the equation that it belongs to, or None.
     reference
-        The engine's own function, which says what is right; by default `model`.
+        The engine's own function, whose results are the right ones; by default `model`.
     models
         Other right implementations. Mistakes change their texts, too.
     view
-        Takes a result and the arguments, and returns what matters of the result, if several are right.
+        Takes a result and the arguments, and returns the part of the result that matters. An exercise with
+        several right results needs one.
     traits
-        Names of what a call can have, and functions that say of its arguments whether it has it. They are
-        used to say what is still true of an answer.
+        Properties of a call by name ("padding"): functions that take its arguments and return whether it has
+        the property. They serve to say what is still true of a wrong answer.
     explain
         Takes the arguments and an index of the result, and returns the step of `tinycnn.explain` for this
         element.
@@ -72,7 +73,7 @@ class Exercise:
         names = [mistake.name for mistake in self.mistakes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"{self.name}: there are two mistakes of the name {', '.join(twice)}")
+            raise ValueError(f"{self.name}: there are two mistakes with the name {', '.join(twice)}")
         for mistake in self.mistakes:
             for way in mistake.ways:
                 if not callable(way) and not any(self._changed(way)):
@@ -98,7 +99,7 @@ class Exercise:
 
     @property
     def all_models(self) -> tuple[Callable[..., Any], ...]:
-        """The right implementations whose text is known."""
+        """All right implementations, `model` first."""
         return (self.model, *self.models)
 
     @property
@@ -109,11 +110,11 @@ class Exercise:
         return f'def {self.signature}:\n    """{doc}{closing}\n    return None  # your code\n'
 
     def right(self, arguments: Arguments) -> Any:
-        """Return what is right."""
+        """Return the right result."""
         return (self.reference or self.model)(**fresh(arguments))
 
     def viewed(self, result: Any, arguments: Arguments) -> Any:
-        """Return what of a result matters."""
+        """Return the part of a result that matters; see `view`."""
         return result if self.view is None else self.view(result, arguments)
 
     @lru_cache  # noqa: B019 (exercises live as long as the program)

@@ -1,4 +1,4 @@
-"""From what happened to what is said: the order in which an answer's troubles are looked at."""
+"""Make the verdict from what happened when the answer ran; this says which trouble is named first."""
 
 import copy
 import linecache
@@ -17,7 +17,7 @@ from .trouble import hint_for, traceback_of
 from .truths import still_true
 from .verdict import Case, Verdict
 
-MANY = 10_000  # characters: who prints more, prints in a loop
+MANY = 10_000  # characters: an answer that prints more probably prints in a loop
 
 
 def judge(trial: Trial, execution: Execution, seconds: float) -> Verdict:
@@ -34,15 +34,15 @@ def judge(trial: Trial, execution: Execution, seconds: float) -> Verdict:
     next_case = Tried(at, cases[at], trial.rights[at], None) if at < len(cases) else None
     if execution.said.get("refused"):
         return verdict(
-            f"Your code tries to {execution.said['refused']}. An answer needs nothing but its arguments: "
-            "take that out."
+            f"Your code tries to {execution.said['refused']}. An answer needs only its arguments: "
+            "remove that line."
         )
     if execution.ended == "time":
         return verdict(_stuck(execution, seconds), next_case)
     if execution.ended == "crash":
         return verdict(
-            "The process of your function ended in the middle of a call. That happens when it takes far too "
-            "much memory, or leaves Python by os._exit. Look at the sizes of the arrays that you make.",
+            "The process of your function ended in the middle of a call. That happens if it uses far too "
+            "much memory, or calls os._exit. Look at the sizes of the arrays that you make.",
             next_case,
         )
     tried = [trial.tried(at, _result(outcome)) for at, outcome in enumerate(execution.outcomes)]
@@ -65,7 +65,7 @@ def judge(trial: Trial, execution: Execution, seconds: float) -> Verdict:
         if outcome.get("random"):
             return verdict(
                 "Called twice with the same arguments, your function returns different results. The result "
-                "may depend on the arguments alone.",
+                "must depend on the arguments only.",
                 case,
             )
     wrong = sorted((case for case in tried if not case.is_right), key=_size)
@@ -104,16 +104,16 @@ def _wrong(
 
 
 def _named(found: Sequence[tuple[Mistake, ...]]) -> tuple[str, tuple[Mistake, ...]]:
-    """Return what to say of the mistakes that fit, and those that are certain."""
+    """Return the sentences about the mistakes that fit, and the mistakes that are certain."""
     if len(found) == 1:
         sentences = [mistake.sentence for mistake in found[0]]
         return (sentences[0] if len(sentences) == 1 else f"Two things. {' '.join(sentences)}"), found[0]
     certain = tuple(mistake for mistake in found[0] if all(mistake in others for others in found))
     if certain:
-        more = "Something else is wrong, too: put this right first, and check again."
+        more = "Something else is wrong, too: correct this first, and check again."
         return f"{' '.join(mistake.sentence for mistake in certain)} {more}", certain
     each = [" ".join(mistake.sentence for mistake in mistakes) for mistakes in found[:2]]
-    return f"I cannot tell which it is. Either: {each[0]} Or: {each[1]}", ()
+    return f"More than one mistake gives these numbers. Either: {each[0]} Or: {each[1]}", ()
 
 
 def _result(outcome: dict[str, Any]) -> Any:
@@ -141,8 +141,7 @@ def _shown(yours: Any) -> Any:
 
 def _stuck(execution: Execution, seconds: float) -> str:
     message = (
-        f"Your function did not come to an end in {seconds:g} seconds. Is there a loop whose condition stays "
-        "true?"
+        f"Your function did not end within {seconds:g} seconds. Is there a loop whose condition stays true?"
     )
     if execution.stuck is None:
         return message
@@ -170,7 +169,7 @@ def _shared(execution: Execution, tried: Sequence[Tried]) -> tuple[str, ...]:
             right = case.right if isinstance(case.right, list | tuple) else [case.right]
             if not any(isinstance(r, np.ndarray) and np.may_share_memory(r, argument) for r in right):
                 return (
-                    f"The result shares its memory with {name}: whoever changes one changes the other. "
-                    "Return a copy where that may happen.",
+                    f"The result shares its memory with {name}: if one is changed, the other changes, too. "
+                    "Return a copy if that may happen.",
                 )
     return ()

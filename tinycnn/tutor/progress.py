@@ -13,7 +13,7 @@ MOST = 100_000  # bytes
 
 @dataclass
 class Progress:
-    """What is kept.
+    """What a learner has solved, and the hints that were taken.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Progress:
             self.solved.append(name)
 
     def next_hint(self, name: str, most: int) -> int:
-        """Return the number of the next hint, from 1, and note it; the last one comes again and again."""
+        """Return the number of the next hint, from 1, and note it; after the last hint it stays the same."""
         self.hints[name] = min(self.hints.get(name, 0) + 1, most)
         return self.hints[name]
 
@@ -43,7 +43,7 @@ class Progress:
 
 
 def read_progress(path: Path = FILE) -> Progress:
-    """Return what is kept; nothing, if there is no file.
+    """Return the progress in a file; that of a beginner if there is no file.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_progress(path: Path = FILE) -> Progress:
         return Progress(_names(document["solved"]), _counts(document["hints"]))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
-            f"{path} is not what the tutor keeps ({error}): delete it, and all is unsolved again"
+            f"{path} is no file of the tutor ({error}): delete it, and begin without solved exercises"
         ) from None
 
 

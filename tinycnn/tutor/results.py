@@ -33,7 +33,7 @@ class Tried(NamedTuple):
 
 
 def same(a: Any, b: Any, tolerance: float = TOLERANCE) -> bool:
-    """Return whether two results are equal but for rounding: shapes, numbers, NaN and infinities."""
+    """Return whether two results are equal, except for rounding: shapes, numbers, NaN and infinities."""
     if isinstance(b, list | tuple):
         return isinstance(a, list | tuple) and len(a) == len(b) and all(map(same, a, b))
     if isinstance(b, dict):
@@ -58,10 +58,10 @@ def is_number(value: Any) -> bool:
 
 
 def misfit(yours: Any, right: Any) -> str | None:
-    """Return a sentence if a result is another kind of thing than the right one; else None."""
+    """Return a sentence if a result has another type or shape than the right one; else None."""
     if yours is None:
         return (
-            "Your function returns nothing for these arguments. Does every way through it end with a return?"
+            "Your function returns nothing for these arguments. Does every path through it end with a return?"
         )
     if isinstance(right, list | tuple):
         return _misfit_of_several(yours, right)
@@ -81,7 +81,7 @@ def misfit(yours: Any, right: Any) -> str | None:
 def about_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """Return a sentence on how two shapes differ; empty if there is nothing to say."""
     if 0 in got and 0 not in wanted:
-        return " A size is 0: a slice from p to -p takes nothing if p is 0."
+        return " A size is 0: a slice from p to -p is empty if p is 0."
     if sorted(got) == sorted(wanted):
         return " The sizes are right, but they come in another order."
     if [n for n in got if n != 1] == [n for n in wanted if n != 1]:
@@ -91,11 +91,11 @@ def about_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
 
 def _misfit_of_several(yours: Any, right: Any) -> str | None:
     if not isinstance(yours, list | tuple):
-        return f"Your function returns one thing. It should return {len(right)}, as a {type(right).__name__}."
+        return f"Your function returns one value. It should return {len(right)}, as a {type(right).__name__}."
     if not any(map(is_number, right)):
         return None  # a list of objects: how long it is, is what the exercise is about
     if len(yours) != len(right):
-        return f"Your function returns {len(yours)} things. It should return {len(right)}."
+        return f"Your function returns {len(yours)} values. It should return {len(right)}."
     for at, (one, wanted) in enumerate(zip(yours, right, strict=True), 1):
         if (sentence := misfit(one, wanted)) is not None:
             return f"Of the {len(right)} results, look at number {at}. {sentence}"
@@ -107,8 +107,8 @@ def _misfit_of_dtype(got: np.ndarray, wanted: np.ndarray) -> str | None:
         return f"The result is {got.dtype}. An image is stored as uint8, one byte for every number."
     if wanted.dtype.kind == "f" and wanted.ndim and got.dtype.kind in "biu":
         return (
-            f"The result is {got.dtype}, so everything behind the decimal point is cut off. Let the array "
-            "have the dtype of the input, or float."
+            f"The result is {got.dtype}, so everything behind the decimal point is lost. Make the array with "
+            "the dtype of the input, or as float."
         )
     if wanted.dtype.kind != got.dtype.kind and "c" in (wanted.dtype.kind, got.dtype.kind):
         return "The result has complex numbers. Nothing here needs them."

@@ -13,7 +13,7 @@ from .results import Raised, Tried, misfit, same
 
 
 class Trial:
-    """An exercise with the cases of one seed: what is right there, and what wrong functions give, when asked.
+    """An exercise with the cases of one seed, their right results, and the results of wrong functions.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Trial:
     def find(self, tried: Sequence[Tried]) -> list[tuple[Mistake, ...]]:
         """Return the mistakes, alone or in pairs, that give the learner's result on every case.
 
-        There are several if no case tells them apart. Pairs are looked at if no single one fits.
+        There are several if they give the same results in every case. Pairs are tried if no single one fits.
         """
         # The wrong results first, because most suspects differ there.
         order = sorted(tried, key=lambda case: (case.is_right, isinstance(case.yours, Raised)))
@@ -57,13 +57,13 @@ class Trial:
         return all(_agree(self.result(function, case.at), case.seen) for case in order)
 
     def result(self, function: Callable[..., Any], at: int) -> Any:
-        """Return what matters of what a wrong function gives for case `at`."""
+        """Return the part that matters of a wrong function's result for case `at`."""
         if (function, at) not in self._known:
             self._known[function, at] = self._seen(attempt(function, self.cases[at]), at)
         return self._known[function, at]
 
     def _seen(self, result: Any, at: int) -> Any:
-        """Return what matters of a result, which may be anything."""
+        """Return the part that matters of a result, which may be anything."""
         if isinstance(result, Raised):
             return result
         try:
@@ -79,7 +79,7 @@ def trial(exercise: Exercise, seed: int) -> Trial:
 
 
 def attempt(function: Callable[..., Any], arguments: Arguments) -> Any:
-    """Return what one of the tutor's own functions returns, or that it raises."""
+    """Return the result of one of the tutor's own functions; `Raised` if it raises."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
@@ -89,7 +89,7 @@ def attempt(function: Callable[..., Any], arguments: Arguments) -> Any:
 
 
 def _is_evidence(result: Any) -> bool:
-    """Return whether a result tells mistakes apart; an exception seldom does, since any code may raise."""
+    """Return whether a result shows which mistake was made; most exceptions do not: any code may raise."""
     return not isinstance(result, Raised) or result.type == "RecursionError"
 
 

@@ -1,4 +1,4 @@
-"""Show a verdict as text, on a terminal with colours and the step, in a notebook with the step as figure."""
+"""Show a verdict as text: on a terminal with colours and the step, in a notebook with the step's figure."""
 
 import sys
 from importlib.util import find_spec
@@ -40,7 +40,7 @@ def lines_of(verdict: Verdict) -> list[str]:
         lines += [_named("yours", verdict.case.yours), _named("right", verdict.case.right)]
     if verdict.steps:
         lines += ["", f"The first number that differs: {verdict.steps[0].numbers}"]
-    # What a learner's function says may hold anything, also what a terminal would obey.
+    # The text of a learner's function may contain commands to the terminal.
     return [plain(line, 10 * len(line) + 1) for text in lines for line in text.split("\n")]
 
 
@@ -82,7 +82,7 @@ def _text(value: Any) -> str:
 
 
 def _in_a_notebook() -> bool:
-    """Return whether IPython runs us with a kernel, which can show figures."""
+    """Return whether this runs in a notebook, which can show figures."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return getattr(shell, "kernel", None) is not None

@@ -9,7 +9,7 @@ Raised = dict[str, Any]  # see `calls.described`
 
 
 def traceback_of(raised: Raised) -> str:
-    """Return the traceback as Python prints it, without what is not the learner's."""
+    """Return the traceback as Python prints it, with the learner's lines only."""
     lines = ["Traceback (most recent call last):"]
     for file, line, function in raised["frames"]:
         lines.append(f'  File "{file}", line {line}, in {function}')
@@ -37,14 +37,14 @@ HINTS = (
     (
         "ValueError",
         r"matmul.*mismatch|not aligned",
-        "In a matrix product the last axis of the first array must be as long as the last but one of the "
-        "second.",
+        "In a matrix product, the last axis of the first array must be as long as the last but one axis "
+        "of the second.",
     ),
     (
         "ValueError",
         r"could not be broadcast|could not broadcast|non-broadcastable",
-        "Two arrays go together where their sizes, counted from the last axis, are equal or 1. An axis of "
-        "size 1 can be put in with None.",
+        "Two arrays can be broadcast if their sizes, compared from the last axis on, are equal or 1. An "
+        "index None puts in an axis of size 1.",
     ),
     (
         "ValueError",
@@ -60,8 +60,7 @@ HINTS = (
     (
         "IndexError",
         r"out of bounds",
-        "An index counts from 0 and ends one before the size. Is it the size of this axis that your loop "
-        "runs over?",
+        "An index counts from 0 to the size minus 1. Does your loop run over the size of this axis?",
     ),
     (
         "AxisError",
@@ -74,10 +73,14 @@ HINTS = (
         r"",
         "A function may call itself about a thousand times. Keep a list of what is left to do instead.",
     ),
-    ("NameError", r"", "That name has no value here. Every answer file imports what it uses, NumPy as np."),
+    (
+        "NameError",
+        r"",
+        "That name has no value here. An answer file must import what it uses: import numpy as np.",
+    ),
     ("MemoryError", r"", "An array is far larger than this exercise needs."),
     ("ZeroDivisionError", r"", "Something is divided by zero: print the divisor."),
-    ("TypeError", r"NoneType", "A value is None: that is what a function without a return gives."),
+    ("TypeError", r"NoneType", "A value is None: a function without a return returns None."),
     ("EOFError", r"", "This process has no keyboard: remove input()."),
 )
 

@@ -1,4 +1,4 @@
-"""What is still true of an answer whose mistake is not known: one sentence, and no guess."""
+"""What is still true of an answer whose mistake is not known: one sentence that is certain."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ def _wide(arguments: Arguments) -> bool:
     return image is not None and image.ndim == 4 and image.shape[2] != image.shape[3]
 
 
-# What a call can have, in words that go after "without" and "with".
+# Properties of a call, in words that go after "without".
 TRAITS: dict[str, Trait] = {
     "a stride above 1": lambda a: max(_pair(a, "stride", 1)) > 1,
     "padding": lambda a: max(_pair(a, "padding", 0)) > 0,
@@ -63,7 +63,7 @@ TRAITS: dict[str, Trait] = {
 
 
 def still_true(exercise: Exercise, tried: Sequence[Tried]) -> str:
-    """Return what can be said for sure of an answer that is wrong somewhere."""
+    """Return a sentence that is certainly true of an answer that is wrong in some calls."""
     wrong = [case for case in tried if not case.is_right]
     numbers = [case for case in wrong if not isinstance(case.yours, Raised)]
     comparable = len(numbers) == len(wrong) and all(misfit(c.yours, c.right) is None for c in wrong)
@@ -74,7 +74,7 @@ def still_true(exercise: Exercise, tried: Sequence[Tried]) -> str:
     if (sentence := _trait(exercise, tried)) is not None:
         return sentence
     if comparable:
-        return "The shape is right for every call, the numbers are not."
+        return "The shape is right for every call, but the numbers are wrong."
     return f"It is right for {len(tried) - len(wrong)} of the {len(tried)} calls that I tried."
 
 
@@ -87,7 +87,7 @@ def of_numbers(pairs: Sequence[Pair]) -> str | None:
 
 
 def _trait(exercise: Exercise, tried: Sequence[Tried]) -> str | None:
-    """Return what all wrong cases have and no right one has."""
+    """Return a sentence on what all wrong cases have and no right case has; None if there is nothing."""
     right = [case for case in tried if case.is_right]
     wrong = [case for case in tried if not case.is_right]
     if not right:
@@ -102,7 +102,7 @@ def _trait(exercise: Exercise, tried: Sequence[Tried]) -> str | None:
         return f"It is right for every call without {' or '.join(telling)}, and wrong for all others."
     needed = [name for name, has in traits.items() if all(has(case.arguments) for case in wrong)]
     if needed:
-        return f"It is right for every call without {needed[0]}. Of the others some are wrong."
+        return f"It is right for every call without {needed[0]}. Some of the others are wrong."
     return None
 
 
@@ -120,22 +120,22 @@ def _constant_factor(pairs: Sequence[Pair]) -> str | None:
         return None
     if all(same(factor, factors[0]) for factor in factors):
         if same(factors[0], -1.0):
-            return "Every number is right but for its sign."
+            return "The size of every number is right, its sign is wrong."
         return f"Every number is {factors[0]:.4g} times the right one."
     if any(right.size > 1 for _, right in pairs):
-        return "In each call all numbers are wrong by one and the same factor, another one in each call."
+        return "Within each call, all numbers are wrong by the same factor; each call has another one."
     return None
 
 
 def _constant_offset(pairs: Sequence[Pair]) -> str | None:
     offsets = [yours - right for yours, right in pairs if right.size > 1]
     if offsets and all(same(d, np.full_like(d, d.flat[0])) for d in offsets):
-        return "All numbers of a result are too large or too small by one and the same amount."
+        return "All numbers of a result are too large or too small by the same amount."
     return None
 
 
 def _moved(pairs: Sequence[Pair]) -> str | None:
-    """Say how the right numbers are moved, if they stand in other places."""
+    """Return a sentence on how the right numbers are moved, if they stand in other places."""
     ndim = pairs[0][1].ndim
     if any(right.ndim != ndim or right.size < 2 for _, right in pairs):
         return None
@@ -153,12 +153,12 @@ def _moved(pairs: Sequence[Pair]) -> str | None:
 
 
 def _parts(pairs: Sequence[Pair]) -> str | None:
-    """Say which part of the results is right."""
+    """Return a sentence on the part of the results that is wrong."""
     if all(right.ndim == 4 and min(right.shape[2:]) > 2 for _, right in pairs):
         inside = (slice(None), slice(None), slice(1, -1), slice(1, -1))
         if all(same(yours[inside], right[inside]) for yours, right in pairs):
-            return "It is right but for the border: rows and columns at the edge are wrong."
+            return "Only the border is wrong: the rows and columns at the edge."
     several = [(yours, right) for yours, right in pairs if right.ndim > 1 and len(right) > 1]
     if several and len(several) == len(pairs) and all(same(yours[0], right[0]) for yours, right in pairs):
-        return "The first image of every batch is right, the others are not."
+        return "The first image of every batch is right, the others are wrong."
     return None

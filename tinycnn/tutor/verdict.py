@@ -23,9 +23,9 @@ class Case:
     arguments
         By name.
     yours
-        What came out; None if nothing did.
+        The result; None if there is none.
     right
-        What is right.
+        The right result.
     """
 
     arguments: dict[str, Any]
@@ -55,7 +55,7 @@ class Verdict:
     traceback
         If the function raised an exception: the learner's part of the traceback.
     notes
-        What else is to be said: that it prints, or ran in this process.
+        Further sentences: that the function prints, or that it ran in this process.
     """
 
     exercise: str
@@ -91,7 +91,7 @@ class Verdict:
 
 
 def _plain(value: Any) -> Any:
-    """Return arrays as nested lists, and what JSON has no word for as text."""
+    """Return arrays as nested lists, and values that JSON cannot hold as text."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, np.ndarray | np.generic):
