@@ -68,6 +68,6 @@ def test_the_same_seed_is_the_same_run():
 def test_what_is_refused():
     with pytest.raises(ValueError, match="unknown density 'cube'; there are ring, two-moons, spiral"):
         ToyGan.of("cube")
-    with pytest.raises(ValueError, match="'feature-matching' is none for points"):
+    with pytest.raises(ValueError, match="'feature-matching' does not fit points"):
         ToyGan.of("ring", "feature-matching")
     assert ring(np.random.default_rng(0), 3).shape == (3, 2)

@@ -29,7 +29,7 @@ class Addition:
     """Base of what changes the step of a GAN: a subclass overrides the methods it needs."""
 
     def begin(self, seed: int, epoch: int, batch: int) -> None:
-        """Get ready for one step, whose random numbers depend on these alone."""
+        """Prepare one step, whose random numbers depend on these three numbers only."""
 
     def shown(self, images: Tensor) -> Tensor:
         """Return the images as D is to see them, real ones and generated ones."""
@@ -51,8 +51,8 @@ class Shift(Addition):
     """Show D all images moved by the same few pixels, at random in every step.
 
     Why: D learns a small data set by heart, and then its gradient teaches G nothing of use. It cannot do so
-    if each image comes at many places. As real and generated images are moved alike, G still learns to put
-    its own where the real ones are.
+    if each image is shown at many places. Real and generated images are moved alike, so G still learns to
+    put its images where the real ones are.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Shift(Addition):
 
 
 def move(images: Tensor, dy: int, dx: int) -> Tensor:
-    """Return images (N, C, H, W) moved down by dy and to the right by dx; what comes in is -1, black."""
+    """Return images (N, C, H, W) moved down by dy and to the right by dx; new pixels are -1, black."""
     H, W = images.shape[2:]
     y, x = abs(dy), abs(dx)
     larger = F.pad(images, (x, x, y, y), -1.0)  # (N, C, H + 2y, W + 2x)
@@ -89,8 +89,8 @@ class NameClasses(Addition):
     """Let D also learn to name the classes of real images, and G to make images that D can name.
 
     Why: to tell a 3 from an 8, D must look at the strokes and not at the noise between them, so its gradient
-    is about strokes too; and an image between two classes, which no data set has, costs G something. D needs
-    one output per class; see `tinycnn.gan.losses.logit` for what it then says of "real".
+    is about strokes, too. And G's loss is larger for images between two classes, which no data set has. D
+    needs one output per class; `tinycnn.gan.losses.logit` makes "real" of them.
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ class ExponentialMovingAverage(Addition, Generic[Network]):
 
         average <- average + (1 - d) * (theta - average),   d = min(decay, (1 + t) / (10 + t))
 
-    at step t, so that the first steps, far from anything, are soon forgotten. Running statistics are averaged
-    too: they belong to the weights.
+    at step t, so that the weights of the first steps, which make no good images, are soon forgotten. Running
+    statistics are averaged, too: they belong to the weights.
 
     Why: G and D run after each other in circles, so what G makes changes from step to step. The average stays
     near the middle of the circle. ``model`` is the copy, ``steps`` counts its updates.
@@ -150,7 +150,7 @@ class ExponentialMovingAverage(Addition, Generic[Network]):
         self.update()
 
     def update(self) -> None:
-        """Take one step of the trained network in."""
+        """Move the average towards the weights of the trained network."""
         refuse_changing(
             "ExponentialMovingAverage weighs every step with another number, which a graph would not change: "
             "call its update() outside, behind every call"
@@ -171,7 +171,7 @@ class GanWithAdditions(Gan):
     additions: Sequence[Addition] = ()
 
     def __post_init__(self) -> None:
-        """Check nothing: what a plain GAN does not do is done here."""
+        """Check nothing: this step does what a plain GAN refuses."""
 
     @property
     def moving_average(self) -> ExponentialMovingAverage[Any] | None:
@@ -216,7 +216,7 @@ class GanWithAdditions(Gan):
         return loss
 
     def _told(self, labels: Any) -> tuple[Any, ...]:
-        """Return what both networks are told beside their input: the labels, if they are conditional."""
+        """Return the labels if the networks are conditional: they get them beside their input."""
         return (labels,) if getattr(self.G, "num_classes", 0) else ()
 
     def _shown(self, images: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ def _findings(observations: Sequence[Observation], bounded: bool) -> Iterator[Fi
 
 
 class Watch(Callback):
-    """Look at a GAN while it trains, and say each kind of failure once.
+    """Observe a GAN while it trains, and report each kind of failure once.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class Watch(Callback):
         self.findings: list[Finding] = []
 
     def on_batch_end(self, training: Trainable) -> None:
-        """Look, if it is time."""
+        """Observe the GAN, if it is time."""
         assert isinstance(training, GanTraining)
         if training.steps % self.every or not training.curve:
             return
@@ -126,7 +126,7 @@ class Watch(Callback):
 
 
 def observe(training: GanTraining) -> Observation:
-    """Return what can be seen now. The training's random numbers are not used."""
+    """Return an observation of the GAN as it is now. It uses none of the training's random numbers."""
     last = training.curve[-1]
     real = training.train.dataset.scaled(slice(0, SAMPLES))
     z, _ = noise(training.G, len(real))
@@ -151,10 +151,10 @@ def gradient_norm(module: Module) -> float:
 
 
 def diversity(images: np.ndarray, real: np.ndarray) -> float:
-    """Return how far an image is from its nearest neighbour on average, divided by that of real images.
+    """Return the mean distance of images to their nearest neighbours, divided by that of real images.
 
-    Give the same number of each: the more images there are, the smaller the distances. It is 0 if all images
-    are the same.
+    Give the same number of each: the more images there are, the smaller the distances. The result is 0 if
+    all images are the same.
     """
     own, others = (nearest(x, x, leave_out_self=True).distance.mean() for x in (images, real))
     return float(own / others) if others else 1.0

@@ -1,4 +1,4 @@
-"""A GAN's run explained: what z changes, and which training images samples are near to in feature space."""
+"""A GAN's run explained: what z changes, and the training images that are nearest to samples by features."""
 
 from __future__ import annotations
 

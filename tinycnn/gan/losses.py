@@ -41,12 +41,12 @@ def discriminator_minimax(real: Tensor, fake: Tensor, smoothing: float = 0.0) ->
 
 
 def generator_minimax(fake: Tensor) -> Tensor:
-    """Return E log(1 - D(G(z))) (Eq. 12). Its gradient is nearly 0 if D sees through the fakes."""
+    """Return E log(1 - D(G(z))) (Eq. 12). Its gradient is nearly 0 if D recognises the generated images."""
     return -F.mean(F.softplus(fake))
 
 
 def generator_non_saturating(fake: Tensor) -> Tensor:
-    """Return -E log D(G(z)): minimax's goal, with the largest gradient if D sees through the fakes."""
+    """Return -E log D(G(z)): the goal of minimax, but a large gradient if D recognises the images."""
     return F.mean(F.softplus(-fake))
 
 
@@ -111,9 +111,9 @@ def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def logit(scores: Tensor) -> Tensor:
-    """Return D's logits (N, 1) for "real", given what D says, (N, 1) or (N, K).
+    """Return D's logits (N, 1) for "real", given its outputs, (N, 1) or (N, K).
 
-    A D with K outputs has a score for each class, l. An image is as real as it is likely to be one of them::
+    A D with K outputs has a score l for each class. An image is real if it is likely to be of any class::
 
         D(x) = sum(e^l) / (sum(e^l) + 1),   so its logit is log(sum(e^l))
 

@@ -32,7 +32,7 @@ SHAPE = ListOf(COUNT, 3, 3)
 
 
 class _WithOptions(nn.Sequential):
-    """A network that knows what it was made from."""
+    """A network that knows the arguments that it was made with."""
 
     OPTIONS: ClassVar[Fields]
 
@@ -117,16 +117,17 @@ class Discriminator(_WithOptions):
     Parameters
     ----------
     image_shape, width, num_classes
-        See `Generator`. Each class has a picture of its own, learned, which is the images' further channel.
+        See `Generator`. A conditional D learns a picture for each class, which is one more channel of the
+        images.
     norm
         "batch" or "instance": batch norm mixes the images of a batch, while a gradient penalty needs D to
         judge each by itself (Gulrajani et al. 2017, section 4).
     convolutions
-        How many there are, each with half the size and twice the channels of the one before; by default as
-        many as the generator has. One more sees larger parts of an image at once.
+        The number of convolutions, each with half the size and twice the channels of the one before; by
+        default as many as the generator has. With one more, D sees larger parts of an image at once.
     outputs
-        Of the last layer: with one for every class, the layers are a classifier, or a D that is one as well
-        (see `tinycnn.gan.losses.logit`).
+        The outputs of the last layer. With one for every class, the network is a classifier, or a D that
+        also names classes (see `tinycnn.gan.losses.logit`).
     """
 
     OPTIONS: ClassVar = Fields(

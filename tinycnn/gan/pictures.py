@@ -51,7 +51,7 @@ class SampleGrids(Callback):
     def on_fit_begin(self, training: Trainable) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if training.epoch == training.batch == 0:
-            self.on_batch_end(training)  # what the untrained generator makes
+            self.on_batch_end(training)  # the images of the untrained generator
 
     def on_batch_end(self, training: Trainable) -> None:
         assert isinstance(training, GanTraining)

@@ -1,4 +1,4 @@
-"""z for a generator: noise, and walks through the space of z; the images that a generator makes of z."""
+"""Numbers z for a generator: noise, and walks through the space of z; and the images made of them."""
 
 from typing import Any
 

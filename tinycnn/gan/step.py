@@ -17,7 +17,7 @@ from .losses import LOSSES, Loss
 
 
 class Judged(NamedTuple):
-    """What D made of a batch: its loss, its logits of real and generated images, and what it minimises."""
+    """D on a batch: its loss, its logits of real and generated images, and the number that it minimises."""
 
     loss: Tensor
     real: Tensor
@@ -36,7 +36,7 @@ class Gan:
     loss: Loss = LOSSES["non-saturating"]  #: what the two minimise
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what takes more than the plain step."""
+        """Raise ValueError if networks or loss need more than the plain step."""
         if getattr(self.G, "num_classes", 0) or getattr(self.D, "outputs", 1) > 1 or not self.loss.is_plain:
             raise ValueError(
                 f"labels, a D with several outputs, and the loss {self.loss.name!r} if it is wgan-gp or "

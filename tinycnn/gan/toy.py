@@ -1,4 +1,4 @@
-"""A GAN on points of the plane. There all of it can be drawn: data, samples, D everywhere, and how it pulls.
+"""A GAN on points of the plane, where all can be drawn: data, samples, D at every point, and its gradient.
 
 The networks are small and dense; losses and steps are those of the GANs for images.
 """
@@ -72,15 +72,17 @@ class ToyGan(GanWithAdditions):
     def of(
         cls, density: str = "ring", loss: str = "non-saturating", seed: int = 0, lr: float = 2e-3
     ) -> ToyGan:
-        """Make one, by the names of its density and loss.
+        """Return a new GAN, by the names of its density and loss.
 
-        Raises ValueError for an unknown one, and feature matching, as these networks have no features.
+        Raises ValueError for unknown names, and for feature matching: these networks have no features.
         """
         if density not in DENSITIES:
             raise ValueError(f"unknown density {density!r}; there are {', '.join(DENSITIES)}")
         fits = [name for name, rule in LOSSES.items() if not rule.matches_features]
         if loss not in fits:
-            raise ValueError(f"loss {loss!r} is none for points of the plane; there are {', '.join(fits)}")
+            raise ValueError(
+                f"the loss {loss!r} does not fit points of the plane; there are {', '.join(fits)}"
+            )
         tinycnn.manual_seed(seed)
         G = Sequential(Linear(LATENT, 128), ReLU(), Linear(128, 128), ReLU(), Linear(128, 2))
         D = Sequential(Linear(2, 128), LeakyReLU(0.2), Linear(128, 128), LeakyReLU(0.2), Linear(128, 1))
@@ -99,7 +101,7 @@ class ToyGan(GanWithAdditions):
         return self.G if average is None else average.model
 
     def train(self, steps: int, batch_size: int = 256) -> None:
-        """Make so many steps of G, each after as many of D as the loss wants."""
+        """Make so many steps of G; before each of them, D makes as many as the loss says."""
         for _ in range(steps):
             for _ in range(self.loss.critic_steps):
                 real = Tensor(self.density(self.rng, batch_size).astype(np.float32))

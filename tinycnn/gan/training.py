@@ -30,7 +30,7 @@ NUMBERS = ("D_loss", "G_loss", "D_real", "D_fake")
 
 @dataclass
 class Sums:
-    """Sums over some batches. They are arrays of the backend, so that no batch waits for a GPU."""
+    """Sums over some batches, as arrays of the backend: no batch has to wait for the GPU."""
 
     D_loss: Any = 0.0
     G_loss: Any = 0.0
@@ -41,7 +41,7 @@ class Sums:
 
     @no_grad()
     def add(self, judged: Judged, G_loss: Tensor | None, probability: bool) -> None:
-        """Count one batch in; D's opinions as probabilities, if they are."""
+        """Add one batch; with `probability`, what D says is added as probabilities instead of logits."""
         real, fake = map(F.sigmoid, judged[1:3]) if probability else judged[1:3]
         if G_loss is not None:
             self.G_loss = self.G_loss + G_loss.data
@@ -52,7 +52,7 @@ class Sums:
         self.D_steps += 1
 
     def numbers(self) -> dict[str, float]:
-        """Return the sums as Python's numbers, which waits for a GPU."""
+        """Return the sums as Python numbers; this waits for the GPU."""
         sums = _backend.numbers(*(getattr(self, name) for name in NUMBERS))
         return dict(zip(NUMBERS, sums, strict=True))
 

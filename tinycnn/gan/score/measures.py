@@ -16,7 +16,7 @@ def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
     """Return ``|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))``, m and C the means and covariances of x and y.
 
     The trace of the root is the sum of the roots of the eigenvalues of C1 C2, which are those of the
-    symmetric C1^(1/2) C2 C1^(1/2). x (N, features) and y (M, features) are taken for samples of normal
+    symmetric C1^(1/2) C2 C1^(1/2). x (N, features) and y (M, features) are treated as samples of normal
     distributions. The fewer images, the larger it is: compare it only for equal numbers of images. Raises
     ValueError for other shapes, fewer than two rows, and for NaN or infinity.
 
@@ -81,7 +81,7 @@ class Opinion:
 
 
 def opinion(classifier: Sequential, images: np.ndarray, chunk: int = CHUNK) -> Opinion:
-    """Return what `classifier` says of images (N, C, H, W) in [0, 1]; it is in evaluation mode meanwhile."""
+    """Return the opinion of `classifier` on images (N, C, H, W) in [0, 1]; it runs in evaluation mode."""
     body, last = classifier[:-1], classifier[-1]
     features = infer(classifier, body, images, chunk=chunk)
     return Opinion(features, infer(classifier, lambda f: F.softmax(last(f), 1), features, chunk=chunk))

@@ -100,7 +100,7 @@ def measure(
 ) -> GanReport:
     """Return the scores of generated images, and of the same number of real training images.
 
-    Raises ValueError if there are too few of those for N and for the validation of the Parzen window.
+    Raises ValueError if there are too few training images for this and to choose the Parzen window's width.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def measure(
     classifier
         A trained network for these images, whose last layer is dense.
     train, test
-        What the generator was trained on, and images on which it was not trained. `seed` chooses among them.
+        The training data of the generator, and images on which it was not trained. `seed` chooses among them.
     """
     N = len(images)
     order = np.random.default_rng(seed).permutation(len(train))
