@@ -24,10 +24,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run_folder", type=Path, metavar="RUN", help="run folder, or a weights file in it")
     add("--sparsity", type=float, default=0.9, help="share of the weights to cut (default: 0.9)")
-    add("--scope", choices=SCOPES, default="global", help="compare the weights of all layers, or of each")
+    add(
+        "--scope",
+        choices=SCOPES,
+        default="global",
+        help="cut the smallest weights of all layers together, or of each layer (default: global)",
+    )
     add("--filters", type=float, default=0.5, help="share of the filters to take out (default: 0.5)")
-    add("--epochs", type=integer(1), default=4, help="of training after each pruning (default: 4)")
-    add("--seed", type=integer(0), default=0, help="of the order and the calibration images (default: 0)")
+    add("--epochs", type=integer(1), default=4, help="epochs of training after each pruning (default: 4)")
+    add(
+        "--seed", type=integer(0), default=0, help="seed of the order and the calibration images (default: 0)"
+    )
     add("--out", type=Path, help="folder for the files (default: compressed/ in the run folder)")
     add_backend(parser)
 

@@ -45,29 +45,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("operation", type=_name, choices=OPERATIONS, metavar="OPERATION", help=", ".join(OPERATIONS))
     add("--backward", action="store_true", help="explain the gradients, too")
-    add("--size", type=integer(1), help="H and W of the input, or how many numbers")
-    add("--batch-size", type=integer(1), help="N")
-    add("--channels", type=integer(1), help="C, of the input")
-    add("--filters", type=integer(1), help="K; of dense, the outputs")
+    add("--size", type=integer(1), help="H and W of the input; of a row, how many numbers")
+    add("--batch-size", type=integer(1), help="N, the images of the batch")
+    add("--channels", type=integer(1), help="C, the channels of the input")
+    add("--filters", type=integer(1), help="K, the filters; of linear, the outputs")
     add(
         "--kernel",
         metavar="KERNEL",
-        help=f"KH and KW; or rows, as '1 0 -1; 2 0 -2; 1 0 -1'; or {', '.join(own.KERNELS)}",
+        help=f"KH and KW; or rows, as '1 0 -1; 2 0 -2; 1 0 -1'; or a name: {', '.join(own.KERNELS)}",
     )
-    add("--stride", type=integer(1), help="SH and SW")
-    add("--padding", type=integer(0), help="PH and PW")
-    add("--dilation", type=integer(1), help="DH and DW")
-    add("--groups", type=integer(1), help="G")
-    add("--statistic", choices=POOLS, help="of a pool (default: max)")
-    add("--label-smoothing", type=number(0), help="of a cross-entropy (default: 0)")
-    add("--p", type=number(0), help="probability of dropout (default: 0.5)")
+    add("--stride", type=integer(1), help="SH and SW, the stride")
+    add("--padding", type=integer(0), help="PH and PW, the padding")
+    add("--dilation", type=integer(1), help="DH and DW, the dilation")
+    add("--groups", type=integer(1), help="G, the groups")
+    add("--statistic", choices=POOLS, help="what a pool computes (default: max; global_pool: avg)")
+    add("--label-smoothing", type=number(0), help="label smoothing of cross_entropy (default: 0)")
+    add("--p", type=number(0), help="probability that dropout drops a number (default: 0.5)")
     add("--sparsity", type=number(0), help="share of the weights to prune (default: 0.5)")
-    add("--lr", type=number(0), help="learning rate (default: 0.1; of Adam 0.01, of a training step 0.001)")
+    add("--lr", type=number(0), help="learning rate (default: 0.1; adam: 0.01, training_step: 0.001)")
     add(
         "--input",
         type=Path,
         metavar="FILE",
-        help="your own input: a .npy, any dimensions left out, or a picture",
+        help="your own input: a picture, or a .npy file, which may lack leading dimensions",
     )
     add("--weight", type=Path, metavar="FILE.npy", help="your own weight")
     add(
@@ -75,10 +75,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help=f"{', '.join(models.MODELS)}, or your own, FILE.py:NAME (default: cnn28)",
     )
-    add("--run", type=Path, dest="run_folder", metavar="RUN", help="a trained network")
-    add("--layer", help="of features: its name (default: before the last one with weights)")
+    add("--run", type=Path, dest="run_folder", metavar="RUN", help="run folder of a trained network")
+    add("--layer", help="layer of features, by name (default: the one before the last with weights)")
     add("--image", type=Path, help="your own picture (default: a test digit)")
-    add("--invert", action="store_true", default=None, help="dark on bright to bright on dark")
+    add(
+        "--invert",
+        action="store_true",
+        default=None,
+        help="invert your picture: dark on bright becomes bright on dark",
+    )
     add("--watch", type=integer(2), metavar="TIMES", help="repeat a training step, and show what changes")
     add(
         "--cells",
@@ -86,9 +91,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help="step through these only, as 'y[0,0,:2,:2]' 'dL/dx[0,0,1,1]'",
     )
-    add("--step", type=integer(1), help="print this step only; a picture is of this one (default: 1)")
-    add("--seed", type=integer(0), default=0, help="of the numbers (default: 0)")
-    add("--out", type=Path, metavar="FILE", help=".gif, .html, .json, .png, .svg, .pdf; of a graph also .dot")
+    add("--step", type=integer(1), help="print this step only; a picture shows this step (default: 1)")
+    add("--seed", type=integer(0), default=0, help="seed of the numbers (default: 0)")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write a .gif, .html, .json, .png, .svg or .pdf; of a graph also .dot",
+    )
 
 
 def _name(given: str) -> str:

@@ -22,17 +22,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add("run_folder", type=Path, metavar="RUN", help="run folder, or a weights file in it")
-    add("--layer", help="its name (default: what the last layer with weights reads)")
+    add("--layer", help="name of the layer (default: the one that the last layer with weights reads)")
     add("--layers", action="store_true", help="list the layers, and do nothing else")
     add("--pool", choices=POOLS, help="what to keep of each map (default: all of it)")
     add(
-        "--metric", choices=METRICS, default=METRICS[0], help=f"of the nearest images (default: {METRICS[0]})"
+        "--metric",
+        choices=METRICS,
+        default=METRICS[0],
+        help=f"distance for the nearest images (default: {METRICS[0]})",
     )
     add(
         "--images",
         type=integer(2),
         default=1000,
-        help="at most so many test images, and four times as many training images (default: 1000)",
+        help="the most test images, with four times as many training images (default: 1000)",
     )
     add("--tsne", action="store_true", help="draw t-SNE too; needs scikit-learn")
     add("--umap", action="store_true", help="draw UMAP too; needs umap-learn")

@@ -16,10 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add("run_folder", type=Path, metavar="RUN", help="run folder of tinycnn gan")
-    add("--samples", type=integer(1), default=8, help="samples with their neighbours (default: 8)")
-    add("--coordinates", type=integer(1), default=8, help="coordinates of z to draw (default: 8)")
+    add(
+        "--samples",
+        type=integer(1),
+        default=8,
+        help="how many samples to draw with their neighbours (default: 8)",
+    )
+    add("--coordinates", type=integer(1), default=8, help="how many coordinates of z to draw (default: 8)")
     add("--classifier", type=Path, metavar="RUN", help="use the features of this run of tinycnn train")
-    add("--seed", type=integer(0), default=0, help="of z (default: 0)")
+    add("--seed", type=integer(0), default=0, help="seed of z (default: 0)")
     add("--out", type=Path, help="folder for the pictures (default: the run folder)")
     add_backend(parser)
 

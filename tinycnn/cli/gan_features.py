@@ -20,8 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add("run_folder", type=Path, metavar="RUN", help="run folder of tinycnn gan, not conditional")
-    add("--labels", type=integer(2), nargs="+", default=[1000, 100], help="(default: 1000 100)")
-    add("--seed", type=integer(0), default=0, help="of the choice of labelled images (default: 0)")
+    add(
+        "--labels",
+        type=integer(2),
+        nargs="+",
+        default=[1000, 100],
+        help="how many labelled images, one row each (default: 1000 100)",
+    )
+    add("--seed", type=integer(0), default=0, help="seed of the choice of labelled images (default: 0)")
     add_backend(parser)
 
 

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="trained cnn28 to judge with, from tinycnn train (default: one is trained, and kept in RUN)",
     )
-    add("--seed", type=integer(0), default=0, help="of the samples (default: 0)")
+    add("--seed", type=integer(0), default=0, help="seed of the samples (default: 0)")
     add_backend(parser)
 
 

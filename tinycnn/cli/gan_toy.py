@@ -19,11 +19,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     fits = [name for name, rule in LOSSES.items() if not rule.matches_features]
-    add("--density", choices=DENSITIES, default="ring", help="where the data are (default: ring)")
-    add("--loss", choices=fits, default="non-saturating", help="(default: non-saturating)")
-    add("--steps", type=integer(1), default=1500, help="of G (default: 1500)")
-    add("--frames", type=integer(1), default=40, help="of the animation (default: 40)")
-    add("--seed", type=integer(0), default=0, help="of everything random (default: 0)")
+    add(
+        "--density",
+        choices=DENSITIES,
+        default="ring",
+        help="the distribution of the real points (default: ring)",
+    )
+    add(
+        "--loss",
+        choices=fits,
+        default="non-saturating",
+        help="what G and D minimise (default: non-saturating)",
+    )
+    add("--steps", type=integer(1), default=1500, help="steps of G (default: 1500)")
+    add("--frames", type=integer(1), default=40, help="pictures of the animation (default: 40)")
+    add("--seed", type=integer(0), default=0, help="seed of all random numbers (default: 0)")
     add_backend(parser)
     add("--out", type=Path, help="folder (default: a new one in runs/)")
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     random = ways.add_parser("random", help="every pixel by chance (Eq. 9)", description="x_ij = U(0, 255)")
     random.add_argument("--rgb", action="store_true", help="three channels instead of grey")
-    random.add_argument("--seed", type=integer(0), default=0, help="(default: 0)")
+    random.add_argument("--seed", type=integer(0), default=0, help="seed of the pixels (default: 0)")
     _add_size(random, 64)
 
     rule = ways.add_parser("rule", help="by a rule (Eq. 10)", description="x_ij = f(i, j)")
@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gan = ways.add_parser("gan", help="with a trained generator (Eq. 11)", description="x = G(z)")
     gan.add_argument("run_folder", type=Path, metavar="RUN", help="run folder of tinycnn gan")
     gan.add_argument("--picture", choices=PICTURES, default="images", help="single images, strips or a grid")
-    gan.add_argument("--count", type=integer(1), default=16, help="single images (default: 16)")
-    gan.add_argument("--label", help="the class of single images, by its name, of a conditional GAN")
-    gan.add_argument("--seed", type=integer(0), default=0, help="of z (default: 0)")
+    gan.add_argument("--count", type=integer(1), default=16, help="how many single images (default: 16)")
+    gan.add_argument("--label", help="name of the class of single images; for a conditional GAN")
+    gan.add_argument("--seed", type=integer(0), default=0, help="seed of z (default: 0)")
     add_backend(gan)
     for way in (random, rule, gan):
         # Without a default: it would undo a --json before the way.
@@ -53,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_size(parser: argparse.ArgumentParser, side: int) -> None:
-    parser.add_argument("--height", type=integer(1), default=side, help=f"(default: {side})")
-    parser.add_argument("--width", type=integer(1), default=side, help=f"(default: {side})")
+    parser.add_argument("--height", type=integer(1), default=side, help=f"H in pixels (default: {side})")
+    parser.add_argument("--width", type=integer(1), default=side, help=f"W in pixels (default: {side})")
 
 
 def run(args: argparse.Namespace, say: Say) -> dict[str, Any]:

@@ -20,9 +20,9 @@ EXAMPLE = "tinycnn gradcheck conv2d max_pool2d --trials 20"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add("operations", nargs="*", metavar="OPERATION", help="names (default: all)")
-    add("--trials", type=integer(1), default=5, help="random inputs of each (default: 5)")
-    add("--seed", type=integer(0), default=0, help="of the inputs (default: 0)")
+    add("operations", nargs="*", metavar="OPERATION", help="names of operations (default: all)")
+    add("--trials", type=integer(1), default=5, help="random inputs for each operation (default: 5)")
+    add("--seed", type=integer(0), default=0, help="seed of the inputs (default: 0)")
     add_backend(parser)
 
 

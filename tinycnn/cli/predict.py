@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--run", type=Path, dest="run_folder", metavar="RUN", help="run folder (default: the newest in runs/)"
     )
-    add("--invert", action="store_true", help="dark on bright to bright on dark")
+    add("--invert", action="store_true", help="invert the pictures: dark on bright becomes bright on dark")
     add_backend(parser)
 
 

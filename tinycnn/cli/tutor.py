@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", metavar="NAME|FILE|FOLDER", help="what the action is about")
     parser.add_argument("--exercises", type=Path, metavar="FILE", help="a file with exercises of your own")
     parser.add_argument("--no-hints", action="store_true", help="say right or wrong only, as in an exam")
-    parser.add_argument("--seed", type=integer(0), default=0, help="of the numbers to try (default: 0)")
+    parser.add_argument("--seed", type=integer(0), default=0, help="seed of the numbers to try (default: 0)")
     parser.add_argument("--csv", action="store_true", help="grade: print a table for a spreadsheet")
 
 

@@ -1,4 +1,4 @@
-"""The engine as a function of NumPy arrays: what is right, and the step that computes one number of it."""
+"""The engine as functions of NumPy arrays: its results, and the step that computes one number of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def forward(operation: Callable[..., Tensor], *arguments: Any) -> Any:
-    """Return what the engine computes."""
+    """Return the engine's result as an array."""
     return operation(*map(_tensor, arguments)).numpy()[()]
 
 
@@ -33,7 +33,7 @@ def _tensor(value: Any) -> Any:
 
 
 def step(operation: str, array: str, index: tuple[int, ...], *arguments: Any, **options: Any) -> Step | None:
-    """Return the step of `tinycnn.explain` for one element of `array`; None where it has too many terms."""
+    """Return the step of `tinycnn.explain` for one element of `array`; None if it has too many terms."""
     from tinycnn.explain import explain
 
     try:
@@ -64,7 +64,7 @@ def computes(
     arguments
         Takes those of the exercise, by name, and returns those of the operation: the same, by default.
     which
-        Of a gradient: that of the operation's array number `which`.
+        The number of the operation's array whose gradient is meant.
     """
     backward = array.startswith("dL/")
 
