@@ -95,7 +95,7 @@ class Reader:
         return token
 
     def row(self, end: str = "") -> list[Node]:
-        """Return what stands here up to the bracket `end`, which is passed, or up to the end of the text."""
+        """Return the nodes up to the bracket `end`, and go past it; without it, up to the end of the text."""
         nodes: list[Node] = []
         while self.peek().kind != "end":
             if self.skipped(end):
@@ -159,7 +159,7 @@ class Reader:
         return [["msup", [node, _one(above)]]] if above else [node]
 
     def script(self) -> list[Node]:
-        """Return what stands behind ``_`` or ``^``: one letter, or what is in brackets."""
+        """Return the nodes behind ``_`` or ``^``: one letter, or the contents of brackets."""
         self.at += 1
         for begin, end in (("{", "}"), ("(", ")")):
             if self.skipped(begin):
@@ -192,7 +192,7 @@ def _letter(name: str) -> Node:
 
 
 def _operand(nodes: list[Node]) -> int:
-    """Return where the numerator begins: behind the last sign that binds less than a fraction."""
+    """Return where the numerator begins: behind the last operator that binds less than a fraction."""
     at = len(nodes)
     while at and not (nodes[at - 1][0] == "mtext" or nodes[at - 1] in [["mo", s] for s in "=+-,;><"]):
         at -= 1
@@ -200,7 +200,7 @@ def _operand(nodes: list[Node]) -> int:
 
 
 def _bare(nodes: list[Node]) -> list[Node]:
-    """Return what is in a bracket if that is all there is: a fraction needs none."""
+    """Return the nodes without a bracket around all of them: a fraction needs none."""
     if len(nodes) == 1 and nodes[0][0] == "mrow":
         inside = nodes[0][1]
         if isinstance(inside, list) and len(inside) > 1 and inside[0] == ["mo", "("]:

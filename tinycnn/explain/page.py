@@ -136,7 +136,7 @@ def _section(step: Step, n: int, count: int, steps_of: Mapping[str, int]) -> str
 
 
 def _panel(panel: Panel, n: int, steps_of: Mapping[str, int]) -> str:
-    """Return a panel as a table, or as a picture if it has more cells than anybody reads."""
+    """Return a panel as a table, or as a picture in SVG if it is to be seen as one."""
     name, _, title = panel.title.partition(" ")
     rows, columns = panel.window(
         ROWS if len(panel.rows) <= ROWS else PART, COLUMNS if len(panel.columns) <= COLUMNS else PART
@@ -171,7 +171,7 @@ def _cell(panel: Panel, cell: tuple[int, int], n: int, steps_of: Mapping[str, in
 
 
 def _picture(panel: Panel) -> str:
-    """Return a matrix as a picture in SVG: grey, or if some numbers are negative from blue to red."""
+    """Return a matrix as a picture in SVG: grey, or from blue to red if some numbers are negative."""
     values = np.where(np.isfinite(panel.values), panel.values, 0.0)
     H, W = values.shape
     largest = float(np.abs(values).max()) or 1.0
@@ -197,7 +197,7 @@ def _picture(panel: Panel) -> str:
 
 
 def _runs(which: np.ndarray) -> Iterator[str]:
-    """Yield paths around the cells of each row that are marked and stand side by side."""
+    """Yield a path around each run of marked cells that stand side by side in a row."""
     for i, row in enumerate(which):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))
         for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):

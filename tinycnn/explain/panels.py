@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 12.8, 7.2  # inches
 MARGIN = 0.4
 COLUMNS = 40  # of all panels together
-# Rows and columns of a panel shown, those around the marks, and whether maps without letters are drawn
-# as pictures: the first choice whose numbers can be read is taken.
+# How many rows and columns of a panel are shown around the marks, and whether maps without letters are drawn
+# as pictures. The first choice whose numbers can be read is taken.
 CHOICES = ((12, False), (12, True), (9, True), (7, True), (5, True), (3, True))
 READABLE = 5.5  # points
 PICTURE = 7.0  # a picture is as wide as so many cells
@@ -47,7 +47,7 @@ class _Box:
 
     @classmethod
     def of(cls, panel: Panel, arrays: int, limit: int, pictures: bool) -> _Box:
-        """Return the part that a panel, of one of so many arrays, shows."""
+        """Return the part of a panel that is shown if its step has so many arrays."""
         H, W = panel.values.shape
         is_map = H > 4 and H <= 3 * W and W <= 3 * H and not panel.tags and not panel.pending
         if panel.picture or (pictures and is_map):
@@ -61,7 +61,7 @@ class _Box:
         return cls(panel, rows, shown, aspect, longest)
 
     def points(self, cell: float) -> float:
-        """Return the size of its numbers, of a picture what need not be read."""
+        """Return the size of its numbers in points; infinity for a picture, which has none to read."""
         if self.picture:
             return math.inf
         return min(19.0, cell * 72 * 0.42, cell * self.aspect * 72 * 0.88 / (0.62 * self.longest))
@@ -72,12 +72,12 @@ class _Box:
 
     @property
     def width(self) -> float:
-        """With the row numbers on the left."""
+        """Its width in cells, with the row numbers on the left."""
         return PICTURE if self.picture else len(self.columns) * self.aspect + 0.8
 
     @property
     def height(self) -> float:
-        """With the column numbers above."""
+        """Its height in cells, with the column numbers above."""
         if self.picture:
             return PICTURE * len(self.rows) / len(self.columns)
         return len(self.rows) + 0.5
@@ -129,7 +129,7 @@ def draw_panels(axes: Axes, step: Step, top: float, bottom: float) -> None:
 
 
 def _cell_size(blocks: list[list[_Box]], across: int, room: float, height: float) -> float:
-    """Return the largest cell with which the blocks, so many panels in a row, fit."""
+    """Return the largest size of a cell with which the blocks fit, if so many panels stand in a row."""
     cell = LARGEST_CELL
     while cell > 0.05:
         fits = sum(_block_width(block, across, cell) for block in blocks) <= room + 1e-9
@@ -228,7 +228,7 @@ def _grid(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
 
 
 def _frames(axes: Axes, box: _Box, left: float, top: float, cell: float) -> None:
-    """Outline windows, each a little further inside than the one before, its tag on its corner."""
+    """Outline windows, each a little further inside than the one before, with its tag on a corner."""
     rows, columns, wide, edge = box.rows, box.columns, cell * box.aspect, STYLES["read"][1]
     chip = {"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": edge, "linewidth": 1}
     text: dict[str, Any] = {"fontsize": max(6.0, cell * 15), "color": edge, "weight": "bold"}

@@ -86,8 +86,8 @@ def call(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, A
 def described(error: BaseException, function: Any = None) -> dict[str, Any]:
     """Return an exception's type and text, and where in the learner's code it was raised.
 
-    The frames are [file, line, function] from the learner's first to their last; below it may be a library's.
-    The shapes are those of the arrays that the last of them had, by name.
+    The frames are [file, line, function], from the first to the last one of the learner's code.
+    The shapes are those of the arrays in the last frame, by name.
     """
     file = (
         getattr(getattr(inspect.unwrap(function), "__code__", None), "co_filename", None)
@@ -124,7 +124,7 @@ def _share_memory(value: Any, argument: Any) -> bool:
 
 
 def _equal(after: Any, before: Any) -> bool:
-    """Return whether the arrays of an argument are what they were, bit for bit."""
+    """Return whether the arrays of an argument are unchanged, bit for bit."""
     pairs = list(zip(_arrays(after), _arrays(before), strict=False))
     same_count = len(_arrays(after)) == len(_arrays(before))
     return same_count and all(a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs)

@@ -56,7 +56,7 @@ def main(folder: Path) -> None:
 
 
 def _survey(file: str, say: Say) -> None:
-    """Say which names a file defines, in order; it is read, not run."""
+    """Say which names a file defines, in order. The file is parsed, not run."""
     try:
         body = ast.parse(Path(file).read_bytes()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

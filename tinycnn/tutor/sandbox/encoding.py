@@ -25,7 +25,7 @@ class Other:
 
 
 def text_of(value: Any) -> str:
-    """Return how a value is called, or else how it prints."""
+    """Return the name of a value if it has one, else how it prints."""
     return value.text if isinstance(value, Other) else getattr(value, "__name__", None) or str(value)
 
 
@@ -70,7 +70,7 @@ def _encode_array(array: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Return how a value prints, without its address, which is another one in every call."""
+    """Return how a value prints, without its address, which differs from call to call."""
     try:
         return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))[:200]
     except Exception:

@@ -52,9 +52,9 @@ class Guard:
     Parameters
     ----------
     tell
-        Is called with what was tried, the first time.
+        A function that is called with the first thing that is refused, such as "write a file".
     readable
-        The folders below which files may be read, which are those of libraries; None for all.
+        The folders below which files may be read, as those of libraries; None for all folders.
     """
 
     def __init__(self, tell: Callable[[str], None], readable: Sequence[str] | None = None) -> None:
@@ -62,7 +62,7 @@ class Guard:
         self._readable = None if readable is None else tuple(map(os.path.realpath, readable))
 
     def install(self) -> None:
-        """Begin; there is no end but that of the process."""
+        """Begin to refuse. This cannot be undone: it ends with the process."""
         _limit_resources()
         sys.addaudithook(self._hook)
 

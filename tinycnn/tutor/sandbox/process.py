@@ -22,9 +22,9 @@ from .child import ORDER, OUTCOMES, STUCK
 from .packing import pack
 
 SECONDS = 5.0  # for all cases of one exercise together
-START = 60.0  # the process itself may be slow to start on a busy machine
-GRACE = 2.0  # for the watchdog in the process, before it is ended from here
-LONGEST = 1 << 26  # bytes that are read of what it says
+START = 60.0  # seconds that the process may take to start, on a busy machine
+GRACE = 2.0  # seconds that the watchdog in the process has, before the process is ended from here
+LONGEST = 1 << 26  # bytes that are read of its outcomes
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TINYCNN_THREADS")
 
 
@@ -41,7 +41,7 @@ class Execution:
     stuck
         The line of the learner's code that ran when the time was up, as (file, line).
     said
-        What it said besides: ``unsendable``, ``names``, ``no_import``, ``signature``, ``no_function``,
+        Its other messages by name: ``unsendable``, ``names``, ``no_import``, ``signature``, ``no_function``,
         ``refused``.
     """
 
@@ -70,13 +70,13 @@ def run(
 
 
 def survey(file: Path) -> Execution:
-    """Find out which functions a file defines, in a new process: even to read a file can end a process."""
+    """Find out which functions a file defines, in a new process: even parsing a file can end a process."""
     return _order(name=None, cases=pickle.dumps([]), function=None, file=file, seconds=SECONDS)
 
 
 def _order(file: Path | None, seconds: float, **order: Any) -> Execution:
     """Run a new process for an order; see `child.main`."""
-    # "" is the folder that we are in. An answer file has no business with what else lies there.
+    # "" is the current folder. An answer file must not import the other files there.
     entries = [Path(entry).absolute() for entry in sys.path if entry or file is None]
     order |= {"path": list(map(str, entries)), "seconds": seconds, "file": None, "readable": None}
     if file is not None:
