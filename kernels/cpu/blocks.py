@@ -6,6 +6,7 @@ from .compiled import compiled, inner
 from .epilogue import activate, largest_of_4
 from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, depthwise_tile, narrow_tile, wide_tile
 from .panels import lay_out, transpose
+from .parts import in_parts
 from .rows import add_row, copy_row
 
 NEAR = 60  # cells of g whose numbers stay there, from tap to tap: a multiple of the rows of every tile
@@ -35,28 +36,17 @@ def tile_for(layout, filters):
 
 @compiled
 def forward_blocks(
-    geometry,
-    layout,
-    x,
-    packed,
-    start,
-    y,
-    rows,
-    places,
-    steps,
-    numbers,
-    index,
-    slope,
-    where,
-    scratch,
-    first,
-    last,
+    geometry, layout, x, packed, start, y, rows, places, steps, numbers, index, slope, where, memory, work
 ):
-    """Write the output for the units first.. of all (images, group, block of cells, panel of filters).
+    """Write the output for units of all (images, group, block of cells, panel of filters).
 
     If `index` is not empty, of four cells that follow each other the largest is written to y, and its number
     to `index`, as bits. A `slope` other than 1 is that of an activation below 0.
     """
+    part, first, last = in_parts(work)
+    if first == last:
+        return
+    scratch = memory[part]
     _, C, H, W, K, _, _, _, _, _, _, _, _, _, _, OW = geometry
     NR, groups, panels, block, together, copied, _, channels, _, filters, _ = layout[:11]
     window = 4 if len(index) else 1
@@ -115,8 +105,12 @@ def write_cells(y, index, numbers, where, below, sums, s0, w0, n, K, k0, k, P, p
 
 
 @compiled
-def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, taps, scratch, first, last):
-    """Write the gradient by the input for the units first.. of all (images, group, panel of channels)."""
+def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, taps, memory, work):
+    """Write the gradient by the input for units of all (images, group, panel of channels)."""
+    part, first, last = in_parts(work)
+    if first == last:
+        return
+    scratch = memory[part]
     _, C, H, W, K, _, _, SH, _, PH, PW, _, _, _, OH, OW = geometry
     NR, groups, panels, _, together, copied, _, filters, _, channels, _ = layout[:11]
     P = OH * OW
@@ -161,8 +155,12 @@ def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, tap
 
 
 @compiled
-def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, parts, scratch, first, last):
-    """Sum up the units first.. of all (part of the batch, group): sums (parts, groups, panels, T, NR)."""
+def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, parts, memory, work):
+    """Sum up units of all (part of the batch, group): sums (parts, groups, panels, T, NR)."""
+    part, first, last = in_parts(work)
+    if first == last:
+        return
+    scratch = memory[part]
     N, C, H, W, K, KH, KW, _, _, _, _, _, _, G, OH, OW = geometry
     NR, groups, panels, block, together, copied, _, channels, _, filters, _ = layout[:11]
     P, T = OH * OW, C // G * KH * KW
@@ -170,9 +168,9 @@ def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, part
     jobs = N // together * blocks
     scratch[:] = 0  # not only the border: what is no filter may be denormal, which is slow to multiply
     for unit in range(first, last):
-        part, group = unit // groups, unit % groups
-        first_job, there = jobs * part // parts, -1
-        for job in range(first_job, jobs * (part + 1) // parts):
+        piece, group = unit // groups, unit % groups
+        first_job, there = jobs * piece // parts, -1
+        for job in range(first_job, jobs * (piece + 1) // parts):
             n, p0 = job // blocks * together, job % blocks * block
             p1 = min(together * P, p0 + block)
             a, a0 = x, (n * C + group * channels) * H * W
@@ -199,8 +197,9 @@ def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, part
 
 
 @compiled
-def add_parts(sums, w, layout, T, parts, first, last):
-    """Add sums (parts, groups, panels, T, NR) up to w (K, T), for the panels first.. of all groups."""
+def add_parts(sums, w, layout, T, parts, work):
+    """Add sums (parts, groups, panels, T, NR) up to w (K, T), for panels of all groups."""
+    _, first, last = in_parts(work)
     NR, _, panels, _, _, _, _, _, _, filters, all_filters = layout[:11]
     size = len(sums) // parts
     for panel in range(first, last):

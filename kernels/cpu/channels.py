@@ -10,8 +10,9 @@ import numpy as np
 from .. import arena
 from ..arrays import Array, ready
 from .compiled import compiled, in_any_order, inner
+from .parts import in_parts
 from .rows import dot_rows, sum_row
-from .threads import split
+from .threads import share
 
 SERIAL = 1 << 16  # elements: fewer are done before another thread has started
 
@@ -20,7 +21,7 @@ def channel_sum(x: Array) -> Array:
     """Return sum_{n,h,w} x[n,c,h,w], (C,)."""
     (x,) = _planes(x)
     sums = np.empty(x.shape[1], x.dtype)
-    _split(_sum, x, sums)
+    _share(_sum, x, sums)
     return sums
 
 
@@ -28,7 +29,7 @@ def channel_dot(a: Array, b: Array) -> Array:
     """Return sum_{n,h,w} a[n,c,h,w] * b[n,c,h,w], (C,)."""
     a, b = _planes(a, b)
     sums = np.empty(a.shape[1], a.dtype)
-    _split(_dot, a, b, sums)
+    _share(_dot, a, b, sums)
     return sums
 
 
@@ -37,7 +38,7 @@ def channel_affine(x: Array, weight: Array, bias: Array | None = None) -> Array:
     y = arena.empty(x.shape, x.dtype)
     weight = ready(weight, x.dtype)
     bias = np.zeros_like(weight) if bias is None else ready(bias, x.dtype)
-    _split(_affine, *_planes(x, y), weight, bias)
+    _share(_affine, *_planes(x, y), weight, bias)
     return y
 
 
@@ -45,14 +46,14 @@ def normalise(x: Array, eps: float) -> tuple[Array, Array, Array]:
     """Return y = (x - mean) / sqrt(variance + eps), and mean and variance of every channel, (C,)."""
     y = arena.empty(x.shape, x.dtype)
     mean, variance = np.empty((2, x.shape[1]), y.dtype)
-    _split(_normalise, *_planes(x, y), mean, variance, float(eps))
+    _share(_normalise, *_planes(x, y), mean, variance, float(eps))
     return y, mean, variance
 
 
 def normalise_input(g: Array, y: Array, variance: Array, eps: float) -> Array:
     """Return (g - mean(g) - y * mean(g * y)) / sqrt(variance + eps), the means those of the channel."""
     x = arena.empty(g.shape, g.dtype)
-    _split(_normalise_input, *_planes(g, y, x), np.sqrt(variance + variance.dtype.type(eps)))
+    _share(_normalise_input, *_planes(g, y, x), np.sqrt(variance + variance.dtype.type(eps)))
     return x
 
 
@@ -67,7 +68,7 @@ def normalise_epilogue(
     y, z = arena.empty(x.shape, x.dtype), arena.empty(x.shape, x.dtype)
     mean, variance = np.empty((2, x.shape[1]), y.dtype)
     channel = ready(weight, y.dtype), ready(bias, y.dtype), mean, variance
-    _split(_normalise_epilogue, *_planes(x, y, z), *channel, float(eps), y.dtype.type(slope))
+    _share(_normalise_epilogue, *_planes(x, y, z), *channel, float(eps), y.dtype.type(slope))
     return y, z, mean, variance
 
 
@@ -82,7 +83,7 @@ def normalise_epilogue_input(
     by_weight, by_bias = np.empty_like(variance), np.empty_like(variance)
     factor = ready(weight, g.dtype) / np.sqrt(variance + variance.dtype.type(eps))
     channel = factor, g.dtype.type(slope), by_weight, by_bias
-    _split(_normalise_epilogue_input, *_planes(g, y, z, x), *channel)
+    _share(_normalise_epilogue_input, *_planes(g, y, z, x), *channel)
     return x, by_weight, by_bias
 
 
@@ -92,8 +93,8 @@ def _planes(*arrays: Array) -> list[Array]:
     return [ready(a, dtype).reshape(*a.shape[:2], a.shape[2] * a.shape[3]) for a in arrays]
 
 
-def _split(kernel, x: Array, *others: Array) -> None:
-    split(lambda _, start, stop: kernel(x, *others, start, stop), x.shape[1], 1 + x.size // SERIAL)
+def _share(kernel, x: Array, *others: Array) -> None:
+    share(kernel, (x, *others), x.shape[1], 1 + x.size // SERIAL)
 
 
 # The sum of one plane has the dtype of the plane. Sums over planes are kept in float64: no bits are lost,
@@ -101,7 +102,8 @@ def _split(kernel, x: Array, *others: Array) -> None:
 
 
 @compiled
-def _sum(x, sums, start, stop):
+def _sum(x, sums, work):
+    _, start, stop = in_parts(work)
     for c in range(start, stop):
         total = 0.0
         for n in range(len(x)):
@@ -110,7 +112,8 @@ def _sum(x, sums, start, stop):
 
 
 @compiled
-def _dot(a, b, sums, start, stop):
+def _dot(a, b, sums, work):
+    _, start, stop = in_parts(work)
     for c in range(start, stop):
         total = 0.0
         for n in range(len(a)):
@@ -119,7 +122,8 @@ def _dot(a, b, sums, start, stop):
 
 
 @compiled
-def _affine(x, y, weight, bias, start, stop):
+def _affine(x, y, weight, bias, work):
+    _, start, stop = in_parts(work)
     N, _, cells = x.shape
     for n in range(N):
         for c in range(start, stop):
@@ -173,7 +177,8 @@ def _gradient(g, y, x, c, sum_g, sum_gy, factor):
 
 
 @compiled
-def _normalise(x, y, mean, variance, eps, start, stop):
+def _normalise(x, y, mean, variance, eps, work):
+    _, start, stop = in_parts(work)
     N, _, cells = x.shape
     for c in range(start, stop):
         mean[c], variance[c] = _moments(x, c)
@@ -185,7 +190,8 @@ def _normalise(x, y, mean, variance, eps, start, stop):
 
 
 @compiled
-def _normalise_input(g, y, x, s, start, stop):
+def _normalise_input(g, y, x, s, work):
+    _, start, stop = in_parts(work)
     for c in range(start, stop):
         sum_g = sum_gy = 0.0
         for n in range(len(g)):
@@ -196,7 +202,8 @@ def _normalise_input(g, y, x, s, start, stop):
 
 
 @compiled
-def _normalise_epilogue(x, y, z, weight, bias, mean, variance, eps, slope, start, stop):
+def _normalise_epilogue(x, y, z, weight, bias, mean, variance, eps, slope, work):
+    _, start, stop = in_parts(work)
     N, _, cells = x.shape
     zero = x.dtype.type(0)
     for c in range(start, stop):
@@ -213,7 +220,8 @@ def _normalise_epilogue(x, y, z, weight, bias, mean, variance, eps, slope, start
 
 
 @compiled
-def _normalise_epilogue_input(g, y, z, x, factor, slope, by_weight, by_bias, start, stop):
+def _normalise_epilogue_input(g, y, z, x, factor, slope, by_weight, by_bias, work):
+    _, start, stop = in_parts(work)
     N, _, cells = g.shape
     zero = g.dtype.type(0)
     for c in range(start, stop):

@@ -26,9 +26,9 @@ from ..arrays import Array, ready
 from ..geometry import Geometry
 from .blocks import add_parts, forward_blocks, input_blocks, weight_blocks
 from .few import few_channels
-from .panels import aligned, packed, workspace
+from .panels import aligned, packed
 from .plan import Plan, few_plan, forward_plan, input_plan, is_depthwise, weight_plan
-from .threads import split
+from .threads import share
 
 BLOCK = 420  # cells: the sums of a block stay in the cache; a multiple of the rows of every tile
 SERIAL = 1 << 22  # multiply-adds that are done before a thread that sleeps is awake (measured on one image)
@@ -99,13 +99,10 @@ def conv2d_weight(x: Array, g: Array, geometry: Geometry) -> Array:
     sums = aligned(parts * groups * panels * T * NR, x.dtype)
     arrays = x.reshape(-1), g.reshape(-1), np.zeros(NR, x.dtype), sums, plan.rows, plan.places, plan.steps
     args = tuple(geometry), layout, *arrays, parts
-    split(
-        lambda _, *units: weight_blocks(*args, workspace(plan.scratch, x.dtype), *units),
-        groups * parts,
-        1 + plan.work // SERIAL,
-    )
+    most, scratch = 1 + plan.work // SERIAL, (plan.scratch, x.dtype)
+    share(weight_blocks, args, groups * parts, most, scratch)
     to_add = sums, w.reshape(-1), layout, T, parts
-    split(lambda _, *units: add_parts(*to_add, *units), groups * panels, 1 + sums.size // ADDED)
+    share(add_parts, to_add, groups * panels, 1 + sums.size // ADDED)
     return w
 
 
@@ -121,11 +118,7 @@ def _run(
     """Let threads write their shares of the output or of the gradient by the input."""
     arrays = source.reshape(-1), *weights, result.reshape(-1), plan.rows, plan.places, plan.steps, plan.taps
     args = tuple(geometry), tuple(plan.layout), *arrays, *more
-    split(
-        lambda _, *units: blocks(*args, workspace(plan.scratch, result.dtype), *units),
-        plan.units,
-        1 + plan.work // SERIAL,
-    )
+    share(blocks, args, plan.units, 1 + plan.work // SERIAL, scratch=(plan.scratch, result.dtype))
 
 
 def _groups(geometry: Geometry) -> int:

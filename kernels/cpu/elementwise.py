@@ -15,7 +15,8 @@ from .. import arena
 from ..arrays import Array, ready
 from ..plain import passes
 from .compiled import compiled
-from .threads import split
+from .parts import in_parts
+from .threads import share
 
 SERIAL = 1 << 16  # elements: fewer are done before another thread has started
 
@@ -24,7 +25,7 @@ def relu(x: Array) -> Array:
     """Return max(x, 0); NaN stays."""
     x = ready(x)
     y = arena.empty(x.shape, x.dtype)
-    _split(_relu, x, y)
+    _share(_relu, x, y)
     return y
 
 
@@ -32,7 +33,7 @@ def gate(g: Array, y: Array) -> Array:
     """Return g where y > 0, else 0: the derivative of `relu`, whose result is y."""
     g, y = ready(g), ready(y, g.dtype)
     x = arena.empty(g.shape, g.dtype)
-    _split(_gate, g, y, x)
+    _share(_gate, g, y, x)
     return x
 
 
@@ -45,7 +46,7 @@ def leaky_gate(g: Array, x: Array, slope: float) -> Array:
     """Return g where x > 0, else slope * g: the derivative of `leaky_relu` at x."""
     g, x = ready(g), ready(x, g.dtype)
     y = arena.empty(g.shape, g.dtype)
-    _split(_leaky_gate, g, x, y, g.dtype.type(slope))
+    _share(_leaky_gate, g, x, y, g.dtype.type(slope))
     return y
 
 
@@ -80,42 +81,46 @@ def adam_of_all(parameters: Sequence[Sequence[Array]], numbers: Sequence[Sequenc
         key = theta.dtype, *row
         if key not in constants:
             constants[key] = np.array(row[2:], theta.dtype)
-        _split(_adam, theta, ready(g, theta.dtype), m, v, constants[key])
+        _share(_adam, theta, ready(g, theta.dtype), m, v, constants[key])
     return True
 
 
-def _split(kernel, first: Array, *others: Any) -> None:
+def _share(kernel, first: Array, *others: Any) -> None:
     """Run a kernel on parts of the flat arrays; numbers are passed on."""
     args = [a.reshape(-1) if type(a) is np.ndarray else a for a in (first, *others)]
-    split(lambda _, start, stop: kernel(*args, start, stop), first.size, 1 + first.size // SERIAL)
+    share(kernel, args, first.size, 1 + first.size // SERIAL)
 
 
 # Indices that start at 0 let the compiler see that none is negative, and use vectors.
 
 
 @compiled
-def _relu(x, y, start, stop):
+def _relu(x, y, work):
+    _, start, stop = in_parts(work)
     x, y, zero = x[start:stop], y[start:stop], x.dtype.type(0)
     for i in range(len(y)):
         y[i] = zero if x[i] < zero else x[i]
 
 
 @compiled
-def _gate(g, y, x, start, stop):
+def _gate(g, y, x, work):
+    _, start, stop = in_parts(work)
     g, y, x, zero = g[start:stop], y[start:stop], x[start:stop], x.dtype.type(0)
     for i in range(len(x)):
         x[i] = g[i] if y[i] > zero else zero
 
 
 @compiled
-def _leaky_gate(g, x, y, slope, start, stop):
+def _leaky_gate(g, x, y, slope, work):
+    _, start, stop = in_parts(work)
     g, x, y, zero = g[start:stop], x[start:stop], y[start:stop], x.dtype.type(0)
     for i in range(len(y)):
         y[i] = g[i] if x[i] > zero else slope * g[i]
 
 
 @compiled
-def _adam(theta, g, m, v, constants, start, stop):
+def _adam(theta, g, m, v, constants, work):
+    _, start, stop = in_parts(work)
     theta, g, m, v = theta[start:stop], g[start:stop], m[start:stop], v[start:stop]
     decay, beta1, rest1, beta2, rest2, lr, scale, eps = constants
     for i in range(len(theta)):

@@ -10,12 +10,17 @@ from __future__ import annotations
 from .blocks import NARROW, WIDE, macro_kernel
 from .compiled import compiled
 from .panels import lay_out
+from .parts import in_parts
 from .rows import add_row
 
 
 @compiled
-def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, scratch, first, last):
-    """Write the gradient by the input for the units first.. of all (image, group)."""
+def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, memory, work):
+    """Write the gradient by the input for units of all (image, group)."""
+    part, first, last = in_parts(work)
+    if first == last:
+        return
+    scratch = memory[part]
     _, C, H, W, K, KH, KW, SH, SW, PH, PW, DH, DW, G, OH, OW = geometry
     NR, _, panels, rows_of_block, _, copied, plane = layout[:7]
     channels, filters, P, T = C // G, K // G, OH * OW, C // G * KH * KW

@@ -45,17 +45,18 @@ class _Own(threading.local):
 _own = _Own()
 
 
-def workspace(count: int, dtype: np.dtype) -> Array:
-    """Return memory for one run of a compiled function in this thread, with any content, on a cache line.
+def workspace(parts: int, count: int, dtype: np.dtype) -> Array:
+    """Return memory for one run of a kernel: a row for each part, with any content, on a cache line.
 
-    The next call may return the same memory. No other Python code of this thread runs meanwhile.
+    A row has at least `count` numbers. The next call from this thread may return the same memory.
     """
-    size = count * dtype.itemsize
-    if size > MOST_OWN:
-        return aligned(count, dtype)
-    if len(_own.memory) < size:
-        _own.memory = aligned(size, _own.memory.dtype)
-    return _own.memory[:size].view(dtype)
+    row = -(-count * dtype.itemsize // LINE) * LINE
+    own = _own.memory
+    if len(own) < parts * row:
+        own = aligned(parts * row, own.dtype)
+        if len(own) <= MOST_OWN:
+            _own.memory = own
+    return own[: parts * row].view(dtype).reshape(parts, -1)
 
 
 @intrinsic

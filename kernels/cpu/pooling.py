@@ -5,7 +5,9 @@ A plane is one channel of one image: x (N, C, H, W) has N*C of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +16,9 @@ from ..arrays import Array, ready
 from ..geometry import Geometry
 from . import convolution
 from .compiled import compiled
+from .parts import in_parts
 from .rows import largest_row
-from .threads import Job, split
+from .threads import share
 
 _largest, _largest_by_2 = largest_row(1), largest_row(2)
 
@@ -42,11 +45,9 @@ def _winners(x: Array, geometry: Geometry, largest: bool) -> tuple[Array, Array]
     if largest and x.dtype.kind == "f" and geometry.PH == geometry.PW == 0 and geometry.SW <= 2:
         flat = [array.reshape(-1) for array in arrays]
         sizes = geometry.H, geometry.W, geometry.SH, geometry.SW, geometry.OH, geometry.OW
-        args = *flat, _offsets(geometry), sizes
-        _split(lambda _, start, stop: _largest_of_planes(*args, start, stop), arrays)
+        _share(_largest_of_planes, (*flat, _offsets(geometry), sizes), arrays)
     else:
-        args = *arrays, tuple(geometry), largest
-        _split(lambda _, start, stop: _best_of_planes(*args, start, stop), arrays)
+        _share(_best_of_planes, (*arrays, tuple(geometry), largest), arrays)
     return y, index
 
 
@@ -61,7 +62,7 @@ def pool_gather(x: Array, index: Array) -> Array:
     """Return the cells `index` (N, C, OH, OW), each h*W + w, of `x` (N, C, H, W)."""
     y = arena.empty(index.shape, x.dtype)
     arrays = _flat_planes(x), _flat_planes(index), _flat_planes(y)
-    _split(lambda _, start, stop: _gather_planes(*arrays, start, stop), arrays)
+    _share(_gather_planes, arrays, arrays)
     return y
 
 
@@ -69,7 +70,7 @@ def pool_scatter(g: Array, index: Array, geometry: Geometry) -> Array:
     """Return zeros (N, C, H, W) with every `g` (N, C, OH, OW) added at its cell: `pool_gather`'s adjoint."""
     x = arena.empty(geometry.x_shape, g.dtype)
     arrays = _flat_planes(g), _flat_planes(index), _flat_planes(x)
-    _split(lambda _, start, stop: _scatter_planes(*arrays, start, stop), arrays)
+    _share(_scatter_planes, arrays, arrays)
     return x
 
 
@@ -90,9 +91,9 @@ def sum_pool2d_input(g: Array, geometry: Geometry) -> Array:
     return convolution.conv2d_input(g, np.ones(geometry.w_shape, g.dtype), geometry)
 
 
-def _split(job: Job, arrays: tuple[Array, ...]) -> None:
-    """Run a job on parts of the planes."""
-    split(job, len(arrays[0]), 1 + max(a.size for a in arrays) // SERIAL)
+def _share(kernel: Any, args: Sequence[Any], arrays: Sequence[Array]) -> None:
+    """Run a kernel on parts of the planes."""
+    share(kernel, args, len(arrays[0]), 1 + max(a.size for a in arrays) // SERIAL)
 
 
 def _planes(x: Array) -> Array:
@@ -106,7 +107,8 @@ def _flat_planes(x: Array) -> Array:
 
 
 @compiled
-def _best_of_planes(x, y, index, geometry, largest, start, stop):
+def _best_of_planes(x, y, index, geometry, largest, work):
+    _, start, stop = in_parts(work)
     _, _, H, W, _, KH, KW, SH, SW, PH, PW, DH, DW, _, OH, OW = geometry
     for plane in range(start, stop):
         for oh in range(OH):
@@ -129,8 +131,9 @@ def _best_of_planes(x, y, index, geometry, largest, start, stop):
 
 
 @compiled
-def _largest_of_planes(cells, best, winner, offsets, sizes, start, stop):
+def _largest_of_planes(cells, best, winner, offsets, sizes, work):
     """Write the maximum and its index for planes start.. without padding and SW = 1 or 2, row by row."""
+    _, start, stop = in_parts(work)
     H, W, SH, SW, OH, OW = sizes
     for plane in range(start, stop):
         for oh in range(OH):
@@ -142,14 +145,16 @@ def _largest_of_planes(cells, best, winner, offsets, sizes, start, stop):
 
 
 @compiled
-def _gather_planes(x, index, y, start, stop):
+def _gather_planes(x, index, y, work):
+    _, start, stop = in_parts(work)
     for plane in range(start, stop):
         for o in range(index.shape[1]):
             y[plane, o] = x[plane, index[plane, o]]
 
 
 @compiled
-def _scatter_planes(g, index, x, start, stop):
+def _scatter_planes(g, index, x, work):
+    _, start, stop = in_parts(work)
     for plane in range(start, stop):
         for cell in range(x.shape[1]):
             x[plane, cell] = 0

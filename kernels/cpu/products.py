@@ -17,8 +17,9 @@ from ..arrays import Array, ready
 from .compiled import compiled
 from .micro_kernel import MOST_ROWS, NARROW_ROWS, ROWS, filters_of, narrow_tile, wide_tile
 from .panels import packed, transpose
+from .parts import in_parts
 from .plan import CROWDED, table
-from .threads import split
+from .threads import share, split
 
 SERIAL = 1 << 20  # multiply-adds that are done before another thread has started
 FEW = 12  # rows, columns or products in a sum, at most: with so few, BLAS is faster (measured)
@@ -98,7 +99,7 @@ def _by_panels(a: Array, b: Array, a_by_columns: bool, b_by_columns: bool, tile:
             block = min(block, max(1, M // (UNITS * LEAST_ROWS)) * LEAST_ROWS)
         args = *arrays, 2 * N <= NR, panels, (together, tile.terms, block)
         units = -(-M // block) * groups
-        split(lambda _, *some: _product(*args, *some), units, 1 + M * N * (K + WRITTEN) // SERIAL)
+        share(_product, args, units, 1 + M * N * (K + WRITTEN) // SERIAL)
 
     if N < NR:
         padded, sums = np.zeros((K, NR), a.dtype), arena.empty((M, NR), a.dtype)
@@ -128,8 +129,9 @@ def _tables(M: int, K: int, by_columns: bool, pitch: int) -> tuple[Array, Array,
 
 
 @compiled
-def _product(a, rows, steps, v, v0, panel, pitch, y, s0, places, zeros, narrow, panels, tile, first, last):
-    """Write the units first.. of all (block of rows, group of panels)."""
+def _product(a, rows, steps, v, v0, panel, pitch, y, s0, places, zeros, narrow, panels, tile, work):
+    """Write units of all (block of rows, group of panels)."""
+    _, first, last = in_parts(work)
     M, NR = len(rows) - MOST_ROWS + 1, len(zeros)
     group, terms, block = tile
     a0, groups = first - first, -(-panels // group)  # no constant, see `input_blocks`

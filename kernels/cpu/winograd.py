@@ -37,9 +37,9 @@ from ..cores import get_num_threads
 from ..geometry import Geometry
 from . import convolution
 from .micro_kernel import filters_of
-from .panels import LINE, aligned, packed, workspace
+from .panels import LINE, aligned, packed
 from .plan import CROWDED, MOST_PARTS, UNITS, multiply_adds, table
-from .threads import split
+from .threads import share
 from .vectors import VECTOR_BYTES
 from .winograd_blocks import convolve_tiles, taps_of_sums, weight_tiles
 from .winograd_points import POINTS, TAPS, M, weights_at_points
@@ -195,11 +195,7 @@ def _run(
     flat = (array.reshape(-1) for array in arrays)
     args = tuple(cut), windows, image, result, *flat, dtype.type(slope), tables, (v0, s0, c0, w0)
     units = geometry.N // cut.images * -(-result[0] // cut.NR) * (cut.bands if windows else 1)
-    split(
-        lambda part, *some: convolve_tiles(*args, wrong[part], workspace(size, dtype), *some),
-        units,
-        _threads(geometry),
-    )
+    share(convolve_tiles, (*args, wrong), units, _threads(geometry), scratch=(size, dtype))
 
 
 def _weight(x: Array, g: Array, geometry: Geometry, wrong: Array) -> Array:
@@ -218,20 +214,11 @@ def _weight(x: Array, g: Array, geometry: Geometry, wrong: Array) -> Array:
     tables = _distances(C, 1), _distances(C, NR), _distances(cut.tiles, cut.pitch)[: cut.tiles]
     arrays = x_image, x.reshape(-1), g_image, g.reshape(-1), zeros, sums
     args = tuple(cut), *arrays, jobs, parts, tables, (v0, g0, s0)
-    split(
-        lambda _, *some: weight_tiles(*args, workspace(size, x.dtype), *some),
-        parts * panels,
-        _threads(geometry),
-    )
+    share(weight_tiles, args, parts * panels, _threads(geometry), scratch=(size, x.dtype))
     w = arena.empty(geometry.w_shape, x.dtype)
-    to_add = sums, w.reshape(-1), C, K, cut.u_apart, zeros, parts
-    split(
-        lambda part, *some: taps_of_sums(
-            *to_add, wrong[part], workspace(C * TAPS * TAPS * NR, x.dtype), *some
-        ),
-        panels,
-        1 + parts * of_part // convolution.ADDED,
-    )
+    to_add = sums, w.reshape(-1), C, K, cut.u_apart, zeros, parts, wrong
+    most, taps = 1 + parts * of_part // convolution.ADDED, C * TAPS * TAPS * NR
+    share(taps_of_sums, to_add, panels, most, scratch=(taps, x.dtype))
     return w
 
 
@@ -289,7 +276,7 @@ def _weights(w: Array, bias: Array | None, cut: Cut, each: int, filters: int) ->
     at_taps, start = packed(w, bias, 1, each, filters, taps, cut.NR)
     U = aligned(panels * POINTS * cut.u_apart, w.dtype)
     args = at_taps, U, w.size // (filters * TAPS * TAPS), each, cut.u_apart, cut.NR
-    split(lambda _, *some: weights_at_points(*args, *some), panels, 1 + U.size // SERIAL)
+    share(weights_at_points, args, panels, 1 + U.size // SERIAL)
     return U, start
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .blocks import write_cells
 from .compiled import compiled
 from .panels import transpose
+from .parts import in_parts
 from .rows import add_row, copy_row
 from .winograd_points import (
     POINTS,
@@ -21,14 +22,20 @@ from .winograd_points import (
 
 @compiled
 def convolve_tiles(
-    cut, windows, image, result, a, U, start, y, index, slope, tables, at, wrong, scratch, first, last
+    cut, windows, image, result, a, U, start, y, index, slope, tables, at, wrongs, memory, work
 ):
-    """Write the output or the gradient by the input for the units first.. of all.
+    """Write the output or the gradient by the input for units of all.
 
     The output is computed from `windows`. A unit is one of (images, band of tiles, panel of filters). The
     gradient by the input is computed from cells of g. They add to windows that reach into the next band, so a
-    unit is one of (images, panel of channels).
+    unit is one of (images, panel of channels). If a
+    result is no finite number, NaN is written to a row of `wrongs`.
     """
+    part, first, last = in_parts(work)
+    if first == last:
+        return
+    scratch = memory[part]
+    wrong = wrongs[part]
     K, H, W, PH, PW = result
     NR, _, TW, tiles_high, images, lanes, pitch, apart, s_apart, u_apart, bands = cut
     rows, places, steps, numbers, where = tables
@@ -92,8 +99,12 @@ def convolve_tiles(
 
 
 @compiled
-def weight_tiles(cut, x_image, x, g_image, g, zeros, sums, jobs, parts, tables, at, scratch, first, last):
-    """Sum up the units first.. of all (part of the batch, panel of filters): sums (units, points, C, NR)."""
+def weight_tiles(cut, x_image, x, g_image, g, zeros, sums, jobs, parts, tables, at, memory, work):
+    """Sum up units of all (part of the batch, panel of filters): sums (units, points, C, NR)."""
+    part, first, last = in_parts(work)
+    if first == last:
+        return
+    scratch = memory[part]
     C, K = x_image[0], g_image[0]
     NR, _, _, _, images, lanes, pitch, apart, s_apart, u_apart, bands = cut
     (v0, g0, s0), (rows, places, steps) = at, tables
@@ -102,10 +113,10 @@ def weight_tiles(cut, x_image, x, g_image, g, zeros, sums, jobs, parts, tables, 
     scratch[:v0] = 0
     scratch[g0:s0] = 0
     while unit < last:
-        part, panel0 = unit // panels, unit % panels
+        piece, panel0 = unit // panels, unit % panels
         panel1 = min(panels, panel0 + last - unit)
-        first_job = jobs * part // parts
-        for job in range(first_job, jobs * (part + 1) // parts):
+        first_job = jobs * piece // parts
+        for job in range(first_job, jobs * (piece + 1) // parts):
             n, band = job // bands * images, job % bands
             tiles = tiles_at_points(
                 cut, x_image, windows, x, n, zero, C, band, scratch, zero, v0, lanes, pitch, apart
@@ -120,14 +131,19 @@ def weight_tiles(cut, x_image, x, g_image, g, zeros, sums, jobs, parts, tables, 
 
 
 @compiled
-def taps_of_sums(sums, w, C, K, apart, zeros, parts, wrong, scratch, first, last):
-    """Add sums (parts, panels, points, C, NR) up and write w (K, C, TAPS, TAPS), for the panels first.. ."""
+def taps_of_sums(sums, w, C, K, apart, zeros, parts, wrongs, memory, work):
+    """Add sums (parts, panels, points, C, NR) up and write w (K, C, TAPS, TAPS), for panels."""
+    part, first, last = in_parts(work)
+    if first == last:
+        return
+    scratch = memory[part]
+    wrong = wrongs[part]
     NR, T, zero = len(zeros), TAPS * TAPS, first - first
     panels = -(-K // NR)
     for panel in range(first, last):
         k, total = min(NR, K - panel * NR), panel * POINTS * apart
-        for part in range(1, parts):
-            add_row(sums, total, sums, total + part * panels * POINTS * apart, POINTS * apart)
+        for piece in range(1, parts):
+            add_row(sums, total, sums, total + piece * panels * POINTS * apart, POINTS * apart)
         for c in range(C):
             points, taps = (total + c * NR, R * apart, apart), (c * T * NR, TAPS * NR, NR)
             points_to_taps(NR, sums, points, scratch, taps, zeros, (zero, zero, zero), wrong)

@@ -13,6 +13,7 @@ from .blocks import PANEL
 from .compiled import compiled, inner
 from .micro_kernel import ROWS, wide_tile
 from .panels import transpose
+from .parts import in_parts
 from .rows import copy_row
 from .transforms import matrices, transposed, two_sided
 
@@ -68,11 +69,12 @@ def tiles_at_points(cut, image, windows, source, n, c0, C, band, scratch, pixels
 
 
 @compiled
-def weights_at_points(packed, U, numbers, each, apart, NR, first, last):
-    """Transform the taps of the panels first.. of w to U (panels, points, numbers, NR).
+def weights_at_points(packed, U, numbers, each, apart, NR, work):
+    """Transform the taps of panels of w to U (panels, points, numbers, NR).
 
     A panel is (taps, each, NR), or (numbers, taps, 1, NR) if `each` is 1. Points are `apart` numbers apart.
     """
+    _, first, last = in_parts(work)
     T = TAPS * TAPS
     for panel in range(first, last):
         for c in range(numbers):
