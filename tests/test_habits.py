@@ -439,3 +439,16 @@ class TestNoGrad:
                 assert not (x * 2).requires_grad
             assert not (x * 2).requires_grad
         assert (x * 2).requires_grad
+
+
+def test_lists_are_written_wherever_a_tensor_lives(backend):
+    x = Tensor(np.zeros((2, 3), "float32"))
+    x[0] = [1, 2, 3]
+    x[:, 1] = (4.5, 5.5)
+    assert x.tolist() == [[1, 4.5, 3], [0, 5.5, 0]]
+
+
+def test_a_product_in_place_that_has_another_shape_is_refused():
+    x = Tensor(np.ones((2, 2), "float32"))
+    with pytest.raises(ValueError, match=r"x @= y keeps the shape and dtype of x, \(2, 2\)"):
+        x @= Tensor(np.ones(2, "float32"))

@@ -43,7 +43,7 @@ def test_a_convolution_computes_with_integers(rng, options):
 
 def test_one_large_filter_does_not_spoil_the_others():
     layer = nn.Linear(2, 2, bias=False)
-    layer.weight.data[...] = [[1000.0, 0.0], [0.01, 0.005]]
+    layer.weight = nn.Parameter(Tensor([[1000.0, 0.0], [0.01, 0.005]], dtype="float32"))
     q = Int8Linear(layer, input_scale=1 / 127)
     assert_allclose(q(Tensor(np.ones((1, 2), "float32"))).numpy(), [[1000.0, 0.015]], rtol=0.01)
 
@@ -70,7 +70,7 @@ def test_a_quantized_network_is_nearly_the_same_and_a_quarter_in_size(model, rng
 
 def test_calibration_finds_the_range_of_each_layers_input(rng):
     net = nn.Sequential(nn.Linear(3, 2, bias=False), nn.ReLU(), nn.Linear(2, 1))
-    net[0].weight.data[...] = [[10.0, 0, 0], [0, -1, 0]]
+    net[0].weight = nn.Parameter(Tensor([[10.0, 0, 0], [0, -1, 0]], dtype="float32"))
     small = quantize(net, np.array([[0.5, 2.0, -4.0]], "float32"), percentile=100)
     assert small[0].input_scale.item() == pytest.approx(4 / 127)
     assert small[2].input_scale.item() == pytest.approx(5 / 127)
@@ -85,7 +85,7 @@ def test_what_lies_beyond_the_range_becomes_the_largest_integer():
 
 def test_a_filter_of_zeros_stays_one():
     layer = nn.Linear(2, 2, bias=False)
-    layer.weight.data[...] = [[0.0, 0.0], [1.0, 1.0]]
+    layer.weight = nn.Parameter(Tensor([[0.0, 0.0], [1.0, 1.0]], dtype="float32"))
     assert Int8Linear(layer, 1.0)(Tensor([[1.0, 2.0]])).tolist()[0][0] == 0
 
 

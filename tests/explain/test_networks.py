@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinycnn
-from tests.helpers.explained import check_panels, printed
+from tests.helpers.explained import assert_equal, check_panels, printed
 from tinycnn import Tensor, models, nn, optim
 from tinycnn import functional as F
 from tinycnn.explain import explain, graph, save, training_step
@@ -27,9 +27,9 @@ def test_a_network_layer_by_layer(model, rng):
     seed = np.zeros((1, 4), "f")
     seed[0, y.numpy().argmax()] = 1
     y.backward(seed)
-    np.testing.assert_array_equal(steps.result, y.numpy())
-    np.testing.assert_array_equal(steps.arrays["dL/da0"], image.grad.numpy())
-    np.testing.assert_array_equal(steps.arrays["dL/d0.weight"], model[0].weight.grad.numpy())
+    assert_equal(steps.result, y.numpy())
+    assert_equal(steps.arrays["dL/da0"], image.grad.numpy())
+    assert_equal(steps.arrays["dL/d0.weight"], model[0].weight.grad.numpy())
     assert [step.phase for step in steps] == ["forward"] * 5 + ["backward"] * 5
     assert steps[0].title == "0 Conv2d: a0 -> a1"
     assert steps[-1].title == "0 Conv2d: dL/da1 -> dL/da0"

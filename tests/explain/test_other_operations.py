@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinycnn
-from tests.helpers.explained import check_panels, check_sum, element, evaluate, printed, rounding
+from tests.helpers.explained import (
+    assert_equal,
+    check_panels,
+    check_sum,
+    element,
+    evaluate,
+    printed,
+    rounding,
+)
 from tests.helpers.geometries import SEEDS
 from tinycnn import Tensor, optim
 from tinycnn import functional as F
@@ -51,7 +59,7 @@ def test_softmax(N, K, rng):
     arrays = {"z": x.numpy(), "p": y.numpy(), **gradients(y, g, z=x)}
     check_panels(steps)
     for name in ("p", "dL/dz"):
-        np.testing.assert_array_equal(steps.arrays[name], arrays[name])
+        assert_equal(steps.arrays[name], arrays[name])
     for step in steps:
         name = step.numbers.partition(" = ")[0]
         if name.startswith(("s[", "d[")):
@@ -86,7 +94,7 @@ def test_cross_entropy(pixels, N, K, reduction, smoothing, rng):
     }
     check_panels(steps)
     for name, array in arrays.items():
-        np.testing.assert_array_equal(steps.arrays[name], array)
+        assert_equal(steps.arrays[name], array)
     shown_losses = 0
     for step in steps:
         name = step.numbers.partition(" = ")[0]
@@ -166,7 +174,7 @@ def test_global_pools(H, W, C, statistic, rng):
     arrays = {"y": y.numpy(), **gradients(y, g, x=x)}
     check_panels(steps)
     for name, array in arrays.items():
-        np.testing.assert_array_equal(steps.arrays[name], array)
+        assert_equal(steps.arrays[name], array)
     assert len(steps) == 2 * C * (1 + H * W)
     for step in steps:
         if step.terms or step.phase == "backward":
@@ -183,7 +191,7 @@ def check_each_number(steps, arrays):
     """Each step's expression gives the number that the engine computed, which is the one shown."""
     check_panels(steps)
     for name, array in arrays.items():
-        np.testing.assert_array_equal(steps.arrays[name], array)
+        assert_equal(steps.arrays[name], array)
     for step in steps:
         name = step.numbers.partition(" = ")[0]
         if step.terms:

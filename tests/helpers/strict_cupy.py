@@ -69,6 +69,8 @@ class ndarray:  # noqa: N801
         return _boxed(strict_graphs.compute(operator.getitem, (self.host, _unboxed(key)), {}), self)
 
     def __setitem__(self, key, value):
+        if isinstance(value, tuple | list):
+            raise ValueError("non-scalar numpy.ndarray cannot be used for fill")  # noqa: TRY004 (CuPy raises this)
         launches.append("setitem")
         strict_graphs.compute(operator.setitem, (self.host, _unboxed(key), _unboxed(value)), {})
 
@@ -209,7 +211,9 @@ def _operators():
             a.host = strict_graphs.compute(in_place, (a.host, _unboxed(b)), {})
             return a
 
-        yield from ((f"__{name}__", of), (f"__r{name}__", reflected), (f"__i{name}__", assign))
+        yield from ((f"__{name}__", of), (f"__r{name}__", reflected))
+        if name != "matmul":  # a @= b makes a new array, as CuPy has no such operator
+            yield f"__i{name}__", assign
     for name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"):
         yield f"__{name}__", _strict(getattr(operator, f"__{name}__"))
 

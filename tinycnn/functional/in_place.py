@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, plain
 from tinycnn.wrong import refuse_mixed_backends
@@ -19,8 +20,19 @@ def write(x: Tensor, key: Any, value: Any) -> None:
     """
     _refuse_if_followed(x, value, "build a new tensor with where() or concatenate()")
     key = tuple(map(plain, key)) if isinstance(key, tuple) else plain(key)
-    x._data[key] = plain(value)
+    value = plain(value)
+    if isinstance(value, list | tuple):  # CuPy writes arrays and numbers only
+        value = array_module(x._data).asarray(value, x.dtype)
+    x._data[key] = value
     x.mark_dirty()
+
+
+def _multiply(x: Array, y: Array) -> None:
+    """Write x @ y into x. CuPy would make a new array of ``x @= y``."""
+    product = x @ y
+    if product.shape != x.shape:
+        raise ValueError(f"the product has the shape {product.shape}")
+    array_module(x).copyto(x, product)  # an error if numbers would be cut to integers
 
 
 def _changing(symbol: str, change: Callable[[Any, Any], Any]) -> Callable[[Tensor, Any], Tensor]:
@@ -53,7 +65,7 @@ IN_PLACE = {
     "__imul__": _changing("*", operator.imul),
     "__itruediv__": _changing("/", operator.itruediv),
     "__ipow__": _changing("**", operator.ipow),
-    "__imatmul__": _changing("@", operator.imatmul),
+    "__imatmul__": _changing("@", _multiply),
 }
 
 

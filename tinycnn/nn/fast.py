@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from tinycnn import gpu
 from tinycnn.dispatch import kernels_for, tell
 from tinycnn.functional.channels import ChannelAffine
 from tinycnn.functional.convolution import Conv2d as Conv2dFunction
@@ -56,7 +57,11 @@ def forward(self: Layers, x: Tensor) -> Tensor:
         some = layers[i : i + 3]
         kinds = [None if layer._forward_hooks else type(layer) for layer in some]
         way = _WAYS.get(kinds[0])
-        done = way(some, kinds, x) if way is not None and isinstance(x, Tensor) else None
+        try:
+            done = way(some, kinds, x) if way is not None and isinstance(x, Tensor) else None
+        except MemoryError as error:
+            gpu.raise_out_of_memory(error, type(some[0]).__name__, (x, *some[0].parameters()))
+            raise
         x, count = done or (some[0](x), 1)
         i += count
     return x
