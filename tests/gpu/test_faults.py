@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from importlib import metadata
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import pytest
 
 import tinycnn
 from tests.helpers import strict_cupy
-from tinycnn import backend, gpu, nn, optim
+from tinycnn import backend, choice, gpu, nn, optim
 from tinycnn import functional as F
 from tinycnn.cli import main
 from tinycnn.kernels import table
@@ -208,6 +209,17 @@ def test_out_of_memory(model):
     )
     assert isinstance(caught.value, MemoryError)
     assert step(model, rule, 2) < before  # with what it had
+
+
+def test_out_of_memory_in_layers_that_are_joined(model):
+    """As on a GPU, where a convolution and the ReLU behind it are one kernel."""
+    from tinycnn.kernels import cuda
+
+    joined = replace(table.fused(), conv2d_epilogue=cuda.conv2d_epilogue)
+    strict_cupy.memory["largest"] = 40_000
+    says = r"Conv2d of \(64, 1, 12, 12\), \(4, 1, 3, 3\), \(4,\): the GPU has no 230,400 bytes for it"
+    with choice.using(kernels=joined), pytest.raises(tinycnn.OutOfMemoryError, match=says):
+        step(model, optim.Adam(model.parameters()), 64)
 
 
 def test_out_of_memory_in_backward(model):
