@@ -52,7 +52,7 @@ RUNGS = {
             PRODUCT,
         )
         for rung, tile, product_of in (
-            ("", products.TILES[0], products.padded_product),
+            ("", next(iter(products.TILES)), products.padded_product),
             ("8 ", tensor_cores.TILES[0], tensor_cores.tf32x3),
         )
         for name, along_k in (("y", (True, True)), ("dx", (True, False)), ("dW", (False, False)))

@@ -83,7 +83,7 @@ def counted(self, kinds, capability):
     return build(self, kinds, capability)
 Kernel._built = counted
 texts = []
-product = products.product_kernel(products.TILES[2], True, True)
+product = products.product_kernel(list(products.TILES)[2], True, True)
 pool = pooling.MAX_KERNEL
 for kernel, kinds in (
     (probe, ("f",)), (product, ("f", "f", "f", "f", *[None] * 6)), (pool, ("f", "f", "i", 16, None, None))

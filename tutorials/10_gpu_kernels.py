@@ -229,8 +229,7 @@ print("blocks", blocks, "largest difference to rung 1", np.abs(y5 - y).max())
 # ## Rung 6: the last two passes
 #
 # A bias and ReLU after the convolution would read and write all of y twice more. The sums are in registers
-# when they are done, so the last line of the kernel applies a function to each before it is written. That is
-# all of rung 6:
+# when they are done, so the last line of the kernel applies a function to each before it is written:
 
 # %%
 print(inspect.getsource(epilogue.add_bias), inspect.getsource(epilogue.rectify), sep="\n")
@@ -238,26 +237,27 @@ print(inspect.getsource(epilogue.add_bias), inspect.getsource(epilogue.rectify),
 # %% [markdown]
 # ## Rung 8: tensor cores
 #
-# Rung 7 copies while it multiplies (`async_tiles.py`). In rung 8 (`tensor_cores.py`; no GPU has run it yet)
-# one instruction of a warp makes 1,024 products on a tensor core, not 32. But it takes TF32: float32 with 10
-# of 23 bits behind the point. So a number is cut into two TF32 numbers, a large and a small part,
-# $a \approx A + r$ and $b \approx B + s$, and three products replace one: $ab \approx AB + As + rB$. All
-# three directions of a convolution and the products of dense layers come so (`TINYCNN_KERNELS=tf32x3`).
+# Rung 7 copies while it multiplies (`async_tiles.py`). In rung 8 (`tensor_cores.py`) an instruction of a warp
+# makes 1,024 products on a tensor core, not 32. It takes TF32: float32 with 10 of 23 bits behind the point.
+# So a number is cut into two, $a \approx A + r$ and $b \approx B + s$, and three products replace one:
+# $ab \approx AB + As + rB$ (`TINYCNN_KERNELS=tf32x3`). A tensor core drops bits that do not fit into its sum.
+# So it adds eight such products only, and the threads add the rest.
 
 # %%
 nearest = np.vectorize(to_tf32, otypes="f")
 a, b = rng.standard_normal((2, 10_000)).astype("f")
-(A, r), (B, s) = ((nearest(v).astype("d"), nearest(v - nearest(v)).astype("d")) for v in (a, b))
-for name, product in {"TF32": A * B, "3xTF32": A * B + A * s + r * B, "float32": a * b}.items():
+(A, r), (B, s) = map(np.vectorize(tensor_cores.in_parts, otypes="dd"), (a, b))
+products = {"TF32": nearest(a) * nearest(b), "3xTF32": A * B + A * s + r * B, "float32": a * b}
+for name, product in products.items():
     print(f"{name:<8} largest relative error {np.abs(product / (a.astype('d') * b) - 1).max():.1e}")
 
 # %% [markdown]
-# An infinite number has no small part: $\infty - \infty$ is NaN. So `in_parts` cuts it into 1 and infinity:
+# An infinite number has no small part: $\infty - \infty$ is NaN. So `in_parts` makes the large part finite:
 
 # %%
-with np.errstate(invalid="ignore"):
+with np.errstate(all="ignore"):
     (A, r), (B, s) = tensor_cores.in_parts(np.float32(np.inf)), tensor_cores.in_parts(np.float32(3))
-print(f"cut into {A} and {r}, times 3:", A * B + A * s + r * B)
+    print(f"cut into {A} and {r}, times 3:", A * B + A * s + r * B)
 
 # %% [markdown]
 # ## Backward

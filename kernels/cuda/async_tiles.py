@@ -7,8 +7,9 @@ are all needed for sums, and fills in zeros itself if a cell lies outside the in
 left: it says that all threads' copies of the next tile have arrived, and that all are done with the last one.
 
 All else is as in rung 5: the same cells in the same places, the same product, the same sums. GPUs from
-compute capability 8.0 on can do it. On an H200 it was up to 1.2 times as fast as rung 5, so it serves this
-direction. For the output and the gradient by the input it was no faster there, and rung 5 serves these.
+compute capability 8.0 on can do it. On an H200 it was up to 1.2 times as fast as rung 5 with the same tiles,
+and no faster than rung 5 with tiles of 16 pixels, of which three do not fit into shared memory. So rung 5
+serves; ``TINYCNN_KERNELS=async`` chooses this rung.
 """
 
 from __future__ import annotations

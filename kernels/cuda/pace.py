@@ -6,7 +6,7 @@ measured times say how long a step takes: `alone` on its multiprocessor a block 
 time; with as many blocks as fit, one computes while another waits, and `together` they take little longer
 than one. Between these two the time grows evenly, block by block.
 
-The figures are of an H200, fitted to ``benchmarks/results/gpu-2026-11-27-h200-tiles.jsonl``. Another GPU has
+The figures are of an H200, fitted to rows as those in ``benchmarks/results/gpu-*.jsonl``. Another GPU has
 other times, but much the same order. A test compares each choice with the fastest that was measured.
 It matters more that every choice is good than that every estimate is exact: a sum in pieces costs more than
 its second launch takes, so `ADDING_START` is longer than that launch.

