@@ -38,7 +38,7 @@ def tile_for(layout, filters):
 def forward_blocks(
     geometry, layout, x, packed, start, y, rows, places, steps, numbers, index, slope, where, memory, work
 ):
-    """Write the output for units of all (images, group, block of cells, panel of filters).
+    """Write the output for a share of all units (images, group, block of cells, panel of filters).
 
     If `index` is not empty, of four cells that follow each other the largest is written to y, and its number
     to `index`, as bits. A `slope` other than 1 is that of an activation below 0.
@@ -106,7 +106,7 @@ def write_cells(y, index, numbers, where, below, sums, s0, w0, n, K, k0, k, P, p
 
 @compiled
 def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, taps, memory, work):
-    """Write the gradient by the input for units of all (images, group, panel of channels)."""
+    """Write the gradient by the input for a share of all units (images, group, panel of channels)."""
     part, first, last = in_parts(work)
     if first == last:
         return
@@ -156,7 +156,7 @@ def input_blocks(geometry, layout, g, packed, start, x, rows, places, steps, tap
 
 @compiled
 def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, parts, memory, work):
-    """Sum up units of all (part of the batch, group): sums (parts, groups, panels, T, NR)."""
+    """Sum up a share of all units (part of the batch, group): sums (parts, groups, panels, T, NR)."""
     part, first, last = in_parts(work)
     if first == last:
         return
@@ -198,7 +198,7 @@ def weight_blocks(geometry, layout, x, g, zeros, sums, rows, places, steps, part
 
 @compiled
 def add_parts(sums, w, layout, T, parts, work):
-    """Add sums (parts, groups, panels, T, NR) up to w (K, T), for panels of all groups."""
+    """Add sums (parts, groups, panels, T, NR) up to w (K, T), for a share of the panels of all groups."""
     _, first, last = in_parts(work)
     NR, _, panels, _, _, _, _, _, _, filters, all_filters = layout[:11]
     size = len(sums) // parts

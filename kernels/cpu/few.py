@@ -16,7 +16,7 @@ from .rows import add_row
 
 @compiled
 def few_channels(geometry, layout, g, w, start, x, rows, places, steps, taps, memory, work):
-    """Write the gradient by the input for units of all (image, group)."""
+    """Write the gradient by the input for a share of all units (image, group)."""
     part, first, last = in_parts(work)
     if first == last:
         return

@@ -130,7 +130,7 @@ def _tables(M: int, K: int, by_columns: bool, pitch: int) -> tuple[Array, Array,
 
 @compiled
 def _product(a, rows, steps, v, v0, panel, pitch, y, s0, places, zeros, narrow, panels, tile, work):
-    """Write units of all (block of rows, group of panels)."""
+    """Write a share of all units (block of rows, group of panels)."""
     _, first, last = in_parts(work)
     M, NR = len(rows) - MOST_ROWS + 1, len(zeros)
     group, terms, block = tile

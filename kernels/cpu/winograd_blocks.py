@@ -24,7 +24,7 @@ from .winograd_points import (
 def convolve_tiles(
     cut, windows, image, result, a, U, start, y, index, slope, tables, at, wrongs, memory, work
 ):
-    """Write the output or the gradient by the input for units of all.
+    """Write the output or the gradient by the input for a share of all units.
 
     The output is computed from `windows`. A unit is one of (images, band of tiles, panel of filters). The
     gradient by the input is computed from cells of g. They add to windows that reach into the next band, so a
@@ -100,7 +100,7 @@ def convolve_tiles(
 
 @compiled
 def weight_tiles(cut, x_image, x, g_image, g, zeros, sums, jobs, parts, tables, at, memory, work):
-    """Sum up units of all (part of the batch, panel of filters): sums (units, points, C, NR)."""
+    """Sum up a share of all units (part of the batch, panel of filters): sums (units, points, C, NR)."""
     part, first, last = in_parts(work)
     if first == last:
         return
@@ -132,7 +132,7 @@ def weight_tiles(cut, x_image, x, g_image, g, zeros, sums, jobs, parts, tables, 
 
 @compiled
 def taps_of_sums(sums, w, C, K, apart, zeros, parts, wrongs, memory, work):
-    """Add sums (parts, panels, points, C, NR) up and write w (K, C, TAPS, TAPS), for panels."""
+    """Add sums (parts, panels, points, C, NR) up to w (K, C, TAPS, TAPS), for a share of the panels."""
     part, first, last = in_parts(work)
     if first == last:
         return

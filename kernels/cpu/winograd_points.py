@@ -70,7 +70,7 @@ def tiles_at_points(cut, image, windows, source, n, c0, C, band, scratch, pixels
 
 @compiled
 def weights_at_points(packed, U, numbers, each, apart, NR, work):
-    """Transform the taps of panels of w to U (panels, points, numbers, NR).
+    """Transform the taps of a share of the panels of w to U (panels, points, numbers, NR).
 
     A panel is (taps, each, NR), or (numbers, taps, 1, NR) if `each` is 1. Points are `apart` numbers apart.
     """
