@@ -27,7 +27,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .compiled import compiled, inner
+from .compiled import compiled
 
 IDLE, OFFERED, RUNNING, ASLEEP, ENDED = range(5)
 # Where the numbers of a control block are, in bytes from its beginning:
@@ -91,24 +91,6 @@ def tell(control, state):
         call(read(control + RELEASE), read(control + LOCK))
 
 
-@inner
-def _offer(control, function, data, part, start, stop):
-    """Offer a part to a helper, and return whether there is one that is free."""
-    if control == 0:
-        return False
-    state: Any = read(control + STATE)
-    if state != IDLE and state != ASLEEP:  # it helps a call that this one interrupts
-        return False
-    exchange(control + FUNCTION, function)
-    exchange(control + DATA, data)
-    exchange(control + PART, part)
-    exchange(control + START, start)
-    exchange(control + STOP, stop)
-    exchange(control + FAILED, 0)
-    tell(control, OFFERED)
-    return True
-
-
 @compiled
 def everyone(function, data, parts, count, helpers):
     """Call function(data, part, start, stop) for all parts of ``range(count)``, in this and other threads.
@@ -116,10 +98,17 @@ def everyone(function, data, parts, count, helpers):
     `helpers` is the address of the first helper's control block. The address of the next is found in it.
     """
     control, offered, failed = helpers, 1, 0
-    while offered < parts:
-        start, stop = count * offered // parts, count * (offered + 1) // parts
-        if not _offer(control, function, data, offered, start, stop):
+    while offered < parts and control != 0:
+        state: Any = read(control + STATE)
+        if state != IDLE and state != ASLEEP:  # it helps a call that this one interrupts
             break
+        exchange(control + FUNCTION, function)
+        exchange(control + DATA, data)
+        exchange(control + PART, offered)
+        exchange(control + START, count * offered // parts)
+        exchange(control + STOP, count * (offered + 1) // parts)
+        exchange(control + FAILED, 0)
+        tell(control, OFFERED)
         control = read(control + NEXT)
         offered += 1
     control = helpers
