@@ -51,6 +51,7 @@ def gpu(stand_in, monkeypatch):
         yield built
     strict_launches.forget()
     strict_graphs.capturing.clear()
+    strict_graphs.launched.clear()
 
 
 def classifier(name, channels, size):

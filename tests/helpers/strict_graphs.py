@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 
 CUBLAS = {"matmul", "dot", "tensordot", "einsum", "inner", "vdot", "imatmul"}
+LARGE = 1 << 24  # bytes: the memory of larger arrays is not touched, as then the machine needs as much
 capturing = []  # the graph that is being recorded, if there is one
 allocators = [None]  # the innermost is in use; None is the ordinary pool
 launched = []  # graphs
@@ -39,7 +40,8 @@ class Graph:
     def spoil(self):
         """Let the memory that was allocated during the capture hold nothing that anybody could use."""
         for array in self.allocated:
-            array.fill(np.nan if array.dtype.kind == "f" else 1)
+            if array.nbytes <= LARGE:
+                array.fill(np.nan if array.dtype.kind == "f" else 1)
 
 
 class Stream:
