@@ -28,8 +28,8 @@ def convolve_tiles(
 
     The output is computed from `windows`. A unit is one of (images, band of tiles, panel of filters). The
     gradient by the input is computed from cells of g. They add to windows that reach into the next band, so a
-    unit is one of (images, panel of channels). If a
-    result is no finite number, NaN is written to a row of `wrongs`.
+    unit is one of (images, panel of channels). If a result is no finite number, NaN is written to a row of
+    `wrongs`.
     """
     part, first, last = in_parts(work)
     if first == last:
