@@ -7,6 +7,8 @@ product with threads of its own would fight with them for the same cores.
 
 import os
 
+from .geometry import at_least
+
 _count: int | None = None  # None until the first use: then the environment variable decides
 
 
@@ -31,12 +33,11 @@ def set_num_threads(count: int) -> None:
 
     Raises
     ------
-    ValueError
-        If it is not at least 1.
+    TypeError, ValueError
+        If it is no integer, or below 1.
     """
     global _count
-    if count < 1:
-        raise ValueError(f"the number of threads must be at least 1, got {count!r}")
+    at_least(1, **{"the number of threads": count})
     _count = int(count)
 
 

@@ -441,11 +441,16 @@ class TestNoGrad:
         assert (x * 2).requires_grad
 
 
-def test_lists_are_written_wherever_a_tensor_lives(backend):
+def test_lists_and_arrays_are_written_wherever_a_tensor_lives(backend):
     x = Tensor(np.zeros((2, 3), "float32"))
-    x[0] = [1, 2, 3]
+    x[0] = np.array([1, 2, 3])
     x[:, 1] = (4.5, 5.5)
     assert x.tolist() == [[1, 4.5, 3], [0, 5.5, 0]]
+
+
+def test_a_masked_array_is_not_written():
+    with pytest.raises(TypeError, match="masked"):
+        Tensor(np.zeros(3, "float32"))[:] = np.ma.masked_array([1, 2, 3], [0, 1, 0])
 
 
 def test_a_product_in_place_that_has_another_shape_is_refused():

@@ -34,7 +34,7 @@ from .parts import Sums, no_change
 from .target import FLOAT32, MOST_BLOCKS, ZERO, Kernel, cuda, device, divide, int32, kernel, shared
 from .tile_product import Tile, load_or_zero, padded_product, writing
 
-# Fitted, as those of the convolutions, to what an H200 took for dense layers of four networks.
+# Fitted, as those of the convolutions, to what an H200 took for the seven dense layers of the session.
 TILES = {
     Tile(128, 128, 8, 8, 8): Pace(2, 1.03, 1.24, 1.5),
     Tile(64, 64, 8, 8, 4): Pace(4, 0.509, 0.344, 0.4),
@@ -43,7 +43,9 @@ TILES = {
 ADDING_START = 4.0  # us: of the second launch, Python's share included
 LEAST_STEPS = 8  # of a piece of rung 8: to add a piece costs more than fewer steps
 MOST_PIECES = 64
-SMALL = 1 << 26  # multiplications of a dense layer, with which no kernel of cuBLAS was much faster
+SMALL = (
+    1 << 26
+)  # multiplications: up to here Python takes longer to start a product than the GPU to compute it
 
 
 def loading(tile: Tile, LENGTH: int, along_k: bool, BEGIN: int, ROW: int):

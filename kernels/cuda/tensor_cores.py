@@ -30,9 +30,9 @@ finite number. Then r is infinite, and r*B is what a*b would be: infinite with t
 is 0.
 
 A tensor core does not round what it adds: it drops the bits that do not fit. In a sum of thousands of terms
-such errors all point to 0, where rounded ones cancel out. An H200 showed errors of 1 part in 10,000 in long
-sums. So a tensor core adds eight products only, three times, for the parts; the threads add these to their
-sums.
+such errors all point to 0, where rounded ones cancel out. An H200 showed errors of 3 parts in 1,000 in the
+longest sums. So a tensor core adds eight products only, three times, for the parts; the threads add these
+to their sums.
 
 All three directions and the products of dense layers are computed so, from compute capability 8.0 on; on
 older GPUs by the rung below. The twin in `simulated` cuts its sums as a tensor core does.

@@ -61,7 +61,9 @@ class BlockProduct(NamedTuple):
     place_y: Callable[..., int]
     place_x: Callable[..., int]
     add_product: Callable[..., None]  # memory, first_a, first_b, registers, registers, sums
-    resident: int  # how many blocks shall fit on a multiprocessor at once: this limits the registers
+    resident: (
+        int  # blocks that a multiprocessor shall run at the same time: each gets its share of the registers
+    )
 
 
 @cache

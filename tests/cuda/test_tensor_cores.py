@@ -135,7 +135,7 @@ def test_numbers_that_are_not_finite_are_as_in_float32(gpu):
 
 
 def test_a_long_sum_is_as_exact_as_one_of_float32(gpu, rng):
-    """Of positive terms: a tensor core cuts each of its sums, and here all errors would have one sign."""
+    """All terms are positive. A tensor core cuts its sums, so here all of its errors make the sum smaller."""
     a, b = rng.uniform(1, 2, (1, 512)).astype("f"), rng.uniform(1, 2, (512, 1)).astype("f")
     ours = products.linear(gpu.to(a), gpu.to(b).T, None, SMALL, 1, tensor_cores.tf32x3)
     assert_allclose(gpu.back(ours), a.astype("d") @ b, rtol=1e-6)

@@ -212,7 +212,7 @@ def test_out_of_memory(model):
 
 
 def test_out_of_memory_in_layers_that_are_joined(model):
-    """As on a GPU, where a convolution and the ReLU behind it are one kernel."""
+    """On a GPU a convolution and the ReLU behind it are one kernel: so they are here."""
     from tinycnn.kernels import cuda
 
     joined = replace(table.fused(), conv2d_epilogue=cuda.conv2d_epilogue)

@@ -41,6 +41,12 @@ def test_no_threads_are_refused(set_threads, count):
         set_threads(count)
 
 
+@pytest.mark.parametrize("count", [2.5, True, "2", None])
+def test_a_number_of_threads_that_is_no_integer_is_refused(set_threads, count):
+    with pytest.raises(TypeError, match="the number of threads must be an integer, got "):
+        set_threads(count)
+
+
 def test_the_thread_count_is_the_setting_or_the_cores_this_process_may_use(undecided, monkeypatch):
     assert 1 <= tinycnn.get_num_threads() <= os.cpu_count()
     monkeypatch.setattr(cores, "_count", None)

@@ -36,7 +36,7 @@ def fail_at(i, x, work):
 
 
 def check(count, parts):
-    """Run `number` on so many numbers, and check all that it writes."""
+    """Call the kernel `number` for an array of this size, and check every element that it writes."""
     x = np.arange(2.0 * count)[::2]  # not contiguous
     y, done, rows = np.zeros((count, 2)), np.zeros(count, np.int64), np.zeros((max(1, parts), 4), np.int64)
     share(number, (x, y, (7, 5), 3.0, True, done, rows), count, parts)
@@ -92,7 +92,7 @@ def test_pauses_of_any_length_between_kernels(set_threads, rng):
 
 
 def test_a_kernel_does_not_wait_for_helpers_that_do_something_else(set_threads):
-    """As in a signal handler: the helper of this thread waits until a kernel of this thread is done."""
+    """A signal handler may call a kernel while another kernel of the same thread uses the helper."""
     set_threads(2)
     begun, computed, ended = threading.Event(), threading.Event(), threading.Event()
 

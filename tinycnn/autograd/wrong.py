@@ -1,4 +1,4 @@
-"""What is wrong with a use of autograd: functions that return the error to raise."""
+"""Errors of autograd: each function returns the error that its caller raises."""
 
 from __future__ import annotations
 

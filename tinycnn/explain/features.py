@@ -30,7 +30,7 @@ from .layers import (
 from .recorder import Recorder
 from .steps import Explanation, Panel, Term, number
 
-ALL_UNITS = 6  # in a vector of at most so many features, each has a step
+ALL_UNITS = 6  # if there are no more features, each has a step; else the strongest have one
 STRONGEST = 2  # features with a step in a longer vector
 WEIGHTED = (Linear, Conv2d)
 ALL_TERMS = 12  # products in a sum, at most, if each has a letter

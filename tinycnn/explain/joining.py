@@ -14,7 +14,7 @@ from .steps import Explanation, Index, Quantity, Term
 
 
 class Rule(NamedTuple):
-    """What y is, what comes back to a and to b, and the sentences that say so."""
+    """The text of the steps: what y is, the gradients of a and b, and a sentence for each."""
 
     title: str
     equation: str

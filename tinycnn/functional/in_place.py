@@ -4,6 +4,9 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from tinycnn.backend import ordinary
 from tinycnn.kernels.arrays import Array, array_module
 from tinycnn.modes import modes
 from tinycnn.tensor import Tensor, plain
@@ -21,7 +24,9 @@ def write(x: Tensor, key: Any, value: Any) -> None:
     _refuse_if_followed(x, value, "build a new tensor with where() or concatenate()")
     key = tuple(map(plain, key)) if isinstance(key, tuple) else plain(key)
     value = plain(value)
-    if isinstance(value, list | tuple):  # CuPy writes arrays and numbers only
+    if isinstance(value, np.ndarray):
+        value = ordinary(value)  # a masked array is refused
+    if isinstance(value, list | tuple | np.ndarray):  # CuPy writes arrays of its own and numbers only
         value = array_module(x._data).asarray(value, x.dtype)
     x._data[key] = value
     x.mark_dirty()
